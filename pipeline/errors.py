@@ -1,0 +1,19 @@
+"""The errors a user is meant to read: a message instead of a traceback."""
+
+
+class PipelineError(Exception):
+    """Something the user can mend; the message says what was got, what was expected, what to do."""
+
+
+class MediaError(PipelineError):
+    """A media file that cannot be used; it masks a modality and goes to the ledger.
+
+    Attributes:
+        kind: One of the ledger's kinds (`absent`, `empty`, `unreadable`, `no_video`, ...).
+        detail: What was seen, in words.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
