@@ -1,0 +1,39 @@
+# Two commands for a newcomer: `make demo`, `make test`. PYTHON names another interpreter (3.11+).
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo meld-text test test-all lint lock
+
+demo: $(INSTALLED)
+	dvc repro
+	python -m pipeline summary
+
+# The real MELD annotations, text only: make meld-text MELD_CSV=/folder/with/the/three/csv
+meld-text: $(INSTALLED)
+	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
+	dvc exp run --name meld-text -S 'corpora=[meld_text]' -S 'demos=[]'
+
+test: $(INSTALLED)
+	python -m pytest -m "not slow"
+
+test-all: $(INSTALLED) lint
+	python -m pytest
+
+lint: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	mypy
+
+$(INSTALLED): requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --require-hashes -r requirements.lock
+	touch $@
+
+# Newest versions that pyproject.toml allows. torch stays at the last release whose torchvision
+# is out and whose wheels import without a GPU.
+lock:
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 \
+	  pyproject.toml --group dev --constraint constraints.txt --output-file requirements.lock

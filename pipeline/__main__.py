@@ -1,0 +1,68 @@
+"""What a user calls by hand: `python -m pipeline COMMAND`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands import caches, doctor, meld_text
+from pipeline.errors import PipelineError
+from pipeline.params import read_params
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Emotion recognition in conversation."
+)
+
+
+@app.command("summary")
+def summary_command(
+    corpus: Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")] = None,
+) -> None:
+    """Print the table of results of the last run."""
+    # Here, so that the other commands need not wait for scikit-learn.
+    from pipeline.evaluation.summary import show
+
+    for name in corpus or read_params().corpora:
+        show(name)
+
+
+@app.command("doctor")
+def doctor_command(
+    corpus: Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")] = None,
+) -> None:
+    """Look for what would stop a run, and say what to do about it."""
+    raise typer.Exit(doctor.examine(corpus or None))
+
+
+@app.command("cache")
+def cache_command(
+    prune_days: Annotated[
+        float | None,
+        typer.Option("--prune-days", help="Delete what no run has added to for so many days."),
+    ] = None,
+) -> None:
+    """Show what the clip cache holds, or prune it."""
+    if prune_days is not None:
+        caches.prune(prune_days)
+    caches.show()
+
+
+@app.command("meld-text")
+def meld_text_command(
+    csv_folder: Annotated[Path, typer.Argument(help="Holds the three *_sent_emo.csv.")],
+) -> None:
+    """Lay MELD's three CSVs out as the corpus `meld_text`, which has no clips."""
+    meld_text.lay_out(csv_folder)
+
+
+def main() -> None:
+    """Runs the app; what a user can mend is told without a traceback."""
+    try:
+        app()
+    except PipelineError as error:
+        sys.exit(f"\n{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Dialogues as tensors: the protocol's entries joined with the feature stores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from pipeline.features import Features, of_utterances
+from pipeline.model.inputs import DialogueBatch
+from pipeline.protocol import Entry
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One dialogue of one split.
+
+    Attributes:
+        name: The dialogue's id.
+        utterances: Ids in the order of the turns.
+        features: By modality: text and audio [turn, feature], visual [turn, frame, feature];
+            zeros where missing.
+        frame_mask: [turn, frame] bool, only if visual is in use.
+        present: By modality, [turn] bool.
+        speakers: [turn] number of the speaker, by first appearance in this dialogue.
+        labels: [turn] class number, -1 for none.
+    """
+
+    name: str
+    utterances: list[str]
+    features: dict[str, Tensor]
+    frame_mask: Tensor | None
+    present: dict[str, Tensor]
+    speakers: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+def dialogues(
+    entries: Sequence[Entry], stores: Mapping[str, Features], fold: int, split: str
+) -> list[Dialogue]:
+    """The dialogues of one split of one fold, in protocol order.
+
+    Args:
+        entries: The protocol's entries.
+        stores: Feature stores of the modalities in use.
+        fold: Which fold.
+        split: Which split.
+
+    Raises:
+        PipelineError: A store was made from another manifest.
+    """
+    chosen = [e for e in entries if e.fold == fold and e.split == split]
+    rows = {m: of_utterances(s, [e.utterance for e in chosen]) for m, s in stores.items()}
+    found, start = [], 0
+    for name, group in groupby(chosen, key=lambda e: e.dialogue):
+        turns = list(group)
+        part = {m: r[start : start + len(turns)] for m, r in rows.items()}
+        found.append(_dialogue(name, turns, stores, part))
+        start += len(turns)
+    return found
+
+
+def _dialogue(
+    name: str, turns: list[Entry], stores: Mapping[str, Features], rows: Mapping[str, np.ndarray]
+) -> Dialogue:
+    features, frame_mask = {}, None
+    for modality, store in stores.items():
+        vectors, mask = _frames(store, rows[modality])
+        if modality == "visual":
+            features[modality], frame_mask = vectors, mask
+        else:
+            features[modality] = vectors[:, 0]
+    seen: dict[str, int] = {}
+    return Dialogue(
+        name=name,
+        utterances=[t.utterance for t in turns],
+        features=features,
+        frame_mask=frame_mask,
+        present={m: torch.from_numpy(stores[m].present[r]) for m, r in rows.items()},
+        speakers=torch.tensor([seen.setdefault(t.speaker, len(seen)) for t in turns]),
+        labels=torch.tensor([NO_LABEL if t.label is None else t.label for t in turns]),
+    )
+
+
+def _frames(store: Features, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    starts, ends = store.offsets[rows], store.offsets[rows + 1]
+    longest = max(1, int((ends - starts).max()))
+    vectors = torch.zeros(len(rows), longest, store.dimension)
+    for turn, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        vectors[turn, : end - start] = torch.from_numpy(store.values[start:end].copy())
+    return vectors, torch.arange(longest) < torch.from_numpy(ends - starts)[:, None]
+
+
+def collate(batch: Sequence[Dialogue]) -> DialogueBatch:
+    """Pads dialogues to the longest; nothing that is padded is ever read by the model."""
+    first = batch[0]
+    turns = [torch.ones(len(d), dtype=torch.bool) for d in batch]
+    return DialogueBatch(
+        features={m: _padded([d.features[m] for d in batch]) for m in first.features},
+        frame_mask=None
+        if first.frame_mask is None
+        else _padded([d.frame_mask for d in batch if d.frame_mask is not None]),
+        present={m: _padded([d.present[m] for d in batch]) for m in first.present},
+        turn_mask=_padded(turns),
+        speakers=_padded([d.speakers for d in batch]),
+        labels=pad_sequence([d.labels for d in batch], batch_first=True, padding_value=NO_LABEL),
+    )
+
+
+def _padded(parts: list[Tensor]) -> Tensor:
+    """[turn, ...] tensors as [dialogue, turn, ...]; a frame axis is padded first."""
+    if parts[0].dim() > 1 and len({p.shape[1] for p in parts}) > 1:
+        longest = max(p.shape[1] for p in parts)
+        parts = [_with_frames(p, longest) for p in parts]
+    return pad_sequence(parts, batch_first=True)
+
+
+def _with_frames(part: Tensor, longest: int) -> Tensor:
+    wide = part.new_zeros(part.shape[0], longest, *part.shape[2:])
+    wide[:, : part.shape[1]] = part
+    return wide
+
+
+def length_buckets(
+    lengths: Sequence[int], batch_size: int, generator: torch.Generator
+) -> list[list[int]]:
+    """Batches of dialogues of similar length, anew in each epoch.
+
+    Lengths are jittered before sorting, so that batches do not hold the same dialogues each time;
+    padding then takes a few slots instead of more than half of them.
+
+    Returns:
+        Lists of dialogue numbers, each number once.
+    """
+    noise = torch.rand(len(lengths), generator=generator) * 3
+    order = torch.argsort(torch.tensor(lengths) + noise, stable=True).tolist()
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    shuffled = torch.randperm(len(batches), generator=generator).tolist()
+    return [batches[i] for i in shuffled]

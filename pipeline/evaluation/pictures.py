@@ -1,0 +1,92 @@
+"""The plots as PNG: what a person looks at without a browser or a network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from pipeline.evaluation.evaluate import Run
+from pipeline.files import replacing
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+MIDDLE = 0.5
+
+
+def draw_confusion(path: Path, runs: Sequence[Run], classes: Sequence[str]) -> None:
+    """Draws the confusion matrix over all seeds; rows are normalised, so the diagonal is recall."""
+    actual = np.concatenate([run.actual for run in runs])
+    predicted = np.concatenate([run.predicted for run in runs])
+    labels = list(range(len(classes)))
+    shares = confusion_matrix(actual, predicted, labels=labels, normalize="true")
+    figure = Figure(figsize=(6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        colour = "white" if share > MIDDLE else "black"
+        axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(labels, classes, rotation=40, ha="right")
+    axes.set_yticks(labels, classes)
+    axes.set(xlabel="predicted", ylabel="actual", title="Share of each actual class (test)")
+    figure.colorbar(image, shrink=0.8)
+    _save(figure, path)
+
+
+def draw_f1(path: Path, table: pd.DataFrame) -> None:
+    """Draws F1 by class, the model beside the baselines.
+
+    Args:
+        path: Where to.
+        table: Columns class, model, f1 in percent.
+    """
+    wide = table.pivot(index="class", columns="model", values="f1")
+    wide = wide.loc[table["class"].unique(), table["model"].unique()]
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    places, width = np.arange(len(wide)), 0.8 / wide.shape[1]
+    for number, (name, values) in enumerate(wide.items()):
+        offset = (number - (wide.shape[1] - 1) / 2) * width
+        axes.bar(places + offset, values, width, label=str(name), color=COLOURS[number])
+    axes.set_xticks(places, [str(name) for name in wide.index])
+    axes.set(ylabel="F1 (%)", ylim=(0, 100), title="F1 by class (test)")
+    axes.legend(ncols=wide.shape[1], frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def draw_history(path: Path, history: pd.DataFrame) -> None:
+    """Draws training loss and validation weighted F1 by epoch, a line per run.
+
+    Args:
+        path: Where to.
+        history: Columns fold, seed, epoch, train_total, valid_weighted_f1.
+    """
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = zip(
+        figure.subplots(1, 2),
+        (("train_total", "training loss"), ("valid_weighted_f1", "validation weighted F1 (%)")),
+        strict=True,
+    )
+    for axes, (column, title) in panels:
+        for number, (run, rows) in enumerate(history.groupby(["fold", "seed"])):
+            colour = COLOURS[number % len(COLOURS)]
+            axes.plot(rows["epoch"], rows[column], color=colour, label=_named(run))
+        axes.set(xlabel="epoch", title=title)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    _save(figure, path)
+
+
+def _named(run: Any) -> str:
+    fold, seed = run
+    return f"fold {fold}, seed {seed}"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # Without a version or a date inside, the same numbers give the same bytes.
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=110, metadata={"Software": None})

@@ -1,0 +1,89 @@
+"""What a person reads at the end: the table of figures, and what they were computed from."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import paths
+from pipeline.errors import PipelineError
+from pipeline.evaluation.results import MODEL
+from pipeline.features import Features
+from pipeline.ledger import counted, read_ledger
+from pipeline.protocol import Protocol, counts
+
+LEDGERS = ("manifest", "frames", "audio")
+OVERALL = ("weighted_f1", "macro_f1", "accuracy")
+
+
+def about_run(corpus: str, protocol: Protocol, stores: Mapping[str, Features]) -> dict[str, Any]:
+    """What the figures were computed from: corpus counts, encoders, settings, ledger.
+
+    Returns:
+        A mapping as it goes into run.json.
+    """
+    ledgers = {stage: counted(read_ledger(paths.ledger(corpus, stage))) for stage in LEDGERS}
+    return {
+        "corpus": corpus,
+        "labelled_utterances": counts(protocol),
+        "features": {m: store.about for m, store in stores.items()},
+        "masked": {m: int((~store.present).sum()) for m, store in stores.items()},
+        "ledger": ledgers,
+    }
+
+
+def show(corpus: str, console: Console | None = None) -> None:
+    """Prints a corpus' results.
+
+    Raises:
+        PipelineError: There are none yet.
+    """
+    console = console or Console()
+    found, about = (_read(corpus, name) for name in ("metrics.json", "run.json"))
+    console.print(_table(corpus, found))
+    for modality, store in about["features"].items():
+        console.print(f"  {modality}: {_source(store)}, {about['masked'][modality]} masked")
+    problems = {f"{s}: {k}": n for s, kinds in about["ledger"].items() for k, n in kinds.items()}
+    listed = ", ".join(f"{kind} {count}" for kind, count in problems.items()) or "empty"
+    console.print(f"  ledger: {listed}")
+
+
+def _read(corpus: str, name: str) -> dict[str, Any]:
+    path = paths.metrics(corpus, name)
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PipelineError(f"{path} is missing: run `dvc repro` first.") from error
+    return content
+
+
+def _table(corpus: str, found: Mapping[str, Any]) -> Table:
+    columns = {
+        f"{MODEL}\n(validation-selected)": found["test"],
+        f"{MODEL}\n(test-selected)": found["test_selected"],
+        **found["baselines"],
+    }
+    table = Table("", *columns, title=f"{corpus}: F1 on test, in percent", title_justify="left")
+    for name in found["test"]["f1"]:
+        table.add_row(name, *(_cell(c.get("f1", {}), name) for c in columns.values()))
+    table.add_section()
+    for name in OVERALL:
+        table.add_row(name.replace("_", " "), *(_cell(c, name) for c in columns.values()))
+    return table
+
+
+def _cell(summary: Mapping[str, Any], name: str) -> str:
+    if name not in summary:
+        return "-"
+    deviation = summary.get(f"{name}_std")
+    return f"{summary[name]:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "")
+
+
+def _source(about: Mapping[str, Any]) -> str:
+    settings = about["settings"]
+    if "encoder" not in about:
+        return str(settings["feature_set"])
+    kind = settings.get("layer") or settings.get("pooling")
+    return f"{about['encoder']['name']} ({about['encoder']['revision']}), {kind}"

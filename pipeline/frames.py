@@ -1,0 +1,91 @@
+"""The frame store: the encoded pictures of every utterance, one row each."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.chunks import chunked
+from pipeline.files import replacing
+from pipeline.tables import read_about, with_metadata
+
+VERSION = "frames/1"
+ROWS_PER_GROUP = 16
+PICTURES = pa.schema(
+    [
+        pa.field("times", pa.list_(pa.float64()), nullable=False),
+        pa.field("boxes", pa.list_(pa.list_(pa.float32(), 4)), nullable=False),
+        pa.field("face", pa.bool_(), nullable=False),
+        pa.field("images", pa.list_(pa.binary()), nullable=False),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        pa.field("utterance", pa.string(), nullable=False),
+        pa.field("present", pa.bool_(), nullable=False),
+        *PICTURES,
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one utterance.
+
+    Attributes:
+        times: Seconds in the media file, one per frame.
+        boxes: Left, top, width and height in pixels of what was cut out of each frame.
+        face: Whether a face was found; without one the boxes are the middle of the picture.
+        images: Encoded 224 x 224 RGB pictures.
+    """
+
+    times: list[float]
+    boxes: list[list[float]]
+    face: bool
+    images: list[bytes]
+
+
+def write_frames(
+    path: Path, rows: Iterable[tuple[str, Pictures | None]], about: dict[str, Any]
+) -> None:
+    """Streams a frame store to disk, whole or not at all.
+
+    Args:
+        path: Where to.
+        rows: Utterance and its pictures, None where missing; in manifest order.
+        about: Provenance.
+    """
+    schema = with_metadata(SCHEMA, VERSION, about)
+    with (
+        replacing(path) as part,
+        pq.ParquetWriter(part, schema, compression="none", use_dictionary=False) as writer,
+    ):
+        for chunk in chunked(rows, ROWS_PER_GROUP):
+            cells = [_row(utterance, pictures) for utterance, pictures in chunk]
+            writer.write_table(pa.Table.from_pylist(cells, schema))
+
+
+def _row(utterance: str, pictures: Pictures | None) -> dict[str, Any]:
+    shown = pictures or Pictures([], [], False, [])
+    return {"utterance": utterance, "present": pictures is not None, **vars(shown)}
+
+
+def read_frames(path: Path) -> Iterator[tuple[str, Pictures | None]]:
+    """Streams a frame store from disk, a row group at a time.
+
+    Yields:
+        Utterance and its pictures, None where missing.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    read_about(path, VERSION)
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            for row in file.read_row_group(group).to_pylist():
+                present = row.pop("present")
+                utterance = row.pop("utterance")
+                yield utterance, Pictures(**row) if present else None

@@ -1,0 +1,63 @@
+"""The ledger: what was wrong with which utterance, and why a modality of it is masked."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.settings.base import Modality
+from pipeline.tables import read_table, write_table
+
+VERSION = "ledger/1"
+SCHEMA = pa.schema(
+    [pa.field(n, pa.string(), nullable=False) for n in ("utterance", "modality", "kind", "detail")]
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One entry.
+
+    Attributes:
+        utterance: Whose.
+        modality: Which of its modalities is concerned.
+        kind: A word to count by: `absent`, `unreadable`, `no_audio`, `cut`, ...
+        detail: What was seen.
+    """
+
+    utterance: str
+    modality: Modality
+    kind: str
+    detail: str
+
+
+def write_ledger(path: Path, problems: Sequence[Problem]) -> None:
+    """Writes a stage's ledger, in the order the problems were met."""
+    write_table(path, pa.Table.from_pylist([asdict(p) for p in problems], SCHEMA), VERSION)
+
+
+def read_ledger(path: Path) -> list[Problem]:
+    """Reads a stage's ledger.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    table, _ = read_table(path, SCHEMA, VERSION)
+    return [Problem(**row) for row in table.to_pylist()]
+
+
+def counted(problems: Iterable[Problem]) -> dict[str, int]:
+    """Number of problems by `modality kind`, sorted by name."""
+    counts = Counter(f"{p.modality} {p.kind}" for p in problems)
+    return dict(sorted(counts.items()))
+
+
+def summary(problems: Sequence[Problem], examples: int = 3) -> str:
+    """A few lines for the terminal: each kind, how often, and the first examples."""
+    lines = []
+    for kind, count in counted(problems).items():
+        first = [p for p in problems if f"{p.modality} {p.kind}" == kind][:examples]
+        lines.append(f"  {kind}: {count}, such as {first[0].utterance} ({first[0].detail})")
+    return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""Opening a media file, with every way this fails told apart and told in words.
+
+FFmpeg's own message for a clip without its index, a Git-LFS pointer and a folder of random bytes
+is one and the same ("Invalid data found"), so what can be seen from the bytes is seen here first.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+
+from pipeline.errors import MediaError
+
+LFS_HEAD = b"version https://git-lfs"
+MICROSECONDS = 1_000_000
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[Any]:
+    """Opens a media file for reading.
+
+    Yields:
+        A `av.container.InputContainer`, closed at the end of the block.
+
+    Raises:
+        MediaError: `absent`, `empty`, `lfs_pointer` or `unreadable`. The detail names no folder,
+            so that ledgers of two machines are alike.
+    """
+    _check_bytes(path)
+    try:
+        # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
+        container = av.open(f"file:{path}", metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError) as error:
+        detail = f"FFmpeg cannot open it: {said(error)}"
+        if _lacks_moov(path):
+            detail += " (no moov atom: the file was cut short; download it again)"
+        raise MediaError("unreadable", detail) from error
+    with container:
+        yield container
+
+
+def said(error: BaseException) -> str:
+    """What FFmpeg said, without the path that PyAV adds to it."""
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def video_stream(container: Any) -> Any | None:
+    """The first video stream that can be decoded; a cover picture is none."""
+    for stream in container.streams.video:
+        cover = stream.disposition & av.stream.Disposition.attached_pic
+        if stream.codec_context is not None and not cover:
+            return stream
+    return None
+
+
+def audio_stream(container: Any) -> Any | None:
+    """The first audio stream that can be decoded."""
+    for stream in container.streams.audio:
+        if stream.codec_context is not None:
+            return stream
+    return None
+
+
+def origin(container: Any) -> float:
+    """Time stamp of the file's beginning in seconds; all times of `media` count from it.
+
+    An MPEG transport stream starts at 1.4 s and a cut clip anywhere; FFmpeg's `-ss` and players
+    count from the first stream's first time stamp, and so do annotations.
+    """
+    start: int | None = container.start_time
+    return 0.0 if start is None else start / MICROSECONDS
+
+
+def _check_bytes(path: Path) -> None:
+    if not path.is_file():
+        what = "a folder has this name" if path.is_dir() else "there is no such file"
+        raise MediaError("absent", what)
+    if path.stat().st_size == 0:
+        raise MediaError("empty", "the file has 0 bytes; copy or download it again")
+    with path.open("rb") as file:
+        head = file.read(len(LFS_HEAD))
+    if head == LFS_HEAD:
+        raise MediaError("lfs_pointer", "a Git-LFS pointer stands in its place; run `git lfs pull`")
+
+
+def _lacks_moov(path: Path) -> bool:
+    """Whether this is an MP4 file without the box that says where its frames lie."""
+    size = path.stat().st_size
+    position, kinds = 0, []
+    with path.open("rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            kinds.append(head[4:8])
+            if length == 1:  # a box over 4 GiB gives its length in the next 8 bytes
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8:
+                break
+            position += length
+    return kinds[:1] == [b"ftyp"] and b"moov" not in kinds

@@ -1,0 +1,87 @@
+"""What a media file holds, read from its headers without decoding a frame."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import MediaError
+from pipeline.media.opening import MICROSECONDS, audio_stream, open_media, video_stream
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """A video stream: size in pixels, mean frames per second (None: not stated), codec name."""
+
+    width: int
+    height: int
+    rate: float | None
+    codec: str
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """An audio stream: samples per second in hertz, channels and their layout, codec name."""
+
+    rate: int
+    channels: int
+    layout: str
+    codec: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A file's first usable streams and its length in seconds, None where there is none."""
+
+    video: VideoInfo | None
+    audio: AudioInfo | None
+    duration: float | None
+
+
+def probe(path: Path) -> Probe:
+    """Reads what a media file holds.
+
+    Raises:
+        MediaError: `absent`, `empty`, `lfs_pointer` or `unreadable`.
+    """
+    with open_media(path) as container:
+        video, audio = video_stream(container), audio_stream(container)
+        return Probe(
+            video=None if video is None else _video_info(video),
+            audio=None if audio is None else _audio_info(audio),
+            duration=_duration(container, [s for s in (video, audio) if s is not None]),
+        )
+
+
+def unusable(probed: Probe, modality: Literal["video", "audio"]) -> MediaError | None:
+    """Why a modality of a probed file cannot be used, None if it can.
+
+    Returns:
+        A MediaError to raise or to write down: `no_video`, `no_audio`, or `no_duration` for a
+        file that states no length or one of 0 seconds.
+    """
+    if getattr(probed, modality) is None:
+        other = "audio" if modality == "video" else "video"
+        beside = f"only {other}" if getattr(probed, other) is not None else f"and no {other}"
+        return MediaError(f"no_{modality}", f"the file holds no {modality} stream, {beside}")
+    if not probed.duration:
+        return MediaError("no_duration", f"the file states a length of {probed.duration} s")
+    return None
+
+
+def _video_info(stream: Any) -> VideoInfo:
+    context = stream.codec_context
+    rate = stream.average_rate
+    return VideoInfo(context.width, context.height, float(rate) if rate else None, context.name)
+
+
+def _audio_info(stream: Any) -> AudioInfo:
+    context = stream.codec_context
+    layout = context.layout
+    return AudioInfo(context.sample_rate, layout.nb_channels, layout.name, context.name)
+
+
+def _duration(container: Any, streams: list[Any]) -> float | None:
+    if container.duration is not None:
+        return float(container.duration / MICROSECONDS)
+    lengths = [float(s.duration * s.time_base) for s in streams if s.duration is not None]
+    return max(lengths, default=None)

@@ -1,0 +1,74 @@
+"""What the model reads: a batch of dialogues, padded to the longest, and a mask for each kind of padding."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MODALITIES = ("text", "audio", "visual")
+"""The modalities in canonical order: the order of every stack, concatenation and partner list."""
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class DialogueBatch:
+    """Dialogues of one batch; padding turns come after a dialogue's real turns.
+
+    What lies in padded turns, padded frames and missing utterances is never read, NaN included.
+    """
+
+    features: dict[str, Tensor]
+    """Per modality: `text`, `audio` [batch, turn, feature], `visual` [batch, turn, frame, feature].
+    """
+
+    frame_mask: Tensor | None
+    """True where a frame is real, [batch, turn, frame]; None: every visual frame is."""
+
+    present: dict[str, Tensor]
+    """Per modality, True where the utterance has it, [batch, turn]."""
+
+    turn_mask: Tensor
+    """True where a turn is real, [batch, turn]."""
+
+    speakers: Tensor
+    """Index of the speaker within the dialogue, by first appearance, [batch, turn]."""
+
+    labels: Tensor
+    """Index of the class, or -1 without one, [batch, turn]; the loss reads it, the model never."""
+
+    def available(self, modality: str) -> Tensor:
+        """True where a real turn has the modality, and for `visual` a frame: [batch, turn]."""
+        available = self.present[modality] & self.turn_mask
+        if modality == "visual" and self.frame_mask is not None:
+            available = available & self.frame_mask.any(dim=-1)
+        return available
+
+    def to(self, device: torch.device | str) -> "DialogueBatch":
+        """The same batch on another device."""
+
+        def move(tensor: Tensor) -> Tensor:
+            # Copies from pinned memory overlap with computing; other memory is copied as ever.
+            return tensor.to(device, non_blocking=True)
+
+        return DialogueBatch(
+            features={modality: move(values) for modality, values in self.features.items()},
+            frame_mask=None if self.frame_mask is None else move(self.frame_mask),
+            present={modality: move(mask) for modality, mask in self.present.items()},
+            turn_mask=move(self.turn_mask),
+            speakers=move(self.speakers),
+            labels=move(self.labels),
+        )
+
+
+def unpack(rows: Tensor, mask: Tensor) -> Tensor:
+    """Lays rows back to where a mask is True, zeros elsewhere: the inverse of `padded[mask]`.
+
+    Args:
+        rows: One row per True of the mask, [row, feature].
+        mask: [...] of bool.
+
+    Returns:
+        [..., feature].
+    """
+    return rows.new_zeros(*mask.shape, rows.shape[-1]).index_put((mask,), rows)

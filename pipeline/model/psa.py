@@ -1,0 +1,82 @@
+"""Pyramid squeeze attention over the frames of an utterance (paper, section 2.2, eq. 1-5).
+
+The paper's eq. 5 still has a time axis, while the text and audio it is aligned with have none. A
+plain mean of it is a mean of a linear convolution, which knows only the mean frame and the frames
+at the edges: it cannot see in which order an expression moves. With the activation `relu` the mean
+is taken of `ReLU(LayerNorm(Y * W))`, which can.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS = ("relu", "none")
+
+
+class PSA(nn.Module):
+    """Convolutions over time at several scales, with their channels weighted (eq. 1-5).
+
+    Args:
+        channels: C in the paper, divisible by `groups` and by 4.
+        groups: S in the paper: branch s convolves its C/S channels with kernel 2(s+1)+1.
+        activation: `relu`: mean over time of ReLU(LayerNorm(Y * W)); `none`: mean of Y * W.
+    """
+
+    def __init__(self, channels: int = 256, groups: int = 4, activation: str = "relu") -> None:
+        super().__init__()
+        if groups < 1 or channels % groups or channels % 4:
+            raise ValueError(
+                f"Bad channels {channels}, expected a multiple of 4 and of the {groups} groups"
+            )
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"Bad activation '{activation}', expected one of {ACTIVATIONS}")
+        size = channels // groups
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(size, size, kernel_size=2 * (s + 1) + 1, padding="same")
+            for s in range(groups)
+        )
+        self.squeeze = nn.Linear(channels, channels // 4)
+        self.excite = nn.Linear(channels // 4, channels)
+        self.norm = nn.LayerNorm(channels) if activation == "relu" else None
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Turns each utterance's frames into one vector, zeros for one without frames.
+
+        Args:
+            frames: X, [utterance, frame, channel].
+            mask: True where a frame is real, [utterance, frame].
+
+        Returns:
+            [utterance, channel].
+        """
+        multiscale = self._convolve(frames.masked_fill(~mask.unsqueeze(-1), 0))
+        pooled = masked_mean(multiscale, mask)  # Z, eq. 3
+        weights = self._weigh(pooled)
+        if self.norm is None:
+            return pooled * weights  # the mean of eq. 5: W does not depend on time
+        weighted = multiscale * weights.unsqueeze(1)
+        return masked_mean(functional.relu(self.norm(weighted)), mask)
+
+    def _convolve(self, frames: Tensor) -> Tensor:
+        """Eq. 1 and 2: [utterance, frame, channel] to Y of the same shape."""
+        groups = frames.transpose(1, 2).chunk(len(self.convolutions), dim=1)
+        branches = [conv(group) for conv, group in zip(self.convolutions, groups, strict=True)]
+        return torch.cat(branches, dim=1).transpose(1, 2)
+
+    def _weigh(self, pooled: Tensor) -> Tensor:
+        """Eq. 4: Z [utterance, channel] to W of the same shape."""
+        return torch.sigmoid(self.excite(functional.relu(self.squeeze(pooled))))
+
+
+def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real frames, zeros if there are none.
+
+    Args:
+        frames: [utterance, frame, channel].
+        mask: [utterance, frame].
+
+    Returns:
+        [utterance, channel].
+    """
+    total = frames.masked_fill(~mask.unsqueeze(-1), 0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)

@@ -1,0 +1,61 @@
+"""Where each stage's files lie; dvc.yaml says the same."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+WEIGHTS = Path("models/weights")
+
+
+def raw(corpus: str) -> Path:
+    """The raw tree, as the corpus' authors distribute it (a symbolic link will do)."""
+    return RAW / corpus
+
+
+def manifest(corpus: str) -> Path:
+    """Raw facts, one row per utterance."""
+    return Path(f"data/manifests/{corpus}.parquet")
+
+
+def ledger(corpus: str, stage: str) -> Path:
+    """What a stage found wrong."""
+    return Path(f"data/ledgers/{corpus}/{stage}.parquet")
+
+
+def protocol(corpus: str) -> Path:
+    """Labels, folds and splits."""
+    return Path(f"data/protocols/{corpus}.parquet")
+
+
+def frames(corpus: str) -> Path:
+    """Encoded frames."""
+    return Path(f"data/frames/{corpus}.parquet")
+
+
+def features(corpus: str, modality: str) -> Path:
+    """A modality's feature store."""
+    return Path(f"data/features/{corpus}/{modality}.parquet")
+
+
+def encoder(corpus: str, role: str) -> Path:
+    """The folder with the files of an encoder: role `faces`, `visual` or `text`."""
+    return Path(f"models/encoders/{corpus}/{role}")
+
+
+def checkpoints(corpus: str) -> Path:
+    """One safetensors file per fold and seed."""
+    return Path(f"models/checkpoints/{corpus}")
+
+
+def epochs(corpus: str) -> Path:
+    """Class probabilities of every epoch on validation and test."""
+    return Path(f"data/epochs/{corpus}.parquet")
+
+
+def predictions(corpus: str) -> Path:
+    """Class probabilities of the selected epochs."""
+    return Path(f"data/predictions/{corpus}.parquet")
+
+
+def metrics(corpus: str, name: str) -> Path:
+    """A file of results that git keeps."""
+    return Path(f"metrics/{corpus}/{name}")

@@ -1,0 +1,136 @@
+"""The protocol: labels, folds and splits, decided apart from the features.
+
+Changing a label set or a split re-runs this step, training and evaluation, and decodes nothing.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import PipelineError
+from pipeline.labels import LABEL_SETS
+from pipeline.manifest import Utterance
+from pipeline.settings.protocol import ProtocolSettings
+from pipeline.tables import read_table, write_table
+
+VERSION = "protocol/1"
+SPLITS = ("train", "valid", "test")
+OFFICIAL = {"train": "train", "dev": "valid", "test": "test"}
+SCHEMA = pa.schema(
+    [
+        pa.field("fold", pa.int32(), nullable=False),
+        *(
+            pa.field(name, pa.string(), nullable=False)
+            for name in ("split", "dialogue", "utterance", "speaker")
+        ),
+        pa.field("label", pa.int32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An utterance's part in one fold.
+
+    Attributes:
+        fold: From 0; corpora with an official split have one fold.
+        split: `train`, `valid` or `test`.
+        dialogue: Entries of a dialogue stand together, in the order of its turns.
+        utterance: Key into the feature stores.
+        speaker: Who speaks.
+        label: Class number, None for unlabelled context.
+    """
+
+    fold: int
+    split: str
+    dialogue: str
+    utterance: str
+    speaker: str
+    label: int | None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The entries of all folds and the names of the classes."""
+
+    classes: tuple[str, ...]
+    entries: list[Entry]
+
+    @property
+    def folds(self) -> list[int]:
+        """Fold numbers in order."""
+        return sorted({entry.fold for entry in self.entries})
+
+
+def make_protocol(utterances: Sequence[Utterance], settings: ProtocolSettings) -> Protocol:
+    """Applies a label set and splits to a manifest.
+
+    Raises:
+        PipelineError: No utterance has a label in the set, an utterance has no official split, or
+            a split is empty.
+    """
+    label_set = LABEL_SETS[settings.label_set]
+    entries = []
+    for u in utterances:
+        label = label_set.index(getattr(u, label_set.column))
+        if label is not None or settings.unlabelled == "context":
+            split = _official(u)
+            entries.append(Entry(0, split, u.dialogue, u.utterance, u.speaker, label))
+    _check_splits(entries, settings)
+    return Protocol(label_set.classes, entries)
+
+
+def _official(u: Utterance) -> str:
+    if u.official_split not in OFFICIAL:
+        raise PipelineError(
+            f"{u.utterance} has the official split {u.official_split!r}, expected one of "
+            f"{list(OFFICIAL)}; this corpus needs another value of protocol.CORPUS.splits."
+        )
+    return OFFICIAL[u.official_split]
+
+
+def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:
+    counts = Counter(entry.split for entry in entries if entry.label is not None)
+    empty = [split for split in SPLITS if not counts[split]]
+    if empty:
+        raise PipelineError(
+            f"No utterance of the splits {empty} has a label of the set "
+            f"{settings.label_set!r}; name a label set that this corpus has."
+        )
+
+
+def write_protocol(path: Path, protocol: Protocol) -> None:
+    """Writes the protocol as Parquet."""
+    table = pa.Table.from_pylist([asdict(entry) for entry in protocol.entries], SCHEMA)
+    write_table(path, table, VERSION, {"classes": list(protocol.classes)})
+
+
+def read_protocol(path: Path, labels_of: Sequence[str] = SPLITS) -> Protocol:
+    """Reads a protocol.
+
+    Args:
+        path: Where it lies.
+        labels_of: Splits whose labels are wanted; others read as unlabelled. Training leaves
+            `test` out, so that no test label can reach it.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    table, about = read_table(path, SCHEMA, VERSION)
+    rows = table.to_pylist()
+    for row in rows:
+        if row["split"] not in labels_of:
+            row["label"] = None
+    return Protocol(tuple(about["classes"]), [Entry(**row) for row in rows])
+
+
+def counts(protocol: Protocol) -> dict[str, dict[str, int]]:
+    """Labelled utterances of the first fold by split and class."""
+    found = Counter((e.split, e.label) for e in protocol.entries if e.fold == protocol.folds[0])
+    return {
+        split: {name: found[split, number] for number, name in enumerate(protocol.classes)}
+        for split in SPLITS
+    }

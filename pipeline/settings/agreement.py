@@ -1,0 +1,39 @@
+"""What sections of params.yaml must agree on with each other and with the weights' lock."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pipeline.weights.lock import Role, read_lock
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> Iterator[str]:
+    """One line for each disagreement.
+
+    Args:
+        sections: Valid settings by section and corpus.
+        corpora: The selected corpora.
+    """
+    for corpus in corpora:
+        yield from _modalities(sections, corpus)
+        yield from _encoders(sections, corpus)
+
+
+def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    extracted = sections["extract"][corpus].modalities
+    for modality in sections["model"][corpus].modalities:
+        if modality not in extracted:
+            yield (
+                f"model.{corpus}.modalities: got {modality!r}, expected a modality that is "
+                f"extracted; extract.{corpus}.modalities has {list(extracted)}"
+            )
+
+
+def _encoders(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    lock = read_lock()
+    for role in ROLES:
+        name = sections[role][corpus].encoder
+        known = lock.names(role)
+        if name not in known:
+            yield f"{role}.{corpus}.encoder: got {name!r}, expected one of {known}"

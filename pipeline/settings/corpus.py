@@ -1,0 +1,24 @@
+"""`corpus`: which reader reads a raw tree, and that reader's own options."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, RootModel
+
+from pipeline.corpora.registry import READERS
+from pipeline.settings.base import Section
+
+
+def _parse(raw: Any) -> Section:
+    """The options of the reader that `raw` names; each reader owns its options class."""
+    if isinstance(raw, Section):
+        return raw
+    name = raw.get("reader") if isinstance(raw, dict) else raw
+    if name not in READERS:
+        raise ValueError(f"reader: got {name!r}, expected one of {sorted(READERS)}")
+    return READERS[name].options.model_validate(raw)
+
+
+class CorpusSettings(RootModel[Annotated[Section, BeforeValidator(_parse)]]):
+    """The options of one corpus' reader, as `.root`."""
+
+    root: Annotated[Section, BeforeValidator(_parse)] = Field(description="The reader's options.")

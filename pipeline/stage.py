@@ -1,0 +1,23 @@
+"""What every stage does first and last: check the settings, tell errors without a traceback."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.params import read_params
+
+
+def run(work: Callable[..., None]) -> None:
+    """Runs a stage with the words of its command line; what a user can mend exits with 1.
+
+    Args:
+        work: Takes the checked params, the corpus and whatever else the command line names.
+    """
+    name = f"{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}"
+    try:
+        work(read_params(), *sys.argv[1:])
+    except PipelineError as error:
+        sys.exit(f"\n{name}: {error}\n")
+    except OSError as error:
+        sys.exit(f"\n{name}: {error.strerror}: {error.filename or ''}\n")

@@ -1,0 +1,77 @@
+"""The state of a run: what it has found so far, and the file that lets it survive a kill."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.files import replacing
+from pipeline.settings.train import TrainSettings
+
+SECONDS_BETWEEN_SAVES = 20.0
+
+
+@dataclass
+class RunState:
+    """What a run has found so far.
+
+    Attributes:
+        history: One row of numbers per epoch.
+        valid: Per epoch, [utterance, class] probabilities on validation.
+        test: Likewise on test.
+        best_epoch: From 1; the first with the highest validation weighted F1.
+        best: The model's state at that epoch, on the CPU.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    valid: list[Tensor] = field(default_factory=list)
+    test: list[Tensor] = field(default_factory=list)
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, row: dict[str, float], valid: Tensor, test: Tensor, model: nn.Module) -> None:
+        """Takes an epoch's results, and the model's weights if it is the best so far."""
+        best = self.history[self.best_epoch - 1]["valid_weighted_f1"] if self.best_epoch else -1.0
+        self.history.append(row)
+        self.valid.append(valid)
+        self.test.append(test)
+        if row["valid_weighted_f1"] > best:
+            self.best_epoch = len(self.history)
+            self.best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+
+    def finished(self, settings: TrainSettings) -> bool:
+        """Whether all epochs are done, or too many passed without a better one."""
+        epochs = len(self.history)
+        return epochs >= settings.epochs or epochs - self.best_epoch >= settings.patience
+
+
+class StateFile:
+    """Where a run is kept between epochs.
+
+    A run that goes on from an older epoch repeats the same numbers, so not every epoch is saved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._saved = time.monotonic()
+
+    def save(self, state: RunState, *parts: Any, now: bool = False) -> None:
+        """Keeps the run if the last save was a while ago, or at once with `now`."""
+        if not now and time.monotonic() - self._saved < SECONDS_BETWEEN_SAVES:
+            return
+        self._saved = time.monotonic()
+        content = {"state": asdict(state), "parts": [part.state_dict() for part in parts]}
+        with replacing(self.path) as part:
+            torch.save(content, part)
+
+    def load(self, *parts: Any) -> RunState | None:
+        """Fills `parts` with what was saved; None if nothing was."""
+        if not self.path.exists():
+            return None
+        content = torch.load(self.path, map_location="cpu", weights_only=True)
+        for part, saved in zip(parts, content["parts"], strict=True):
+            part.load_state_dict(saved)
+        return RunState(**content["state"])

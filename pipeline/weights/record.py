@@ -1,0 +1,82 @@
+"""`encoder.json`: what an encoder folder holds, in words and digests."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from pipeline.errors import PipelineError
+from pipeline.files import write_text
+from pipeline.weights.lock import LockedEncoder, RelativePath, Role, Sha256, Strict
+
+RECORD = "encoder.json"
+FORMAT: Literal["encoder/1"] = "encoder/1"
+NO_ENCODER = {"format": FORMAT, "name": None}
+
+
+class FileRecord(Strict):
+    """Size and digest of one file."""
+
+    bytes: int = Field(gt=0)
+    sha256: Sha256
+
+
+class EncoderRecord(Strict):
+    """What `encoder.json` holds."""
+
+    format: Literal["encoder/1"]
+    name: str
+    role: Role
+    architecture: str
+    revision: str
+    licence: str
+    description: str
+    files: dict[RelativePath, FileRecord] = Field(min_length=1)
+
+
+def record_of(entry: LockedEncoder, folder: Path) -> EncoderRecord:
+    """The record of a locked encoder whose verified files lie in `folder`."""
+    sizes = {file.name: (folder / file.name).stat().st_size for file in entry.files}
+    return EncoderRecord(
+        format=FORMAT,
+        name=entry.name,
+        role=entry.role,
+        architecture=entry.architecture,
+        revision=entry.revision,
+        licence=entry.licence,
+        description=entry.description,
+        files={f.name: FileRecord(bytes=sizes[f.name], sha256=f.sha256) for f in entry.files},
+    )
+
+
+def write_record(folder: Path, record: EncoderRecord | None) -> None:
+    """Writes a record, or that there is no encoder (None).
+
+    Keys are sorted and there are no dates, so that equal encoders are equal bytes.
+    """
+    content = record.model_dump() if record else NO_ENCODER
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    write_text(folder / RECORD, text + "\n")
+
+
+def read_record(folder: Path) -> EncoderRecord:
+    """Reads and checks `encoder.json`.
+
+    Raises:
+        PipelineError: If there is none, if it is not one, or if it says that there is no encoder.
+    """
+    path = folder / RECORD
+    try:
+        text = path.read_text(encoding="utf-8")
+        if json.loads(text) == NO_ENCODER:
+            raise PipelineError(
+                f"{folder} holds no encoder, as its modality is switched off in params.yaml; "
+                "switch it on and run `dvc repro`."
+            )
+        return EncoderRecord.model_validate_json(text)
+    except (OSError, ValueError, ValidationError) as error:
+        raise PipelineError(
+            f"No usable encoder in {folder}: cannot read {RECORD}; "
+            f"run `dvc repro` to have it written.\n{error}"
+        ) from error

@@ -1,0 +1,24 @@
+"""What several test folders share."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real MELD annotations and talking clips; tests skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs {SHARED}, which is not here")
+    return SHARED

@@ -1,0 +1,159 @@
+"""The tree on disk: MELD's layout, CSV bytes, the planted faults, and the same bytes every time."""
+
+import csv
+import hashlib
+import io
+
+import av
+import pytest
+
+from pipeline.demo import tree
+from pipeline.demo.quirks import plan
+from pipeline.demo.seeds import QUIRKS, generator
+from pipeline.demo.tree import COLUMNS, FOLDERS, write_meld_tree
+from pipeline.errors import PipelineError
+
+
+def digests(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+@pytest.fixture(scope="module")
+def meld(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "MELD.Raw"
+    write_meld_tree(tiny, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plans(tiny):
+    return {
+        split: plan(
+            split,
+            tree.converse(tiny, number, getattr(tiny, f"{split}_dialogues")),
+            generator(tiny.seed, QUIRKS, number),
+        )
+        for number, split in enumerate(FOLDERS)
+    }
+
+
+def rows(meld, split):
+    text = (meld / f"{split}_sent_emo.csv").read_bytes().decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def names(rows):
+    return {f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}.mp4" for row in rows}
+
+
+def streams(path):
+    with av.open(str(path)) as box:
+        video = box.streams.video[0].codec_context.name
+        audio = [(s.codec_context.name, s.channels, s.rate) for s in box.streams.audio]
+        return video, audio, dict(box.metadata)
+
+
+def test_bytes_repeat_whatever_the_workers(tiny, meld, tmp_path):
+    write_meld_tree(tiny.model_copy(update={"workers": 2}), tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(meld)
+
+
+def test_top_level(meld):
+    csvs = {f"{split}_sent_emo.csv" for split in FOLDERS}
+    assert {path.name for path in meld.iterdir()} == csvs | set(FOLDERS.values())
+    assert [path.name for path in meld.parent.iterdir()] == ["MELD.Raw"]
+
+
+def test_csv_bytes(meld):
+    for split in FOLDERS:
+        data = (meld / f"{split}_sent_emo.csv").read_bytes()
+        assert data.startswith(",".join(COLUMNS).encode() + b"\r\n1,")
+        assert data.count(b"\n") == data.count(b"\r\n")
+        for row in rows(meld, split):
+            assert tuple(row) == COLUMNS
+            for column in ("StartTime", "EndTime"):
+                hours, minutes, seconds = row[column].split(":")
+                assert (len(hours), len(minutes), len(seconds)) == (2, 2, 6)
+                assert seconds[2] == ","
+
+
+def test_time_by_hand():
+    assert tree._time(3723.0456) == "01:02:03,046"
+
+
+def test_ids_restart_in_each_split_and_have_gaps_in_train(meld):
+    found = {split: {int(row["Dialogue_ID"]) for row in rows(meld, split)} for split in FOLDERS}
+    assert found == {"train": {0, 2}, "dev": {0}, "test": {0}}
+    kept = [int(r["Utterance_ID"]) for r in rows(meld, "test")]
+    assert len(set(range(max(kept) + 1)) - set(kept)) == 1
+
+
+def test_dev_is_faultless(meld):
+    files = {path.name for path in (meld / FOLDERS["dev"]).iterdir()}
+    assert files == names(rows(meld, "dev"))
+    for name in sorted(files):
+        video, audio, metadata = streams(meld / FOLDERS["dev"] / name)
+        assert (video, audio) == ("h264", [("aac", 2, 48000)])
+        assert "creation_time" not in metadata
+
+
+def test_train_faults(meld, plans):
+    folder, split = meld / FOLDERS["train"], plans["train"]
+    missing = names(rows(meld, "train")) - {path.name for path in folder.iterdir()}
+    assert missing == {split.name(split.absent[1])}
+    with pytest.raises(av.error.InvalidDataError):
+        av.open(str(folder / split.name(split.broken)))
+    assert b"moov" not in (folder / split.name(split.broken)).read_bytes()
+    assert streams(folder / split.name(split.silent))[:2] == ("h264", [])
+    assert streams(folder / split.name(split.surround))[1] == [("aac", 6, 48000)]
+
+
+def test_surround_speaks_in_the_centre(meld, plans):
+    split = plans["train"]
+    with av.open(str(meld / FOLDERS["train"] / split.name(split.surround))) as box:
+        blocks = [frame.to_ndarray() for frame in box.decode(audio=0)]
+    loudest = [max(float(abs(block[channel]).max()) for block in blocks) for channel in range(6)]
+    assert loudest.index(max(loudest)) == 2
+    assert loudest[2] > 3 * loudest[0]
+
+
+def test_test_faults(meld, plans):
+    folder, split = meld / FOLDERS["test"], plans["test"]
+    on_disk = {path.name for path in folder.iterdir()}
+    twin = f"final_videos_test{split.name(split.twin[0])}"
+    extra = {twin, "._dia0_utt0.mp4", split.name(split.unannotated[0])}
+    assert on_disk - names(rows(meld, "test")) == extra
+    assert names(rows(meld, "test")) <= on_disk
+    with pytest.raises(av.error.InvalidDataError):
+        av.open(str(folder / "._dia0_utt0.mp4"))
+    assert streams(folder / split.name(split.silent))[1] == []
+    assert streams(folder / split.name(split.surround))[1] == [("aac", 6, 48000)]
+
+
+def test_plain_name_of_a_twin_shows_another_utterance(meld, plans):
+    folder, split = meld / FOLDERS["test"], plans["test"]
+    right, shown = split.twin
+    plain = (folder / split.name(right)).read_bytes()
+    assert plain == (folder / split.name(shown)).read_bytes()
+    assert plain != (folder / f"final_videos_test{split.name(right)}").read_bytes()
+
+
+def test_a_killed_run_leaves_no_tree(tiny, tmp_path, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tree, "render", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_meld_tree(tiny, tmp_path / "MELD.Raw")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_folder_is_not_overwritten(tiny, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(PipelineError, match="not empty"):
+        write_meld_tree(tiny, tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
