@@ -17,7 +17,9 @@ app = typer.Typer(
 
 @app.command("summary")
 def summary_command(
-    corpus: Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Argument(help="Default: those of params.yaml.")
+    ] = None,
 ) -> None:
     """Print the table of results of the last run."""
     # Here, so that the other commands need not wait for scikit-learn.
@@ -29,7 +31,9 @@ def summary_command(
 
 @app.command("doctor")
 def doctor_command(
-    corpus: Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Argument(help="Default: those of params.yaml.")
+    ] = None,
 ) -> None:
     """Look for what would stop a run, and say what to do about it."""
     raise typer.Exit(doctor.examine(corpus or None))

@@ -1,12 +1,11 @@
 """Raw sound to openSMILE functionals."""
 
-from pipeline.extractors.audio import Functionals
-
 from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.audio import audio_of
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
+from pipeline.extractors.audio import Functionals
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.ledger import write_ledger

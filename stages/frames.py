@@ -3,12 +3,12 @@
 from typing import Any
 
 import numpy as np
-from pipeline.extractors.faces import Face, FaceDetector
 
 from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.frames import Faces, frames_of
 from pipeline.extraction.tally import Tally
+from pipeline.extractors.faces import Face, FaceDetector
 from pipeline.fingerprint import code_digest, versions
 from pipeline.frames import PICTURES, write_frames
 from pipeline.ledger import write_ledger

@@ -1,12 +1,11 @@
 """Texts to one vector each."""
 
-from pipeline.extractors.device import resolve_device, set_threads
-from pipeline.extractors.text import TextEncoder
-
 from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.text import text_of
 from pipeline.extraction.vectors import VECTORS
+from pipeline.extractors.device import resolve_device, set_threads
+from pipeline.extractors.text import TextEncoder
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.manifest import read_manifest

@@ -1,12 +1,11 @@
 """Pictures to one vector per frame."""
 
-from pipeline.extractors.device import resolve_device, set_threads
-from pipeline.extractors.visual import ImageEncoder
-
 from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extraction.visual import visual_of
+from pipeline.extractors.device import resolve_device, set_threads
+from pipeline.extractors.visual import ImageEncoder
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.frames import read_frames

@@ -84,5 +84,3 @@ def _vectors(entry: Entry, number: int, modality: str, dimension: int) -> np.nda
     vectors = np.random.default_rng(number).normal(size=(frames, dimension))
     vectors[:, (entry.label or 0) % dimension] += 2.5
     return vectors.astype(np.float32)
-
-

@@ -14,7 +14,9 @@ DAY = 86_400
 
 def show() -> None:
     """Prints steps, fingerprints, entries, megabytes and age."""
-    table = Table("step", "fingerprint", "entries", "MB", "newest, days ago", title=str(cache_root()))
+    table = Table(
+        "step", "fingerprint", "entries", "MB", "newest, days ago", title=str(cache_root())
+    )
     now = time.time()
     for step, fingerprint, entries, size, newest in contents():
         age = f"{(now - newest) / DAY:.1f}"

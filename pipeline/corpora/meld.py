@@ -18,7 +18,19 @@ from pipeline.errors import PipelineError
 from pipeline.manifest import Segment, Utterance
 from pipeline.settings.base import Section
 
-COLUMNS = ["Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID", "Season", "Episode", "StartTime", "EndTime"]
+COLUMNS = [
+    "Sr No.",
+    "Utterance",
+    "Speaker",
+    "Emotion",
+    "Sentiment",
+    "Dialogue_ID",
+    "Utterance_ID",
+    "Season",
+    "Episode",
+    "StartTime",
+    "EndTime",
+]
 FOLDERS = {
     "train": "train_splits",
     "dev": "dev_splits_complete",

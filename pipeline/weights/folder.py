@@ -46,6 +46,16 @@ class Encoder:
         lines = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
+    @property
+    def about(self) -> dict[str, str]:
+        """What a feature store keeps of its encoder."""
+        return {
+            "name": self.name,
+            "architecture": self.architecture,
+            "revision": self.revision,
+            "sha256": self.digest,
+        }
+
 
 def install(
     encoder_name: str,
