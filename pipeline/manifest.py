@@ -4,6 +4,7 @@ It holds nothing that a protocol decides (no label number, fold or split of ours
 feature stage depends on it: a protocol can change without any clip being decoded again.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -168,10 +169,8 @@ def check(utterances: Sequence[Utterance]) -> None:
 
 
 def _repeated(utterances: Sequence[Utterance]) -> list[str]:
-    seen: set[str] = set()
-    return [
-        f"{u.utterance}: twice" for u in utterances if u.utterance in seen or seen.add(u.utterance)
-    ]
+    counts = Counter(u.utterance for u in utterances)
+    return [f"{utterance}: {count} times" for utterance, count in counts.items() if count > 1]
 
 
 def _disordered(utterances: Sequence[Utterance]) -> list[str]:

@@ -25,6 +25,7 @@ class RateColumn(ProgressColumn):
     """Items per second."""
 
     def render(self, task: Task) -> Text:
+        """The rate as text."""
         return Text(f"{task.speed:.1f}/s" if task.speed else "-/s")
 
 

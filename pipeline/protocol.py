@@ -1,7 +1,4 @@
-"""The protocol: labels, folds and splits, decided apart from the features.
-
-Changing a label set or a split re-runs this step, training and evaluation, and decodes nothing.
-"""
+"""The protocol table: labels, folds and splits, one row per fold and utterance."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,15 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.errors import PipelineError
-from pipeline.labels import LABEL_SETS
-from pipeline.manifest import Utterance
-from pipeline.settings.protocol import ProtocolSettings
 from pipeline.tables import read_table, write_table
 
 VERSION = "protocol/1"
 SPLITS = ("train", "valid", "test")
-OFFICIAL = {"train": "train", "dev": "valid", "test": "test"}
 SCHEMA = pa.schema(
     [
         pa.field("fold", pa.int32(), nullable=False),
@@ -63,43 +55,6 @@ class Protocol:
     def folds(self) -> list[int]:
         """Fold numbers in order."""
         return sorted({entry.fold for entry in self.entries})
-
-
-def make_protocol(utterances: Sequence[Utterance], settings: ProtocolSettings) -> Protocol:
-    """Applies a label set and splits to a manifest.
-
-    Raises:
-        PipelineError: No utterance has a label in the set, an utterance has no official split, or
-            a split is empty.
-    """
-    label_set = LABEL_SETS[settings.label_set]
-    entries = []
-    for u in utterances:
-        label = label_set.index(getattr(u, label_set.column))
-        if label is not None or settings.unlabelled == "context":
-            split = _official(u)
-            entries.append(Entry(0, split, u.dialogue, u.utterance, u.speaker, label))
-    _check_splits(entries, settings)
-    return Protocol(label_set.classes, entries)
-
-
-def _official(u: Utterance) -> str:
-    if u.official_split not in OFFICIAL:
-        raise PipelineError(
-            f"{u.utterance} has the official split {u.official_split!r}, expected one of "
-            f"{list(OFFICIAL)}; this corpus needs another value of protocol.CORPUS.splits."
-        )
-    return OFFICIAL[u.official_split]
-
-
-def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:
-    counts = Counter(entry.split for entry in entries if entry.label is not None)
-    empty = [split for split in SPLITS if not counts[split]]
-    if empty:
-        raise PipelineError(
-            f"No utterance of the splits {empty} has a label of the set "
-            f"{settings.label_set!r}; name a label set that this corpus has."
-        )
 
 
 def write_protocol(path: Path, protocol: Protocol) -> None:

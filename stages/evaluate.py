@@ -6,7 +6,7 @@ from pipeline import paths
 from pipeline.evaluation import pictures, results
 from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
 from pipeline.evaluation.summary import about_run, show
-from pipeline.features import read_features
+from pipeline.features import Features, read_features
 from pipeline.manifest import read_manifest
 from pipeline.params import Params
 from pipeline.protocol import read_protocol
@@ -21,7 +21,7 @@ def work(params: Params, corpus: str) -> None:
     protocol = read_protocol(paths.protocol(corpus))
     epochs = read_epochs(paths.epochs(corpus))
     modalities = params.of(ModelSettings, corpus).modalities
-    stores = {m: read_features(paths.features(corpus, m)) for m in modalities}
+    stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in modalities}
     texts = {u.utterance: u.text for u in read_manifest(paths.manifest(corpus))}
     settings = params.of(EvaluateSettings, corpus)
     found = metrics(epochs, protocol, baseline_scores(protocol, stores, texts, settings))

@@ -1,9 +1,10 @@
 """Manifest to protocol: labels, folds and splits."""
 
 from pipeline import paths
+from pipeline.labelling import make_protocol
 from pipeline.manifest import read_manifest
 from pipeline.params import Params
-from pipeline.protocol import counts, make_protocol, write_protocol
+from pipeline.protocol import counts, write_protocol
 from pipeline.settings.protocol import ProtocolSettings
 from pipeline.stage import run
 

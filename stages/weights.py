@@ -9,23 +9,29 @@ from pipeline.settings.text import TextSettings
 from pipeline.settings.visual import VisualSettings
 from pipeline.stage import run
 from pipeline.weights.folder import install, install_none
+from pipeline.weights.lock import Role
 from pipeline.weights.store import store_root
 
-ROLES = {"faces": FacesSettings, "visual": VisualSettings, "text": TextSettings}
+EncoderSettings = FacesSettings | VisualSettings | TextSettings
+SETTINGS: dict[Role, type[EncoderSettings]] = {
+    "faces": FacesSettings,
+    "visual": VisualSettings,
+    "text": TextSettings,
+}
 
 
-def work(params: Params, corpus: str, role: str) -> None:
+def work(params: Params, corpus: str, role: Role) -> None:
     """Fills `models/encoders/CORPUS/ROLE`; without files where the role is not needed."""
     folder = paths.encoder(corpus, role)
     if not _needed(params, corpus, role):
         install_none(folder)
         return
-    name = params.of(ROLES[role], corpus).encoder
+    name = params.of(SETTINGS[role], corpus).encoder
     install(name, role, folder, store_root(), f"{role}.{corpus}.encoder")
     print(f"{role}: {name}")
 
 
-def _needed(params: Params, corpus: str, role: str) -> bool:
+def _needed(params: Params, corpus: str, role: Role) -> bool:
     modality = "text" if role == "text" else "visual"
     faces = role != "faces" or params.of(FramesSettings, corpus).crop == "face"
     return faces and modality in params.of(ExtractSettings, corpus).modalities

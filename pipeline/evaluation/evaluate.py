@@ -34,7 +34,7 @@ class Run:
     @property
     def predicted(self) -> np.ndarray:
         """[utterance] class numbers."""
-        return self.probabilities.argmax(1)
+        return np.argmax(self.probabilities, axis=1)
 
     def scores(self, classes: Sequence[str]) -> Scores:
         """The run's figures."""

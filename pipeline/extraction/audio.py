@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
-from pipeline.extraction.frames import media_key
+from pipeline.extraction.keys import media_key
 from pipeline.extraction.vectors import vectors_in, vectors_row
 from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem

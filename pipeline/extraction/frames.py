@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.cache import ClipCache, digest_of
+from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
+from pipeline.extraction.keys import media_key
 from pipeline.extractors.faces import Face, choose_boxes, crop
 from pipeline.extractors.images import encode_image
 from pipeline.frames import Pictures
@@ -69,11 +70,6 @@ def frames_of(
         return utterance.utterance, pictures, _notes(utterance, pictures, settings)
 
     return ordered_map(work, utterances)
-
-
-def media_key(segment: Segment) -> str:
-    """What of a media file is used: its content, the stretch and the region."""
-    return digest_of(segment.sha256, segment.start, segment.end, segment.region)
 
 
 def pictures_in(batch: pa.RecordBatch) -> Pictures:

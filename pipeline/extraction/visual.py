@@ -46,8 +46,8 @@ def _chunk(
     for key, pictures in missing.items():
         mine = np.stack(list(islice(vectors, len(pictures.images))))
         found[key] = cache.put(key, vectors_row(mine))
-    for utterance, pictures in chunk:
-        yield utterance, None if pictures is None else vectors_in(found[_key(pictures)])
+    for utterance, shown in chunk:
+        yield utterance, None if shown is None else vectors_in(found[_key(shown)])
 
 
 def _key(pictures: Pictures) -> str:

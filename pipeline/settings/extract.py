@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from pipeline.settings.base import MODALITIES, Modality, Section
+from pipeline.settings.base import Modality, Section, canonical
 
 
 class ExtractSettings(Section):
@@ -14,14 +14,3 @@ class ExtractSettings(Section):
     @classmethod
     def _canonical(cls, value: tuple[Modality, ...]) -> tuple[Modality, ...]:
         return canonical(value)
-
-
-def canonical(modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
-    """The modalities in the one order used everywhere.
-
-    Raises:
-        ValueError: One is named twice.
-    """
-    if len(set(modalities)) != len(modalities):
-        raise ValueError(f"names a modality twice: {list(modalities)}")
-    return tuple(m for m in MODALITIES if m in modalities)

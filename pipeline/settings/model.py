@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.base import Modality, Section
-from pipeline.settings.extract import canonical
+from pipeline.settings.base import Modality, Section, canonical
 
 
 class ModelSettings(Section):

@@ -99,7 +99,7 @@ class Run:
         with self._autocast():
             terms = self.loss(self.model(batch), batch)
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(terms.total).backward()
+        self.scaler.scale(terms.total).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimiser)
         clip = self.task.optimisation.gradient_clip
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)

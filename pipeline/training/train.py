@@ -71,7 +71,9 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
 
 
 def _stores(corpus: str, model: ModelSettings) -> dict[str, Features]:
-    stores = {m: read_features(paths.features(corpus, m)) for m in model.modalities}
+    stores: dict[str, Features] = {
+        m: read_features(paths.features(corpus, m)) for m in model.modalities
+    }
     empty = [m for m, store in stores.items() if not store.present.any()]
     if empty:
         raise PipelineError(

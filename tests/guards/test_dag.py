@@ -1,0 +1,87 @@
+"""Guards of dvc.yaml and params.yaml: deps are the import closure, layers hold, names are safe."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.guards.closure import ROOT, closure, imported
+
+STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
+
+
+def load(name: str) -> Any:
+    return YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def stage(name: str) -> dict[str, Any]:
+    entry = load("dvc.yaml")["stages"][name]
+    return dict(entry.get("do", entry))
+
+
+def test_every_stage_module_is_in_dvc_yaml() -> None:
+    assert sorted(load("dvc.yaml")["stages"]) == STAGES
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_deps_are_the_import_closure(name: str) -> None:
+    listed = [dep for dep in stage(name)["deps"] if dep.endswith(".py")]
+    assert listed == closure(f"stages.{name}"), "run `python -m tests.guards.closure`"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_param_deps_are_the_settings_the_stage_imports(name: str) -> None:
+    sections = {Path(p).stem for p in closure(f"stages.{name}") if "/settings/" in p}
+    listed = {str(param).split(".")[0] for param in stage(name)["params"]}
+    if name == "weights":  # its own section is chosen by the matrix' role
+        listed = listed - {"${item"} | {"faces", "text", "visual"}
+    assert listed == sections - {"base"}
+
+
+def keys(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield str(key)
+            yield from keys(value)
+
+
+def test_no_parameter_is_named_size_or_nfiles() -> None:
+    """DVC drops these keys from the run-cache's key and would restore stale outputs."""
+    assert not {"size", "nfiles"} & set(keys(load("params.yaml")))
+
+
+LAYERS = {
+    "pipeline/model": ("pipeline.model",),
+    "pipeline/media": ("pipeline.media", "pipeline.errors", "pipeline.files"),
+    "pipeline/extractors": ("pipeline.extractors", "pipeline.errors", "pipeline.chunks"),
+    "pipeline/settings/model.py": ("pipeline.settings",),
+}
+
+
+@pytest.mark.parametrize("place", LAYERS)
+def test_layers(place: str) -> None:
+    path = ROOT / place
+    for file in [path] if path.suffix else sorted(path.glob("*.py")):
+        ours = {name for name in imported(file) if name.startswith("pipeline")}
+        wrong = {name for name in ours if not name.startswith(LAYERS[place])}
+        assert not wrong, f"{file} imports {wrong}"
+
+
+def test_the_model_imports_torch_alone() -> None:
+    for file in sorted((ROOT / "pipeline/model").glob("*.py")):
+        tops = {name.split(".")[0] for name in imported(file)}
+        third = tops - {"torch", "pipeline", "collections", "dataclasses", "math", "typing"}
+        assert not third - {"functools", "contextlib", "itertools"}, f"{file} imports {third}"
+
+
+def test_the_library_never_imports_a_stage() -> None:
+    for file in sorted((ROOT / "pipeline").rglob("*.py")):
+        assert not any(name.split(".")[0] == "stages" for name in imported(file)), file
+
+
+def test_package_files_are_empty() -> None:
+    for file in [*(ROOT / "pipeline").rglob("__init__.py"), ROOT / "stages/__init__.py"]:
+        assert not ast.parse(file.read_text(encoding="utf-8")).body, file

@@ -1,0 +1,96 @@
+"""params.yaml: the committed file is valid, and every problem of a bad one is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.params import read_params, settings_classes
+from pipeline.settings.model import ModelSettings
+from pipeline.settings.train import TrainSettings
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    text = TEXT
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = folder / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems(path: Path) -> str:
+    with pytest.raises(PipelineError) as error:
+        read_params(path)
+    return str(error.value)
+
+
+def test_the_committed_file_is_valid() -> None:
+    params = read_params(ROOT / "params.yaml")
+    assert params.corpora == ["demo_meld"]
+    assert params.of(ModelSettings, "meld").width == 256
+    assert params.of(TrainSettings, "demo_meld").learning_rate > 0
+
+
+def test_every_section_has_a_settings_class() -> None:
+    assert {"corpus", "protocol", "train", "compute"} <= set(settings_classes())
+
+
+def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path,
+        ("count: 10", "count: 0"),
+        ("pooling: mean", "pooling: man"),
+        ("heads: 4", "haeds: 4"),
+        ("\nevaluate:", "\nevaluation:"),
+    )
+    told = problems(path)
+    assert "frames.demo_meld.count: got 0; Input should be greater than or equal to 1" in told
+    assert "text.demo_meld.pooling: got 'man'" in told
+    assert "model.demo_meld.haeds: unknown key; did you mean 'heads'?" in told
+    assert "model.demo_meld.heads: missing" in told
+    assert "evaluation: unknown section" in told and "did you mean 'evaluate'?" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("corpora: [demo_meld]", "corpora: demo_meld", "expected a list of different corpus names"),
+        ("corpora: [demo_meld]", "corpora: []", "expected a list"),
+        ("corpora: [demo_meld]", "corpora: [nowhere]", "model.nowhere: missing"),
+        ("reader: meld", "reader: melt", "expected one of ['meld']"),
+        (
+            "encoder: mobilenet_v2",
+            "encoder: mobilnet",
+            "expected one of ['mobilenet_v2', 'resnet101']",
+        ),
+        ("encoder: yunet", "encoder: resnet101", "faces.demo_meld.encoder: got 'resnet101'"),
+        ("label_set: emotion", "label_set: mood", "expected one of ['emotion', 'sentiment']"),
+        ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
+        ("width: 64", "width: 66", "not a multiple"),
+        ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),
+        ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
+        ("threads: 2", "threads: two", "compute.threads: got 'two'"),
+        ("learning_rate: 0.001", "learning_rate: .nan", "train.demo_meld.learning_rate"),
+    ],
+)
+def test_each_problem_says_what_was_got_and_expected(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert said in problems(changed(tmp_path, (old, new)))
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: 1\na: 2"])
+def test_what_is_no_mapping_is_told_without_a_traceback(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert str(path) in problems(path)
+
+
+def test_exponents_are_numbers_as_for_dvc(tmp_path: Path) -> None:
+    path = changed(tmp_path, ("learning_rate: 0.001", "learning_rate: 1e-3"))
+    assert read_params(path).of(TrainSettings, "demo_meld").learning_rate == 1e-3
