@@ -52,7 +52,7 @@ def selected_runs(rows: Sequence[EpochPrediction], protocol: Protocol, split: st
     return _pooled([r for r in rows if r.selected and r.split == split], protocol)
 
 
-def test_selected_runs(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
+def runs_chosen_on_test(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
     """One run per seed, at the epochs with the best test score: what most papers print.
 
     It says what the published protocol would give; nothing is chosen by it.
@@ -135,7 +135,7 @@ def metrics(
         beside: The baselines' figures on test.
     """
     test, valid = (selected_runs(rows, protocol, split) for split in ("test", "valid"))
-    by_test = test_selected_runs(rows, protocol)
+    by_test = runs_chosen_on_test(rows, protocol)
     classes = protocol.classes
     return {
         "test": summarised([run.scores(classes) for run in test]),

@@ -118,7 +118,7 @@ def _log_denominator(
 ) -> Tensor:
     """Log of the denominator of eq. 26, or of eq. 24 when positives count `double`: [anchor]."""
     if double:
-        logits = logits + positives * math.log(2)
+        logits = torch.where(positives, logits + math.log(2), logits)
     counted = positives | negatives
     # A row of -inf alone has a NaN gradient: an anchor that counts nothing, and so gives no term.
     counted = counted | ~counted.any(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What the model reads: dialogues padded to the longest, with a mask for each kind of padding."""
+"""What the model reads: a batch of dialogues, with a mask for each kind of padding."""
 
 from dataclasses import dataclass
 

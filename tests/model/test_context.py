@@ -1,176 +1,142 @@
-"""Contexts: DialogueRNN and GRU against naive loops in both directions, speakers, attention."""
+"""Tests DialogueRNN and the GRU context against turn-by-turn loops, and what each may depend on."""
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import nn
 
-from pipeline.model.context import (
-    DialogueRNN,
-    GRUContext,
-    PastStates,
-    make_context,
-    one_hot_speakers,
-)
+from pipeline.model.context import DialogueRNN, make_context
 from pipeline.model.recurrence import ChainedGRU
-from tests.model.batches import array, randomise, sigmoid
-from tests.model.test_recurrence import pytorch_gru
 
-MODALITIES, WIDTH, HIDDEN = 3, 6, 3
-LENGTHS = (7, 4, 1)
-TURN_MASK = torch.arange(7) < torch.tensor(LENGTHS).unsqueeze(1)
-SPEAKERS = torch.tensor([[0, 1, 0, 2, 1, 1, 0], [0, 1, 1, 0, 7, -3, 99], [0, 5, 5, 5, 5, 5, 5]])
+LENGTHS = (6, 1, 4)
+WIDTH = 6
 
 
-@pytest.fixture
-def utterances() -> Tensor:
-    return torch.randn(
-        MODALITIES, 3, 7, WIDTH, dtype=torch.float64, generator=torch.manual_seed(1)
-    )
+def dialogues(modalities: int = 2):
+    torch.manual_seed(0)
+    utterances = torch.randn(modalities, len(LENGTHS), max(LENGTHS), WIDTH, dtype=torch.float64)
+    turn_mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS).unsqueeze(1)
+    speakers = torch.tensor([[0, 1, 0, 2, 2, 1], [0, 9, -7, 9, 9, 9], [0, 0, 1, 0, 999, 5]])
+    return utterances, turn_mask, speakers
 
 
-@pytest.fixture
-def rnn() -> DialogueRNN:
-    return randomise(DialogueRNN(MODALITIES, WIDTH).double())
+def gru_cell(gru: ChainedGRU, chain: int, extra: torch.Tensor | None = None) -> nn.GRUCell:
+    """PyTorch's own cell with one chain's weights; `extra` are more rows of the input's weights."""
+    weight = gru.weight_input[chain]
+    if extra is not None:
+        weight = torch.cat((weight, extra[chain]))
+    cell = nn.GRUCell(weight.shape[0], gru.weight_hidden.shape[1]).double()
+    with torch.no_grad():
+        cell.weight_ih.copy_(weight.T)
+        cell.weight_hh.copy_(gru.weight_hidden[chain].T)
+        cell.bias_ih.copy_(gru.bias_input[chain, 0])
+        cell.bias_hh.copy_(gru.bias_hidden[chain, 0])
+    return cell
 
 
-def naive_cell(
-    cells: ChainedGRU, chain: int, x: np.ndarray, h: np.ndarray, recurrent: np.ndarray | None = None
-) -> np.ndarray:
-    """One step of a GRU; `recurrent` are the weights of the last inputs."""
-    weight = array(cells.weight_input[chain])
-    if recurrent is not None:
-        weight = np.concatenate((weight, recurrent))
-    a = x @ weight + array(cells.bias_input[chain, 0])
-    b = h @ array(cells.weight_hidden[chain]) + array(cells.bias_hidden[chain, 0])
-    n = len(h)
-    r = sigmoid(a[:n] + b[:n])
-    z = sigmoid(a[n : 2 * n] + b[n : 2 * n])
-    new = np.tanh(a[2 * n :] + r * b[2 * n :])
-    return (1 - z) * new + z * h
-
-
-def naive_direction(
-    rnn: DialogueRNN, chain: int, u: np.ndarray, speakers: list[int], order: list[int]
-) -> dict[int, np.ndarray]:
-    """Emotion states of one dialogue, modality and direction, by turn."""
-    chains = 2 * MODALITIES
-    w = array(rnn.attention[chain, 0])
-    g, e, past = np.zeros(HIDDEN), np.zeros(HIDDEN), []
-    party: dict[int, np.ndarray] = {}
-    emotions = {}
-    for t in order:
-        q = party.get(speakers[t], np.zeros(HIDDEN))
-        c = np.zeros(HIDDEN)
+def naive_dialogue_rnn(model: DialogueRNN, chain: int, turns, speakers) -> list[torch.Tensor]:
+    """One direction of one modality over one dialogue, as Majumder et al. write it."""
+    chains = len(model.attention)
+    hidden = model.attention.shape[-1]
+    global_cell = gru_cell(model.cells, chain, model.recurrent)
+    party_cell = gru_cell(model.cells, chains + chain, model.recurrent)
+    emotion_cell = gru_cell(model.emotion, chain)
+    past, parties, emotions = [], {}, []
+    shared = emotion = torch.zeros(1, hidden, dtype=torch.float64)
+    for turn, speaker in zip(turns, speakers, strict=True):
+        own = parties.get(speaker, torch.zeros(1, hidden, dtype=torch.float64))
+        summary = torch.zeros(1, hidden, dtype=torch.float64)
         if past:
-            weights = np.exp([w @ state for state in past])
-            c = sum(a * state for a, state in zip(weights / weights.sum(), past, strict=True))
-        g = naive_cell(rnn.cells, chain, np.append(u[t], q), g, array(rnn.recurrent[chain]))
-        q = naive_cell(
-            rnn.cells, chains + chain, np.append(u[t], c), q, array(rnn.recurrent[chains + chain])
-        )
-        past.append(g)
-        party[speakers[t]] = q
-        e = naive_cell(rnn.emotion, chain, q, e)
-        emotions[t] = e
+            scores = torch.stack([(g * model.attention[chain]).sum() for g in past])
+            shares = scores.exp() / scores.exp().sum()
+            summary = sum(a * g for a, g in zip(shares, past, strict=True))
+        shared = global_cell(torch.cat((turn[None], own), dim=1), shared)
+        parties[speaker] = party_cell(torch.cat((turn[None], summary), dim=1), own)
+        past.append(shared)
+        emotion = emotion_cell(parties[speaker], emotion)
+        emotions.append(emotion[0])
     return emotions
 
 
-def test_dialogue_rnn_equals_a_naive_loop(rnn: DialogueRNN, utterances: Tensor):
-    found = array(rnn(utterances, TURN_MASK, SPEAKERS))
-    for modality in range(MODALITIES):
-        for dialogue, length in enumerate(LENGTHS):
-            u, speakers = array(utterances[modality, dialogue]), SPEAKERS[dialogue].tolist()
-            for direction in (0, 1):
-                order = list(range(length))[:: -1 if direction else 1]
-                expected = naive_direction(rnn, 2 * modality + direction, u, speakers, order)
-                half = slice(direction * HIDDEN, (direction + 1) * HIDDEN)
-                for turn, state in expected.items():
-                    np.testing.assert_allclose(
-                        found[modality, dialogue, turn, half], state, rtol=1e-9, atol=1e-12
-                    )
-            assert not found[modality, dialogue, length:].any()
+def test_dialogue_rnn_equals_the_paper():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("dialogue_rnn", 2, WIDTH).double()
+    result = model(utterances, turn_mask, speakers)
+    for modality in range(2):
+        for row, length in enumerate(LENGTHS):
+            turns = utterances[modality, row, :length]
+            names = speakers[row, :length].tolist()
+            forward = naive_dialogue_rnn(model, 2 * modality, turns, names)
+            backward = naive_dialogue_rnn(model, 2 * modality + 1, turns.flip(0), names[::-1])
+            expected = torch.cat((torch.stack(forward), torch.stack(backward[::-1])), dim=1)
+            torch.testing.assert_close(result[modality, row, :length], expected)
 
 
-def test_gru_equals_pytorch(utterances: Tensor):
-    context = randomise(GRUContext(MODALITIES, WIDTH).double())
-    found = context(utterances, TURN_MASK, SPEAKERS)
-    for modality in range(MODALITIES):
-        forward, backward = (pytorch_gru(context.gru, 2 * modality + d) for d in (0, 1))
-        for dialogue, length in enumerate(LENGTHS):
-            real = utterances[modality, dialogue, :length]
-            expected = torch.cat((forward(real)[0], backward(real.flip(0))[0].flip(0)), dim=-1)
-            torch.testing.assert_close(found[modality, dialogue, :length], expected)
-        assert not found[modality][~TURN_MASK].any()
+def test_gru_equals_pytorchs():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("gru", 2, WIDTH).double()
+    result = model(utterances, turn_mask, speakers)
+    for modality in range(2):
+        reference = nn.GRU(WIDTH, WIDTH // 2, bidirectional=True).double()
+        for suffix, chain in (("l0", 2 * modality), ("l0_reverse", 2 * modality + 1)):
+            cell = gru_cell(model.gru, chain)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(reference, f"{name}_{suffix}").data.copy_(getattr(cell, name).data)
+        for row, length in enumerate(LENGTHS):
+            expected, _ = reference(utterances[modality, row, :length])
+            torch.testing.assert_close(result[modality, row, :length], expected)
 
 
 @pytest.mark.parametrize("kind", ["dialogue_rnn", "gru"])
-def test_each_direction_sees_its_own_side_alone(kind: str, utterances: Tensor):
-    context = make_context(kind, MODALITIES, WIDTH)
-    assert context is not None
-    randomise(context.double())
+def test_padding_is_zero_and_not_read(kind):
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context(kind, 2, WIDTH).double()
+    result = model(utterances, turn_mask, speakers)
+    changed = model(utterances + ~turn_mask[..., None] * 5.0, turn_mask, speakers)
+    assert torch.equal(result, changed)
+    assert result[:, ~turn_mask].count_nonzero() == 0
+
+
+def test_renaming_speakers_changes_nothing():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("dialogue_rnn", 2, WIDTH).double()
+    names = torch.tensor([2, 0, 1])
+    renamed = torch.where(turn_mask, names[speakers.clamp(0, 2)], speakers)
+    result = model(utterances, turn_mask, speakers)
+    torch.testing.assert_close(model(utterances, turn_mask, renamed), result, rtol=0, atol=1e-12)
+
+
+def test_who_speaks_matters_to_dialogue_rnn_alone():
+    utterances, turn_mask, speakers = dialogues()
+    for kind, matters in (("dialogue_rnn", True), ("gru", False)):
+        model = make_context(kind, 2, WIDTH).double()
+        alone = model(utterances, turn_mask, torch.zeros_like(speakers))
+        assert (not torch.equal(alone, model(utterances, turn_mask, speakers))) == matters
+
+
+def test_each_modality_has_its_own_context():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("dialogue_rnn", 2, WIDTH).double()
+    before = model(utterances, turn_mask, speakers)
     changed = utterances.clone()
-    changed[:, 0, 3] += 1.0
-    before, after = (context(u, TURN_MASK, SPEAKERS) for u in (utterances, changed))
-    moved = (before - after).abs().amax(dim=-1)  # [modality, batch, turn]
-    assert (moved[:, 0] > 1e-6).all()
-    assert not moved[:, 1:].any()
-    forward, backward = ((before - after)[:, 0, :, h] for h in (slice(0, 3), slice(3, 6)))
-    assert not forward[:, :3].any()
-    assert not backward[:, 4:].any()
+    changed[1] += 1
+    after = model(changed, turn_mask, speakers)
+    assert torch.equal(before[0], after[0])
+    assert not torch.equal(before[1], after[1])
 
 
-def test_modalities_do_not_mix(rnn: DialogueRNN, utterances: Tensor):
-    changed = utterances.clone()
-    changed[1] += 1.0
-    moved = (
-        (rnn(utterances, TURN_MASK, SPEAKERS) - rnn(changed, TURN_MASK, SPEAKERS))
-        .abs()
-        .amax(dim=(1, 2, 3))
-    )
-    assert moved[1] > 1e-3
-    assert not moved[[0, 2]].any()
+def test_a_long_dialogue_stays_finite():
+    model = make_context("dialogue_rnn", 1, 4)
+    model.attention.data.mul_(1000)  # extreme scores: the softmax must not overflow
+    utterances = torch.randn(1, 1, 120, 4, requires_grad=True)
+    mask = torch.ones(1, 120, dtype=torch.bool)
+    model(utterances, mask, torch.arange(120)[None] % 9).sum().backward()
+    assert utterances.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_who_speaks_matters_but_not_the_name(rnn: DialogueRNN, utterances: Tensor):
-    renamed = torch.tensor([4, 2, 0])[SPEAKERS.clamp(0, 2)]
-    other = SPEAKERS.clamp(0, 2).roll(1, dims=1)
-    expected = rnn(utterances, TURN_MASK, SPEAKERS)
-    torch.testing.assert_close(rnn(utterances, TURN_MASK, renamed), expected)
-    assert (rnn(utterances, TURN_MASK, other) - expected).abs().max() > 1e-3
-
-
-def test_the_running_attention_is_a_softmax_even_for_large_scores():
-    attention = torch.randn(2, 1, 4, dtype=torch.float64) * 300
-    states = torch.randn(9, 2, 5, 4, dtype=torch.float64)
-    past = PastStates(attention, states[0])
-    assert not past.summary.any()
-    for count, state in enumerate(states, start=1):
-        past.add(state)
-        seen = states[:count]
-        weights = (seen * attention).sum(-1, keepdim=True).softmax(dim=0)
-        torch.testing.assert_close(past.summary, (weights * seen).sum(dim=0))
-
-
-def test_gradients_are_those_of_finite_differences():
-    rnn = randomise(DialogueRNN(1, 4).double())
-    mask = torch.tensor([[True, True, True], [True, True, False]])
-    speakers = torch.tensor([[0, 1, 0], [0, 0, 3]])
-    utterances = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda u: rnn(u, mask, speakers), utterances)
-
-
-def test_one_hot_counts_real_speakers_alone():
-    mask = torch.tensor([[True, True, False]])
-    found = one_hot_speakers(torch.tensor([[1, 0, 50]]), mask)
-    assert found.tolist() == [[[False, True], [True, False], [False, False]]]
-
-
-def test_make_context():
-    assert isinstance(make_context("dialogue_rnn", 1, 4), DialogueRNN)
-    assert isinstance(make_context("gru", 1, 4), GRUContext)
+def test_refusals():
     assert make_context("none", 1, 5) is None
-    with pytest.raises(ValueError, match="'lstm'"):
+    with pytest.raises(ValueError, match="Bad context 'lstm'"):
         make_context("lstm", 1, 4)
     with pytest.raises(ValueError, match="Bad width 5"):
         make_context("gru", 1, 5)

@@ -1,166 +1,153 @@
-"""PSA (eq. 1-5): against a naive loop, by hand, its gradient, what padding and order do to it."""
+"""Tests pyramid squeeze attention against eq. 1-5 as loops, by hand, and for what it can see."""
 
-import math
-
-import numpy as np
 import pytest
 import torch
 
+from pipeline.model.encoder import FrameEncoder
 from pipeline.model.psa import PSA, masked_mean
-from tests.model.batches import array, layer_norm, randomise, sigmoid
-
-MASK = torch.tensor(
-    [[1] * 12, [1] * 7 + [0] * 5, [1] + [0] * 11, [1, 1] + [0] * 10], dtype=torch.bool
-)
 
 
-def make_psa(activation: str, channels: int = 8, groups: int = 4, seed: int = 0) -> PSA:
-    return randomise(PSA(channels, groups, activation).double(), seed)
-
-
-def naive_psa(psa: PSA, x: np.ndarray) -> np.ndarray:
-    """Eq. 1-5 for one utterance, [frame, channel], without padding."""
-    frames, channels = x.shape
-    groups = len(psa.convolutions)
-    size = channels // groups
-    y = np.zeros_like(x)
+def naive_psa(psa: PSA, frames: torch.Tensor) -> torch.Tensor:
+    """Eq. 1-5 for one utterance without padding, [frame, channel] to [channel]."""
+    length, channels = frames.shape
+    size = channels // len(psa.convolutions)
+    multiscale = torch.zeros_like(frames)
     for s, conv in enumerate(psa.convolutions):
-        weight, bias = array(conv.weight), array(conv.bias)
-        assert weight.shape[2] == 2 * (s + 1) + 1  # the kernel of eq. 1
-        for t in range(frames):
+        assert conv.kernel_size == (2 * (s + 1) + 1,)
+        reach = s + 1
+        for t in range(length):
             for out in range(size):
-                total = bias[out]
-                for tap in range(2 * (s + 1) + 1):
-                    source = t + tap - (s + 1)
-                    if 0 <= source < frames:
-                        for i in range(size):
-                            total += weight[out, i, tap] * x[source, s * size + i]
-                y[t, s * size + out] = total
-    z = sum(y) / frames
-    hidden = np.maximum(array(psa.squeeze.weight) @ z + array(psa.squeeze.bias), 0)
-    assert len(hidden) == channels // 4
-    w = sigmoid(array(psa.excite.weight) @ hidden + array(psa.excite.bias))
-    if psa.norm is None:
-        return sum(y[t] * w for t in range(frames)) / frames
-    return sum(np.maximum(layer_norm(y[t] * w, psa.norm), 0) for t in range(frames)) / frames
+                value = conv.bias[out]
+                for offset in range(-reach, reach + 1):
+                    if 0 <= t + offset < length:
+                        inputs = frames[t + offset, s * size : (s + 1) * size]
+                        value = value + (conv.weight[out, :, offset + reach] * inputs).sum()
+                multiscale[t, s * size + out] = value
+    pooled = sum(multiscale[t] for t in range(length)) / length
+    squeezed = (psa.squeeze.weight @ pooled + psa.squeeze.bias).clamp(min=0)
+    weights = 1 / (1 + torch.exp(-(psa.excite.weight @ squeezed + psa.excite.bias)))
+    weighted = [multiscale[t] * weights for t in range(length)]
+    if psa.norm is not None:
+        weighted = [normalised_relu(psa.norm, w) for w in weighted]
+    return sum(weighted) / length
+
+
+def normalised_relu(norm: torch.nn.LayerNorm, vector: torch.Tensor) -> torch.Tensor:
+    spread = ((vector - vector.mean()) ** 2).mean()
+    normal = (vector - vector.mean()) / (spread + norm.eps).sqrt()
+    return (normal * norm.weight + norm.bias).clamp(min=0)
 
 
 @pytest.mark.parametrize("activation", ["relu", "none"])
-@pytest.mark.parametrize("groups", [1, 2, 4])
-def test_equals_a_naive_loop_whatever_the_padding_holds(activation: str, groups: int):
-    psa = make_psa(activation, groups=groups)
-    frames = torch.randn(4, 12, 8, dtype=torch.float64)
-    garbage = frames.masked_fill(~MASK.unsqueeze(-1), torch.nan)
-    found = array(psa(garbage, MASK))
-    for row, mask in enumerate(MASK):
-        expected = naive_psa(psa, array(frames[row, mask]))
-        np.testing.assert_allclose(found[row], expected, rtol=1e-10, atol=1e-12)
-
-
-def test_by_hand():
-    # One branch, kernel 3. Channel 0 has the taps (1, 2, 3), so of the frames (1, 2)
-    #   y_0 = 1*0 + 2*1 + 3*2 = 8,  y_1 = 1*1 + 2*2 + 3*0 = 5,  Z_0 = 6.5.
-    # Channel 1 has only a bias, 2: Z_1 = 2. Channels 2 and 3 are 0.
-    # FC_1: 6.5 + 2 - 4.5 = 4; FC_2: W_0 = sigmoid(0) = 1/2, W_1 = sigmoid(4 * ln(3)/4) = 3/4.
-    # Mean of Y * W: 6.5 / 2 = 3.25 and 2 * 3/4 = 1.5.
-    psa = blank("none")
+def test_equals_the_equations(activation):
+    torch.manual_seed(0)
+    psa = PSA(8, 4, activation).double()
+    frames = torch.randn(3, 11, 8, dtype=torch.float64)
+    lengths = [11, 1, 6]
+    mask = torch.arange(11) < torch.tensor(lengths).unsqueeze(1)
     with torch.no_grad():
-        psa.convolutions[0].bias[1] = 2
-        psa.squeeze.weight[0, :2] = 1
-        psa.squeeze.bias[0] = -4.5
-        psa.excite.weight[1, 0] = math.log(3) / 4
-    frames = torch.zeros(1, 2, 4)
-    frames[0, :, 0] = torch.tensor([1.0, 2.0])
-    found = psa(frames, torch.ones(1, 2, dtype=torch.bool))
-    torch.testing.assert_close(found, torch.tensor([[3.25, 1.5, 0.0, 0.0]]))
+        expected = [naive_psa(psa, frames[i, :n]) for i, n in enumerate(lengths)]
+        torch.testing.assert_close(psa(frames, mask), torch.stack(expected))
 
 
-def test_by_hand_with_relu():
-    # Taps (1, 2, 3) on the frames (40, -24): y_0 = 80 - 72 = 8, y_1 = 40 - 48 = -8. All W = 1/2.
-    # LayerNorm of (4, 0, 0, 0): mean 1, deviations (3, -1, -1, -1), variance 12/4 = 3:
-    #   (r, -1/r, -1/r, -1/r) with r = sqrt(3); of (-4, 0, 0, 0) its negative.
-    # ReLU, then the mean over two frames: (r/2, 1/(2r), 1/(2r), 1/(2r)).
-    psa = blank("relu")
-    frames = torch.zeros(1, 2, 4)
-    frames[0, :, 0] = torch.tensor([40.0, -24.0])
-    found = psa(frames, torch.ones(1, 2, dtype=torch.bool))
-    root = math.sqrt(3)
-    expected = torch.tensor([[root / 2, 1 / (2 * root), 1 / (2 * root), 1 / (2 * root)]])
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-
-
-def blank(activation: str) -> PSA:
-    """All zeros, but for the taps (1, 2, 3) from channel 0 to itself and the norm's ones."""
-    psa = PSA(4, 1, activation)
+def by_hand(activation: str) -> PSA:
+    """Two branches of two channels: the first sums 3 frames, the second keeps the middle of 5."""
+    psa = PSA(4, 2, activation)
     with torch.no_grad():
-        for part in (psa.convolutions[0], psa.squeeze, psa.excite):
-            part.weight.zero_()
-            part.bias.zero_()
-        psa.convolutions[0].weight[0, 0] = torch.tensor([1.0, 2.0, 3.0])
+        for parameter in psa.parameters():
+            parameter.zero_()
+        for channel in range(2):
+            psa.convolutions[0].weight[channel, channel] = 1.0
+            psa.convolutions[1].weight[channel, channel, 2] = 1.0
+        if psa.norm is not None:
+            psa.norm.weight.fill_(1.0)
     return psa
 
 
-@pytest.mark.parametrize("activation", ["relu", "none"])
-def test_gradient(activation: str):
-    psa = make_psa(activation, channels=4, groups=2)
-    frames = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
-    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    names = [name for name, _ in psa.named_parameters()]
-
-    def call(x: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
-        return torch.func.functional_call(psa, dict(zip(names, parameters, strict=True)), (x, mask))
-
-    assert torch.autograd.gradcheck(call, (frames, *psa.parameters()))
-
-
-@pytest.mark.parametrize(("activation", "blind"), [("none", True), ("relu", False)])
-def test_the_order_of_interior_frames(activation: str, blind: bool):
-    # The widest kernel is 9: a mean over time misses taps of the first and last 4 frames alone.
-    psa = make_psa(activation)
-    frames = torch.randn(3, 16, 8, dtype=torch.float64)
-    order = torch.cat((torch.arange(4), 4 + torch.randperm(8), torch.arange(12, 16)))
-    shuffled = frames[:, order]
-    assert not torch.equal(frames, shuffled)
-    mask = torch.ones(3, 16, dtype=torch.bool)
-    difference = (psa(frames, mask) - psa(shuffled, mask)).abs().max()
-    assert difference < 1e-12 if blind else difference > 1e-2
+def test_by_hand():
+    # Channels a, b (sum of three neighbours) and c, d (as they are); frames 1, 2, 3.
+    frames = torch.tensor([[[1.0, 0, 2, 4], [2, 0, 2, 4], [3, 0, 2, 4]]])
+    # Y_a = 0+1+2, 1+2+3, 2+3+0 = 3, 6, 5; Y_b = 0; Y_c = 2; Y_d = 4. All W = sigmoid(0) = 1/2.
+    # Mean of Y/2: a (14/3)/2 = 7/3, b 0, c 1, d 2.
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    expected = torch.tensor([[7 / 3, 0.0, 1.0, 2.0]])
+    torch.testing.assert_close(by_hand("none")(frames, mask), expected)
+    # Only the first frame: Y = 1, 0, 2, 4, halved 0.5, 0, 1, 2: mean 0.875, variance 0.546875,
+    # deviation 0.739510; normalised -0.507, -1.183, 0.169, 1.521; ReLU keeps the last two.
+    first = torch.tensor([[True, False, False]])
+    expected = torch.tensor([[0.0, 0.0, 0.125 / 0.739510, 1.125 / 0.739510]])
+    torch.testing.assert_close(by_hand("relu")(frames, first), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_order_of_edge_frames_is_seen_even_without_an_activation():
-    psa = make_psa("none")
-    frames = torch.randn(1, 16, 8, dtype=torch.float64)
-    mask = torch.ones(1, 16, dtype=torch.bool)
-    swapped = frames[:, [3, 1, 2, 0, *range(4, 16)]]
-    assert (psa(frames, mask) - psa(swapped, mask)).abs().max() > 1e-3
+def test_only_relu_sees_the_order_of_interior_frames():
+    torch.manual_seed(0)
+    order = torch.arange(16)
+    order[4:12] = torch.tensor([11, 4, 9, 6, 5, 10, 7, 8])  # 4 frames from the edges: kernel 9
+    frames, mask = torch.randn(1, 16, 8), torch.ones(1, 16, dtype=torch.bool)
+    for activation, blind in (("none", True), ("relu", False)):
+        psa = PSA(8, 4, activation).double()
+        change = psa(frames.double(), mask) - psa(frames[:, order].double(), mask)
+        assert (change.abs().max() < 1e-12) == blind
 
 
 @pytest.mark.parametrize("activation", ["relu", "none"])
-def test_no_frames_give_zeros_and_finite_gradients(activation: str):
-    psa = make_psa(activation)
-    frames = torch.full((2, 3, 8), torch.nan, dtype=torch.float64)
-    frames[0] = 1.0
-    mask = torch.tensor([[True] * 3, [False] * 3])
-    frames.requires_grad_()
-    found = psa(frames, mask)
-    found.sum().backward()
-    assert torch.equal(found[1], torch.zeros(8, dtype=torch.float64))
-    assert frames.grad is not None
-    assert torch.equal(frames.grad[1], torch.zeros(3, 8, dtype=torch.float64))
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in psa.parameters())
+def test_padded_frames_are_not_read(activation):
+    torch.manual_seed(0)
+    psa = PSA(8, 4, activation)
+    frames, mask = torch.randn(2, 5, 8), torch.arange(9).expand(2, 9) < 5
+    padded = torch.cat((frames, torch.full((2, 4, 8), torch.nan)), dim=1)
+    torch.testing.assert_close(psa(padded, mask), psa(frames, mask[:, :5]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "none"])
+def test_no_frames_give_zeros_and_finite_gradients(activation):
+    psa = PSA(8, 4, activation)
+    frames = torch.randn(2, 5, 8, requires_grad=True)
+    mask = torch.tensor([[True] * 5, [False] * 5])
+    vectors = psa(frames, mask)
+    assert torch.equal(vectors[1], torch.zeros(8))
+    vectors.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in psa.parameters())
+    assert torch.equal(frames.grad[1], torch.zeros(5, 8))
+
+
+@pytest.mark.parametrize("activation", ["relu", "none"])
+def test_gradient(activation):
+    torch.manual_seed(0)
+    psa = PSA(4, 2, activation).double()
+    frames = torch.randn(2, 4, 4, dtype=torch.float64, requires_grad=True)
+    mask = torch.tensor([[True, True, True, True], [True, True, False, False]])
+    assert torch.autograd.gradcheck(
+        lambda *inputs: psa(inputs[0], mask), (frames, *psa.parameters())
+    )
+
+
+def test_encoder_without_psa_is_the_masked_mean():
+    torch.manual_seed(0)
+    encoder = FrameEncoder(6, 8, limit=10, psa=None)
+    features = torch.randn(1, 2, 3, 6)
+    frame_mask = torch.tensor([[[True, True, False], [False, False, False]]])
+    available = torch.tensor([[True, False]])
+    expected = encoder.project(features[0, 0, :2]).mean(dim=0)
+    vectors = encoder(features, available, frame_mask)
+    torch.testing.assert_close(vectors[0, 0], expected)
+    assert torch.equal(vectors[0, 1], torch.zeros(8))
+
+
+def test_encoder_without_any_utterance():
+    encoder = FrameEncoder(6, 8, limit=10, psa=PSA(8, 4, "relu"))
+    vectors = encoder(torch.randn(1, 2, 3, 6), torch.zeros(1, 2, dtype=torch.bool), None)
+    vectors.sum().backward()
+    assert torch.equal(vectors, torch.zeros(1, 2, 8))
 
 
 def test_masked_mean_by_hand():
-    frames = torch.tensor([[[1.0], [3.0], [torch.nan]], [[5.0], [torch.nan], [torch.nan]]])
-    mask = torch.tensor([[True, True, False], [True, False, False]])
-    assert masked_mean(frames, mask).tolist() == [[2.0], [5.0]]  # (1 + 3) / 2, 5 / 1
+    frames = torch.tensor([[[1.0], [5.0], [99.0]]])
+    assert masked_mean(frames, torch.tensor([[True, True, False]])).item() == 3.0
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(6, 2), (8, 3), (8, 0), (10, 5)])
-def test_refuses_channels_that_do_not_split(channels: int, groups: int):
-    with pytest.raises(ValueError, match="Bad channels"):
-        PSA(channels, groups)
-
-
-def test_refuses_an_unknown_activation():
-    with pytest.raises(ValueError, match="'gelu'"):
+def test_refusals():
+    with pytest.raises(ValueError, match="Bad channels 10"):
+        PSA(10, 4)
+    with pytest.raises(ValueError, match="Bad activation 'gelu'"):
         PSA(8, 4, "gelu")

@@ -1,0 +1,106 @@
+"""Tests the cross-attention network against eq. 6-14 as loops, by hand, and without usable keys."""
+
+import math
+
+import pytest
+import torch
+
+from pipeline.model.mcn import MCN, CrossAttention
+
+
+def naive_attention(attention: CrossAttention, features, partner, usable) -> torch.Tensor:
+    """Eq. 6-10 for one dialogue, [turn, width] each."""
+    width, size = features.shape[1], features.shape[1] // attention.heads
+    weight_key, weight_value = attention.key_value.weight.chunk(2)
+    result = torch.zeros_like(features)
+    for turn in range(len(features)):
+        heads = []
+        for h in range(attention.heads):
+            rows = slice(h * size, (h + 1) * size)
+            query = attention.query.weight[rows] @ features[turn]
+            scores, values = [], []
+            for other in range(len(partner)):
+                if usable[other]:
+                    key = weight_key[rows] @ partner[other]
+                    scores.append(torch.exp((query * key).sum() / math.sqrt(size)))
+                    values.append(weight_value[rows] @ partner[other])
+            head = torch.zeros(size, dtype=features.dtype)
+            for score, value in zip(scores, values, strict=True):
+                head = head + score / sum(scores) * value
+            heads.append(head)
+        result[turn] = attention.output.weight @ torch.cat(heads).view(width)
+    return result
+
+
+def naive_mcn(mcn: MCN, context, usable) -> list[torch.Tensor]:
+    """T layers for one dialogue, [modality, turn, width]; partners as the method names them."""
+    partners = {3: [(1, 2), (0, 2), (0, 1)], 2: [(1,), (0,)]}[len(context)]
+    features = list(context)
+    for layer in mcn.layers:
+        updated = []
+        for own, branch in enumerate(layer.branches):
+            current = features[own]
+            for attention, other in zip(branch.attentions, partners[own], strict=True):
+                read = naive_attention(attention, current, context[other], usable[other])
+                current = attention.norm(current + read)
+            first, _, _, second = branch.feed_forward
+            hidden = (current @ first.weight.T + first.bias).clamp(min=0)
+            updated.append(branch.norm(current + hidden @ second.weight.T + second.bias))
+        features = updated
+    return features
+
+
+@pytest.mark.parametrize("modalities", [2, 3])
+def test_equals_the_equations(modalities):
+    torch.manual_seed(0)
+    mcn = MCN(modalities, width=8, heads=2, layers=2, dropout=0.1).double().eval()
+    context = torch.randn(modalities, 3, 4, 8, dtype=torch.float64)
+    usable = torch.rand(modalities, 3, 4) > 0.4
+    usable[0, 1] = False  # a dialogue without that modality
+    with torch.no_grad():
+        result = mcn(context, usable)
+        for row in range(3):
+            expected = torch.stack(naive_mcn(mcn, context[:, row], usable[:, row]))
+            torch.testing.assert_close(result[:, row], expected)
+
+
+def test_attention_by_hand():
+    # Width 1 and all weights 1: the scores are products and the values the keys themselves.
+    attention = CrossAttention(width=1, heads=1, dropout=0.0)
+    for linear in (attention.query, attention.key_value, attention.output):
+        torch.nn.init.ones_(linear.weight)
+    features = torch.tensor([[[0.0], [math.log(2)]]])
+    partner = torch.tensor([[[0.0], [1.0], [50.0]]])
+    usable = torch.tensor([[True, True, False]])
+    # Query 0: scores 0, 0, so (0 + 1) / 2. Query log 2: exp 1 and 2, so (0 * 1 + 1 * 2) / 3.
+    expected = torch.tensor([[[1 / 2], [2 / 3]]])
+    torch.testing.assert_close(attention.attend(features, partner, usable), expected)
+
+
+def test_without_usable_keys_attention_is_exactly_zero():
+    torch.manual_seed(0)
+    attention = CrossAttention(width=8, heads=2, dropout=0.0)
+    features = torch.randn(2, 3, 8, requires_grad=True)
+    partner = torch.randn(2, 3, 8, requires_grad=True)
+    usable = torch.tensor([[True, False, True], [False, False, False]])
+    read = attention.attend(features, partner, usable)
+    assert torch.equal(read[1], torch.zeros(3, 8))
+    read.square().sum().backward()
+    assert features.grad.isfinite().all()
+    assert torch.equal(features.grad[1], torch.zeros(3, 8))
+    assert torch.equal(partner.grad[1], torch.zeros(3, 8))
+    assert torch.equal(partner.grad[0, 1], torch.zeros(8))  # a masked key has no influence
+
+
+def test_turn_permutation_equivariance():
+    torch.manual_seed(0)
+    mcn = MCN(3, width=8, heads=2, layers=2, dropout=0.0).double()
+    context, usable = torch.randn(3, 2, 5, 8, dtype=torch.float64), torch.rand(3, 2, 5) > 0.3
+    order = torch.tensor([3, 0, 4, 1, 2])
+    permuted = mcn(context[:, :, order], usable[:, :, order])
+    torch.testing.assert_close(permuted, mcn(context, usable)[:, :, order])
+
+
+def test_refusal():
+    with pytest.raises(ValueError, match="Bad heads 3"):
+        MCN(3, width=8, heads=3, layers=1, dropout=0.0)
