@@ -26,6 +26,7 @@ CODE = (
     "pipeline.extractors.faces",
     "pipeline.extractors.images",
     "pipeline.media.opening",
+    "pipeline.media.packets",
     "pipeline.media.video",
 )
 

@@ -115,7 +115,7 @@ HINTS: dict[str, tuple[Group, ...]] = {
         ),
     ),
 }
-UNHINTED = 0.2  # share of the talk without any hint
+UNHINTED = 0.1  # share of the talk without any hint
 
 EMPTY = (
     "Yeah.",

@@ -12,8 +12,10 @@ LEAST_SECONDS = 0.2
 
 
 class Functionals:
-    """A feature set's functionals. Building openSMILE's object costs as much as a clip, and the
-    object keeps state, so each thread gets one and keeps it.
+    """A feature set's functionals.
+
+    Building openSMILE's object costs as much as a clip, and the object keeps state, so each
+    thread gets one and keeps it.
 
     Args:
         feature_set: The name of an `opensmile.FeatureSet`.
@@ -55,7 +57,7 @@ class Functionals:
         """
         least = int(LEAST_SECONDS * rate)
         padded = np.pad(samples, (0, max(0, least - len(samples))))
-        vector = self._smile()(padded, rate).reshape(-1).astype(np.float32)
+        vector: np.ndarray = self._smile()(padded, rate).reshape(-1).astype(np.float32)
         bad = int((~np.isfinite(vector)).sum())
         if bad:
             seconds = len(samples) / rate

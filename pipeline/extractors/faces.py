@@ -1,7 +1,8 @@
 """Faces: found by YuNet, chosen, and cut out."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ SIDE = 224
 # YuNet costs 4.5 ms at 320 x 192 and 60 ms at 1280 x 720, and a speaker's face is large enough.
 LONGEST_SIDE = 320
 OVERLAP = 0.3
+_creating = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,12 @@ class FaceDetector:
         if not hasattr(self._local, "detector"):
             # Parallelism lies between clips.
             cv2.setNumThreads(1)
-            self._local.detector = cv2.FaceDetectorYN.create(
-                str(self.weights), "", (SIDE, SIDE), self.score_threshold, OVERLAP
-            )
-        return self._local.detector
+            with _creating, _quiet():
+                self._local.detector = cv2.FaceDetectorYN.create(
+                    str(self.weights), "", (SIDE, SIDE), self.score_threshold, OVERLAP
+                )
+        detector: cv2.FaceDetectorYN = self._local.detector
+        return detector
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Faces of a picture, the best score first.
@@ -76,6 +80,17 @@ class FaceDetector:
         _, rows = detector.detect(bgr)
         to_image = np.array([width / small[0], height / small[1]] * 2)
         return [_face(row, to_image) for row in (rows if rows is not None else [])]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV 5 warns at each creation of a target that nobody has chosen."""
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
 
 
 def _face(row: np.ndarray, to_image: np.ndarray) -> Face:

@@ -28,10 +28,11 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises:
         PipelineError: The bytes are no picture.
     """
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if bgr is None:
         raise PipelineError(
             f"got {len(data)} bytes that are no JPEG or PNG picture; delete the frame store, "
             "then `dvc repro`."
         )
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    rgb: np.ndarray = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb

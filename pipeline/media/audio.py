@@ -70,7 +70,7 @@ def _resampled(
     container: Any, stream: Any, rate: int, stop: float
 ) -> tuple[float, NDArray[np.float32]]:
     """All samples from the stream's first to `stop`: (time of the first in seconds, [sample])."""
-    resampler = av.AudioResampler(format=SAMPLE_FORMAT, layout="mono", rate=rate)
+    resampler = _Resampler(rate)
     beginning = origin(container)
     offset: float | None = None
     parts: list[NDArray[np.int32]] = []
@@ -81,11 +81,32 @@ def _resampled(
         # The resampler looks a few samples ahead; a second more than needed is plenty.
         if time - beginning > stop + 1:
             break
-        parts.extend(part.to_ndarray()[0] for part in resampler.resample(frame))
-    if parts:
-        parts.extend(part.to_ndarray()[0] for part in resampler.resample(None))
+        parts.extend(resampler.feed(frame))
+    parts.extend(resampler.drain())
     samples = np.concatenate(parts) if parts else np.zeros(0, np.int32)
     return offset or 0.0, samples.astype(np.float32) / FULL_SCALE
+
+
+class _Resampler:
+    """Frames to mono samples; starts anew where a recording's rate or channels change."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._shape: tuple[Any, ...] | None = None
+        self._inner: Any = None
+
+    def feed(self, frame: Any) -> Iterator[NDArray[np.int32]]:
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape != self._shape:
+            yield from self.drain()
+            self._shape = shape
+            self._inner = av.AudioResampler(SAMPLE_FORMAT, "mono", self._rate)
+        yield from (part.to_ndarray()[0] for part in self._inner.resample(frame))
+
+    def drain(self) -> Iterator[NDArray[np.int32]]:
+        """What it holds back for the samples to come."""
+        if self._inner is not None:
+            yield from (part.to_ndarray()[0] for part in self._inner.resample(None))
 
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:

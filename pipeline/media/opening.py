@@ -79,8 +79,11 @@ def _check_bytes(path: Path) -> None:
         raise MediaError("absent", what)
     if path.stat().st_size == 0:
         raise MediaError("empty", "the file has 0 bytes; copy or download it again")
-    with path.open("rb") as file:
-        head = file.read(len(LFS_HEAD))
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LFS_HEAD))
+    except OSError as error:
+        raise MediaError("unreadable", f"the file cannot be read: {said(error)}") from error
     if head == LFS_HEAD:
         raise MediaError("lfs_pointer", "a Git-LFS pointer stands in its place; run `git lfs pull`")
 

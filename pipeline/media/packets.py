@@ -18,6 +18,9 @@ from pipeline.media.opening import origin
 # first try does for files with an index; MPEG program streams and avi with B-frames need more.
 SEEK_BACK = (0.0, 1.0, 10.0, inf)
 FALLBACK_RATE = 25.0
+# After a seek FFmpeg puts the frames of an MPEG program stream one too late, up to the next time
+# stamp that begins a frame; such a file is read from its beginning.
+SHIFTED_BY_SEEK = {"mpeg"}
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,15 @@ class Clock:
 
     @classmethod
     def of(cls, container: Any, stream: Any) -> "Clock":
+        """The clock of a stream."""
         return cls(float(stream.time_base), origin(container))
 
     def seconds(self, stamp: int) -> float:
+        """A time stamp as seconds from the file's beginning."""
         return stamp * self.base - self.origin
 
     def stamp(self, seconds: float) -> int:
+        """Seconds from the file's beginning as a time stamp."""
         return int((seconds + self.origin) / self.base)
 
     def shown(self, packet: Any) -> float:
@@ -67,7 +73,7 @@ def read_packets(
     """
     clock = Clock.of(container, stream)
     target = segment.start - seek_back
-    sought = target > 0
+    sought = target > 0 and container.format.name not in SHIFTED_BY_SEEK
     packets: list[Any] = []
     try:
         if sought:
@@ -90,6 +96,8 @@ def _collect(
         if from_key and not packets and not packet.is_keyframe:
             continue
         shown = clock.shown(packet)
+        if packet.is_keyframe and shown <= segment.start:
+            packets.clear()  # nothing before this is needed
         if not packets:
             stop = min(stop, max(segment.start, shown) + segment.longest)
         packets.append(packet)

@@ -49,6 +49,8 @@ class PSA(nn.Module):
         Returns:
             [utterance, channel].
         """
+        if not frames.shape[1]:  # a convolution refuses an empty axis
+            return frames.new_zeros(len(frames), frames.shape[2])
         multiscale = self._convolve(frames.masked_fill(~mask.unsqueeze(-1), 0))
         pooled = masked_mean(multiscale, mask)  # Z, eq. 3
         weights = self._weigh(pooled)

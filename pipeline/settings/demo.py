@@ -17,13 +17,13 @@ class DemoSettings(BaseModel):
     seed: int = Field(default=31, ge=0, description="Seed of every random draw.")
     workers: int = Field(default=2, ge=1, le=256, description="Processes that render clips.")
 
-    train_dialogues: int = Field(default=25, ge=1, description="Dialogues of the train split.")
+    train_dialogues: int = Field(default=32, ge=1, description="Dialogues of the train split.")
     dev_dialogues: int = Field(default=9, ge=1, description="Dialogues of the dev split.")
     test_dialogues: int = Field(default=13, ge=1, description="Dialogues of the test split.")
     min_turns: int = Field(default=5, ge=5, le=40, description="Fewest turns of a dialogue.")
     max_turns: int = Field(default=11, ge=5, le=40, description="Most turns of a dialogue.")
     min_per_class: int = Field(
-        default=3, ge=0, description="Fewest utterances of each emotion in each split."
+        default=4, ge=0, description="Fewest utterances of each emotion in each split."
     )
 
     width: int = Field(default=320, ge=256, le=1920, multiple_of=2, description="Frame, pixels.")
@@ -45,7 +45,7 @@ class DemoSettings(BaseModel):
         default=0.2, ge=0, le=1, description="Probability of a voice that hardly shows anything."
     )
     empty_text: float = Field(
-        default=0.2, ge=0, le=1, description="Probability of words that say nothing (“Yeah.”)."
+        default=0.15, ge=0, le=1, description="Probability of words that say nothing (“Yeah.”)."
     )
     misleading: float = Field(
         default=0.06,

@@ -1,4 +1,4 @@
-"""`model`: the parts of MCN-CL; reference/method.md's decisions, one by one."""
+"""`model`: the parts of MCN-CL, and a setting for everything the paper leaves open."""
 
 from typing import Literal
 

@@ -1,6 +1,7 @@
 """Guards of dvc.yaml and params.yaml: deps are the import closure, layers hold, names are safe."""
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.guards.closure import ROOT, closure, imported
+from tests.guards.module_map import module_map
 
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
 
@@ -86,3 +88,23 @@ def test_package_files_are_empty() -> None:
     """So that importing one module never imports another; see also tests.guards.closure."""
     for file in (ROOT / "pipeline").rglob("__init__.py"):
         assert not ast.parse(file.read_text(encoding="utf-8")).body, file
+
+
+def test_the_readme_maps_every_module() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    listed = [line for line in readme if line.startswith(("- `pipeline/", "- `stages/"))]
+    assert listed == module_map(), "run `python -m tests.guards.module_map`"
+
+
+# What counts, names and packs results; none of it changes a number.
+AROUND = {"keys", "tally", "vectors", "device"}
+
+
+@pytest.mark.parametrize("name", ["frames", "visual", "audio", "text"])
+def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
+    """A stage's CODE names every extracting module it imports, or stale entries would be read."""
+    folders = ("pipeline/extraction/", "pipeline/extractors/", "pipeline/media/")
+    files = [Path(file) for file in closure(f"stages.{name}") if file.startswith(folders)]
+    computing = [".".join(f.with_suffix("").parts) for f in files if f.stem not in AROUND]
+    code = importlib.import_module(f"stages.{name}").CODE
+    assert sorted(code) == computing

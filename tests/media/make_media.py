@@ -147,9 +147,7 @@ def all_frames(path: Path) -> list[tuple[float, np.ndarray]]:
         ]
 
 
-def naive_sample(
-    times: Sequence[float], count: int, begin: float, end: float
-) -> list[int]:
+def naive_sample(times: Sequence[float], count: int, begin: float, end: float) -> list[int]:
     """Numbers of the frames nearest to the centres of `count` parts, each once."""
     picked: list[int] = []
     for part in range(count):

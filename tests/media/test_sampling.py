@@ -47,8 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "mpg": {**usual, "video_codec": "mpeg1video", "video_options": {"g": "30"}},
     }
     return {
-        kind: write_media(folder / f"clip.{kind}", **arguments)
-        for kind, arguments in write.items()
+        kind: write_media(folder / f"clip.{kind}", **arguments) for kind, arguments in write.items()
     }
 
 
@@ -134,9 +133,7 @@ def test_cut_file_gives_the_frames_before_the_cut(tmp_path: Path) -> None:
     assert numbers == sorted(set(numbers))
 
 
-@given(
-    begin=st.floats(0, 1e4), length=st.floats(0.01, 1e3), count=st.integers(1, 64)
-)
+@given(begin=st.floats(0, 1e4), length=st.floats(0.01, 1e3), count=st.integers(1, 64))
 def test_spaced_are_centres_of_equal_parts(begin: float, length: float, count: int) -> None:
     times = spaced(begin, begin + length, count)
     assert len(times) == count

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.model.inputs import DialogueBatch
 from pipeline.model.loss import Loss
 from pipeline.model.mcn_cl import MCNCL
-from tests.model.batches import collate, make_dialogues, make_model
+from tests.model.dialogues import collate, make_dialogues, make_model
 
 LENGTHS = (6, 1, 9, 4)
 SWITCHES: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Missing modalities: finite results and gradients whatever is missing, and nothing of it is read."""
+"""Missing modalities: finite results and gradients whatever is missing, none of it read."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.model.inputs import MODALITIES, DialogueBatch
 from pipeline.model.loss import Loss
-from tests.model.batches import collate, make_dialogues, make_model
+from tests.model.dialogues import collate, make_dialogues, make_model
 
 LENGTHS = (5, 3, 4)
 FULL = {"missing": 0.0}
@@ -20,8 +20,7 @@ def without(batch: DialogueBatch, modality: str, where: Tensor) -> DialogueBatch
     gone = where.view(*where.shape, *(1,) * (batch.features[modality].dim() - 2))
     return replace(
         batch,
-        features=batch.features
-        | {modality: batch.features[modality].masked_fill(gone, torch.nan)},
+        features=batch.features | {modality: batch.features[modality].masked_fill(gone, torch.nan)},
         present=batch.present | {modality: batch.present[modality] & ~where},
     )
 

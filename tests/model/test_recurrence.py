@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.model.recurrence import ChainedGRU, Directions
-from tests.model.batches import randomise
+from tests.model.dialogues import randomise
 
 
 def pytorch_gru(gru: ChainedGRU, chain: int) -> nn.GRU:

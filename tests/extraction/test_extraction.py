@@ -1,0 +1,193 @@
+"""The feature steps between files and stores: cached, in order, masked where media are broken."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cache import ClipCache
+from pipeline.errors import MediaError, PipelineError
+from pipeline.extraction import audio, frames, text, visual
+from pipeline.extraction.frames import Faces, frames_of
+from pipeline.extraction.tally import Tally
+from pipeline.extraction.vectors import VECTORS
+from pipeline.extractors.images import encode_image
+from pipeline.frames import PICTURES, Pictures, read_frames, write_frames
+from pipeline.jobs import ordered_map
+from pipeline.ledger import Problem, read_ledger
+from pipeline.manifest import Segment, Utterance
+from pipeline.media.video import Frame
+from pipeline.params import read_params
+from pipeline.settings.frames import FramesSettings
+from tests.conftest import ROOT
+
+GONE = Segment("gone.mp4", missing="absent")
+
+
+def utterance(turn: int, content: str | None, words: str = "") -> Utterance:
+    clip = GONE if content is None else Segment(f"{turn}.mp4", end=1.0, sha256=content)
+    return Utterance(f"u{turn}", "d", turn, "s", words or f"text {turn}", clip, clip)
+
+
+def test_ordered_map_keeps_order_and_passes_errors_on() -> None:
+    assert list(ordered_map(lambda n: n * n, range(200))) == [n * n for n in range(200)]
+    with pytest.raises(ZeroDivisionError):
+        list(ordered_map(lambda n: 1 // (3 - n), range(10)))
+
+
+def test_ordered_map_takes_few_items_ahead() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(10_000):
+            taken.append(number)
+            yield number
+
+    results = ordered_map(lambda n: n, items())
+    assert next(results) == 0
+    assert len(taken) < 1_000
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def settings() -> FramesSettings:
+    return read_params(ROOT / "params.yaml").of(FramesSettings, "demo_meld")
+
+
+def test_broken_clips_are_masked_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: FramesSettings
+) -> None:
+    decoded: list[str] = []
+
+    def sample(path: Path, count: int, **_: object) -> list[Frame]:
+        decoded.append(path.name)
+        if path.name == "1.mp4":
+            raise MediaError("unreadable", "no moov atom")
+        return [Frame(0.5, np.full((40, 60, 3), 90, np.uint8))]
+
+    monkeypatch.setattr(frames, "sample_frames", sample)
+    rows = [utterance(0, "aa"), utterance(1, "bb"), utterance(2, None), utterance(3, "aa")]
+    cache = ClipCache("frames", 1, PICTURES, tmp_path)
+    faces = Faces(lambda image: [], 0.3)
+
+    def found() -> list[frames.Found]:
+        return list(frames_of(rows, tmp_path, settings, faces, cache))
+
+    first = found()
+    assert [(name, pictures is not None) for name, pictures, _ in first] == [
+        ("u0", True),
+        ("u1", False),
+        ("u2", False),
+        ("u3", True),
+    ]
+    assert first[1][2] == [Problem("u1", "visual", "unreadable", "no moov atom")]
+    assert first[0][2][0].kind == "no_face" and not first[0][1].face  # type: ignore[union-attr]
+    decoded.clear()
+    assert found() == first
+    assert decoded == ["1.mp4"], "what worked is cached, what failed is tried again"
+
+
+def test_frame_stores_read_back_and_are_stable(tmp_path: Path) -> None:
+    image = encode_image(np.zeros((8, 8, 3), np.uint8), "png", 95)
+    rows = [
+        (f"u{n}", None if n % 3 == 0 else Pictures([0.5], [[0, 0, 8, 8]], True, [image]))
+        for n in range(40)
+    ]
+    for name in ("a", "b"):
+        write_frames(tmp_path / name, iter(rows), {"extractor": "frames"})
+    assert list(read_frames(tmp_path / "a")) == rows
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+class CountingEncoder:
+    """Mean grey level as the one feature; counts the pictures it was given."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    def encode(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for image in images:
+            self.pictures += 1
+            yield np.array([image.mean()], np.float32)
+
+
+def grey(level: int) -> bytes:
+    return encode_image(np.full((8, 8, 3), level, np.uint8), "png", 95)
+
+
+def test_visual_vectors_go_to_their_utterance_and_are_computed_once(tmp_path: Path) -> None:
+    rows: list[visual.Row] = [
+        (
+            f"u{n}",
+            None if n == 5 else Pictures([0.0] * (n % 3 + 1), [], True, [grey(n)] * (n % 3 + 1)),
+        )
+        for n in range(150)
+    ]
+    rows.append(("twin", rows[7][1]))
+    encoder, cache = CountingEncoder(), ClipCache("visual", 1, VECTORS, tmp_path)
+    found = dict(visual.visual_of(rows, encoder.encode, cache))
+    assert list(found) == [name for name, _ in rows] and found["u5"] is None
+    for number in (0, 64, 149):
+        vectors = found[f"u{number}"]
+        assert vectors is not None and vectors.shape == (number % 3 + 1, 1)
+        assert (vectors == number).all()
+    assert encoder.pictures == sum(len(p.images) for _, p in rows[:-1] if p)
+    encoder.pictures = 0
+    again = dict(visual.visual_of(rows, encoder.encode, cache))
+    assert encoder.pictures == 0 and (again["twin"] == found["u7"]).all()
+
+
+def test_audio_is_computed_once_per_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def load(path: Path, **_: object) -> np.ndarray:
+        loaded.append(path.name)
+        return np.full(10, int(path.stem), np.float32)
+
+    monkeypatch.setattr(audio, "load_mono", load)
+    cache = ClipCache("audio", 1, VECTORS, tmp_path)
+    rows = [utterance(0, "aa"), utterance(1, None), utterance(2, "cc")]
+
+    def found() -> list[audio.Found]:
+        return list(audio.audio_of(rows, tmp_path, lambda s, r: s[:2], cache))
+
+    first = found()
+    assert [None if v is None else v.tolist() for _, v, _ in first] == [[[0, 0]], None, [[2, 2]]]
+    loaded.clear()
+    found()
+    assert loaded == []
+
+
+def test_each_text_is_encoded_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        asked.extend(texts)
+        return np.array([[len(t)] for t in texts], np.float32)
+
+    cache = ClipCache("text", 1, VECTORS, tmp_path)
+    rows = [utterance(n, None, "a" * (n % 3 + 1)) for n in range(9)]
+    found = list(text.text_of(rows, encode, cache))
+    assert [vector.item() for _, vector in found] == [1, 2, 3] * 3
+    assert sorted(asked) == ["a", "aa", "aaa"]
+    list(text.text_of(rows, encode, cache))
+    assert len(asked) == 3
+
+
+def test_the_tally_writes_the_ledger_and_refuses_an_empty_modality(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = Problem("u1", "audio", "no_audio", "x")
+    tally = Tally("audio", "toy")
+    passed = list(tally.counted([("u0", 1, []), ("u1", None, [problem])]))
+    assert passed == [("u0", 1), ("u1", None)]
+    tally.close(tmp_path / "l.parquet")
+    assert read_ledger(tmp_path / "l.parquet") == [problem]
+    assert "1 utterances, 1 masked" in capsys.readouterr().out
+    empty = Tally("audio", "toy")
+    list(empty.counted([("u1", None, [problem])]))
+    with pytest.raises(PipelineError, match="none of 1 utterances has audio"):
+        empty.close(tmp_path / "l.parquet")
