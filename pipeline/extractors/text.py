@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
@@ -56,17 +55,19 @@ class TextEncoder:
         self.tokenizer, self.network = _load(folder)
         self.network.to(device, getattr(torch, precision) if low else torch.float32)
         self.dimension = int(self.network.config.hidden_size)
-        self.max_tokens = min(max_tokens, _longest(self.network.config))
+        self.max_tokens = min(max_tokens, _longest(self.network))
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of texts, in order: [text, feature] float32."""
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        if not len(texts):
+            return vectors
         encoded = self.tokenizer(
             list(texts), truncation=True, max_length=self.max_tokens, padding=False
         )["input_ids"]
         lengths: dict[int, list[int]] = defaultdict(list)
         for number, tokens in enumerate(encoded):
             lengths[_padded_length(len(tokens), self.max_tokens)].append(number)
-        vectors = np.zeros((len(texts), self.dimension), np.float32)
         for length in sorted(lengths):
             for chunk in chunked(lengths[length], self.batch_size):
                 vectors[chunk] = self._forward([encoded[n] for n in chunk], length)[: len(chunk)]
@@ -106,18 +107,42 @@ def _load(folder: Path) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(folder, **local)
         extra = {"add_pooling_layer": False} if config.model_type in POOLING_LAYER else {}
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        network = AutoModel.from_pretrained(
-            folder, config=config, use_safetensors=True, dtype=torch.float32, **local, **extra
+        network, found = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **local,
+            **extra,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # tokenizers raises no narrower class
         raise PipelineError(f"{folder} holds no text encoder: {error}") from error
+    # Without its files transformers makes a tokenizer that knows no words.
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise PipelineError(
+            f"{folder} holds no text encoder: its tokenizer knows no words; get tokenizer.json."
+        )
+    # transformers fills what a file lacks with random numbers.
+    missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise PipelineError(
+            f"{folder} holds no text encoder: model.safetensors lacks {len(missing)} weights, "
+            f"{missing[0]} among them; get the file again."
+        )
     return tokenizer, network.eval().requires_grad_(False)
 
 
-def _longest(config: Any) -> int:
-    # RoBERTa's positions begin after its padding index, so two of them are never used.
-    offset = config.pad_token_id + 1 if "roberta" in config.model_type else 0
-    return int(config.max_position_embeddings) - offset
+def _longest(network: Any) -> int:
+    # The positions of RoBERTa and its kin (CamemBERT, MPNet) begin after a padding index, so two
+    # of them are never used.
+    positions = [m for name, m in network.named_modules() if name.endswith("position_embeddings")]
+    unused = max((p.padding_idx + 1 for p in positions if _padded(p)), default=0)
+    return int(network.config.max_position_embeddings) - unused
+
+
+def _padded(positions: Any) -> bool:
+    return getattr(positions, "padding_idx", None) is not None
 
 
 def _padded_length(tokens: int, longest: int) -> int:

@@ -70,5 +70,5 @@ def test_full_scale_does_not_wrap(egemaps: Functionals) -> None:
 
 
 def test_unknown_set_names_the_known_ones() -> None:
-    with pytest.raises(PipelineError, match="got 'ComParE'.*'ComParE_2016'.*'eGeMAPSv02'"):
+    with pytest.raises(PipelineError, match=r"got 'ComParE'.*'ComParE_2016'.*'eGeMAPSv02'"):
         Functionals("ComParE")

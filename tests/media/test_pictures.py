@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import MediaError
+from pipeline.errors import MediaError, PipelineError
 from pipeline.extractors.faces import crop
 from pipeline.extractors.images import decode_image, encode_image
 from pipeline.media.video import sample_frames
@@ -86,15 +86,13 @@ def test_png_is_exact_and_jpeg_is_stable() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff\xe0" + b"\0" * 40])
 def test_bytes_that_are_no_picture_are_told(data: bytes) -> None:
-    from pipeline.errors import PipelineError
-
     with pytest.raises(PipelineError, match=f"{len(data)} bytes that are no JPEG or PNG"):
         decode_image(data)
 
 
 def test_an_encoder_error_is_no_media_error() -> None:
     """A damaged frame store is not a damaged clip: the ledger must not swallow it."""
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(PipelineError) as caught:
         decode_image(b"no picture")
     assert not isinstance(caught.value, MediaError)
 

@@ -5,6 +5,7 @@ is seen.
 """
 
 from fractions import Fraction
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def test_spaced_are_centres_of_equal_parts(begin: float, length: float, count: i
     assert len(times) == count
     assert times[0] - begin == pytest.approx(length / count / 2, abs=1e-6)
     assert begin + length - times[-1] == pytest.approx(length / count / 2, abs=1e-6)
-    for one, other in zip(times, times[1:], strict=False):
+    for one, other in pairwise(times):
         assert other - one == pytest.approx(length / count, abs=1e-6)
 
 

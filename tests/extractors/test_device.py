@@ -1,0 +1,29 @@
+"""Device names: `auto` means what is there, an absent device is told."""
+
+import pytest
+import torch
+
+from pipeline.errors import PipelineError
+from pipeline.extractors.device import resolve_device, set_threads
+
+
+def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == resolve_device("cuda") == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
+
+
+def test_absent_device_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(PipelineError, match="got 'cuda', which this machine lacks"):
+        resolve_device("cuda")
+
+
+def test_threads_are_fixed() -> None:
+    before = torch.get_num_threads()
+    try:
+        set_threads(1)
+        assert torch.get_num_threads() == 1
+    finally:
+        set_threads(before)
