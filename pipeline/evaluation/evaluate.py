@@ -34,7 +34,8 @@ class Run:
     @property
     def predicted(self) -> np.ndarray:
         """[utterance] class numbers."""
-        return np.argmax(self.probabilities, axis=1)
+        numbers: np.ndarray = self.probabilities.argmax(axis=1)
+        return numbers
 
     def scores(self, classes: Sequence[str]) -> Scores:
         """The run's figures."""

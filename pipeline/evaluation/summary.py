@@ -44,10 +44,12 @@ def show(corpus: str, console: Console | None = None) -> None:
     found, about = (_read(corpus, name) for name in ("metrics.json", "run.json"))
     console.print(_table(corpus, found))
     for modality, store in about["features"].items():
-        console.print(f"  {modality}: {_source(store)}, {about['masked'][modality]} masked")
+        console.print(
+            f"  {modality}: {_source(store)}, {about['masked'][modality]} masked", soft_wrap=True
+        )
     problems = {f"{s}: {k}": n for s, kinds in about["ledger"].items() for k, n in kinds.items()}
     listed = ", ".join(f"{kind} {count}" for kind, count in problems.items()) or "empty"
-    console.print(f"  ledger: {listed}")
+    console.print(f"  ledger: {listed}", soft_wrap=True)
 
 
 def _read(corpus: str, name: str) -> dict[str, Any]:
@@ -61,9 +63,9 @@ def _read(corpus: str, name: str) -> dict[str, Any]:
 
 def _table(corpus: str, found: Mapping[str, Any]) -> Table:
     columns = {
-        f"{MODEL}\n(validation-selected)": found["test"],
-        f"{MODEL}\n(test-selected)": found["test_selected"],
-        **found["baselines"],
+        f"{MODEL}\nvalidation-\nselected": found["test"],
+        f"{MODEL}\ntest-\nselected": found["test_selected"],
+        **{name.replace("_", "\n"): scores for name, scores in found["baselines"].items()},
     }
     table = Table("", *columns, title=f"{corpus}: F1 on test, in percent", title_justify="left")
     for name in found["test"]["f1"]:

