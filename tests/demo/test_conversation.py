@@ -28,10 +28,10 @@ def many():
 
 
 def test_default_parts_have_every_class_and_the_promised_size(parts):
-    for turns, about in zip(parts, (200, 70, 100), strict=True):
+    for turns, about in zip(parts, (250, 75, 110), strict=True):
         counts = Counter(turn.emotion for turn in turns)
         assert set(counts) == set(EMOTIONS)
-        assert min(counts.values()) >= 3
+        assert min(counts.values()) >= 4
         assert counts.most_common(1)[0][0] == "neutral"
         assert abs(len(turns) - about) <= 0.2 * about
 
