@@ -92,7 +92,9 @@ def test_package_files_are_empty() -> None:
 
 def test_the_readme_maps_every_module() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    listed = [line for line in readme if line.startswith(("- `pipeline/", "- `stages/", "- `benchmarks/"))]
+    listed = [
+        line for line in readme if line.startswith(("- `pipeline/", "- `stages/", "- `benchmarks/"))
+    ]
     assert listed == module_map(), "run `python -m tests.guards.module_map`"
 
 
