@@ -31,7 +31,7 @@ DEMO = "@demo_meld"
 def with_values(text: str, values: dict[str, object]) -> str:
     """params.yaml with the first occurrence of each key, the demo corpus', set to a value."""
     for key, value in values.items():
-        text, count = re.subn(rf"^(\s+{key}:) [^#\n]*", rf"\1 {value}", text, count=1, flags=re.M)
+        text, count = re.subn(rf"^(\s+{key}:) [^#\n]*", rf"\1 {value} ", text, count=1, flags=re.M)
         assert count == 1, key
     return text
 
