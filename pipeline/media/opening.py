@@ -15,6 +15,8 @@ from pipeline.errors import MediaError
 
 LFS_HEAD = b"version https://git-lfs"
 MICROSECONDS = 1_000_000
+# Before version 19 PyAV raised for a title that is not UTF-8 unless told not to.
+TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @contextmanager
@@ -31,8 +33,8 @@ def open_media(path: Path) -> Iterator[Any]:
     _check_bytes(path)
     try:
         # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
-    except (av.error.FFmpegError, OSError) as error:
+        container = av.open(f"file:{path}", **TOLERANT)
+    except (av.error.FFmpegError, OSError, UnicodeDecodeError) as error:
         detail = f"FFmpeg cannot open it: {said(error)}"
         if _lacks_moov(path):
             detail += " (no moov atom: the file was cut short; download it again)"
