@@ -8,46 +8,44 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.errors import PipelineError
-from pipeline.labels import LABEL_SETS
+from pipeline.labels import LABEL_POLICIES, LabelSet
 from pipeline.manifest import Utterance
 from pipeline.protocol import SPLITS, Entry, Protocol
 from pipeline.settings.protocol import ProtocolSettings
-
-OFFICIAL = {"train": "train", "dev": "valid", "test": "test"}
+from pipeline.splits import folds
 
 
 def make_protocol(utterances: Sequence[Utterance], settings: ProtocolSettings) -> Protocol:
-    """Applies a label set and splits to a manifest.
+    """Applies labels and splits to a manifest.
 
     Raises:
-        PipelineError: No utterance has a label in the set, an utterance has no official split, or
-            a split is empty.
+        PipelineError: The corpus lacks what the splits are made by, or a split of a fold has no
+            labelled utterance.
     """
-    label_set = LABEL_SETS[settings.label_set]
-    entries = []
-    for u in utterances:
-        label = label_set.index(getattr(u, label_set.column))
-        if label is not None or settings.unlabelled == "context":
-            split = _official(u)
-            entries.append(Entry(0, split, u.dialogue, u.utterance, u.speaker, label))
+    label_set = settings.labels
+    labelled = [(u, _label(u, label_set, settings.label_policy)) for u in utterances]
+    kept = [(u, n) for u, n in labelled if n is not None or settings.unlabelled == "context"]
+    entries = [
+        Entry(fold, split_of[u.dialogue], u.dialogue, u.utterance, u.speaker, label)
+        for fold, split_of in enumerate(folds(utterances, settings))
+        for u, label in kept
+    ]
     _check_splits(entries, settings)
     return Protocol(label_set.classes, entries)
 
 
-def _official(u: Utterance) -> str:
-    if u.official_split not in OFFICIAL:
-        raise PipelineError(
-            f"{u.utterance} has the official split {u.official_split!r}, expected one of "
-            f"{list(OFFICIAL)}; this corpus needs another value of protocol.CORPUS.splits."
-        )
-    return OFFICIAL[u.official_split]
+def _label(u: Utterance, label_set: LabelSet, policy: str) -> int | None:
+    code = LABEL_POLICIES[policy](u) if label_set.column == "emotion" else u.sentiment
+    return label_set.index(code)
 
 
 def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:
-    counts = Counter(entry.split for entry in entries if entry.label is not None)
-    empty = [split for split in SPLITS if not counts[split]]
-    if empty:
-        raise PipelineError(
-            f"No utterance of the splits {empty} has a label of the set "
-            f"{settings.label_set!r}; name a label set that this corpus has."
-        )
+    counts = Counter((e.fold, e.split) for e in entries if e.label is not None)
+    for fold in sorted({e.fold for e in entries} or {0}):
+        empty = [split for split in SPLITS if not counts[fold, split]]
+        if empty:
+            raise PipelineError(
+                f"No utterance of the splits {empty} of fold {fold} has a label of the set "
+                f"{settings.label_set!r} by splits {settings.splits!r}; name a label set and "
+                "splits that this corpus has."
+            )

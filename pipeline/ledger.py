@@ -1,7 +1,7 @@
 """The ledger: what was wrong with which utterance, and why a modality of it is masked."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,10 +54,32 @@ def counted(problems: Iterable[Problem]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def summary(problems: Sequence[Problem], examples: int = 3) -> str:
-    """A few lines for the terminal: each kind, how often, and the first examples."""
+def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 3) -> str:
+    """A Markdown table of all stages' problems: each kind, how often, and the first examples."""
+    lines = [
+        f"# What was wrong with {corpus}",
+        "",
+        f"Written by the stage `evaluate`; all entries are in `data/ledgers/{corpus}/`.",
+        "",
+        "| stage | modality | kind | utterances | for example |",
+        "|---|---|---|---:|---|",
+    ]
+    for stage, problems in ledgers.items():
+        kinds = sorted({(p.modality, p.kind) for p in problems})
+        for modality, kind in kinds:
+            alike = [p for p in problems if (p.modality, p.kind) == (modality, kind)]
+            told = "; ".join(f"{p.utterance}: {p.detail}" for p in alike[:examples])
+            cells = (stage, modality, kind, str(len(alike)), told.replace("|", "\\|"))
+            lines.append(f"| {' | '.join(cells)} |")
+    if not any(ledgers.values()):
+        lines.append("| all | all | nothing | 0 | |")
+    return "\n".join(lines) + "\n"
+
+
+def summary(problems: Sequence[Problem]) -> list[str]:
+    """Lines for the terminal: each kind, how often, and the first example."""
     lines = []
     for kind, count in counted(problems).items():
-        first = [p for p in problems if f"{p.modality} {p.kind}" == kind][:examples]
-        lines.append(f"  {kind}: {count}, such as {first[0].utterance} ({first[0].detail})")
-    return "\n".join(lines)
+        first = next(p for p in problems if f"{p.modality} {p.kind}" == kind)
+        lines.append(f"  {kind}: {count}, such as {first.utterance} ({first.detail})")
+    return lines

@@ -4,19 +4,22 @@ It holds nothing that a protocol decides (no label number, fold or split of ours
 feature stage depends on it: a protocol can change without any clip being decoded again.
 """
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
-from pathlib import Path
+from math import isfinite
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.errors import PipelineError
-from pipeline.tables import read_table, write_table
+from pipeline.tables import read_about, read_table, write_table
 
-VERSION = "manifest/1"
+VERSION = "manifest/2"
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,21 @@ class Segment:
 
 @dataclass(frozen=True)
 class Vote:
-    """What one rater said of an utterance."""
+    """What one rater said of an utterance.
+
+    Attributes:
+        rater: Name as the corpus gives it.
+        self_report: Whether the rater is the speaker.
+        codes: Emotion codes, several where the rater gave several.
+        valence: On the corpus' scale, None where unrated; activation and dominance likewise.
+    """
 
     rater: str
-    codes: list[str]
+    self_report: bool = False
+    codes: list[str] = field(default_factory=list)
+    valence: float | None = None
+    activation: float | None = None
+    dominance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +118,15 @@ SEGMENT = pa.struct(
         pa.field("missing", pa.string()),
     ]
 )
-VOTES = pa.list_(pa.struct([("rater", pa.string()), ("codes", pa.list_(pa.string()))]))
+RATED = ("valence", "activation", "dominance")
+VOTE = pa.struct(
+    [
+        _not_null("rater", pa.string()),
+        _not_null("self_report", pa.bool_()),
+        _not_null("codes", pa.list_(pa.string())),
+        *(pa.field(name, pa.float64()) for name in RATED),
+    ]
+)
 SCHEMA = pa.schema(
     [
         *(_not_null(name, pa.string()) for name in ("utterance", "dialogue")),
@@ -113,21 +135,38 @@ SCHEMA = pa.schema(
         *(_not_null(name, SEGMENT) for name in ("video", "audio")),
         *(pa.field(n, pa.string()) for n in ("emotion", "sentiment", "official_split", "session")),
         *(pa.field(n, pa.float64()) for n in ("episode_start", "episode_end")),
-        *(pa.field(n, pa.float64()) for n in ("valence", "activation", "dominance")),
-        _not_null("votes", VOTES),
+        *(pa.field(n, pa.float64()) for n in RATED),
+        _not_null("votes", pa.list_(VOTE)),
     ]
 )
 
 
-def write_manifest(path: Path, utterances: Sequence[Utterance]) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """Where a manifest comes from: its reader, and whether it is meant to be the whole release."""
+
+    reader: str
+    full: bool
+
+
+def write_manifest(path: Path, utterances: Sequence[Utterance], origin: Origin) -> None:
     """Writes the manifest as Parquet.
 
     Raises:
         PipelineError: The rows break a rule of the manifest.
     """
+    table = _table(utterances)
     check(utterances)
-    table = pa.Table.from_pylist([asdict(u) for u in utterances], SCHEMA)
-    write_table(path, table, VERSION)
+    write_table(path, table, VERSION, asdict(origin))
+
+
+def _table(utterances: Sequence[Utterance]) -> pa.Table:
+    try:
+        return pa.Table.from_pylist([asdict(u) for u in utterances], SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise PipelineError(
+            f"The manifest's rows are not of its types, which is a reader's fault: {error}"
+        ) from error
 
 
 def read_manifest(path: Path) -> list[Utterance]:
@@ -142,6 +181,15 @@ def read_manifest(path: Path) -> list[Utterance]:
     return utterances
 
 
+def read_origin(path: Path) -> Origin:
+    """Where a manifest comes from.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    return Origin(**read_about(path, VERSION))
+
+
 def _utterance(row: dict[str, Any]) -> Utterance:
     for medium in ("video", "audio"):
         segment = row[medium]
@@ -153,14 +201,14 @@ def _utterance(row: dict[str, Any]) -> Utterance:
 
 
 def check(utterances: Sequence[Utterance]) -> None:
-    """Checks uniqueness, order and ranges.
+    """Checks ranges, uniqueness and order; Arrow's schema checks the types.
 
     Raises:
         PipelineError: One message that names up to ten problems.
     """
     problems = [*_repeated(utterances), *_disordered(utterances)]
     for u in utterances:
-        problems += [f"{u.utterance}: {medium} {p}" for medium, p in _bad_segments(u)]
+        problems += [f"{u.utterance}: {problem}" for problem in _out_of_range(u)]
     if problems:
         shown = "\n".join(f"  {p}" for p in problems[:10])
         raise PipelineError(
@@ -185,16 +233,32 @@ def _disordered(utterances: Sequence[Utterance]) -> list[str]:
     return problems
 
 
-def _bad_segments(u: Utterance) -> list[tuple[str, str]]:
-    problems = []
+def _out_of_range(u: Utterance) -> Iterator[str]:
+    for name in ("utterance", "dialogue", "speaker"):
+        if not getattr(u, name):
+            yield f"{name} is empty"
     for medium, segment in (("video", u.video), ("audio", u.audio)):
-        if segment.missing is None and (segment.sha256 is None or segment.end is None):
-            problems.append((medium, "is usable but has no digest or no end"))
-        if segment.end is not None and not 0 <= segment.start < segment.end:
-            problems.append((medium, f"lasts from {segment.start} to {segment.end} s"))
-        if segment.region is not None and not _inside(segment.region):
-            problems.append((medium, f"region {segment.region} is not inside the picture"))
-    return problems
+        yield from (f"{medium} {problem}" for problem in _bad_segment(segment))
+    ratings = [(name, getattr(rated, name)) for rated in (u, *u.votes) for name in RATED]
+    times = [(name, getattr(u, name)) for name in ("episode_start", "episode_end")]
+    for name, value in [*ratings, *times]:
+        if value is not None and not (isfinite(value) and value >= 0):
+            yield f"{name} is {value}"
+
+
+def _bad_segment(segment: Segment) -> Iterator[str]:
+    path = PurePosixPath(segment.path)
+    if path.is_absolute() or not path.name or ".." in path.parts:
+        yield f"path {segment.path!r} does not lie below the raw folder"
+    if segment.missing is None and (segment.sha256 is None or segment.end is None):
+        yield "is usable but has no digest or no end"
+    if segment.sha256 is not None and not SHA256.fullmatch(segment.sha256):
+        yield f"sha256 is {segment.sha256!r}"
+    end = segment.end
+    if end is not None and not (0 <= segment.start < end and isfinite(end)):
+        yield f"lasts from {segment.start} to {end} s"
+    if segment.region is not None and not _inside(segment.region):
+        yield f"region {segment.region} is not inside the picture"
 
 
 def _inside(region: tuple[float, ...]) -> bool:

@@ -82,9 +82,9 @@ def read_protocol(path: Path, labels_of: Sequence[str] = SPLITS) -> Protocol:
     return Protocol(tuple(about["classes"]), [Entry(**row) for row in rows])
 
 
-def counts(protocol: Protocol) -> dict[str, dict[str, int]]:
-    """Labelled utterances of the first fold by split and class."""
-    found = Counter((e.split, e.label) for e in protocol.entries if e.fold == protocol.folds[0])
+def counts(protocol: Protocol, fold: int = 0) -> dict[str, dict[str, int]]:
+    """Labelled utterances of a fold by split and class."""
+    found = Counter((e.split, e.label) for e in protocol.entries if e.fold == fold)
     return {
         split: {name: found[split, number] for number, name in enumerate(protocol.classes)}
         for split in SPLITS

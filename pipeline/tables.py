@@ -39,10 +39,10 @@ def write_table(
         table.validate(full=True)
         columns = [c.combine_chunks() for c in table.columns]
         whole = pa.Table.from_arrays(columns, schema=with_metadata(table.schema, version, about))
+        with replacing(path) as part:
+            pq.write_table(whole, part, compression="zstd", row_group_size=max(1, len(whole)))
     except pa.ArrowInvalid as error:
         raise PipelineError(f"{path}: the rows do not fit the schema {version}: {error}") from error
-    with replacing(path) as part:
-        pq.write_table(whole, part, compression="zstd", row_group_size=max(1, len(whole)))
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, dict[str, Any]]:

@@ -5,8 +5,10 @@ import pandas as pd
 from pipeline import paths
 from pipeline.evaluation import pictures, results
 from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
-from pipeline.evaluation.summary import about_run, show
+from pipeline.evaluation.summary import about_run, read_ledgers, show
 from pipeline.features import Features, read_features
+from pipeline.files import write_text
+from pipeline.ledger import page
 from pipeline.manifest import read_manifest
 from pipeline.params import Params
 from pipeline.protocol import read_protocol
@@ -27,7 +29,10 @@ def work(params: Params, corpus: str) -> None:
     found = metrics(epochs, protocol, baseline_scores(protocol, stores, texts, settings))
     test = selected_runs(epochs, protocol, "test")
     results.write_json(paths.metrics(corpus, "metrics.json"), found)
-    results.write_json(paths.metrics(corpus, "run.json"), about_run(corpus, protocol, stores))
+    ledgers = read_ledgers(corpus)
+    about = about_run(corpus, protocol, stores, ledgers)
+    results.write_json(paths.metrics(corpus, "run.json"), about)
+    write_text(paths.metrics(corpus, "ledger.md"), page(corpus, ledgers))
     results.write_predictions(paths.predictions(corpus), test, protocol.classes)
     results.write_confusion(paths.metrics(corpus, "confusion.csv"), test, protocol.classes)
     results.write_f1(paths.metrics(corpus, "f1.csv"), found)

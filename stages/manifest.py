@@ -4,25 +4,36 @@ from pipeline import paths
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.registry import READERS
 from pipeline.ledger import summary, write_ledger
-from pipeline.manifest import write_manifest
+from pipeline.manifest import Origin, write_manifest
 from pipeline.params import Params
+from pipeline.published import differences
 from pipeline.settings.corpus import CorpusSettings
 from pipeline.stage import run
 
 
 def work(params: Params, corpus: str) -> None:
     """Writes the manifest and its ledger."""
-    options = params.of(CorpusSettings, corpus).root
-    reader = READERS[getattr(options, "reader")]  # noqa: B009
-    raw = reader.read(paths.raw(corpus), options)
-    utterances, problems = inspected(raw.utterances, paths.raw(corpus), f"manifest {corpus}")
-    write_manifest(paths.manifest(corpus), utterances)
+    options, root = params.of(CorpusSettings, corpus).root, paths.raw(corpus)
+    reader = READERS[options.reader]
+    raw = reader.read(root, options)
+    label = f"manifest {corpus}"
+    utterances, problems = inspected(raw.utterances, root, options.max_seconds, label)
+    write_manifest(paths.manifest(corpus), utterances, Origin(options.reader, options.full))
     write_ledger(paths.ledger(corpus, "manifest"), problems)
     dialogues = len({u.dialogue for u in utterances})
     speakers = len({u.speaker for u in utterances})
     print(f"{corpus}: {len(utterances)} utterances, {dialogues} dialogues, {speakers} speakers")
     print("".join(f"  left aside: {n} {what}\n" for what, n in raw.left_aside.items() if n), end="")
-    print(f"{len(problems)} problems in the ledger\n{summary(problems)}")
+    print("".join(f"  note: {note}\n" for note in raw.notes), end="")
+    if options.full:
+        _compare(differences(utterances, reader.published))
+    print(f"{len(problems)} problems in the ledger")
+    print("".join(f"{line}\n" for line in summary(problems)), end="")
+
+
+def _compare(differing: list[str]) -> None:
+    print("counts: as published" if not differing else "counts differ from the published ones:")
+    print("".join(f"  {line}\n" for line in differing), end="")
 
 
 if __name__ == "__main__":

@@ -2,21 +2,29 @@
 
 from pipeline import paths
 from pipeline.labelling import make_protocol
-from pipeline.manifest import read_manifest
+from pipeline.manifest import read_manifest, read_origin
 from pipeline.params import Params
 from pipeline.protocol import counts, write_protocol
+from pipeline.published_splits import published_splits, split_differences
 from pipeline.settings.protocol import ProtocolSettings
 from pipeline.stage import run
 
 
 def work(params: Params, corpus: str) -> None:
     """Writes the protocol and tells its class counts."""
-    utterances = read_manifest(paths.manifest(corpus))
-    protocol = make_protocol(utterances, params.of(ProtocolSettings, corpus))
+    settings, manifest = params.of(ProtocolSettings, corpus), paths.manifest(corpus)
+    protocol = make_protocol(read_manifest(manifest), settings)
     write_protocol(paths.protocol(corpus), protocol)
-    for split, found in counts(protocol).items():
-        listed = ", ".join(f"{name} {count}" for name, count in found.items())
-        print(f"{split}: {sum(found.values())} labelled utterances ({listed})")
+    for fold in protocol.folds:
+        for split, found in counts(protocol, fold).items():
+            listed = ", ".join(f"{name} {count}" for name, count in found.items())
+            where = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
+            print(f"{where}: {sum(found.values())} labelled utterances ({listed})")
+    origin = read_origin(manifest)
+    if origin.full and origin.reader == "iemocap":
+        task = (settings.label_set, settings.label_policy, settings.splits, settings.validation)
+        for line in split_differences(counts(protocol, 0), published_splits(*task)):
+            print(f"not as published: {line}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pipeline import paths
 from pipeline.features import write_features
 from pipeline.labels import LABEL_SETS
 from pipeline.ledger import write_ledger
-from pipeline.manifest import Segment, Utterance, write_manifest
+from pipeline.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.protocol import Entry, Protocol, write_protocol
 
 CLASSES = LABEL_SETS["emotion"].classes
@@ -45,7 +45,8 @@ def lay_out(corpus: str, size: Size = Size(), seed: int = 0) -> list[Entry]:
         for dialogue in range(getattr(size, split))
         for turn in range(size.turns)
     ]
-    write_manifest(paths.manifest(corpus), [utterance(entry, size.turns) for entry in entries])
+    rows = [utterance(entry, size.turns) for entry in entries]
+    write_manifest(paths.manifest(corpus), rows, Origin("meld", full=False))
     write_protocol(paths.protocol(corpus), Protocol(CLASSES, entries))
     for stage in ("manifest", "frames", "audio"):
         write_ledger(paths.ledger(corpus, stage), [])

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from pipeline.__main__ import app
 from pipeline.cache import ClipCache
 from tests.conftest import ROOT
+from tests.corpora.meld_tree import LINE, tree
+from tests.media.make_media import tone, write_media
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def test_doctor_names_what_to_mend(repository: Path) -> None:
     assert found.exit_code == 1
     assert "no git repository" in found.output
     assert "data/raw/meld does not exist" in found.output and "ln -s" in found.output
-    assert "not looked at" in found.output and "things to mend first" in found.output
+    assert "not looked at" in found.output and "mend first: 2" in found.output
 
 
 def test_doctor_tells_a_dangling_link(repository: Path) -> None:
@@ -40,7 +42,64 @@ def test_meld_text_is_laid_out_and_examined(repository: Path, shared: Path) -> N
     laid = CliRunner().invoke(app, ["meld-text", str(shared / "meld_csv")])
     assert laid.exit_code == 0 and "not the bytes" not in laid.output
     found = CliRunner().invoke(app, ["doctor", "meld_text"])
-    assert "13708 utterances, 1432 dialogues, 0 of 13708 media files" in found.output
+    for said in (
+        "ok    meld_text: 13708 utterances, 1432 dialogues",
+        "note  meld_text: no clips",
+        "ok    meld_text: 0 of 13708 media files",
+    ):
+        assert said in found.output
+    assert "not as published" not in found.output
+
+
+def lay_out_meld(root: Path, *clips: str) -> None:
+    """A MELD tree with one utterance a split; the named clips are real files."""
+    tree(root, LINE.format(text="x", dialogue=0, utterance=0))
+    for clip in clips:
+        write_media(root / clip, stamps=range(5), sound=tone(0.3, 48000)[None], layout="mono")
+
+
+def test_doctor_examines_a_corpus(repository: Path) -> None:
+    root = repository / "data/raw/meld"
+    lay_out_meld(root, "train_splits/dia0_utt0.mp4")
+    (root / "dev_splits_complete/dia0_utt0.mp4").write_text("version https://git-lfs.github.com/x")
+    (root / "output_repeated_splits_test/dia0_utt0.mp4").touch()
+    found = CliRunner().invoke(app, ["doctor", "meld"]).output
+    for said in (
+        "ok    meld: 3 utterances, 3 dialogues, 1 speakers by the reader 'meld'",
+        "note  meld: not as published: official_split train: 1 utterances, published 9989",
+        "(whole dialogues are not there: unpacked incompletely?)",
+        "2 of 3 media files, 0.00 GB, 1 empty, 1 Git-LFS pointers (run `git lfs pull`)",
+        "headers of 1 of 1 files: 1 h264 160x96",
+        "ok    meld: text encoder roberta-base",
+        "GB free; frames and features may take",
+    ):
+        assert said in found, found
+
+
+def test_doctor_wants_clips_where_they_are_needed(repository: Path) -> None:
+    lay_out_meld(repository / "data/raw/meld")
+    found = CliRunner().invoke(app, ["doctor", "meld"]).output
+    assert "MEND  meld: 0 of 3 media files" in found
+    assert "['audio', 'visual'] cannot be extracted" in found
+
+
+def test_doctor_tells_a_wrong_tree(repository: Path) -> None:
+    (repository / "data/raw/iemocap").mkdir(parents=True)
+    (repository / "data/raw/iemocap/IEMOCAP_full_release.tar.gz").touch()
+    found = CliRunner().invoke(app, ["doctor", "iemocap"])
+    assert found.exit_code == 1
+    assert "MEND  iemocap: data/raw/iemocap is not an unpacked IEMOCAP tree" in found.output
+    assert "tar -xf data/raw/iemocap/IEMOCAP_full_release.tar.gz" in found.output
+
+
+def test_doctor_passes_a_repository_that_can_run(repository: Path) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    (repository / ".dvc").mkdir()
+    for command in (["init", "-q"], ["add", "params.yaml"], ["commit", "-qm", "start"]):
+        subprocess.run(["git", *identity, *command], cwd=repository, check=True)
+    found = CliRunner().invoke(app, ["doctor"])
+    assert found.exit_code == 0 and found.output.endswith("verdict: `dvc repro` can run\n")
+    assert "ok    demo_iemocap: a demo corpus, `dvc repro` generates" in found.output
 
 
 def test_cache_shows_and_prunes(repository: Path) -> None:

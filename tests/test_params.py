@@ -31,7 +31,7 @@ def problems(path: Path) -> str:
 
 def test_the_committed_file_is_valid() -> None:
     params = read_params(ROOT / "params.yaml")
-    assert params.corpora == ["demo_meld"]
+    assert params.corpora == ["demo_meld", "demo_iemocap"]
     assert params.of(ModelSettings, "meld").width == 256
     assert params.of(TrainSettings, "demo_meld").learning_rate > 0
 
@@ -43,7 +43,7 @@ def test_every_section_has_a_settings_class() -> None:
 def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
     path = changed(
         tmp_path,
-        ("count: 6", "count: 0"),
+        ("count: 5", "count: 0"),
         ("pooling: mean", "pooling: man"),
         ("heads: 4", "haeds: 4"),
         ("\nevaluate:", "\nevaluation:"),
@@ -59,17 +59,29 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("corpora: [demo_meld]", "corpora: demo_meld", "expected a list of different corpus names"),
-        ("corpora: [demo_meld]", "corpora: []", "expected a list"),
-        ("corpora: [demo_meld]", "corpora: [nowhere]", "model.nowhere: missing"),
-        ("reader: meld", "reader: melt", "expected one of ['meld']"),
+        (
+            "corpora: [demo_meld, demo_iemocap]",
+            "corpora: demo_meld",
+            "expected a list of different corpus names",
+        ),
+        ("corpora: [demo_meld, demo_iemocap]", "corpora: []", "expected a list"),
+        ("corpora: [demo_meld, demo_iemocap]", "corpora: [nowhere]", "model.nowhere: missing"),
+        ("reader: meld", "reader: melt", "expected one of ['cremad', 'iemocap', 'meld']"),
+        ("test_twins: final", "test_twins: both", "corpus.demo_meld.test_twins: got 'both'"),
+        ("letterbox: 0.2333", "letterbox: 0.5", "corpus.demo_iemocap.letterbox: got 0.5"),
+        (
+            "label_policy: consensus",
+            "label_policy: all",
+            "expected one of ['consensus', 'erc7433']",
+        ),
+        ("validation: fraction", "validation: cosmic", "knows no valid_fraction"),
         (
             "encoder: mobilenet_v2",
             "encoder: mobilnet",
             "expected one of ['mobilenet_v2', 'resnet101']",
         ),
         ("encoder: yunet", "encoder: resnet101", "faces.demo_meld.encoder: got 'resnet101'"),
-        ("label_set: emotion", "label_set: mood", "expected one of ['emotion', 'sentiment']"),
+        ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'four'"),
         ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
         ("width: 64", "width: 66", "not a multiple"),
         ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from pipeline import paths
-from pipeline.corpora.registry import READERS
+import av
+
+from pipeline.cache import cache_root
+from pipeline.commands.finding import Finding, bad, good, note
+from pipeline.commands.raw_corpus import GIGABYTE, bytes_needed, examined, read_corpus
 from pipeline.errors import PipelineError
 from pipeline.params import Params, read_params
-from pipeline.settings.corpus import CorpusSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.weights.lock import Role, read_lock
 from pipeline.weights.store import store_root
 
-GIGABYTE = 1e9
-LEAST_FREE = 10.0
-Finding = tuple[bool, str]
+# What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
+DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
 
 
 def examine(corpora: list[str] | None) -> int:
@@ -29,88 +30,72 @@ def examine(corpora: list[str] | None) -> int:
     Returns:
         0 if nothing stands in the way of a run, else 1.
     """
-    bad = 0
-    for good, line in _findings(corpora):
-        print(f"{'ok  ' if good else 'MEND'}  {line}")
-        bad += not good
-    print("not looked at: the content of clips (the stage `manifest` opens each one)")
-    print("verdict: " + ("`dvc repro` can run" if not bad else f"{bad} things to mend first"))
-    return int(bad > 0)
+    to_mend = 0
+    for finding in _findings(corpora):
+        print(f"{finding.level:<4}  {finding.text}")
+        to_mend += finding.level == "MEND"
+    print(
+        "not looked at: whether files are whole and decode to their end, and their content (the "
+        "stage `manifest` opens each file, `frames` and `audio` decode them)"
+    )
+    print(f"verdict: {f'mend first: {to_mend}' if to_mend else '`dvc repro` can run'}")
+    return int(to_mend > 0)
 
 
 def _findings(corpora: list[str] | None) -> Iterator[Finding]:
     yield _repository()
     yield _commands()
-    yield _disk()
+    yield _decoders()
     try:
         params = read_params()
     except PipelineError as error:
-        yield False, str(error)
+        yield bad(str(error))
         return
-    yield True, f"params.yaml is valid, corpora {params.corpora}"
+    yield good(f"params.yaml is valid, corpora {params.corpora}")
+    needed = 0.0
     for corpus in corpora or params.corpora:
         try:
-            yield from _corpus(params, corpus)
+            raw = read_corpus(params, corpus)
+            if isinstance(raw, Finding):
+                yield raw
+            else:
+                yield from examined(params, corpus, raw)
+                needed += bytes_needed(params, corpus, len(raw.utterances))
+            for role in get_args(Role):
+                yield from _encoder(params, corpus, role)
         except PipelineError as error:
-            yield False, f"{corpus}: {error}"
+            yield bad(f"{corpus}: {error}")
+    yield _disk(needed)
 
 
 def _repository() -> Finding:
     try:
+        inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
         command = ["git", "rev-parse", "--verify", "-q", "HEAD"]
         found = subprocess.run(command, capture_output=True, text=True, check=False)
-        inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
     except FileNotFoundError:
-        return False, "git is not installed; DVC needs it"
+        return bad("git is not installed; DVC needs it")
     if inside.returncode:
-        return False, "this folder is no git repository: `git init`, add and commit; DVC needs it"
+        return bad("this folder is no git repository: `git init`, add and commit; DVC needs it")
     if found.returncode:
-        return False, "the repository has no commit yet: commit once, `dvc exp run` needs it"
-    return True, f"git repository, commit {found.stdout[:12]}"
+        return bad("the repository has no commit yet: commit once, `dvc exp run` needs it")
+    if not Path(".dvc").is_dir():
+        return bad("there is no folder .dvc here: run this in the project's root, or `dvc init`")
+    return good(f"git repository with DVC, commit {found.stdout[:12]}")
 
 
 def _commands() -> Finding:
     lacking = [name for name in ("python", "dvc") if shutil.which(name) is None]
     if lacking:
-        return False, f"{lacking} not on the PATH: `source .venv/bin/activate`, or use `make`"
-    return True, "python and dvc are on the PATH"
+        return bad(f"{lacking} not on the PATH: `source .venv/bin/activate`, or use `make`")
+    return good("python and dvc are on the PATH")
 
 
-def _disk() -> Finding:
-    free = shutil.disk_usage(Path()).free / GIGABYTE
-    line = f"{free:.0f} GB free here (MELD's frames and features take about 12 GB, its cache too)"
-    return free > LEAST_FREE, line
-
-
-def _corpus(params: Params, corpus: str) -> Iterator[Finding]:
-    root = paths.raw(corpus)
-    if corpus in params.demos:
-        yield True, f"{corpus}: a demo corpus, `dvc repro` generates {root}"
-    elif not root.exists():
-        what = "is a dangling link" if root.is_symlink() else "does not exist"
-        yield (
-            False,
-            f"{corpus}: {root} {what}; link the corpus there: `ln -s /where/it/is {root}`",
-        )
-    else:
-        yield _tree(params, corpus)
-    for role in get_args(Role):
-        yield from _encoder(params, corpus, role)
-
-
-def _tree(params: Params, corpus: str) -> Finding:
-    options = params.of(CorpusSettings, corpus).root
-    root = paths.raw(corpus)
-    raw = READERS[getattr(options, "reader")].read(root, options)  # noqa: B009
-    files = sorted({p for u in raw.utterances for p in (u.video.path, u.audio.path)})
-    there = sum((root / file).is_file() for file in files)
-    dialogues = len({u.dialogue for u in raw.utterances})
-    line = f"{corpus}: {len(raw.utterances)} utterances, {dialogues} dialogues, "
-    needed = {"audio", "visual"} & set(params.of(ExtractSettings, corpus).modalities)
-    line += f"{there} of {len(files)} media files"
-    if needed and not there:
-        return False, f"{line}; {sorted(needed)} cannot be extracted without them"
-    return True, line
+def _decoders() -> Finding:
+    lacking = [name for name in DECODERS if name not in av.codecs_available]
+    if lacking:
+        return note(f"PyAV {av.__version__} lacks decoders of {lacking}: such files are masked")
+    return good(f"PyAV {av.__version__} decodes {', '.join(DECODERS)}")
 
 
 def _encoder(params: Params, corpus: str, role: Role) -> Iterator[Finding]:
@@ -122,4 +107,12 @@ def _encoder(params: Params, corpus: str, role: Role) -> Iterator[Finding]:
     folder = store_root() / entry.name
     lacking = [file.name for file in entry.files if not (folder / file.name).is_file()]
     where = f"in {folder}" if not lacking else f"to be fetched from {entry.files[0].sources[0]}"
-    yield True, f"{corpus}: {role} encoder {name} {where}"
+    yield good(f"{corpus}: {role} encoder {name} {where}")
+
+
+def _disk(needed: float) -> Finding:
+    """Compares what is free with the bytes that frames and features may take."""
+    folder = next(p for p in (cache_root(), *cache_root().absolute().parents) if p.is_dir())
+    free = min(shutil.disk_usage(place).free for place in (Path(), folder))
+    line = f"{free / GIGABYTE:.0f} GB free; frames and features may take {needed / GIGABYTE:.1f}"
+    return good(line) if free > needed else bad(f"{line}: make room, or set ERC_CACHE elsewhere")

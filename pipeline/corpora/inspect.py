@@ -1,76 +1,165 @@
 """Opens and hashes every media file a manifest names, once, and says what is wrong with it."""
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+
+from pipeline.cache import ClipCache, digest_of
 from pipeline.errors import MediaError
 from pipeline.files import sha256_file
+from pipeline.fingerprint import code_digest, versions
 from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
-from pipeline.media.probe import Probe, probe, unusable
+from pipeline.media.probe import AudioInfo, Probe, VideoInfo, probe, unusable
 from pipeline.progress import track
 from pipeline.settings.base import Modality
 
+LOOK = pa.schema([("look", pa.string())])
+CODE = ("pipeline.media.opening", "pipeline.media.probe")
+SLACK = 0.1  # seconds by which a file may end before its last utterance without a word
+
 
 @dataclass(frozen=True)
-class Looked:
-    """What one look at a file showed: its digest and streams, or why there are none."""
+class Look:
+    """What one look at a file showed.
+
+    Attributes:
+        sha256: Digest of its bytes, None where it could not be opened.
+        probe: Its streams, None likewise.
+        error: Kind and detail of what kept it from being opened.
+    """
 
     sha256: str | None = None
     probe: Probe | None = None
-    error: MediaError | None = None
+    error: tuple[str, str] | None = None
 
 
 def inspected(
-    utterances: Sequence[Utterance], root: Path, label: str
+    utterances: Sequence[Utterance], root: Path, max_seconds: float, label: str
 ) -> tuple[list[Utterance], list[Problem]]:
     """Completes utterances with digests and ends, and lists what was found wrong.
 
     Args:
-        utterances: As a reader gives them; a segment's `end` is the latest it may have.
+        utterances: As a reader gives them: a segment without an end lasts to its file's end.
         root: The raw folder.
+        max_seconds: Longer segments are cut to this.
         label: What the progress display says.
 
     Returns:
         The completed utterances and the ledger, both in the given order.
     """
     files = list(dict.fromkeys(p for u in utterances for p in (u.video.path, u.audio.path)))
-    looks = ordered_map(lambda path: _look(root / path), files)
+    cache = ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
+    looks = ordered_map(lambda path: _look(root / path, cache), files)
     seen = dict(zip(files, track(looks, label, len(files)), strict=True))
     done, problems = [], []
     for u in utterances:
-        video, of_video = _completed(u, u.video, "visual", seen[u.video.path])
-        audio, of_audio = _completed(u, u.audio, "audio", seen[u.audio.path])
+        video, of_video = _completed(u.video, "visual", seen[u.video.path], max_seconds)
+        audio, of_audio = _completed(u.audio, "audio", seen[u.audio.path], max_seconds)
         done.append(replace(u, video=video, audio=audio))
-        problems += [*of_video, *of_audio]
-    return done, problems
+        problems += [Problem(u.utterance, *found) for found in (*of_video, *of_audio)]
+    return done, problems + list(_identical(done))
 
 
-def _look(path: Path) -> Looked:
+def _look(path: Path, cache: ClipCache) -> Look:
+    """Looks at a file unless one of this path, size and time of change was looked at before."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return _opened(path)
+    key = digest_of(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    entry = cache.get(key)
+    if entry is not None:
+        return _from_json(json.loads(entry["look"][0].as_py()))
+    look = _opened(path)
+    if look.probe is not None:  # a failure may be mended without a trace, by `chmod` for instance
+        cache.put(key, {"look": json.dumps({"sha256": look.sha256, "probe": asdict(look.probe)})})
+    return look
+
+
+def _opened(path: Path) -> Look:
     try:
         found = probe(path)
     except MediaError as error:
-        return Looked(error=error)
-    return Looked(sha256=sha256_file(path), probe=found)
+        return Look(error=(error.kind, error.detail))
+    return Look(sha256=sha256_file(path), probe=found)
+
+
+def _from_json(facts: dict[str, Any]) -> Look:
+    found = facts["probe"]
+    return Look(
+        sha256=facts["sha256"],
+        probe=Probe(
+            video=None if found["video"] is None else VideoInfo(**found["video"]),
+            audio=None if found["audio"] is None else AudioInfo(**found["audio"]),
+            duration=found["duration"],
+            without_decoder=tuple(found["without_decoder"]),
+        ),
+    )
+
+
+Told = tuple[Modality, str, str]
 
 
 def _completed(
-    u: Utterance, segment: Segment, modality: Modality, looked: Looked
-) -> tuple[Segment, list[Problem]]:
-    error = looked.error
-    if looked.probe is not None:
-        error = unusable(looked.probe, "video" if modality == "visual" else "audio")
-    if error is not None or looked.probe is None or looked.probe.duration is None:
-        kind, detail = (error.kind, error.detail) if error else ("no_duration", "unknown length")
-        missing = replace(segment, end=None, sha256=looked.sha256, missing=kind)
-        return missing, [Problem(u.utterance, modality, kind, detail)]
-    end = min(looked.probe.duration, segment.end or looked.probe.duration)
-    complete = replace(segment, end=end, sha256=looked.sha256)
-    return complete, list(_cut(u, modality, looked.probe.duration, end))
+    segment: Segment, modality: Modality, look: Look, max_seconds: float
+) -> tuple[Segment, list[Told]]:
+    wrong = _wrong(segment, modality, look)
+    if wrong is not None:
+        missing = replace(segment, end=None, sha256=look.sha256, missing=wrong[0])
+        return missing, [(modality, *wrong)]
+    assert look.probe is not None and look.probe.duration is not None
+    duration = look.probe.duration
+    wanted = duration if segment.end is None else segment.end
+    end = min(wanted, duration, segment.start + max_seconds)
+    return replace(segment, end=end, sha256=look.sha256), [
+        (modality, kind, detail) for kind, detail in _shortened(segment, wanted, duration, end)
+    ]
 
 
-def _cut(u: Utterance, modality: Modality, duration: float, end: float) -> Iterator[Problem]:
-    if end < duration:
-        yield Problem(u.utterance, modality, "cut", f"lasts {duration:.2f} s, used to {end:.2f} s")
+def _wrong(segment: Segment, modality: Modality, look: Look) -> tuple[str, str] | None:
+    """Why a segment cannot be used: kind and detail."""
+    if look.error is not None or look.probe is None:
+        return look.error
+    unfit = unusable(look.probe, "video" if modality == "visual" else "audio")
+    if unfit is not None:
+        return unfit.kind, unfit.detail
+    start, end, duration = segment.start, segment.end, look.probe.duration
+    if end is not None and end <= start:
+        return "bad_times", f"lasts from {start:.3f} to {end:.3f} s by its annotation"
+    if duration is not None and start >= duration:
+        return "outside", f"starts at {start:.3f} s, the file lasts {duration:.3f} s"
+    return None
+
+
+def _shortened(
+    segment: Segment, wanted: float, duration: float, end: float
+) -> Iterator[tuple[str, str]]:
+    length = wanted - segment.start
+    if end < min(wanted, duration):
+        yield "cut", f"lasts {length:.2f} s, {end - segment.start:.2f} s are used"
+    elif duration < wanted - SLACK:
+        yield "short_file", f"ends at {wanted:.3f} s, the file lasts {duration:.3f} s"
+
+
+def _identical(utterances: Sequence[Utterance]) -> Iterator[Problem]:
+    """Files of the same bytes under two names; both stay, since nobody knows which is right."""
+    first: dict[str, tuple[str, Utterance]] = {}
+    for u in utterances:
+        files: dict[str, tuple[Modality, Segment]] = {u.audio.path: ("audio", u.audio)}
+        files[u.video.path] = ("visual", u.video)
+        for path, (modality, segment) in files.items():
+            if segment.sha256 is None:
+                continue
+            known, other = first.setdefault(segment.sha256, (path, u))
+            if known != path:
+                alike = (u.emotion, u.sentiment) == (other.emotion, other.sentiment)
+                kind = "identical" if alike else "identical_other_label"
+                labels = f"{u.emotion} here, {other.emotion} there"
+                detail = f"the same bytes as {known} of {other.utterance}: {labels}"
+                yield Problem(u.utterance, modality, kind, detail)

@@ -4,184 +4,194 @@ Dialogue ids restart in each split, so an utterance is `test/dia3_utt0`. The tim
 times in the episode; a clip holds its utterance and nothing else.
 """
 
-import csv
-import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from pipeline.corpora.tree import RawCorpus
-from pipeline.errors import PipelineError
+from pipeline.corpora.meld_csv import Row, read_csv, seconds
+from pipeline.corpora.options import ReaderOptions
+from pipeline.corpora.tree import RawCorpus, names_in, unpacked, wrong_tree
 from pipeline.manifest import Segment, Utterance
-from pipeline.settings.base import Section
+from pipeline.published import Published
 
-COLUMNS = [
-    "Sr No.",
-    "Utterance",
-    "Speaker",
-    "Emotion",
-    "Sentiment",
-    "Dialogue_ID",
-    "Utterance_ID",
-    "Season",
-    "Episode",
-    "StartTime",
-    "EndTime",
-]
+# The folder of each split by its name in the release, and what users rename it to.
 FOLDERS = {
-    "train": "train_splits",
-    "dev": "dev_splits_complete",
-    "test": "output_repeated_splits_test",
+    "train": ("train_splits", "train"),
+    "dev": ("dev_splits_complete", "dev_splits", "dev"),
+    "test": ("output_repeated_splits_test", "test_splits", "test"),
 }
-TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d),(\d{1,3})")
 CLIP = re.compile(r"(final_videos_test)?dia\d+_utt\d+\.mp4")
-C1_CONTROLS = re.compile("[\x80-\x9f]")
+TWIN = "final_videos_test"
+EXPECTED = (
+    f"{', '.join(f'{split}_sent_emo.csv' for split in FOLDERS)} and the folders "
+    f"{', '.join(names[0] for names in FOLDERS.values())}"
+)
+FEATURE_PACK = re.compile(r"MELD\.Features.*|.*features?\.(pkl|p)", re.IGNORECASE)
+PUBLISHED = Published(
+    "official_split",
+    {
+        ("train",): {
+            **{"utterances": 9989, "dialogues": 1038, "neutral": 4710, "joy": 1743},
+            **{"surprise": 1205, "anger": 1109, "sadness": 683, "disgust": 271, "fear": 268},
+            **{"positive": 2334, "negative": 2945},
+        },
+        ("dev",): {
+            **{"utterances": 1109, "dialogues": 114, "neutral": 470, "joy": 163},
+            **{"surprise": 150, "anger": 153, "sadness": 111, "disgust": 22, "fear": 40},
+            **{"positive": 233, "negative": 406},
+        },
+        ("test",): {
+            **{"utterances": 2610, "dialogues": 280, "neutral": 1256, "joy": 402},
+            **{"surprise": 281, "anger": 345, "sadness": 208, "disgust": 68, "fear": 50},
+            **{"positive": 521, "negative": 833},
+        },
+    },
+)
 
 
-class MeldOptions(Section):
+class MeldOptions(ReaderOptions):
     """The block `corpus.NAME` of a MELD corpus."""
 
     reader: Literal["meld"]
-    max_seconds: float = Field(gt=0, description="Longer clips are cut here, and noted.")
     test_twins: Literal["final", "plain"] = Field(
         description="Which clip of a test utterance is taken where `final_videos_test` has a twin."
     )
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a CSV, its numbers parsed."""
+class Split:
+    """A split's CSV, the folder of its clips (None where there is none), and their names."""
 
-    dialogue: int
-    utterance: int
-    cells: dict[str, str]
+    name: str
+    csv: Path
+    folder: Path | None
+    clips: frozenset[str]
 
 
 def read(root: Path, options: MeldOptions) -> RawCorpus:
     """Reads a MELD tree.
 
     Args:
-        root: The folder that holds the three CSVs and the three clip folders.
+        root: The folder of the three CSVs and the three clip folders, or one that holds it. A tree
+            without any clip folder is read too: its text can be used.
         options: The corpus' block of params.yaml.
 
     Raises:
-        PipelineError: A CSV is missing or outside MELD's format.
+        PipelineError: The tree is not MELD's, or a CSV is outside MELD's format.
     """
+    home = unpacked(root, lambda folder: any(_csv(folder, split) for split in FOLDERS))
+    if home is None:
+        raise wrong_tree(root, "is not an unpacked MELD tree", EXPECTED, advice=_advice(root))
+    splits = [_split(root, home, name) for name in FOLDERS]
+    _check_folders(root, home, splits)
     utterances: list[Utterance] = []
     unannotated = 0
-    for split, folder in FOLDERS.items():
-        rows = read_csv(_csv(root, split))
-        clips = _clips(root / folder)
-        chosen = [_utterance(row, split, clips, options) for row in rows]
-        utterances += _with_turns(chosen)
-        named = {name for row in rows for name in _names(row)}
-        unannotated += len(clips - named)
-    return RawCorpus(utterances, {"clips without annotation": unannotated})
+    for split in splits:
+        rows = read_csv(split.csv)
+        utterances += _utterances(rows, split, root, options)
+        unannotated += len(split.clips - {name for row in rows for name in _names(row)})
+    return RawCorpus(utterances, {"clips without annotation": unannotated}, _notes(splits, options))
 
 
-def _csv(root: Path, split: str) -> Path:
+def _folder(home: Path, split: str) -> Path | None:
+    """Where a split's clips lie; a renamed folder may hold the real one (`train/train_splits`)."""
+    names = FOLDERS[split]
+    places = [home / name for name in names]
+    places += [home / outer / inner for outer in names for inner in names]
+    found = [place for place in places if place.is_dir()]
+    with_clips = [place for place in found if any(map(CLIP.fullmatch, names_in(place)))]
+    return next(iter([*with_clips, *found]), None)
+
+
+def _csv(home: Path, split: str) -> Path | None:
     name = f"{split}_sent_emo.csv"
-    places = [root / name, root / FOLDERS[split] / name]
-    for place in places:
-        if place.is_file():
-            return place
-    found = sorted(p.name for p in root.iterdir())[:8] if root.is_dir() else "no such folder"
-    raise PipelineError(
-        f"{root} is not an unpacked MELD tree: {name} is neither in it nor in {FOLDERS[split]}/.\n"
-        f"  found: {found}\n  expected: {[f'{s}_sent_emo.csv' for s in FOLDERS]} and the folders "
-        f"{list(FOLDERS.values())}\n  next: unpack train.tar.gz, dev.tar.gz and test.tar.gz inside "
-        f"MELD.Raw and point {root} at that folder."
-    )
+    folder = _folder(home, split)
+    places = [home, *([folder, folder.parent] if folder else [])]
+    return next((place / name for place in places if (place / name).is_file()), None)
 
 
-def read_csv(path: Path) -> list[Row]:
-    """The rows of a MELD CSV of either byte flavour, in dialogue order.
-
-    Raises:
-        PipelineError: Not UTF-8, other columns, or a cell that is not what it should be.
-    """
-    lines = csv.reader(io.StringIO(_decode(path), newline=""), strict=True)
-    try:
-        header, *body = list(lines) or [[]]
-    except csv.Error as error:
-        raise PipelineError(f"{path}, line {lines.line_num}: not CSV: {error}") from error
-    if header != COLUMNS:
-        raise PipelineError(f"{path}: got the columns {header}, expected {COLUMNS}")
-    rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
-    return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
+def _split(root: Path, home: Path, name: str) -> Split:
+    csv, folder = _csv(home, name), _folder(home, name)
+    if csv is None:
+        raise wrong_tree(root, f"lacks {name}_sent_emo.csv", EXPECTED, home)
+    clips = filter(CLIP.fullmatch, names_in(folder)) if folder else ()
+    return Split(name, csv, folder, frozenset(clips))
 
 
-def _decode(path: Path) -> str:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from error
-    # The archive's flavour kept cp1252 bytes as C1 controls; only these are mended.
-    return C1_CONTROLS.sub(lambda m: m[0].encode("latin-1").decode("cp1252", "replace"), text)
+def _check_folders(root: Path, home: Path, splits: list[Split]) -> None:
+    lacking = [FOLDERS[split.name][0] for split in splits if split.folder is None]
+    packed = [name for name in names_in(home) if re.fullmatch(r"(train|dev|test)\.tar\.gz", name)]
+    if lacking and (len(lacking) < len(splits) or packed):
+        raise wrong_tree(root, f"lacks the folders {lacking}", EXPECTED, home)
+    places = [home, *(home / name for name in names_in(home) if (home / name).is_dir())]
+    mixed = [place for place in places if any(map(CLIP.fullmatch, names_in(place)))]
+    if lacking and mixed:
+        raise wrong_tree(
+            root,
+            f"has the clips of all splits in one folder, {mixed[0]}; dialogue ids restart in each "
+            "split, so nobody can tell which is which",
+            EXPECTED,
+            home,
+            "unpack train.tar.gz, dev.tar.gz and test.tar.gz again, each into its own folder",
+        )
 
 
-def _row(path: Path, number: int, line: list[str]) -> Row:
-    where = f"{path}, row {number}"
-    if len(line) != len(COLUMNS):
-        raise PipelineError(f"{where}: got {len(line)} cells, expected {len(COLUMNS)}")
-    cells = dict(zip(COLUMNS, line, strict=True))
-    ids = [cells["Dialogue_ID"], cells["Utterance_ID"]]
-    if not all(re.fullmatch(r"[0-9]{1,9}", value) for value in ids):
-        raise PipelineError(f"{where}: Dialogue_ID and Utterance_ID are {ids}, expected numbers")
-    for column in ("StartTime", "EndTime"):
-        if not TIME.fullmatch(cells[column]):
-            raise PipelineError(f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm")
-    return Row(int(ids[0]), int(ids[1]), cells)
+def _advice(root: Path) -> str:
+    if any(map(FEATURE_PACK.fullmatch, [root.name, *names_in(root)])):
+        return (
+            "this is the pack of features (MELD.Features.Models); download MELD.Raw.tar.gz, "
+            "which holds the clips"
+        )
+    return ""
 
 
-def seconds(time: str) -> float:
-    """`HH:MM:SS,mmm` as seconds; fewer digits after the comma are a decimal fraction."""
-    match = TIME.fullmatch(time)
-    assert match is not None, time
-    hours, minutes, whole, fraction = match.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(f"{int(whole)}.{fraction}")
-
-
-def _clips(folder: Path) -> set[str]:
-    if not folder.is_dir():
-        return set()
-    return {path.name for path in folder.iterdir() if CLIP.fullmatch(path.name)}
+def _notes(splits: list[Split], options: MeldOptions) -> list[str]:
+    if not any(split.folder for split in splits):
+        return ["no clips: sound and picture are masked, only the text can be used"]
+    test = next(split for split in splits if split.name == "test")
+    twins = sum(name.startswith(TWIN) for name in test.clips)
+    if twins:
+        return [f"{twins} test clips have a twin; test_twins: {options.test_twins}"]
+    return [
+        f"no clip is called {TWIN}*: the release has 132, which show the right utterance. "
+        "If that prefix was cut off, twins overwrote each other: unpack test.tar.gz again"
+    ]
 
 
 def _names(row: Row) -> tuple[str, str]:
     plain = f"dia{row.dialogue}_utt{row.utterance}.mp4"
-    return plain, f"final_videos_test{plain}"
+    return plain, f"{TWIN}{plain}"
 
 
-def _utterance(row: Row, split: str, clips: set[str], options: MeldOptions) -> Utterance:
+def _utterances(rows: list[Row], split: Split, root: Path, options: MeldOptions) -> list[Utterance]:
+    """The utterances of a split; turns are counted, since ids have gaps."""
+    return [
+        _utterance(row, turn, split, root, options)
+        for _, dialogue in groupby(rows, key=lambda row: row.dialogue)
+        for turn, row in enumerate(dialogue)
+    ]
+
+
+def _utterance(row: Row, turn: int, split: Split, root: Path, options: MeldOptions) -> Utterance:
     plain, final = _names(row)
-    name = final if options.test_twins == "final" and final in clips else plain
-    clip = Segment(f"{FOLDERS[split]}/{name}", end=options.max_seconds)
+    name = final if options.test_twins == "final" and final in split.clips else plain
+    folder = split.folder or split.csv.parent / FOLDERS[split.name][0]
+    clip = Segment((folder / name).relative_to(root).as_posix())
     return Utterance(
-        utterance=f"{split}/dia{row.dialogue}_utt{row.utterance}",
-        dialogue=f"{split}/dia{row.dialogue}",
-        turn=0,
+        utterance=f"{split.name}/dia{row.dialogue}_utt{row.utterance}",
+        dialogue=f"{split.name}/dia{row.dialogue}",
+        turn=turn,
         speaker=row.cells["Speaker"],
         text=row.cells["Utterance"],
         video=clip,
         audio=clip,
         emotion=row.cells["Emotion"],
         sentiment=row.cells["Sentiment"],
-        official_split=split,
+        official_split=split.name,
         episode_start=seconds(row.cells["StartTime"]),
         episode_end=seconds(row.cells["EndTime"]),
     )
-
-
-def _with_turns(utterances: list[Utterance]) -> list[Utterance]:
-    """Numbers the turns of each dialogue; ids have gaps where clips were never annotated."""
-    turns: dict[str, int] = {}
-    numbered = []
-    for utterance in utterances:
-        turn = turns.get(utterance.dialogue, 0)
-        turns[utterance.dialogue] = turn + 1
-        numbered.append(replace(utterance, turn=turn))
-    return numbered

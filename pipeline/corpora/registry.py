@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.corpora import meld
+from pipeline.corpora import cremad, iemocap, meld
+from pipeline.corpora.options import ReaderOptions
 from pipeline.corpora.tree import RawCorpus
-from pipeline.settings.base import Section
+from pipeline.published import Published
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,16 @@ class Reader:
     Attributes:
         options: The reader's settings class, the block `corpus.NAME` of params.yaml.
         read: Raw tree and options to raw facts; opens no media.
+        published: What a whole release holds.
     """
 
-    options: type[Section]
+    options: type[ReaderOptions]
     read: Callable[[Path, Any], RawCorpus]
+    published: Published
 
 
 READERS = {
-    "meld": Reader(meld.MeldOptions, meld.read),
+    "cremad": Reader(cremad.CremadOptions, cremad.read, cremad.PUBLISHED),
+    "iemocap": Reader(iemocap.IemocapOptions, iemocap.read, iemocap.PUBLISHED),
+    "meld": Reader(meld.MeldOptions, meld.read, meld.PUBLISHED),
 }

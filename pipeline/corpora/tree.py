@@ -1,8 +1,20 @@
-"""What a corpus reader hands over: raw facts, and what it left aside while reading."""
+"""What a corpus reader hands over, and how it finds its corpus in the folder a user gave."""
 
+import re
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
 
+from pipeline.errors import PipelineError
 from pipeline.manifest import Utterance
+
+LFS_HEAD = b"version https://git-lfs"
+SHOWN = 12
+ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
+# name.tar.gz.aa, name.tar.gz.partaa, name.zip.001, name.tgz.part-1
+PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
 
 
 @dataclass(frozen=True)
@@ -10,9 +22,105 @@ class RawCorpus:
     """A raw tree as read, before any media file has been opened.
 
     Attributes:
-        utterances: In dialogue order; media segments have no digest and no end yet.
+        utterances: In dialogue order. A segment has no digest yet, and no end where it lasts to
+            the end of its file.
         left_aside: How many things of which kind the reader skipped, for the stage's summary.
+        notes: What a user should know of the tree as a whole.
     """
 
     utterances: list[Utterance]
-    left_aside: dict[str, int] = field(default_factory=dict)
+    left_aside: Mapping[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names in a folder, sorted, without what macOS leaves behind; empty if there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if not p.name.startswith(("._", ".DS_Store")))
+
+
+def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
+    """The folder that holds the corpus: `root`, or one in it (`MELD.Raw/MELD.Raw`), else None.
+
+    Raises:
+        PipelineError: Two folders side by side hold it.
+    """
+    level = [root]
+    for _ in range(3):
+        found = [folder for folder in level if is_corpus(folder)]
+        if len(found) > 1:
+            raise PipelineError(
+                f"{root} holds the corpus more than once: {[str(f) for f in found]}.\n"
+                f"  next: point {root} at one of them."
+            )
+        if found:
+            return found[0]
+        level = [folder / n for folder in level for n in names_in(folder) if (folder / n).is_dir()]
+    return None
+
+
+def wrong_tree(
+    root: Path, what: str, expected: str, looked_in: Path | None = None, advice: str = ""
+) -> PipelineError:
+    """The error for a tree that is not what it should be: found, expected, and what mends it.
+
+    Args:
+        root: What the user gave.
+        what: What is wrong, after the root's name.
+        expected: What should be there.
+        looked_in: The folder whose content is told; `root` unless given.
+        advice: What mends it, where the reader knows; else it is told from the file names.
+    """
+    folder = looked_in or root
+    lines = [f"{root} {what}", f"  found: {_listing(folder)}", f"  expected: {expected}"]
+    step = advice or _mending(folder) or f"unpack the corpus and point {root} at its folder"
+    return PipelineError("\n".join([*lines, f"  next: {step}"]))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an annotation file.
+
+    Raises:
+        PipelineError: It cannot be read, or a Git-LFS pointer stands in its place.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"{path} cannot be read: {error.strerror}") from error
+    if data.startswith(LFS_HEAD):
+        raise PipelineError(
+            f"{path} holds a Git-LFS pointer, expected the file itself.\n"
+            f"  next: git -C {shlex.quote(str(path.parent))} lfs pull"
+        )
+    return data
+
+
+def _listing(folder: Path) -> str:
+    if folder.is_file():
+        return f"a file of {folder.stat().st_size} bytes"
+    names = names_in(folder)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{names[:SHOWN]}{more}" if names else "nothing"
+
+
+def _mending(folder: Path) -> str:
+    """The command that makes a tree out of what lies there, empty if nothing tells."""
+    if folder.is_file():
+        return f"it is a file; {_extract(folder)} and point at the folder that comes out"
+    names = names_in(folder)
+    joined = [m for m in map(PART.fullmatch, names) if m and not ARCHIVE.fullmatch(m[0])]
+    if joined:
+        _, parts = next(groupby(joined, key=lambda m: m[1]))
+        whole = folder / next(parts)[1].rstrip(".")
+        glob = f"{shlex.quote(str(whole))}*"
+        return f"join the parts: cat {glob} > {shlex.quote(str(whole))}, then {_extract(whole)}"
+    archives = [folder / name for name in names if ARCHIVE.fullmatch(name)]
+    return "; ".join(_extract(archive) for archive in archives)
+
+
+def _extract(archive: Path) -> str:
+    name, folder = shlex.quote(str(archive)), shlex.quote(str(archive.parent))
+    if archive.suffix.lower() == ".zip":
+        return f"unzip {name} -d {folder}"
+    return f"tar -xf {name} -C {folder}"

@@ -1,13 +1,9 @@
-"""Rendering the clips of a corpus, each from its own seed, by several processes."""
+"""Rendering the clips of MELD's layout, each from its own seed, by several processes."""
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-import cv2
 
 from pipeline.demo.clip import write_clip
 from pipeline.demo.conversation import Turn
@@ -15,7 +11,7 @@ from pipeline.demo.face import talking_head
 from pipeline.demo.looks import Look, draw_look
 from pipeline.demo.seeds import CAST, CLIP, generator
 from pipeline.demo.voice import RATE, Voice, draw_voice, loudness_per_frame, speak
-from pipeline.progress import track
+from pipeline.demo.workers import run_jobs
 from pipeline.settings.demo import DemoSettings
 
 KEPT_OF_BROKEN = 0.6  # of a truncated clip's bytes; the moov atom lies at the end
@@ -41,28 +37,9 @@ class Clip:
 
 
 def render(settings: DemoSettings, folder: Path, clips: Sequence[Clip]) -> None:
-    """Writes `clips` under `folder` with `settings.workers` processes.
-
-    With more than one worker the processes are spawned, so a script that calls this needs the
-    usual `if __name__ == "__main__"` guard.
-    """
+    """Writes `clips` under `folder` with `settings.workers` processes."""
     jobs = [(settings, folder, clip) for clip in clips]
-    for _ in track(_rendered(settings.workers, jobs), "demo clips", len(jobs)):
-        pass
-
-
-def _rendered(workers: int, jobs: list[tuple[DemoSettings, Path, Clip]]) -> Iterator[None]:
-    if workers == 1:
-        yield from map(_render, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        yield from pool.map(_render, jobs, chunksize=4)
-
-
-def _one_thread() -> None:
-    """The processes share the cores between them."""
-    cv2.setNumThreads(1)
+    run_jobs(_render, jobs, settings.workers, "demo clips")
 
 
 @lru_cache

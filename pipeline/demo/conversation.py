@@ -7,13 +7,15 @@ their shares whatever these two are.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.demo.emotions import EMOTIONS, draw_emotion, draw_other, draw_sentiment
+from pipeline.demo.emotions import EMOTIONS, Emotions, draw_sentiment
+from pipeline.demo.phrases import TOPICS
 from pipeline.demo.seeds import CONVERSATION, generator
-from pipeline.demo.words import TOPICS, empty_words, telling_words
+from pipeline.demo.words import empty_words, telling_words
 from pipeline.errors import PipelineError
 from pipeline.settings.demo import DemoSettings
 
@@ -31,7 +33,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance of a dialogue; `speaker` indexes `CAST`, `seconds` is its length."""
+    """One utterance of a dialogue; `speaker` numbers the cast, `seconds` is its length."""
 
     dialogue: int
     position: int
@@ -44,23 +46,37 @@ class Turn:
     seconds: float
 
 
-def converse(settings: DemoSettings, part: int, dialogues: int) -> list[Turn]:
+def by_emotion(turns: list[Turn]) -> Counter[str]:
+    """How many turns each emotion has."""
+    return Counter(turn.emotion for turn in turns)
+
+
+def converse(
+    settings: DemoSettings,
+    part: int,
+    dialogues: int,
+    speakers: tuple[int, ...] = (),
+    count: Callable[[list[Turn]], Counter[str]] = by_emotion,
+) -> list[Turn]:
     """The turns of one part of the corpus, in order of dialogue and position.
 
-    Parts are drawn anew until each emotion occurs `min_per_class` times.
+    Parts are drawn anew until each common emotion occurs `min_per_class` times.
 
     Args:
         settings: The corpus's settings.
         part: Number of the part (a split, a session); it only seeds the draw.
         dialogues: How many dialogues the part has.
+        speakers: Who speaks in each dialogue; empty draws two to four of the cast.
+        count: Counts the emotions as the corpus will label them.
     """
+    common = EMOTIONS[settings.layout].common
     for attempt in range(MOST_DRAWS):
         turns: list[Turn] = []
         for dialogue in range(dialogues):
             rng = generator(settings.seed, CONVERSATION, part, attempt, dialogue)
-            turns += draw_dialogue(rng, settings, dialogue)
-        counts = Counter(turn.emotion for turn in turns)
-        if all(counts[emotion] >= settings.min_per_class for emotion in EMOTIONS):
+            turns += draw_dialogue(rng, settings, dialogue, speakers)
+        counts = count(turns)
+        if all(counts[emotion] >= settings.min_per_class for emotion in common):
             return turns
     raise PipelineError(
         f"In {MOST_DRAWS} draws of {dialogues} dialogues no one had {settings.min_per_class} "
@@ -68,14 +84,16 @@ def converse(settings: DemoSettings, part: int, dialogues: int) -> list[Turn]:
     )
 
 
-def draw_dialogue(rng: np.random.Generator, settings: DemoSettings, dialogue: int) -> list[Turn]:
-    """The turns of one dialogue between two to four of the cast, on one topic."""
-    speakers = rng.choice(len(CAST), size=rng.integers(2, 5), replace=False).tolist()
+def draw_dialogue(
+    rng: np.random.Generator, settings: DemoSettings, dialogue: int, speakers: tuple[int, ...]
+) -> list[Turn]:
+    """The turns of one dialogue on one topic, between `speakers` or two to four of the cast."""
+    talking = list(speakers) or rng.choice(len(CAST), rng.integers(2, 5), replace=False).tolist()
     topic = int(rng.integers(len(TOPICS)))
     last: dict[int, str] = {}
     turns: list[Turn] = []
     for position in range(rng.integers(settings.min_turns, settings.max_turns + 1)):
-        speaker = _next_speaker(rng, speakers, turns)
+        speaker = _next_speaker(rng, talking, turns)
         previous = turns[-1].emotion if turns else None
         emotion = next_emotion(rng, settings, last.get(speaker), previous)
         last[speaker] = emotion
@@ -92,7 +110,7 @@ def next_emotion(
         return own
     if previous is not None and draw >= 1 - settings.contagion:
         return previous
-    return draw_emotion(rng)
+    return EMOTIONS[settings.layout].draw(rng)
 
 
 def _next_speaker(rng: np.random.Generator, speakers: list[int], turns: list[Turn]) -> int:
@@ -111,7 +129,7 @@ def _turn(
     topic: int,
 ) -> Turn:
     dialogue, position, speaker = place
-    sentiment = draw_sentiment(rng, emotion)
+    emotions, sentiment = EMOTIONS[settings.layout], draw_sentiment(rng, emotion)
     seconds = rng.uniform(settings.min_seconds, settings.max_seconds)
     return Turn(
         dialogue=dialogue,
@@ -120,18 +138,20 @@ def _turn(
         emotion=emotion,
         sentiment=sentiment,
         text=_text(rng, settings, emotion, sentiment, topic),
-        face=_cue(rng, emotion, settings.poker_face, settings.misleading),
-        voice=_cue(rng, emotion, settings.flat_voice, settings.misleading),
+        face=_cue(rng, emotions, emotion, settings.poker_face, settings.misleading),
+        voice=_cue(rng, emotions, emotion, settings.flat_voice, settings.misleading),
         # Whole frames, so that sound, picture and the times in the CSV agree.
         seconds=round(seconds * settings.fps) / settings.fps,
     )
 
 
-def _cue(rng: np.random.Generator, emotion: str, weak: float, misleading: float) -> Cue:
+def _cue(
+    rng: np.random.Generator, emotions: Emotions, emotion: str, weak: float, misleading: float
+) -> Cue:
     draw = rng.random()
     if draw < weak:
         return Cue(emotion, float(rng.uniform(0.0, 0.2)))
-    shown = draw_other(rng, emotion) if draw >= 1 - misleading else emotion
+    shown = emotions.draw_other(rng, emotion) if draw >= 1 - misleading else emotion
     return Cue(shown, float(rng.uniform(0.6, 1.0)))
 
 
@@ -142,6 +162,6 @@ def _text(
     if draw < settings.empty_text:
         return empty_words(rng, CAST)
     if draw >= 1 - settings.misleading:
-        emotion = draw_other(rng, emotion)
+        emotion = EMOTIONS[settings.layout].draw_other(rng, emotion)
         sentiment = draw_sentiment(rng, emotion)
     return telling_words(rng, emotion, sentiment, topic, CAST)

@@ -3,8 +3,12 @@
 Two pairs of emotions share one look and differ in its course alone: surprise bursts out and
 fades where fear swells, disgust bursts where anger swells. The courses of a pair are each
 other's reverse in time, so the frames of both have the same mean and only their order tells them
-apart. Joy swings, and a neutral face may hold a polite smile of joy's mean.
+apart. Joy swings, and a neutral face may hold a polite smile of joy's mean. Of IEMOCAP's own
+emotions, happiness and excitement swing alike and differ in how far eyes and mouth open, and
+frustration is a held anger with a shut mouth.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +22,9 @@ LOOKS: dict[str, tuple[float, ...]] = {
     "fear": (1.0, 0.0, 0.3, 1.0, 0.0, 1.0, 0.0, -0.8),
     "sadness": (0.0, 0.0, 1.0, -0.7, -1.0, 0.0, 0.0, -0.4),
     "joy": (0.4, 0.0, 0.0, -0.4, 1.5, 0.7, 0.0, 0.4),
+    "happiness": (0.1, 0.0, 0.0, -0.5, 1.3, 0.2, 0.0, 0.4),
+    "excited": (0.8, 0.0, 0.0, 0.5, 1.4, 1.0, 0.0, 0.5),
+    "frustration": (-0.2, 0.8, 0.3, -0.5, -0.8, 0.0, 0.3, 0.4),
     "disgust": (-0.3, 1.0, 0.0, -0.5, -0.6, 0.3, 1.0, 1.0),
     "anger": (-0.3, 1.0, 0.0, -0.5, -0.6, 0.3, 1.0, 1.0),
 }
@@ -27,6 +34,9 @@ COURSES = {
     "fear": "swell",
     "sadness": "hold",
     "joy": "swing",
+    "happiness": "swing",
+    "excited": "swing",
+    "frustration": "hold",
     "disgust": "burst",
     "anger": "swell",
 }
@@ -57,6 +67,38 @@ def course(kind: str, frames: int, fps: int, rng: np.random.Generator) -> np.nda
     if kind == "hold":
         return np.clip(phase / 0.3, 0, 1)
     return np.ones(frames)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a head moves, frame by frame.
+
+    Attributes:
+        actions: (frames, len(ACTIONS)), about -1 to 1, 0 at rest.
+        shut: How far blinks shut the lids, (frames,), 0–1.
+        sway: Gaze (2) and place (x, y, roll, distance), (frames, 6), about unit variance.
+        loudness: Of the voice, it opens the mouth, (frames,), 0–1.
+    """
+
+    actions: np.ndarray
+    shut: np.ndarray
+    sway: np.ndarray
+    loudness: np.ndarray
+
+
+def speaking(cue: Cue, loudness: np.ndarray, fps: int, rng: np.random.Generator) -> Motion:
+    """The motion of a head that says one utterance, as long as its `loudness`."""
+    frames = len(loudness)
+    actions = facial_actions(cue, frames, fps, rng)
+    return Motion(actions, blinks(frames, fps, rng), wander(frames, fps, 6, rng), loudness)
+
+
+def resting(frames: int, fps: int, rng: np.random.Generator) -> Motion:
+    """The motion of a head that listens: nearly neutral, the mouth shut."""
+    actions = 0.08 * wander(frames, fps, len(ACTIONS), rng)
+    actions[:, ACTIONS.index("open")] = 0
+    sway = 0.5 * wander(frames, fps, 6, rng)
+    return Motion(actions, blinks(frames, fps, rng), sway, np.zeros(frames))
 
 
 def facial_actions(cue: Cue, frames: int, fps: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A drawn talking head: the frames of one utterance."""
+"""A drawn talking head, frame by frame."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.demo.conversation import Cue
-from pipeline.demo.expression import ACTIONS, blinks, facial_actions, wander
+from pipeline.demo.expression import ACTIONS, Motion, speaking
 from pipeline.demo.looks import (
     CENTRE,
     EYES_Y,
@@ -24,6 +24,38 @@ MOUTH = (52, 44, 132)
 GRAIN = 64  # pixels by which the noise is shifted at most from frame to frame
 
 
+class Portrait:
+    """A speaker before a background.
+
+    Args:
+        look: The speaker's looks.
+        size: Width and height of the frames, pixels.
+        rng: Draws the background and the noise.
+        markers: Whether the face wears markers for motion capture.
+    """
+
+    def __init__(
+        self, look: Look, size: tuple[int, int], rng: np.random.Generator, markers: bool = False
+    ) -> None:
+        self.look, self.size, self._rng = look, size, rng
+        self._head, self._cover = head_layers(look, markers)
+        self._still = scene(look, size, rng)
+        shape = (size[1] + GRAIN, size[0] + GRAIN, 3)
+        self._grain = rng.normal(0, 3.0, shape).astype(np.float32)
+
+    def draw(self, motion: Motion, frame: int) -> np.ndarray:
+        """One frame of `motion`, (height, width, 3), uint8, BGR."""
+        action = dict(zip(ACTIONS, motion.actions[frame].tolist(), strict=True))
+        drawn, sway = _tinted(self._head, action["tint"]), motion.sway[frame]
+        _draw_eyes(drawn, self.look, action, float(motion.shut[frame]), sway[:2])
+        _draw_brows(drawn, self.look, action)
+        _draw_mouth(drawn, action, float(motion.loudness[frame]))
+        picture = _place(drawn, self._cover, self._still, self.look, sway[2:])
+        dy, dx = self._rng.integers(GRAIN, size=2)
+        noise = self._grain[dy : dy + self.size[1], dx : dx + self.size[0]]
+        return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U))
+
+
 def talking_head(
     look: Look,
     cue: Cue,
@@ -37,30 +69,18 @@ def talking_head(
     Args:
         look: The speaker's looks.
         cue: What the face shows.
-        loudness: Of the voice, 0–1, one value per frame, (frames,); it opens the mouth.
+        loudness: Of the voice, 0–1, one value per frame, (frames,).
         size: Width and height of the frames, pixels.
         fps: Frames per second.
-        rng: Draws the motion and the noise.
+        rng: Draws the motion, the background and the noise.
 
     Yields:
         Frames (height, width, 3), uint8, BGR.
     """
-    frames = len(loudness)
-    actions = facial_actions(cue, frames, fps, rng)
-    shut, sway = blinks(frames, fps, rng), wander(frames, fps, 6, rng)
-    head, cover = head_layers(look)
-    still = scene(look, size, rng)
-    grain = rng.normal(0, 3.0, (size[1] + GRAIN, size[0] + GRAIN, 3)).astype(np.float32)
-    for frame in range(frames):
-        action = dict(zip(ACTIONS, actions[frame].tolist(), strict=True))
-        drawn = _tinted(head, action["tint"])
-        _draw_eyes(drawn, look, action, float(shut[frame]), sway[frame, :2])
-        _draw_brows(drawn, look, action)
-        _draw_mouth(drawn, action, float(loudness[frame]))
-        picture = _place(drawn, cover, still, look, sway[frame, 2:])
-        dy, dx = rng.integers(GRAIN, size=2)
-        noise = grain[dy : dy + size[1], dx : dx + size[0]]
-        yield cv2.add(picture, noise, dtype=cv2.CV_8U)
+    motion = speaking(cue, loudness, fps, rng)
+    portrait = Portrait(look, size, rng)
+    for frame in range(len(loudness)):
+        yield portrait.draw(motion, frame)
 
 
 def _tinted(head: np.ndarray, tint: float) -> np.ndarray:

@@ -14,6 +14,8 @@ CENTRE = (130, 172)  # of the face
 EYES_Y, NOSE_Y, MOUTH_Y = 150, 196, 234
 SKINS = ((150, 178, 222), (132, 165, 212), (110, 146, 200), (92, 124, 178), (70, 98, 148))
 HAIRS = ((28, 32, 40), (38, 58, 88), (60, 110, 165), (40, 50, 120), (120, 120, 125))
+# Of motion capture, one side of the face: pixels right of the centre, and from above.
+MARKERS = ((14, 116), (44, 112), (60, 186), (44, 200), (56, 220), (16, 264))
 Colour = tuple[int, int, int]
 
 
@@ -55,8 +57,8 @@ def draw_look(rng: np.random.Generator, speaker: int) -> Look:
     )
 
 
-def head_layers(look: Look) -> tuple[np.ndarray, np.ndarray]:
-    """The head without eyes, brows and mouth.
+def head_layers(look: Look, markers: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The head without eyes, brows and mouth, with or without markers for motion capture.
 
     Returns:
         Its colours (height, width, 3), float32 in 0–255, and where it is (height, width), uint8,
@@ -73,6 +75,10 @@ def head_layers(look: Look) -> tuple[np.ndarray, np.ndarray]:
     shaded = head.astype(np.float32) * _light(look)[:, :, None]
     shaded = _nose(shaded)
     _fringe(shaded, look)
+    if markers:
+        for x, y in MARKERS:
+            for side in (-1, 1):
+                cv2.circle(shaded, (CENTRE[0] + side * x, y), 3, (240.0,) * 3, -1, cv2.LINE_8)
     return shaded, cover
 
 

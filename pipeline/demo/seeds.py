@@ -2,7 +2,7 @@
 
 import numpy as np
 
-CAST, CONVERSATION, CLIP, QUIRKS = range(4)
+CAST, CONVERSATION, CLIP, QUIRKS, VOTES, TIMES, STAGE = range(7)
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

@@ -47,9 +47,10 @@ class Syllables:
     formants: np.ndarray  # (steps, 4), hertz
 
 
-def draw_voice(rng: np.random.Generator) -> Voice:
-    """A speaker's voice, low or high."""
-    high = rng.random() < 0.5
+def draw_voice(rng: np.random.Generator, high: bool | None = None) -> Voice:
+    """A speaker's voice, low or high as asked, or as it is drawn."""
+    drawn = bool(rng.random() < 0.5)
+    high = drawn if high is None else high
     pitch = rng.uniform(165, 200) if high else rng.uniform(105, 130)
     formants = rng.uniform(1.1, 1.2) if high else rng.uniform(0.95, 1.05)
     return Voice(float(pitch), float(formants), float(rng.uniform(-11.5, -9.5)))

@@ -1,7 +1,7 @@
 """What a person reads at the end: the table of figures, and what they were computed from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,26 +11,35 @@ from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.evaluation.results import MODEL
 from pipeline.features import Features
-from pipeline.ledger import counted, read_ledger
+from pipeline.ledger import Problem, counted, read_ledger
 from pipeline.protocol import Protocol, counts
 
 LEDGERS = ("manifest", "frames", "audio")
 OVERALL = ("weighted_f1", "macro_f1", "accuracy")
 
 
-def about_run(corpus: str, protocol: Protocol, stores: Mapping[str, Features]) -> dict[str, Any]:
+def read_ledgers(corpus: str) -> dict[str, list[Problem]]:
+    """The problems that each stage met, by stage."""
+    return {stage: read_ledger(paths.ledger(corpus, stage)) for stage in LEDGERS}
+
+
+def about_run(
+    corpus: str,
+    protocol: Protocol,
+    stores: Mapping[str, Features],
+    ledgers: Mapping[str, Sequence[Problem]],
+) -> dict[str, Any]:
     """What the figures were computed from: corpus counts, encoders, settings, ledger.
 
     Returns:
         A mapping as it goes into run.json.
     """
-    ledgers = {stage: counted(read_ledger(paths.ledger(corpus, stage))) for stage in LEDGERS}
     return {
         "corpus": corpus,
         "labelled_utterances": counts(protocol),
         "features": {m: store.about for m, store in stores.items()},
         "masked": {m: int((~store.present).sum()) for m, store in stores.items()},
-        "ledger": ledgers,
+        "ledger": {stage: counted(problems) for stage, problems in ledgers.items()},
     }
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,8 @@ from pipeline.frames import Pictures
 from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
-from pipeline.media.video import Frame, sample_frames
+from pipeline.media.packets import Segment as Stretch
+from pipeline.media.video import Frame, Wanted, sample_segments
 from pipeline.settings.frames import FramesSettings
 
 Found = tuple[str, Pictures | None, list[Problem]]
@@ -55,40 +56,69 @@ def frames_of(
     Yields:
         Utterance, its pictures (None where missing) and what went wrong.
     """
+    files = [list(group) for _, group in groupby(utterances, key=lambda u: u.video.path)]
 
-    def work(utterance: Utterance) -> Found:
-        segment = utterance.video
-        if segment.missing is not None:
-            return utterance.utterance, None, []
-        key = media_key(segment)
-        try:
-            batch = cache.get(key) or cache.put(key, _row(root, segment, settings, faces))
-        except MediaError as error:
-            problem = Problem(utterance.utterance, "visual", error.kind, error.detail)
-            return utterance.utterance, None, [problem]
-        pictures = pictures_in(batch)
-        return utterance.utterance, pictures, _notes(utterance, pictures, settings)
+    def work(group: list[Utterance]) -> list[Found]:
+        return _of_file(group, root, settings, faces, cache)
 
-    return ordered_map(work, utterances)
+    return chain.from_iterable(ordered_map(work, files))
+
+
+def _of_file(
+    group: list[Utterance], root: Path, settings: FramesSettings, faces: Faces, cache: ClipCache
+) -> list[Found]:
+    """The pictures of all utterances of one video; what the cache lacks is decoded in one pass."""
+    usable = [u for u in group if u.video.missing is None]
+    entries = {u.utterance: cache.get(media_key(u.video)) for u in usable}
+    lacking = [u for u in usable if entries[u.utterance] is None]
+    failed: dict[str, MediaError] = {}
+    try:
+        for place, found in _sampled(lacking, root, settings.count):
+            u = lacking[place]
+            if isinstance(found, MediaError):
+                failed[u.utterance] = found
+            else:
+                row = vars(_pictures(found, settings, faces))
+                entries[u.utterance] = cache.put(media_key(u.video), row)
+    except MediaError as error:
+        failed |= {u.utterance: error for u in lacking if entries[u.utterance] is None}
+    return [_found(u, entries.get(u.utterance), failed.get(u.utterance), settings) for u in group]
+
+
+def _sampled(
+    utterances: Sequence[Utterance], root: Path, count: int
+) -> Iterator[tuple[int, list[Frame] | MediaError]]:
+    if not utterances:
+        return iter(())
+    return sample_segments(
+        root / utterances[0].video.path, count, [_wanted(u.video) for u in utterances]
+    )
+
+
+def _wanted(segment: Segment) -> Wanted:
+    assert segment.end is not None
+    length = segment.end - segment.start
+    return Wanted(Stretch(segment.start, segment.end, length), segment.region)
+
+
+def _found(
+    u: Utterance,
+    entry: pa.RecordBatch | None,
+    error: MediaError | None,
+    settings: FramesSettings,
+) -> Found:
+    if error is not None:
+        return u.utterance, None, [Problem(u.utterance, "visual", error.kind, error.detail)]
+    if entry is None:
+        return u.utterance, None, []
+    pictures = pictures_in(entry)
+    return u.utterance, pictures, _notes(u, pictures, settings)
 
 
 def pictures_in(batch: pa.RecordBatch) -> Pictures:
     """The pictures of a cache entry."""
     (row,) = batch.to_pylist()
     return Pictures(**row)
-
-
-def _row(root: Path, segment: Segment, settings: FramesSettings, faces: Faces) -> dict[str, Any]:
-    assert segment.end is not None
-    frames = sample_frames(
-        root / segment.path,
-        settings.count,
-        start=segment.start,
-        end=segment.end,
-        region=segment.region,
-        max_seconds=segment.end - segment.start,
-    )
-    return vars(_pictures(frames, settings, faces))
 
 
 def _pictures(frames: Sequence[Frame], settings: FramesSettings, faces: Faces) -> Pictures:

@@ -48,5 +48,4 @@ class Tally:
             )
         write_ledger(ledger, self.problems)
         print(f"{self.modality}: {self.present} utterances, {self.missing} masked")
-        if self.problems:
-            print(summary(self.problems))
+        print("".join(f"{line}\n" for line in summary(self.problems)), end="")

@@ -27,18 +27,18 @@ def open_media(path: Path) -> Iterator[Any]:
         A `av.container.InputContainer`, closed at the end of the block.
 
     Raises:
-        MediaError: `absent`, `empty`, `lfs_pointer` or `unreadable`. The detail names no folder,
-            so that ledgers of two machines are alike.
+        MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`. The detail names
+            no folder, so that ledgers of two machines are alike.
     """
     _check_bytes(path)
     try:
         # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
         container = av.open(f"file:{path}", **TOLERANT)
     except (av.error.FFmpegError, OSError, UnicodeDecodeError) as error:
-        detail = f"FFmpeg cannot open it: {said(error)}"
         if _lacks_moov(path):
-            detail += " (no moov atom: the file was cut short; download it again)"
-        raise MediaError("unreadable", detail) from error
+            detail = "no moov atom: the file was cut short; download it again"
+            raise MediaError("truncated", detail) from error
+        raise MediaError("unreadable", f"FFmpeg cannot open it: {said(error)}") from error
     with container:
         yield container
 
@@ -63,6 +63,26 @@ def audio_stream(container: Any) -> Any | None:
         if stream.codec_context is not None:
             return stream
     return None
+
+
+def without_decoder(container: Any) -> tuple[str, ...]:
+    """`video` and `audio`, where a file has such streams but FFmpeg can decode none of them."""
+    streams = container.streams
+    found = (
+        ("video", streams.video, video_stream(container)),
+        ("audio", streams.audio, audio_stream(container)),
+    )
+    return tuple(
+        kind
+        for kind, all_of_kind, usable in found
+        if usable is None and any(stream.codec_context is None for stream in all_of_kind)
+    )
+
+
+def undecodable(kind: str) -> MediaError:
+    """The error for a stream whose codec FFmpeg does not know."""
+    detail = f"FFmpeg has no decoder for its {kind}; convert the file, or install a fuller FFmpeg"
+    return MediaError("no_decoder", detail)
 
 
 def origin(container: Any) -> float:

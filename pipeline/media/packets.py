@@ -31,6 +31,11 @@ class Segment:
     end: float
     longest: float
 
+    @property
+    def latest(self) -> float:
+        """When it ends at the latest, in seconds."""
+        return min(self.end, self.start + self.longest)
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -108,25 +113,44 @@ def _collect(
             return
 
 
-def extent(
-    stream: Any, clock: Clock, packets: Sequence[Any], segment: Segment
-) -> tuple[float, float]:
-    """Where a segment begins and ends in truth, in seconds.
+@dataclass(frozen=True)
+class Span:
+    """When the frames of some packets are shown: from the first to the end of the last, seconds.
+
+    `usual` is how long a frame is shown where the file does not say.
+    """
+
+    first: float
+    last: float
+    usual: float
+
+
+def span(stream: Any, clock: Clock, packets: Sequence[Any]) -> Span:
+    """The span of what was read.
 
     Raises:
-        MediaError: `no_frames` if it lies outside the video.
+        MediaError: `no_frames` if there is no frame.
     """
     shown = [packet for packet in packets if not packet.is_discard]
     if not shown:
         raise MediaError("no_frames", "the video stream holds no frame")
     usual = 1 / float(stream.guessed_rate or FALLBACK_RATE)
     last = max(clock.shown(p) + ((p.duration or 0) * clock.base or usual) for p in shown)
-    begin = max(segment.start, min(clock.shown(packet) for packet in shown))
-    end = min(segment.end, last, begin + segment.longest)
+    return Span(min(clock.shown(packet) for packet in shown), last, usual)
+
+
+def extent(found: Span, segment: Segment) -> tuple[float, float]:
+    """Where a segment begins and ends in truth, in seconds.
+
+    Raises:
+        MediaError: `no_frames` if it lies outside the video.
+    """
+    begin = max(segment.start, found.first)
+    end = min(segment.end, found.last, begin + segment.longest)
     if end <= begin:
         until = "the end" if segment.end == inf else f"{segment.end:.3f} s"
         raise MediaError(
             "no_frames",
-            f"asked for {segment.start:.3f} s to {until}; the video ends at {last:.3f} s",
+            f"asked for {segment.start:.3f} s to {until}; the video ends at {found.last:.3f} s",
         )
     return begin, end

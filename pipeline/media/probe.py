@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import MediaError
-from pipeline.media.opening import MICROSECONDS, audio_stream, open_media, video_stream
+from pipeline.media.opening import (
+    MICROSECONDS,
+    audio_stream,
+    open_media,
+    undecodable,
+    video_stream,
+    without_decoder,
+)
 
 
 @dataclass(frozen=True)
@@ -30,22 +37,32 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Probe:
-    """A file's first usable streams and its length in seconds, None where there is none."""
+    """A file's first usable streams.
+
+    Attributes:
+        video: None where there is none.
+        audio: Likewise.
+        duration: Of the file in seconds, None where it states none.
+        without_decoder: `video` and `audio`, where all streams of the kind are in a codec that
+            FFmpeg cannot decode.
+    """
 
     video: VideoInfo | None
     audio: AudioInfo | None
     duration: float | None
+    without_decoder: tuple[str, ...] = ()
 
 
 def probe(path: Path) -> Probe:
     """Reads what a media file holds.
 
     Raises:
-        MediaError: `absent`, `empty`, `lfs_pointer` or `unreadable`.
+        MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`.
     """
     with open_media(path) as container:
         video, audio = video_stream(container), audio_stream(container)
         return Probe(
+            without_decoder=without_decoder(container),
             video=None if video is None else _video_info(video),
             audio=None if audio is None else _audio_info(audio),
             duration=_duration(container, [s for s in (video, audio) if s is not None]),
@@ -56,9 +73,11 @@ def unusable(probed: Probe, modality: Literal["video", "audio"]) -> MediaError |
     """Why a modality of a probed file cannot be used, None if it can.
 
     Returns:
-        A MediaError to raise or to write down: `no_video`, `no_audio`, or `no_duration` for a
-        file that states no length or one of 0 seconds.
+        A MediaError to raise or to write down: `no_video`, `no_audio`, `no_decoder`, or
+        `no_duration` for a file that states no length or one of 0 seconds.
     """
+    if modality in probed.without_decoder:
+        return undecodable(modality)
     if getattr(probed, modality) is None:
         other = "audio" if modality == "video" else "video"
         beside = f"only {other}" if getattr(probed, other) is not None else f"and no {other}"

@@ -1,12 +1,13 @@
-"""Evenly spaced frames of a clip or of a segment of one, at the price of one decode.
+"""Evenly spaced frames of the segments of a video, at the price of one decode.
 
-A seek per frame costs ten times this (`reference/speed.md`). Here one thread decodes the segment
-once, in order, passing over the frames that no other frame is predicted from and nobody asked
-for; only the frames that are kept are turned into RGB. To fill the cores, use one thread or
-process per clip.
+A seek per frame costs about ten times this, and opening a file anew for each of its segments
+about three times. Here one thread decodes all segments once, in order, passing over the
+frames that no other frame is predicted from and nobody asked for; only the frames that are kept
+are turned into RGB, and one frame may serve two segments that overlap. To fill the cores, use one
+thread or process per file.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -18,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import MediaError
-from pipeline.media.opening import open_media, said, video_stream
-from pipeline.media.packets import SEEK_BACK, Clock, Segment, extent, read_packets
+from pipeline.media.opening import open_media, said, undecodable, video_stream, without_decoder
+from pipeline.media.packets import SEEK_BACK, Clock, Segment, extent, read_packets, span
 
 Region = tuple[float, float, float, float]
+# Seconds between two segments from which on seeking costs less than decoding what lies between.
+WORTH_A_SEEK = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,51 +40,122 @@ class Frame:
     image: NDArray[np.uint8]
 
 
-def sample_frames(
-    path: Path,
-    count: int,
-    *,
-    start: float = 0.0,
-    end: float | None = None,
-    region: Region | None = None,
-    max_seconds: float,
-) -> list[Frame]:
-    """Frames at the centres of `count` equal parts of a segment, the nearest one to each centre.
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a video.
+
+    Attributes:
+        segment: When.
+        region: The part of the picture to keep: (left, top, width, height), each as a fraction
+            of the frame's width or height; None keeps all of it.
+    """
+
+    segment: Segment
+    region: Region | None = None
+
+
+def sample_segments(
+    path: Path, count: int, wanted: Sequence[Wanted]
+) -> Iterator[tuple[int, list[Frame] | MediaError]]:
+    """Frames at the centres of `count` equal parts of each segment, the nearest to each centre.
 
     Args:
         path: The media file.
         count: How many frames, at least 1; a segment with fewer gives all it has, each once.
-        start: The segment's start in seconds from the file's beginning.
-        end: Its end in seconds, None for the file's end.
-        region: The part of the picture to keep: (left, top, width, height), each as a fraction
-            of the frame's width or height.
-        max_seconds: A longer segment is cut to this many seconds.
+        wanted: The segments, in any order; a segment past its `longest` is cut there.
 
-    Returns:
-        Frames in order of time, all distinct. When a decode error ends the stream early, the
-        nearest among those before the error.
+    Yields:
+        For each segment, as soon as it is complete: its place in `wanted` and its frames in order
+        of time, all distinct, or `no_frames` if it lies outside the video. Where a decode error
+        hides frames, the nearest among the others.
 
     Raises:
-        MediaError: `no_video`, `no_frames` (the segment lies outside the video), `unreadable`
+        MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `unreadable`
             (nothing could be decoded), and those of `open_media`.
     """
-    segment = Segment(start, inf if end is None else end, max_seconds)
+    for run in _runs(wanted):
+        yield from _sample_run(path, count, [(place, wanted[place]) for place in run])
+
+
+def _runs(wanted: Sequence[Wanted]) -> Iterator[list[int]]:
+    """Places of the segments in groups that one pass through the file serves best."""
+    run: list[int] = []
+    latest = -inf
+    for place in sorted(range(len(wanted)), key=lambda p: wanted[p].segment.start):
+        segment = wanted[place].segment
+        if run and segment.start > latest + WORTH_A_SEEK:
+            yield run
+            run = []
+        run.append(place)
+        latest = max(latest, segment.latest)
+    if run:
+        yield run
+
+
+def _sample_run(
+    path: Path, count: int, run: Sequence[tuple[int, Wanted]]
+) -> Iterator[tuple[int, list[Frame] | MediaError]]:
+    segments = [wanted.segment for _, wanted in run]
+    start = min(segment.start for segment in segments)
+    longest = max(s.start + s.longest for s in segments) - start
+    whole = Segment(start, max(segment.end for segment in segments), longest)
     for seek_back in SEEK_BACK:
         with open_media(path) as container:
-            stream = video_stream(container)
-            if stream is None:
-                raise MediaError("no_video", "the file holds no video stream")
-            stream.codec_context.thread_count = 1
-            packets = read_packets(container, stream, segment, seek_back)
+            stream = _video(container)
+            packets = read_packets(container, stream, whole, seek_back)
             if packets is not None:
-                clock = Clock.of(container, stream)
-                targets = spaced(*extent(stream, clock, packets, segment), count)
-                decoded = _decode(stream, clock, packets, targets)
-                frames = [_picture(*frame, region) for frame in nearest(decoded, targets)]
-                if frames:
-                    return frames
-                raise MediaError("no_frames", "the decoder gave no frame for the segment")
+                yield from _frames(stream, Clock.of(container, stream), packets, run, count)
+                return
     raise AssertionError("the last try reads from the file's beginning and does not miss")
+
+
+def _video(container: Any) -> Any:
+    stream = video_stream(container)
+    if stream is None and "video" in without_decoder(container):
+        raise undecodable("video")
+    if stream is None:
+        raise MediaError("no_video", "the file holds no video stream")
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def _frames(
+    stream: Any,
+    clock: Clock,
+    packets: Sequence[Any],
+    run: Sequence[tuple[int, Wanted]],
+    count: int,
+) -> Iterator[tuple[int, list[Frame] | MediaError]]:
+    found = span(stream, clock, packets)
+    targets: list[tuple[float, int]] = []
+    earliest, regions = {}, {place: wanted.region for place, wanted in run}
+    for place, wanted in run:
+        try:
+            begin, end = extent(found, wanted.segment)
+        except MediaError as error:
+            yield place, error
+            continue
+        earliest[place] = begin - found.usual
+        targets += [(time, place) for time in spaced(begin, end, count)]
+    targets.sort()
+    times = [time for time, _ in targets]
+    waiting = Counter(place for _, place in targets)
+    pictures: dict[int, list[Frame]] = {place: [] for place in waiting}
+    decoded = nearest(_decode(stream, clock, packets, times), times)
+    for (_, place), (time, frame) in zip(targets, decoded, strict=False):
+        frames = pictures[place]
+        # After a decode error the nearest frame may be one of long before the segment.
+        if time >= earliest[place] and not (frames and frames[-1].time == time):
+            frames.append(_picture(time, frame, regions[place]))
+        waiting[place] -= 1
+        if not waiting[place]:
+            yield place, pictures.pop(place) or _nothing()
+    for place, frames in pictures.items():
+        yield place, frames or _nothing()
+
+
+def _nothing() -> MediaError:
+    return MediaError("no_frames", "the decoder gave no frame for the segment")
 
 
 def spaced(begin: float, end: float, count: int) -> list[float]:
@@ -92,49 +166,56 @@ def spaced(begin: float, end: float, count: int) -> list[float]:
 def nearest(
     items: Iterable[tuple[float, Any]], targets: Sequence[float]
 ) -> Iterator[tuple[float, Any]]:
-    """For each target time the nearest of a stream of timed items, each item at most once.
+    """For each target time the nearest of a stream of timed items.
 
     Args:
         items: (time in seconds, anything), times rising; read no further than needed.
         targets: Times in seconds, rising. Of two items equally near, the earlier is taken.
+
+    Yields:
+        One item a target, the same one where it is nearest to several; nothing if there is none.
     """
     waiting = deque(targets)
-    previous = taken = None
+    previous = None
     for current in items:
         while waiting and waiting[0] <= current[0]:
             target = waiting.popleft()
-            best = current
-            if previous is not None and target - previous[0] <= current[0] - target:
-                best = previous
-            if best is not taken:
-                yield best
-            taken = best
+            before = previous is not None and target - previous[0] <= current[0] - target
+            yield previous if previous is not None and before else current
         if not waiting:
             return
         previous = current
-    if waiting and previous is not None and previous is not taken:
-        yield previous
+    if previous is not None:
+        yield from (previous for _ in waiting)
 
 
 def _decode(
     stream: Any, clock: Clock, packets: Sequence[Any], targets: Sequence[float]
 ) -> Iterator[tuple[float, Any]]:
-    """Decodes packets: (time in seconds, `av.VideoFrame`), all that `targets` may need."""
+    """Decodes packets: (time in seconds, `av.VideoFrame`), all that `targets` may need.
+
+    After an error it goes on at the next key frame.
+    """
     context = stream.codec_context
     wanted = _wanted(clock, packets, targets)
-    decoded = False
-    try:
-        for packet in (*packets, None):
-            if packet is not None:
-                spare = wanted is not None and packet.pts not in wanted
-                context.skip_frame = "NONREF" if spare else "DEFAULT"
+    failed: av.error.FFmpegError | None = None
+    decoded = broken = False
+    for packet in (*packets, None):
+        if broken and packet is not None and not packet.is_keyframe:
+            continue
+        if packet is not None:
+            spare = wanted is not None and packet.pts not in wanted
+            context.skip_frame = "NONREF" if spare else "DEFAULT"
+        try:
+            broken = False
             for frame in stream.decode(packet):
                 if frame.pts is not None:
                     decoded = True
                     yield clock.seconds(frame.pts), frame
-    except av.error.FFmpegError as error:
-        if not decoded:
-            raise MediaError("unreadable", f"no frame can be decoded: {said(error)}") from error
+        except av.error.FFmpegError as error:
+            failed, broken = error, True
+    if failed is not None and not decoded:
+        raise MediaError("unreadable", f"no frame can be decoded: {said(failed)}") from failed
 
 
 def _wanted(clock: Clock, packets: Sequence[Any], targets: Sequence[float]) -> set[int] | None:

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, RootModel
 
+from pipeline.corpora.options import ReaderOptions
 from pipeline.corpora.registry import READERS
-from pipeline.settings.base import Section
 
 
-def _parse(raw: Any) -> Section:
+def _parse(raw: Any) -> ReaderOptions:
     """The options of the reader that `raw` names; each reader owns its options class."""
-    if isinstance(raw, Section):
+    if isinstance(raw, ReaderOptions):
         return raw
     name = raw.get("reader") if isinstance(raw, dict) else raw
     if name not in READERS:
@@ -18,7 +18,9 @@ def _parse(raw: Any) -> Section:
     return READERS[name].options.model_validate(raw)
 
 
-class CorpusSettings(RootModel[Annotated[Section, BeforeValidator(_parse)]]):
+class CorpusSettings(RootModel[Annotated[ReaderOptions, BeforeValidator(_parse)]]):
     """The options of one corpus' reader, as `.root`."""
 
-    root: Annotated[Section, BeforeValidator(_parse)] = Field(description="The reader's options.")
+    root: Annotated[ReaderOptions, BeforeValidator(_parse)] = Field(
+        description="The reader's options."
+    )

@@ -1,8 +1,15 @@
 """What the demo corpus is made of: its size, its pictures, and how much each modality tells."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PARTS = {
+    "meld": ("train", "dev", "test"),
+    "iemocap": ("Session1", "Session2", "Session3", "Session4", "Session5"),
+}
+# An IEMOCAP session has no more names of dialogues; MELD numbers its dialogues.
+MOST_DIALOGUES = {"meld": None, "iemocap": 28}
 
 
 class DemoSettings(BaseModel):
@@ -17,13 +24,14 @@ class DemoSettings(BaseModel):
     seed: int = Field(default=31, ge=0, description="Seed of every random draw.")
     workers: int = Field(default=2, ge=1, le=256, description="Processes that render clips.")
 
-    train_dialogues: int = Field(default=32, ge=1, description="Dialogues of the train split.")
-    dev_dialogues: int = Field(default=9, ge=1, description="Dialogues of the dev split.")
-    test_dialogues: int = Field(default=13, ge=1, description="Dialogues of the test split.")
+    layout: Literal["meld", "iemocap"] = Field(description="Whose tree is written.")
+    dialogues: dict[str, int] = Field(
+        description="Dialogues by part: train, dev and test, or Session1 to Session5."
+    )
     min_turns: int = Field(default=5, ge=5, le=40, description="Fewest turns of a dialogue.")
     max_turns: int = Field(default=11, ge=5, le=40, description="Most turns of a dialogue.")
     min_per_class: int = Field(
-        default=4, ge=0, description="Fewest utterances of each emotion in each split."
+        default=4, ge=0, description="Fewest utterances of each common emotion in each part."
     )
 
     width: int = Field(default=320, ge=256, le=1920, multiple_of=2, description="Frame, pixels.")
@@ -53,6 +61,18 @@ class DemoSettings(BaseModel):
         le=1,
         description="Probability, per modality, of showing another emotion than the true one.",
     )
+
+    @model_validator(mode="after")
+    def _every_part_has_dialogues(self) -> Self:
+        parts, most = PARTS[self.layout], MOST_DIALOGUES[self.layout]
+        counts = self.dialogues.values()
+        if set(self.dialogues) != set(parts) or min(counts) < 1 or (most and max(counts) > most):
+            limit = f"{most} at most" if most else "without a limit"
+            raise ValueError(
+                f"dialogues {self.dialogues} do not fit the layout {self.layout}; expected a "
+                f"number of dialogues, at least 1 and {limit}, for each of {', '.join(parts)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> Self:

@@ -1,5 +1,7 @@
-"""What `manifest` finds when it opens the files: digests, ends, cuts, and what is missing."""
+"""What `manifest` finds when it opens the files: digests, ends, what is missing and why."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pipeline.files import sha256_file
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.probe import AudioInfo, Probe, VideoInfo
+from tests.media.make_media import tone, write_media
 
 VIDEO = VideoInfo(320, 240, 25.0, "h264")
 AUDIO = AudioInfo(48_000, 2, "stereo", "aac")
@@ -20,11 +23,16 @@ FILES = {
     "mute.mp4": Probe(VIDEO, None, 2.0),
     "long.mp4": Probe(VIDEO, AUDIO, 305.0),
     "still.mp4": Probe(VIDEO, AUDIO, 0.0),
+    "odd.mp4": Probe(None, AUDIO, 2.0, ("video",)),
 }
 
 
+def utterance(name: str, turn: int, clip: Segment, emotion: str = "joy") -> Utterance:
+    return Utterance(name, "d", turn, "s", "text", clip, clip, emotion)
+
+
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Looked, list[Problem]]:
+def found(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Looked, list[Problem]]:
     """Each file's utterance as `inspected` completes it, and the ledger."""
 
     def probe(path: Path) -> Probe:
@@ -36,11 +44,10 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Looked, list
     utterances = []
     for turn, name in enumerate([*FILES, "gone.mp4"]):
         if name in FILES:
-            (tmp_path / name).write_text(name)
-        clip = Segment(name, end=60.0)
-        utterances.append(Utterance(name, "d", turn, "s", "text", clip, clip))
-    done, problems = inspected(utterances, tmp_path, "test")
-    assert done[0].video.sha256 == sha256_file(tmp_path / "whole.mp4")
+            (workspace / name).write_text(name)
+        utterances.append(utterance(name, turn, Segment(name)))
+    done, problems = inspected(utterances, workspace, 60.0, "test")
+    assert done[0].video.sha256 == sha256_file(workspace / "whole.mp4")
     return {u.utterance: u for u in done}, problems
 
 
@@ -59,11 +66,17 @@ def test_a_clip_without_sound_keeps_its_picture(looked: Looked) -> None:
     assert looked["mute.mp4"].video.missing is None and looked["mute.mp4"].video.end == 2.0
 
 
+def test_a_picture_nobody_can_decode_leaves_the_sound(looked: Looked) -> None:
+    assert looked["odd.mp4"].video.missing == "no_decoder"
+    assert looked["odd.mp4"].audio.missing is None
+
+
 def test_a_long_clip_is_cut_and_noted(found: tuple[Looked, list[Problem]]) -> None:
     looked, problems = found
     assert looked["long.mp4"].video.end == 60.0 and looked["long.mp4"].video.missing is None
     cut = [p for p in problems if p.utterance == "long.mp4"]
     assert [(p.modality, p.kind) for p in cut] == [("visual", "cut"), ("audio", "cut")]
+    assert cut[0].detail == "lasts 305.00 s, 60.00 s are used"
 
 
 def test_absent_and_empty_clips_are_masked_with_their_reason(
@@ -73,3 +86,132 @@ def test_absent_and_empty_clips_are_masked_with_their_reason(
     assert looked["gone.mp4"].video.missing == "absent" and looked["gone.mp4"].video.end is None
     assert looked["still.mp4"].audio.missing == "no_duration"
     assert {p.kind for p in problems if p.utterance == "gone.mp4"} == {"absent"}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "kept", "kind"),
+    [
+        (1.0, 2.0, 2.0, None),
+        (1.0, 2.55, 2.5, None),
+        (1.0, 4.0, 2.5, "short_file"),
+        (3.0, 4.0, None, "outside"),
+        (2.0, 2.0, None, "bad_times"),
+        (2.0, 1.0, None, "bad_times"),
+    ],
+)
+def test_segments_of_a_long_file(
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start: float,
+    end: float,
+    kept: float | None,
+    kind: str | None,
+) -> None:
+    monkeypatch.setattr(inspect, "probe", lambda path: FILES["whole.mp4"])
+    (workspace / "d.avi").write_text("d")
+    (done,), problems = inspected(
+        [utterance("u", 0, Segment("d.avi", start, end))], workspace, 60.0, "test"
+    )
+    assert done.video.end == kept and done.video.start == start
+    assert [p.kind for p in problems] == ([kind, kind] if kind else [])
+    assert done.video.missing == (kind if kept is None else None)
+
+
+def test_a_long_segment_is_cut_from_its_start(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspect, "probe", lambda path: FILES["long.mp4"])
+    (workspace / "d.avi").write_text("d")
+    segment = Segment("d.avi", 100.0, 190.0)
+    (done,), problems = inspected([utterance("u", 0, segment)], workspace, 60.0, "test")
+    assert done.video.end == 160.0
+    assert problems[0].detail == "lasts 90.00 s, 60.00 s are used"
+
+
+def test_identical_clips_are_told_with_both_labels(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspect, "probe", lambda path: FILES["whole.mp4"])
+    labels = {"a.mp4": "joy", "b.mp4": "anger", "c.mp4": "joy", "d.mp4": "fear"}
+    for name in labels:
+        (workspace / name).write_text("other" if name == "d.mp4" else "same")
+    rows = [utterance(n, t, Segment(n), e) for t, (n, e) in enumerate(labels.items())]
+    done, problems = inspected(rows, workspace, 60.0, "test")
+    assert problems == [
+        Problem(
+            "b.mp4",
+            "visual",
+            "identical_other_label",
+            "the same bytes as a.mp4 of a.mp4: anger here, joy there",
+        ),
+        Problem(
+            "c.mp4",
+            "visual",
+            "identical",
+            "the same bytes as a.mp4 of a.mp4: joy here, joy there",
+        ),
+    ]
+    assert all(u.video.missing is None for u in done)
+
+
+def test_a_file_is_opened_and_hashed_once_until_it_changes(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+
+    def digest(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_file(path)
+
+    monkeypatch.setattr(inspect, "sha256_file", digest)
+    monkeypatch.setattr(inspect, "probe", lambda path: FILES["whole.mp4"])
+    (workspace / "d.avi").write_text("d")
+    rows = [utterance(f"u{n}", n, Segment("d.avi", n / 2, n / 2 + 0.5)) for n in range(4)]
+    first = inspected(rows, workspace, 60.0, "test")
+    assert hashed == ["d.avi"]
+    assert inspected(rows, workspace, 60.0, "test") == first and hashed == ["d.avi"]
+    (workspace / "d.avi").write_text("e")
+    os.utime(workspace / "d.avi", ns=(1, 1))
+    changed, _ = inspected(rows, workspace, 60.0, "test")
+    assert hashed == ["d.avi", "d.avi"]
+    assert changed[0].video.sha256 != first[0][0].video.sha256
+
+
+def no_moov(whole: bytes) -> bytes:
+    return whole[: whole.index(b"moov") - 4]
+
+
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
+    "cut short": (no_moov, "truncated", "no moov atom"),
+    "zero bytes": (lambda _: b"", "empty", "0 bytes"),
+    "LFS pointer": (
+        lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "lfs_pointer",
+        "git lfs pull",
+    ),
+    "wrong codec": (
+        lambda whole: whole.replace(b"avc1", b"zzzz").replace(b"mp4a", b"yyyy"),
+        "no_decoder",
+        "no decoder",
+    ),
+    "random bytes": (lambda _: bytes(range(256)) * 40, "unreadable", "cannot open"),
+    "a page of text": (lambda _: b"<html>log in first</html>" * 9, "unreadable", "cannot open"),
+}
+
+
+def test_every_kind_of_broken_media_has_its_own_reason(workspace: Path) -> None:
+    whole = write_media(
+        workspace / "whole.mp4", stamps=range(10), sound=tone(1, 48000)[None], layout="mono"
+    ).read_bytes()
+    rows = []
+    for turn, (name, (damage, _, _)) in enumerate(BROKEN.items()):
+        (workspace / f"{name}.mp4").write_bytes(damage(whole))
+        rows.append(utterance(name, turn, Segment(f"{name}.mp4")))
+    done, problems = inspected(rows, workspace, 60.0, "test")
+    for u in done:
+        _, kind, words = BROKEN[u.utterance]
+        assert u.video.missing == kind, u.utterance
+        assert all(words in p.detail for p in problems if p.utterance == u.utterance)
+        told = {(p.modality, p.kind) for p in problems if p.utterance == u.utterance}
+        assert ("visual", kind) in told
+    assert len({(p.kind, p.detail) for p in problems if p.modality == "visual"}) >= 5

@@ -1,45 +1,25 @@
-"""The MELD reader: byte flavours, times, twins, turns, and the real annotations' counts."""
+"""The MELD reader: clips and twins, turns, the trees users really have, the real annotations."""
 
 from collections import Counter
-from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.corpora.meld import COLUMNS, FOLDERS, MeldOptions, read, read_csv, seconds
+from pipeline.corpora.meld import FOLDERS, PUBLISHED, MeldOptions, read
 from pipeline.errors import PipelineError
+from pipeline.published import differences
+from tests.corpora.meld_tree import LINE, csv_bytes, tree
 
-OPTIONS = MeldOptions(reader="meld", max_seconds=60, test_twins="final")
-HEADER = ",".join(COLUMNS)
-LINE = '1,"{text}",Ross,joy,positive,{dialogue},{utterance},1,1,"00:00:01,5","00:00:02,250"'
-
-
-def tree(root: Path, *lines: str, encoding: str = "utf-8", newline: str = "\r\n") -> Path:
-    """A MELD tree whose three CSVs hold the same lines and whose folders are empty."""
-    for split, folder in FOLDERS.items():
-        (root / folder).mkdir(parents=True)
-        text = newline.join([HEADER, *lines, ""])
-        (root / f"{split}_sent_emo.csv").write_bytes(text.encode(encoding))
-    return root
+OPTIONS = MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")
+NAMES = [folders[0] for folders in FOLDERS.values()]
 
 
-def test_times_with_fewer_digits_are_decimal_fractions() -> None:
-    assert seconds("00:16:16,059") == pytest.approx(976.059)
-    assert seconds("0:00:01,5") == pytest.approx(1.5)
-    assert seconds("1:02:03,25") == pytest.approx(3723.25)
-
-
-@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
-def test_every_time_reads_back(hours: int, minutes: int, whole: int, milli: int) -> None:
-    found = seconds(f"{hours:02d}:{minutes:02d}:{whole:02d},{milli:03d}")
-    assert found == pytest.approx(hours * 3600 + minutes * 60 + whole + milli / 1000, abs=1e-9)
+def line(text: str = "x", dialogue: int = 0, utterance: int = 0) -> str:
+    return LINE.format(text=text, dialogue=dialogue, utterance=utterance)
 
 
 def test_turns_follow_the_utterance_ids_and_close_gaps(tmp_path: Path) -> None:
-    lines = [LINE.format(text="x", dialogue=d, utterance=u) for d, u in [(1, 7), (0, 3), (0, 0)]]
+    lines = [line(dialogue=d, utterance=u) for d, u in [(1, 7), (0, 3), (0, 0)]]
     corpus = read(tree(tmp_path, *lines), OPTIONS)
     train = [u for u in corpus.utterances if u.official_split == "train"]
     assert [(u.utterance, u.turn) for u in train] == [
@@ -50,84 +30,168 @@ def test_turns_follow_the_utterance_ids_and_close_gaps(tmp_path: Path) -> None:
     assert train[0].episode_end == pytest.approx(2.25)
 
 
-def test_c1_controls_are_mended_and_quotes_read(tmp_path: Path) -> None:
-    line = LINE.format(text='it\x92s a ""dog"", no', dialogue=0, utterance=0)
-    corpus = read(tree(tmp_path, line, newline="\n"), OPTIONS)
-    assert corpus.utterances[0].text == 'it\u2019s a "dog", no'
-
-
 def test_twins_and_clips_without_annotation(tmp_path: Path) -> None:
-    root = tree(tmp_path, LINE.format(text="x", dialogue=0, utterance=0))
-    folder = root / FOLDERS["test"]
+    root = tree(tmp_path, line())
+    folder = root / NAMES[2]
     names = ["dia0_utt0.mp4", "final_videos_testdia0_utt0.mp4", "._dia0_utt0.mp4", "dia9_utt9.mp4"]
     for name in names:
         (folder / name).touch()
     final = read(root, OPTIONS)
     plain = read(root, OPTIONS.model_copy(update={"test_twins": "plain"}))
-    assert final.utterances[-1].video.path == f"{FOLDERS['test']}/{names[1]}"
-    assert plain.utterances[-1].video.path == f"{FOLDERS['test']}/{names[0]}"
+    assert final.utterances[-1].video.path == f"{NAMES[2]}/{names[1]}"
+    assert plain.utterances[-1].video.path == f"{NAMES[2]}/{names[0]}"
     assert final.left_aside == {"clips without annotation": 1}
+    assert final.notes == ["1 test clips have a twin; test_twins: final"]
 
 
-def test_a_folder_that_is_no_tree_is_told_with_the_next_step(tmp_path: Path) -> None:
-    (tmp_path / "train.tar.gz").touch()
-    with pytest.raises(PipelineError) as error:
-        read(tmp_path, OPTIONS)
-    for part in ("train_sent_emo.csv", "found: ['train.tar.gz']", "expected:", "unpack"):
-        assert part in str(error.value)
+def test_a_stripped_prefix_is_told(tmp_path: Path) -> None:
+    root = tree(tmp_path, line())
+    (root / NAMES[2] / "dia0_utt0.mp4").touch()
+    (note,) = read(root, OPTIONS).notes
+    assert "no clip is called final_videos_test*" in note
+
+
+HARMLESS = {
+    "doubled": (lambda root: root / "MELD.Raw/MELD.Raw", NAMES, None),
+    "renamed": (lambda root: root, ["train", "dev", "test"], None),
+    "renamed in part": (lambda root: root, ["train", "dev_splits", "test_splits"], None),
+    "csv inside": (lambda root: root, ["train", "dev", "test"], ["train", "dev", "test"]),
+    "csv as in the archives": (lambda root: root, NAMES, [NAMES[0], ".", "."]),
+    "archive in a folder": (
+        lambda root: root,
+        ["train/train_splits", "dev/dev_splits_complete", "test/output_repeated_splits_test"],
+        ["train", "dev", "test"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_trees_that_are_harmless(tmp_path: Path, kind: str) -> None:
+    home, folders, places = HARMLESS[kind]
+    root = home(tmp_path)
+    for number, split in enumerate(FOLDERS):
+        (root / folders[number]).mkdir(parents=True)
+        (root / folders[number] / "dia0_utt0.mp4").touch()
+        place = root / (places[number] if places else ".")
+        (place / f"{split}_sent_emo.csv").write_bytes(csv_bytes(line()))
+    found = read(tmp_path, OPTIONS)
+    assert [u.utterance for u in found.utterances] == [f"{s}/dia0_utt0" for s in FOLDERS]
+    assert all((tmp_path / u.video.path).is_file() for u in found.utterances)
+
+
+def test_annotations_alone_are_a_corpus_of_text(tmp_path: Path) -> None:
+    root = tree(tmp_path, line())
+    for name in NAMES:
+        (root / name).rmdir()
+    found = read(root, OPTIONS)
+    assert len(found.utterances) == 3
+    assert found.notes == ["no clips: sound and picture are masked, only the text can be used"]
+
+
+def remove(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).rmdir() if (root / name).is_dir() else (root / name).unlink()
+
+
+def packed_train(root: Path) -> None:
+    remove(root, "train_sent_emo.csv", NAMES[0])
+    (root / "train.tar.gz").touch()
+
+
+def packed_dev(root: Path) -> None:
+    remove(root, NAMES[1])
+    (root / "dev.tar.gz").touch()
+
+
+def one_folder(root: Path) -> None:
+    remove(root, *NAMES)
+    (root / "clips").mkdir()
+    (root / "clips/dia0_utt0.mp4").touch()
+
+
+def feature_pack(root: Path) -> None:
+    remove(root, *NAMES, *(f"{split}_sent_emo.csv" for split in FOLDERS))
+    (root / "MELD.Features.Models.tar.gz").touch()
+
+
+def lfs_pointer(root: Path) -> None:
+    (root / "dev_sent_emo.csv").write_text("version https://git-lfs.github.com/spec/v1\n")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("damage", "said"),
     [
-        (b"", "got the columns []"),
-        (b"\xff\xfe", "UTF-8"),
-        (b"a,b\r\n1,2\r\n", "expected"),
-        (f"{HEADER}\r\n1,2\r\n".encode(), "row 2: got 2 cells, expected 11"),
-        (f"{HEADER}\r\n1,t,s,joy,p,x,0,1,1,a,b\r\n".encode(), "expected numbers"),
-        (f"{HEADER}\r\n1,t,s,joy,p,0,0,1,1,12 s,b\r\n".encode(), "StartTime is '12 s'"),
+        (packed_train, ["lacks train_sent_emo.csv", "found: ['dev_sent_emo.csv'", "tar -xf"]),
+        (packed_dev, ["lacks the folders ['dev_splits_complete']", "dev.tar.gz -C"]),
+        (
+            lambda root: remove(root, NAMES[2]),
+            ["lacks the folders ['output_repeated_splits_test']"],
+        ),
+        (one_folder, ["clips of all splits in one folder", "each into its own folder"]),
+        (feature_pack, ["pack of features", "MELD.Raw.tar.gz"]),
+        (lfs_pointer, ["dev_sent_emo.csv holds a Git-LFS pointer", "lfs pull"]),
+        (
+            lambda root: remove(root, *NAMES, *(f"{s}_sent_emo.csv" for s in FOLDERS)),
+            ["is not an unpacked MELD tree", "found: nothing", "expected: train_sent_emo.csv"],
+        ),
     ],
 )
-def test_a_bad_csv_says_what_and_where(tmp_path: Path, content: bytes, said: str) -> None:
-    path = tmp_path / "train_sent_emo.csv"
-    path.write_bytes(content)
-    with pytest.raises(PipelineError) as error:
-        read_csv(path)
-    assert str(path) in str(error.value) and said in str(error.value)
-
-
-@given(st.binary(max_size=200))
-def test_arbitrary_bytes_raise_nothing_but_the_documented_error(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
+def test_a_wrong_tree_is_told_with_what_mends_it(
+    tmp_path: Path, damage: object, said: list[str]
 ) -> None:
-    path = tmp_path_factory.mktemp("csv") / "train_sent_emo.csv"
-    path.write_bytes(HEADER.encode() + b"\n" + content)
-    with suppress(PipelineError):
-        read_csv(path)
+    root = tree(tmp_path / "raw", line())
+    damage(root)  # type: ignore[operator]
+    with pytest.raises(PipelineError) as error:
+        read(root, OPTIONS)
+    for part in said:
+        assert part in str(error.value)
 
 
-def test_the_real_annotations(shared: Path) -> None:
-    corpus = read(shared / "meld_csv", OPTIONS)
-    rows = Counter(u.official_split for u in corpus.utterances)
-    assert rows == {"train": 9989, "dev": 1109, "test": 2610}
-    dialogues = Counter(d.split("/")[0] for d in {u.dialogue for u in corpus.utterances})
-    assert dialogues == {"train": 1038, "dev": 114, "test": 280}
-    test = Counter(u.emotion for u in corpus.utterances if u.official_split == "test")
-    assert test == {
-        "neutral": 1256,
-        "joy": 402,
-        "surprise": 281,
-        "anger": 345,
-        "sadness": 208,
-        "disgust": 68,
-        "fear": 50,
-    }
-    for before, after in pairwise(corpus.utterances):
-        assert after.turn in (0, before.turn + 1)
+def test_the_archive_in_place_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "MELD.Raw.tar.gz").write_bytes(b"x")
+    with pytest.raises(PipelineError, match=r"tar -xf .*MELD\.Raw\.tar\.gz"):
+        read(tmp_path / "MELD.Raw.tar.gz", OPTIONS)
+
+
+def test_the_real_annotations_have_every_published_count(shared: Path) -> None:
+    found = read(shared / "meld_csv", OPTIONS).utterances
+    assert differences(found, PUBLISHED) == []
+    sentiments = Counter((u.official_split, u.sentiment) for u in found)
+    assert [sentiments[s, "neutral"] for s in FOLDERS] == [4710, 470, 1256]
+
+
+def test_the_real_dialogues(shared: Path) -> None:
+    found = read(shared / "meld_csv", OPTIONS).utterances
+    ids: dict[str, list[int]] = {}
+    starts: dict[str, list[float]] = {}
+    for u in found:
+        ids.setdefault(u.dialogue, []).append(int(u.utterance.rpartition("utt")[2]))
+        starts.setdefault(u.dialogue, []).append(u.episode_start or 0)
+    assert "train/dia60" not in ids
+    of = {s: [d for d in ids if d.startswith(f"{s}/")] for s in FOLDERS}
+    gaps = {s: sum(ids[d] != list(range(len(ids[d]))) for d in of[s]) for s in FOLDERS}
+    assert gaps == {"train": 72, "dev": 2, "test": 2}
+    lengths = {s: (min(len(ids[d]) for d in of[s]), max(len(ids[d]) for d in of[s])) for s in of}
+    assert lengths == {"train": (1, 24), "dev": (1, 23), "test": (1, 33)}
+    unordered = {s: sum(starts[d] != sorted(starts[d]) for d in of[s]) for s in FOLDERS}
+    assert unordered == {"train": 23, "dev": 4, "test": 4}
+
+
+def test_the_real_times_of_two_digits(shared: Path) -> None:
+    found = {u.utterance: u for u in read(shared / "meld_csv", OPTIONS).utterances}
+    for name in ("test/dia187_utt2", "test/dia233_utt8", "train/dia437_utt2"):
+        end = found[name].episode_end
+        assert end is not None and round(end * 100) == pytest.approx(end * 100, abs=1e-6)
+
+
+def test_the_real_cross_split_duplicate(shared: Path) -> None:
+    found = {u.utterance: u for u in read(shared / "meld_csv", OPTIONS).utterances}
+    one, other = found["train/dia12_utt7"], found["test/dia85_utt0"]
+    assert (one.text, one.episode_start) == (other.text, other.episode_start)
 
 
 def test_the_older_bytes_give_the_same_text_but_for_five_rows(shared: Path) -> None:
     new, old = (read(shared / name, OPTIONS).utterances for name in ("meld_csv", "meld_csv_legacy"))
-    differing = [(a.text, b.text) for a, b in zip(new, old, strict=True) if a.text != b.text]
+    differing = [(a, b) for a, b in zip(new, old, strict=True) if a != b]
     assert len(differing) == 5
-    assert all(a.replace("\xa0", " ") == b.replace("\xa0", " ") for a, b in differing)
+    assert all(a.text.replace("\xa0", " ") == b.text.replace("\xa0", " ") for a, b in differing)

@@ -16,23 +16,44 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 TINY = {
-    "train_dialogues": 3,
-    "dev_dialogues": 2,
-    "test_dialogues": 2,
+    "dialogues": "{train: 3, dev: 2, test: 2}",
     "max_turns": 7,
     "min_per_class": 1,
     "max_seconds": 1.1,
     "min_seconds": 1.0,
 }
+TINY_SESSIONS = {
+    "dialogues": "{Session1: 2, Session2: 1, Session3: 1, Session4: 2, Session5: 1}",
+    "min_turns": 6,
+    "max_turns": 7,
+    "min_per_class": 0,
+    "fps": 10,
+    "max_seconds": 1.1,
+    "valid_fraction": 0.5,
+}
 SMALLER = {"count": 2, "epochs": 2, "feature_set": "eGeMAPSv02"}
+STAGES = ("manifest", "protocol", "frames", "visual", "audio", "text", "train", "evaluate")
 DEMO = "@demo_meld"
 
 
-def with_values(text: str, values: dict[str, object]) -> str:
-    """params.yaml with the first occurrence of each key, the demo corpus', set to a value."""
-    for key, value in values.items():
-        text, count = re.subn(rf"^(\s+{key}:) [^#\n]*", rf"\1 {value} ", text, count=1, flags=re.M)
-        assert count == 1, key
+def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld") -> str:
+    """params.yaml with each key of a corpus' blocks, where it first occurs, set to a value."""
+    lines, inside = text.split("\n"), False
+    left = dict(values)
+    for number, line in enumerate(lines):
+        if re.match(r"  \S", line):
+            inside = line.startswith(f"  {corpus}:")
+        key = line.strip().partition(":")[0]
+        if inside and key in left:
+            lines[number] = f"    {key}: {left.pop(key)}"
+    assert not left, left
+    return "\n".join(lines)
+
+
+def with_corpora(text: str, *corpora: str) -> str:
+    """params.yaml with these corpora selected and generated."""
+    for key in ("corpora", "demos"):
+        text = re.sub(rf"^{key}: .*$", f"{key}: [{', '.join(corpora)}]", text, flags=re.M)
     return text
 
 
@@ -48,17 +69,20 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     params = folder / "params.yaml"
-    params.write_text(with_values(params.read_text(), {**TINY, **SMALLER}))
+    text = with_values(params.read_text(), {**TINY, **SMALLER})
+    text = with_values(text, {**TINY_SESSIONS, **SMALLER}, "demo_iemocap")
+    params.write_text(with_corpora(text, "demo_meld"))
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)
-    assert ran(folder) == {
-        "demo" + DEMO,
-        *(f"weights{DEMO}-{role}" for role in ("faces", "visual", "text")),
-        *(f"{stage}{DEMO}" for stage in ("manifest", "protocol", "frames", "visual", "audio")),
-        *(f"{stage}{DEMO}" for stage in ("text", "train", "evaluate")),
-    }
+    assert ran(folder) == stages_of("demo_meld")
     return folder
+
+
+def stages_of(corpus: str) -> set[str]:
+    """Every stage of a demo corpus, as DVC names them."""
+    weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text")}
+    return {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
 
 
 def dvc(folder: Path, *words: str) -> str:
@@ -96,7 +120,9 @@ def test_metrics_are_whole(clone: Path) -> None:
     assert found["test_selected"]["weighted_f1"] >= found["test"]["weighted_f1"]
     about = json.loads((clone / "metrics/demo_meld/run.json").read_text())
     assert about["features"]["visual"]["encoder"]["name"] == "mobilenet_v2"
-    assert about["ledger"]["manifest"]["visual unreadable"] == 1
+    assert about["ledger"]["manifest"]["visual truncated"] == 1
+    page = (clone / "metrics/demo_meld/ledger.md").read_text()
+    assert "| manifest | visual | truncated | 1 |" in page
 
 
 def test_a_second_run_runs_nothing_and_leaves_nothing_untracked(clone: Path) -> None:
@@ -140,6 +166,22 @@ def test_a_change_runs_what_depends_on_it(
     finally:
         undo()
         dvc(clone, "repro")
+
+
+def test_a_second_corpus_runs_beside_the_first(clone: Path) -> None:
+    """IEMOCAP's layout goes all the way too, and nothing of MELD's runs again."""
+    undo = edited(
+        clone / "params.yaml", lambda text: with_corpora(text, "demo_meld", "demo_iemocap")
+    )
+    try:
+        assert ran(clone) == stages_of("demo_iemocap")
+        found = json.loads((clone / "metrics/demo_iemocap/metrics.json").read_text())
+        assert list(found["test"]["f1"]) == ["hap", "sad", "neu", "ang", "exc", "fru"]
+        about = json.loads((clone / "metrics/demo_iemocap/run.json").read_text())
+        assert about["masked"] == {"text": 0, "audio": 2, "visual": 0}
+        assert about["ledger"]["manifest"] == {"audio absent": 1, "audio empty": 1}
+    finally:
+        undo()
 
 
 def test_the_same_inputs_give_the_same_bytes_elsewhere(clone: Path, tmp_path: Path) -> None:

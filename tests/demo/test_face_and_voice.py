@@ -1,12 +1,15 @@
 """The planted evidence: time courses whose mean tells nothing, mouths that follow the voice."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 
 from pipeline.demo.conversation import Cue
-from pipeline.demo.expression import COURSES, LOOKS, course
+from pipeline.demo.expression import ACTIONS, COURSES, LOOKS, course, facial_actions, resting
 from pipeline.demo.face import talking_head
 from pipeline.demo.looks import draw_look
+from pipeline.demo.prosody import draw_prosody
 from pipeline.demo.voice import RATE, draw_voice, loudness_per_frame, speak
 
 
@@ -45,6 +48,31 @@ def test_a_loud_voice_opens_the_mouth():
     rows = np.flatnonzero(np.abs(quiet.astype(int) - loud).max(axis=(1, 2)) > 40)
     assert len(rows) > 5
     assert rows.min() > 120  # the lower half of the picture, where the mouth is
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("happiness", "excited"), ("frustration", "anger"), ("frustration", "sadness")],
+)
+def test_near_emotions_differ_in_face_and_voice(first, second):
+    actions = [facial_actions(Cue(e, 1), 30, 15, generator()).mean(axis=0) for e in (first, second)]
+    assert np.abs(actions[0] - actions[1]).max() > 0.3
+    prosody = [astuple(draw_prosody(Cue(e, 1), generator())) for e in (first, second)]
+    assert np.abs(np.subtract(*prosody)).max() > 1
+
+
+def test_a_listener_keeps_the_mouth_shut_and_blinks():
+    motion = resting(150, 15, generator())
+    assert (motion.loudness == 0).all()
+    assert (motion.actions[:, ACTIONS.index("open")] == 0).all()
+    assert np.abs(motion.actions).max() < 0.3
+    assert motion.shut.max() > 0.5
+
+
+def test_a_voice_is_as_high_as_asked():
+    for seed in range(5):
+        low, high = (draw_voice(np.random.default_rng(seed), high) for high in (False, True))
+        assert low.pitch < 140 < high.pitch
 
 
 def test_voice_length_peak_and_loudness():

@@ -5,6 +5,10 @@ from pydantic import ValidationError
 
 from pipeline.settings.demo import DemoSettings
 
+SPLITS = {"train": 2, "dev": 1, "test": 1}
+SESSIONS = {f"Session{number}": 3 for number in range(1, 6)}
+GOOD = {"layout": "meld", "dialogues": SPLITS}
+
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
@@ -14,15 +18,44 @@ from pipeline.settings.demo import DemoSettings
         ({"linger": 0.7, "contagion": 0.4}, "exceeds 1"),
         ({"poker_face": 0.7, "misleading": 0.4}, "poker_face . misleading exceeds 1"),
         ({"width": 321}, "multiple of 2"),
-        ({"train_dialogues": 0}, "greater than or equal to 1"),
+        ({"layout": "emory"}, "'meld' or 'iemocap'"),
         ({"sead": 3}, "Extra inputs"),
     ],
 )
 def test_bad_settings_are_refused(bad, reason):
     with pytest.raises(ValidationError, match=reason):
-        DemoSettings(**bad)
+        DemoSettings(**(GOOD | bad))
+
+
+@pytest.mark.parametrize(
+    ("layout", "dialogues"),
+    [
+        ("meld", SESSIONS),
+        ("meld", {"train": 2, "dev": 1}),
+        ("meld", SPLITS | {"dev": 0}),
+        ("meld", {}),
+        ("iemocap", SPLITS),
+        ("iemocap", SESSIONS | {"Session6": 3}),
+        ("iemocap", SESSIONS | {"Session2": 29}),
+    ],
+)
+def test_parts_without_dialogues_are_refused_once(layout, dialogues):
+    with pytest.raises(ValidationError, match=f"do not fit the layout {layout}; expected") as told:
+        DemoSettings(layout=layout, dialogues=dialogues)
+    assert told.value.error_count() == 1
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_layout_and_size_must_be_said(missing):
+    with pytest.raises(ValidationError, match=f"{missing}\n  Field required"):
+        DemoSettings(**{key: value for key, value in GOOD.items() if key != missing})
+
+
+@pytest.mark.parametrize("most", [{"train": 400, "dev": 1, "test": 1}])
+def test_meld_may_be_large(most):
+    assert DemoSettings(layout="meld", dialogues=most).dialogues == most
 
 
 def test_settings_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
-        DemoSettings().seed = 3
+        DemoSettings(**GOOD).seed = 3

@@ -12,12 +12,12 @@ from pipeline.extraction import audio, frames, text, visual
 from pipeline.extraction.frames import Faces, frames_of
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
-from pipeline.extractors.images import encode_image
+from pipeline.extractors.images import decode_image, encode_image
 from pipeline.frames import PICTURES, Pictures, read_frames, write_frames
 from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem, read_ledger
 from pipeline.manifest import Segment, Utterance
-from pipeline.media.video import Frame
+from pipeline.media.video import Frame, Wanted
 from pipeline.params import read_params
 from pipeline.settings.frames import FramesSettings
 from tests.conftest import ROOT
@@ -60,13 +60,14 @@ def test_broken_clips_are_masked_told_and_tried_again(
 ) -> None:
     decoded: list[str] = []
 
-    def sample(path: Path, count: int, **_: object) -> list[Frame]:
+    def sample(path: Path, count: int, wanted: list[Wanted]) -> Iterator[tuple[int, list[Frame]]]:
         decoded.append(path.name)
         if path.name == "1.mp4":
             raise MediaError("unreadable", "no moov atom")
-        return [Frame(0.5, np.full((40, 60, 3), 90, np.uint8))]
+        for place in range(len(wanted)):
+            yield place, [Frame(0.5, np.full((40, 60, 3), 90, np.uint8))]
 
-    monkeypatch.setattr(frames, "sample_frames", sample)
+    monkeypatch.setattr(frames, "sample_segments", sample)
     rows = [utterance(0, "aa"), utterance(1, "bb"), utterance(2, None), utterance(3, "aa")]
     cache = ClipCache("frames", 1, PICTURES, tmp_path)
     faces = Faces(lambda image: [], 0.3)
@@ -86,6 +87,40 @@ def test_broken_clips_are_masked_told_and_tried_again(
     decoded.clear()
     assert found() == first
     assert decoded == ["1.mp4"], "what worked is cached, what failed is tried again"
+
+
+def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: FramesSettings
+) -> None:
+    opened: list[list[float]] = []
+
+    def sample(
+        path: Path, count: int, wanted: list[Wanted]
+    ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
+        starts = [w.segment.start for w in wanted]
+        opened.append(starts)
+        for place in reversed(range(len(wanted))):
+            late = starts[place] > 4
+            image = np.full((40, 60, 3), 20 * starts[place], np.uint8)
+            yield place, MediaError("no_frames", "late") if late else [Frame(0.5, image)]
+
+    monkeypatch.setattr(frames, "sample_segments", sample)
+
+    def turn(number: int) -> Utterance:
+        segment = Segment("d.avi", start=number, end=number + 1.5, sha256="aa")
+        return Utterance(f"u{number}", "d", number, "s", "text", segment, GONE)
+
+    cache, faces = ClipCache("frames", 1, PICTURES, tmp_path), Faces(lambda image: [], 0.3)
+    list(frames_of([turn(1), turn(3)], tmp_path, settings, faces, cache))
+    found = list(frames_of([turn(n) for n in range(6)], tmp_path, settings, faces, cache))
+    assert opened == [[1, 3], [0, 2, 4, 5]]
+    assert [name for name, _, _ in found] == [f"u{n}" for n in range(6)]
+    assert [p.kind for _, _, problems in found for p in problems if p.kind != "no_face"] == [
+        "no_frames"
+    ]
+    assert found[5][1] is None and all(pictures for _, pictures, _ in found[:5])
+    levels = [decode_image(p.images[0]).mean() for _, p, _ in found if p is not None]
+    assert levels == pytest.approx([0, 20, 40, 60, 80], abs=2)
 
 
 def test_frame_stores_read_back_and_are_stable(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pipeline.errors import PipelineError
 from pipeline.extractors.audio import Functionals
 from pipeline.extractors.faces import Box, Face, FaceDetector, choose_boxes, crop
 from pipeline.media.audio import load_mono
-from pipeline.media.video import sample_frames
 from tests.conftest import ROOT
+from tests.media.one_segment import sample_frames
 
 YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
 COUNT = 8

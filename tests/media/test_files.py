@@ -13,8 +13,8 @@ from pipeline.errors import MediaError
 from pipeline.media.audio import load_mono
 from pipeline.media.opening import open_media
 from pipeline.media.probe import probe, unusable
-from pipeline.media.video import sample_frames
 from tests.media.make_media import tone, write_media, write_wav
+from tests.media.one_segment import sample_frames
 
 READERS: dict[str, Callable[[Path], Any]] = {
     "probe": probe,
@@ -47,7 +47,7 @@ def noise(_: Path) -> bytes:
         (lambda _: None, "absent", "no such file"),
         (lambda _: b"", "empty", "0 bytes"),
         (lambda _: LFS, "lfs_pointer", "git lfs pull"),
-        (without_index, "unreadable", "no moov atom"),
+        (without_index, "truncated", "no moov atom"),
         (noise, "unreadable", "cannot open"),
         (lambda _: b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(80), "unreadable", "open"),
     ],

@@ -9,8 +9,8 @@ import pytest
 from pipeline.errors import MediaError, PipelineError
 from pipeline.extractors.faces import crop
 from pipeline.extractors.images import decode_image, encode_image
-from pipeline.media.video import sample_frames
 from tests.media.make_media import tone, write_media
+from tests.media.one_segment import sample_frames
 
 RED, GREEN, BLUE = (220, 20, 20), (20, 200, 30), (20, 30, 210)
 LEFT_HALF, RIGHT_HALF = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0)

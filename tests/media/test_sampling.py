@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import MediaError
-from pipeline.media.video import nearest, sample_frames, spaced
+from pipeline.media.video import nearest, spaced
 from tests.media.make_media import (
     all_frames,
     counter,
@@ -23,6 +23,7 @@ from tests.media.make_media import (
     tone,
     write_media,
 )
+from tests.media.one_segment import sample_frames
 
 RATE = Fraction(25)
 FRAMES = 100
@@ -149,11 +150,7 @@ def test_spaced_are_centres_of_equal_parts(begin: float, length: float, count: i
     targets=st.lists(st.integers(-100, 1100), min_size=1, max_size=30).map(sorted),
 )
 def test_nearest_equals_a_search_through_all(times: list[int], targets: list[int]) -> None:
-    expected: list[int] = []
-    for target in targets:
-        best = min(times, key=lambda time: (abs(time - target), time))
-        if best not in expected:
-            expected.append(best)
+    expected = [min(times, key=lambda time: (abs(time - target), time)) for target in targets]
     assert [item for _, item in nearest(((t, t) for t in times), targets)] == expected
 
 

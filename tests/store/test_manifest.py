@@ -1,19 +1,26 @@
-"""Manifest, ledger and protocol tables: round trips, rules, versions."""
+"""Manifest and ledger tables: round trips, rules, versions."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline import manifest
 from pipeline.errors import PipelineError
-from pipeline.labelling import make_protocol
-from pipeline.ledger import Problem, counted, read_ledger, summary, write_ledger
-from pipeline.manifest import Segment, Utterance, Vote, read_manifest, write_manifest
-from pipeline.protocol import counts, read_protocol, write_protocol
-from pipeline.settings.protocol import ProtocolSettings
+from pipeline.ledger import Problem, counted, page, read_ledger, summary, write_ledger
+from pipeline.manifest import (
+    Origin,
+    Segment,
+    Utterance,
+    Vote,
+    read_manifest,
+    read_origin,
+    write_manifest,
+)
 from pipeline.tables import read_about
 
-CLIP = Segment("a/b.mp4", end=2.0, sha256="00", region=(0.5, 0.0, 0.5, 1.0))
+ORIGIN = Origin("meld", full=True)
+CLIP = Segment("a/b.mp4", end=2.0, sha256="0" * 64, region=(0.5, 0.0, 0.5, 1.0))
 GONE = Segment("a/c.mp4", missing="absent")
 
 
@@ -31,13 +38,14 @@ def utterance(
         emotion=emotion,
         sentiment="positive",
         official_split=split,
-        votes=[Vote("E1", ["Happiness", "Neutral"])],
+        votes=[Vote("E1", codes=["hap", "neu"]), Vote("F1", True, [], 1.0, None, 5.0)],
     )
 
 
 def test_a_manifest_reads_back_as_it_was(tmp_path: Path) -> None:
     rows = [utterance("d0", 0), utterance("d0", 1, None), utterance("d1", 0)]
-    write_manifest(tmp_path / "m.parquet", rows)
+    write_manifest(tmp_path / "m.parquet", rows, ORIGIN)
+    assert read_origin(tmp_path / "m.parquet") == ORIGIN
     assert read_manifest(tmp_path / "m.parquet") == rows
 
 
@@ -53,17 +61,29 @@ def test_a_manifest_reads_back_as_it_was(tmp_path: Path) -> None:
             [replace(utterance("d0", 0), video=replace(CLIP, region=(0.6, 0, 0.5, 1)))],
             "not inside the picture",
         ),
+        ([replace(utterance("d0", 0), speaker="")], "d0_0: speaker is empty"),
+        ([replace(utterance("d0", 0), valence=float("nan"))], "d0_0: valence is nan"),
+        ([replace(utterance("d0", 0), episode_start=-1.0)], "d0_0: episode_start is -1.0"),
+        (
+            [replace(utterance("d0", 0), votes=[Vote("E1", dominance=float("inf"))])],
+            "dominance is inf",
+        ),
+        ([replace(utterance("d0", 0), video=replace(CLIP, sha256="00"))], "sha256 is '00'"),
+        ([replace(utterance("d0", 0), video=replace(CLIP, path="../x"))], "does not lie below"),
+        ([replace(utterance("d0", 0), video=replace(CLIP, path="/x/y"))], "does not lie below"),
+        ([replace(utterance("d0", 0), text=None)], "'text' is declared non-nullable"),
+        ([replace(utterance("d0", 0), turn="first")], "not of its types"),
     ],
 )
 def test_broken_rules_are_named(tmp_path: Path, rows: list[Utterance], said: str) -> None:
     with pytest.raises(PipelineError) as error:
-        write_manifest(tmp_path / "m.parquet", rows)
+        write_manifest(tmp_path / "m.parquet", rows, ORIGIN)
     assert said in str(error.value)
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
-    write_manifest(tmp_path / "m.parquet", [utterance("d0", 0)])
-    with pytest.raises(PipelineError, match="of schema 'manifest/1', expected 'protocol/1'"):
+    write_manifest(tmp_path / "m.parquet", [utterance("d0", 0)], ORIGIN)
+    with pytest.raises(PipelineError, match="of schema 'manifest/2', expected 'protocol/1'"):
         read_about(tmp_path / "m.parquet", "protocol/1")
 
 
@@ -72,50 +92,24 @@ def test_the_ledger_counts_by_modality_and_kind(tmp_path: Path) -> None:
     write_ledger(tmp_path / "l.parquet", problems)
     assert read_ledger(tmp_path / "l.parquet") == problems
     assert counted(problems) == {"audio absent": 2}
-    assert summary(problems) == "  audio absent: 2, such as u1 (x)"
+    assert summary(problems) == ["  audio absent: 2, such as u1 (x)"]
 
 
-def settings(label_set: str = "emotion", unlabelled: str = "drop") -> ProtocolSettings:
-    return ProtocolSettings.model_validate(
-        {"label_set": label_set, "unlabelled": unlabelled, "splits": "official"}
-    )
+def test_the_ledgers_page_shows_each_kind_with_examples() -> None:
+    problems = [Problem(f"u{n}", "audio", "absent", "a|b") for n in range(5)]
+    text = page("mine", {"manifest": problems, "frames": []})
+    assert "# What was wrong with mine" in text
+    row = "| manifest | audio | absent | 5 | u0: a\\|b; u1: a\\|b; u2: a\\|b |"
+    assert text.splitlines()[-1] == row
+    assert "nothing" in page("mine", {"manifest": []})
 
 
-ROWS = [
-    utterance("train/d0", 0),
-    utterance("train/d0", 1, "xxx"),
-    utterance("dev/d0", 0, "fear", "dev"),
-    utterance("test/d0", 0, "anger", "test"),
-]
-
-
-def test_class_numbers_follow_the_fields_order() -> None:
-    protocol = make_protocol(ROWS, settings())
-    assert [(e.split, e.label) for e in protocol.entries] == [
-        ("train", 4),
-        ("valid", 2),
-        ("test", 6),
-    ]
-    assert counts(protocol)["valid"]["fear"] == 1
-    sentiment = make_protocol(ROWS, settings("sentiment"))
-    assert [e.label for e in sentiment.entries] == [1, 1, 1, 1]
-
-
-def test_unlabelled_utterances_can_stay_as_context() -> None:
-    protocol = make_protocol(ROWS, settings(unlabelled="context"))
-    assert [e.label for e in protocol.entries] == [4, None, 2, 6]
-
-
-def test_training_cannot_see_test_labels(tmp_path: Path) -> None:
-    write_protocol(tmp_path / "p.parquet", make_protocol(ROWS, settings()))
-    assert [e.label for e in read_protocol(tmp_path / "p.parquet").entries] == [4, 2, 6]
-    seen = read_protocol(tmp_path / "p.parquet", labels_of=("train", "valid"))
-    assert [e.label for e in seen.entries] == [4, 2, None]
-    assert seen.classes[4] == "joy"
-
-
-def test_an_empty_split_or_an_unknown_one_is_told() -> None:
-    with pytest.raises(PipelineError, match=r"splits \['test'\] has a label"):
-        make_protocol(ROWS[:3], settings())
-    with pytest.raises(PipelineError, match="official split None"):
-        make_protocol([replace(ROWS[0], official_split=None)], settings())
+def test_what_was_written_around_the_checks_is_refused_on_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "check", lambda utterances: None)
+        write_manifest(path, [utterance("d0", 1)], ORIGIN)
+    with pytest.raises(PipelineError, match=r"turns \[1\], expected 0"):
+        read_manifest(path)

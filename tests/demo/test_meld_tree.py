@@ -1,44 +1,28 @@
 """The tree on disk: MELD's layout, CSV bytes, the planted faults, and the same bytes every time."""
 
 import csv
-import hashlib
 import io
 
 import av
 import pytest
 
-from pipeline.demo import tree
-from pipeline.demo.quirks import plan
-from pipeline.demo.seeds import QUIRKS, generator
-from pipeline.demo.tree import COLUMNS, FOLDERS, write_meld_tree
+from pipeline.demo import meld_tree
+from pipeline.demo.meld_tree import COLUMNS, FOLDERS, plan
+from pipeline.demo.tree import write_tree
 from pipeline.errors import PipelineError
-
-
-def digests(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
+from tests.demo.conftest import digests
 
 
 @pytest.fixture(scope="module")
 def meld(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "MELD.Raw"
-    write_meld_tree(tiny, folder)
+    write_tree(tiny, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def plans(tiny):
-    return {
-        split: plan(
-            split,
-            tree.converse(tiny, number, getattr(tiny, f"{split}_dialogues")),
-            generator(tiny.seed, QUIRKS, number),
-        )
-        for number, split in enumerate(FOLDERS)
-    }
+    return plan(tiny)
 
 
 def rows(meld, split):
@@ -58,7 +42,7 @@ def streams(path):
 
 
 def test_bytes_repeat_whatever_the_workers(tiny, meld, tmp_path):
-    write_meld_tree(tiny.model_copy(update={"workers": 2}), tmp_path / "again")
+    write_tree(tiny.model_copy(update={"workers": 2}), tmp_path / "again")
     assert digests(tmp_path / "again") == digests(meld)
 
 
@@ -75,6 +59,7 @@ def test_csv_bytes(meld):
         assert data.count(b"\n") == data.count(b"\r\n")
         for row in rows(meld, split):
             assert tuple(row) == COLUMNS
+            assert "'" not in row["Utterance"]
             for column in ("StartTime", "EndTime"):
                 hours, minutes, seconds = row[column].split(":")
                 assert (len(hours), len(minutes), len(seconds)) == (2, 2, 6)
@@ -82,7 +67,7 @@ def test_csv_bytes(meld):
 
 
 def test_time_by_hand():
-    assert tree._time(3723.0456) == "01:02:03,046"
+    assert meld_tree._time(3723.0456) == "01:02:03,046"
 
 
 def test_ids_restart_in_each_split_and_have_gaps_in_train(meld):
@@ -146,14 +131,14 @@ def test_a_killed_run_leaves_no_tree(tiny, tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tree, "render", fail)
+    monkeypatch.setattr(meld_tree, "render", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_meld_tree(tiny, tmp_path / "MELD.Raw")
+        write_tree(tiny, tmp_path / "MELD.Raw")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_folder_is_not_overwritten(tiny, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(PipelineError, match="not empty"):
-        write_meld_tree(tiny, tmp_path)
+        write_tree(tiny, tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""What is wrong with the demo corpus: the faults of the real MELD, one of each where it has them.
+"""What is wrong with MELD's layout: the faults of the real one, one of each where it has them.
 
 train: a clip without a moov atom, a clip that is missing, one without audio, one in 5.1, a gap
 in the dialogue ids and one in a dialogue's utterance ids. test: one clip without audio, one in
@@ -12,10 +12,7 @@ import numpy as np
 
 from pipeline.demo.clips import Clip
 from pipeline.demo.conversation import Turn
-from pipeline.demo.emotions import EMOTIONS
 
-# The header of the resource forks that macOS leaves in archives; no video.
-APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(140)
 TWIN_PREFIX = "final_videos_test"
 
 
@@ -53,7 +50,7 @@ class Split:
         return f"dia{self.dialogue_id(turn)}_utt{turn.position}.mp4"
 
 
-def plan(split: str, turns: list[Turn], rng: np.random.Generator) -> Split:
+def flaw(split: str, turns: list[Turn], rng: np.random.Generator) -> Split:
     """Draws which turns of a split are not as they should be.
 
     Args:
@@ -76,7 +73,7 @@ def _common_turn(turns: list[Turn], rng: np.random.Generator) -> Turn:
     """A turn within a dialogue, of the commonest emotion if there is one: it is left out."""
     ends = {turn.dialogue: turn.position for turn in turns}
     inner = [turn for turn in turns if 0 < turn.position < ends[turn.dialogue]]
-    common = [turn for turn in inner if turn.emotion == EMOTIONS[0]] or inner
+    common = [turn for turn in inner if turn.emotion == "neutral"] or inner
     return common[int(rng.integers(len(common)))]
 
 

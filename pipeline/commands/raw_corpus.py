@@ -1,0 +1,141 @@
+"""What the doctor sees of a corpus: its tree, the sizes of its files, the headers of a few."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline import paths
+from pipeline.commands.finding import Finding, bad, good, note
+from pipeline.corpora.registry import READERS, Reader
+from pipeline.corpora.tree import LFS_HEAD, RawCorpus
+from pipeline.errors import MediaError, PipelineError
+from pipeline.media.probe import Probe, probe
+from pipeline.params import Params
+from pipeline.published import differences
+from pipeline.settings.corpus import CorpusSettings
+from pipeline.settings.extract import ExtractSettings
+from pipeline.settings.frames import FramesSettings
+
+SAMPLE, SECONDS = 40, 20.0
+GIGABYTE = 1e9
+# A picture of real footage as JPEG of quality 95 at 224 x 224, a frame's vector, the vectors of
+# sound and text; each lies in the store, in the clip cache and in DVC's cache.
+BYTES_PER_FRAME, BYTES_PER_UTTERANCE, COPIES = 15_000 + 4_000, 6373 * 4 + 768 * 4, 3
+
+
+def read_corpus(params: Params, corpus: str) -> RawCorpus | Finding:
+    """A corpus as its reader gives it, or why there is none."""
+    root, options = paths.raw(corpus), params.of(CorpusSettings, corpus).root
+    if not root.exists():
+        return _absent(params, corpus, root)
+    try:
+        return READERS[options.reader].read(root, options)
+    except PipelineError as error:
+        return bad(f"{corpus}: {error}")
+
+
+def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
+    """The findings on a corpus that could be read; opens no more than a sample of its files."""
+    options = params.of(CorpusSettings, corpus).root
+    yield good(f"{corpus}: {_counts(raw)} by the reader {options.reader!r}")
+    remarks = _remarks(raw, READERS[options.reader], options.full)
+    yield from (note(f"{corpus}: {text}") for text in remarks)
+    yield from _files(params, corpus, raw, paths.raw(corpus))
+
+
+def bytes_needed(params: Params, corpus: str, utterances: int) -> float:
+    """What a run may write for a corpus, roughly, in bytes."""
+    visual = "visual" in params.of(ExtractSettings, corpus).modalities
+    frames = params.of(FramesSettings, corpus).count if visual else 0
+    return utterances * (frames * BYTES_PER_FRAME + BYTES_PER_UTTERANCE) * COPIES
+
+
+def _absent(params: Params, corpus: str, root: Path) -> Finding:
+    if root.is_symlink():
+        return bad(
+            f"{corpus}: {root} is a dangling link; link the corpus again: `ln -sfn DIR {root}`"
+        )
+    if corpus in params.demos:
+        return good(f"{corpus}: a demo corpus, `dvc repro` generates {root}")
+    return bad(
+        f"{corpus}: {root} does not exist; link the corpus there: `ln -s /where/it/is {root}`"
+    )
+
+
+def _counts(raw: RawCorpus) -> str:
+    dialogues = len({u.dialogue for u in raw.utterances})
+    speakers = len({u.speaker for u in raw.utterances})
+    return f"{len(raw.utterances)} utterances, {dialogues} dialogues, {speakers} speakers"
+
+
+def _remarks(raw: RawCorpus, reader: Reader, full: bool) -> Iterator[str]:
+    yield from raw.notes
+    left = [f"{number} {what}" for what, number in raw.left_aside.items() if number]
+    if left:
+        yield f"left aside: {', '.join(left)}"
+    yield from (
+        f"not as published: {d}" for d in differences(raw.utterances, reader.published) if full
+    )
+
+
+def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[Finding]:
+    files = list(dict.fromkeys(p for u in raw.utterances for p in (u.video.path, u.audio.path)))
+    sizes = {path: _size(root / path) for path in files}
+    there = [path for path, size in sizes.items() if size]
+    total = sum(size or 0 for size in sizes.values()) / GIGABYTE
+    line = f"{corpus}: {len(there)} of {len(files)} media files, {total:.2f} GB"
+    lacking = Counter("absent" if size is None else "empty" for size in sizes.values() if not size)
+    pointers = [p for p in there if (sizes[p] or 0) < 1024 and _is_pointer(root / p)]
+    lacking.update({"Git-LFS pointers (run `git lfs pull`)": len(pointers)} if pointers else {})
+    told = f"{line}{''.join(f', {n} {kind}' for kind, n in lacking.items())}"
+    needed = sorted({"audio", "visual"} & set(params.of(ExtractSettings, corpus).modalities))
+    if needed and len(there) == len(pointers):
+        yield bad(f"{told}; {needed} cannot be extracted without them")
+    else:
+        yield note(f"{told}; what they lack is masked") if lacking and needed else good(told)
+        yield from _headers(corpus, root, [path for path in there if path not in set(pointers)])
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _is_pointer(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(LFS_HEAD)) == LFS_HEAD
+
+
+def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]:
+    """Opens a sample, spread evenly, as far as the time goes."""
+    chosen = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
+    kinds: Counter[str] = Counter()
+    wrong = []
+    start = time.monotonic()
+    for path in chosen:
+        if time.monotonic() - start > SECONDS:
+            break
+        try:
+            kinds[_kind(probe(root / path))] += 1
+        except MediaError as error:
+            wrong.append(f"{path}: {error}")
+    looked = f"headers of {kinds.total() + len(wrong)} of {len(files)} files"
+    listed = "; ".join(f"{number} {kind}" for kind, number in kinds.most_common(4))
+    if kinds:
+        yield good(f"{corpus}: {looked}: {listed}")
+    if wrong:
+        yield note(f"{corpus}: {looked}: {len(wrong)} cannot be opened, such as {wrong[0]}")
+
+
+def _kind(found: Probe) -> str:
+    parts = []
+    if found.video is not None:
+        rate = f" {found.video.rate:.2f} fps" if found.video.rate else ""
+        parts.append(f"{found.video.codec} {found.video.width}x{found.video.height}{rate}")
+    if found.audio is not None:
+        parts.append(f"{found.audio.codec} {found.audio.rate} Hz {found.audio.layout}")
+    parts += [f"{kind} in a codec nobody here can decode" for kind in found.without_decoder]
+    return " + ".join(parts) or "no stream"

@@ -1,0 +1,101 @@
+"""CREMA-D as its repository lies on disk: actors say twelve sentences in six emotions.
+
+There are no dialogues: each clip is one of a single utterance, so nothing but the clip itself can
+tell the emotion. What an actor was asked to show is the label.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pipeline.corpora.options import ReaderOptions
+from pipeline.corpora.tree import RawCorpus, names_in, unpacked, wrong_tree
+from pipeline.manifest import Segment, Utterance
+from pipeline.published import Published
+
+VIDEO, SOUND = "VideoFlash", "AudioWAV"
+SENTENCES = {
+    "IEO": "It's eleven o'clock.",
+    "TIE": "That is exactly what happened.",
+    "IOM": "I'm on my way to the meeting.",
+    "IWW": "I wonder what this is about.",
+    "TAI": "The airplane is almost full.",
+    "MTI": "Maybe tomorrow it will be cold.",
+    "IWL": "I would like a new alarm clock.",
+    "ITH": "I think I have a doctor's appointment.",
+    "DFA": "Don't forget a jacket.",
+    "ITS": "I think I've seen this before.",
+    "TSI": "The surface is slick.",
+    "WSI": "We'll stop in a couple of minutes.",
+}
+# Actor, sentence, emotion, intensity; copies from before October 2022 have one file with a single X.
+CLIP = re.compile(
+    rf"(1[0-9]{{3}})_({'|'.join(SENTENCES)})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
+)
+EXPECTED = f"the folders {VIDEO} (1001_DFA_ANG_XX.flv, ...) and {SOUND} (the same, .wav)"
+# Every clip is a dialogue, so that a lost clip is told as a lost dialogue, not as an edited text.
+PUBLISHED = Published("session", {(): {"utterances": 7442, "dialogues": 7442, "speakers": 91}})
+
+
+class CremadOptions(ReaderOptions):
+    """The block `corpus.NAME` of a CREMA-D corpus."""
+
+    reader: Literal["cremad"]
+
+
+def read(root: Path, options: CremadOptions) -> RawCorpus:
+    """Reads a CREMA-D tree.
+
+    Args:
+        root: The repository's folder, or one that holds it.
+        options: The corpus' block of params.yaml.
+
+    Raises:
+        PipelineError: Neither folder of clips is there, or no clip is in them.
+    """
+    home = unpacked(root, lambda folder: any((folder / n).is_dir() for n in (VIDEO, SOUND)))
+    if home is None:
+        raise wrong_tree(root, "is not a CREMA-D tree", EXPECTED)
+    videos, no_videos = _clips(home / VIDEO, ".flv")
+    sounds, no_sounds = _clips(home / SOUND, ".wav")
+    clips = sorted({*videos, *sounds})
+    if not clips:
+        folder = next(home / name for name in (SOUND, VIDEO) if (home / name).is_dir())
+        raise wrong_tree(root, f"holds no clip in {folder.relative_to(root)}", EXPECTED, folder)
+    place = home.relative_to(root)
+    utterances = [
+        _utterance(
+            clip,
+            place / VIDEO / videos.get(clip, f"{clip}.flv"),
+            place / SOUND / sounds.get(clip, f"{clip}.wav"),
+        )
+        for clip in clips
+    ]
+    return RawCorpus(utterances, {"files that are no clip": no_videos + no_sounds})
+
+
+def _clips(folder: Path, ending: str) -> tuple[dict[str, str], int]:
+    """The file of each clip in a folder by the clip's name, and how many others lie there."""
+    names = names_in(folder)
+    stems = [name.removesuffix(ending) for name in names if name.endswith(ending)]
+    found = {_whole(stem): f"{stem}{ending}" for stem in stems if CLIP.fullmatch(stem)}
+    return found, len(names) - len(found)
+
+
+def _whole(stem: str) -> str:
+    """A clip's name with the X that `1040_ITH_SAD_X.wav` lacks, so that it meets its picture."""
+    return f"{stem}X" if stem.endswith("_X") else stem
+
+
+def _utterance(clip: str, video: Path, sound: Path) -> Utterance:
+    actor, sentence, emotion, _ = clip.split("_")
+    return Utterance(
+        utterance=clip,
+        dialogue=clip,
+        turn=0,
+        speaker=actor,
+        text=SENTENCES[sentence],
+        video=Segment(video.as_posix()),
+        audio=Segment(sound.as_posix()),
+        emotion=emotion,
+    )

@@ -1,0 +1,66 @@
+"""MELD's CSV: byte flavours, times, and what is refused."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.corpora.meld_csv import TIME, read_csv, seconds
+from pipeline.errors import PipelineError
+from tests.corpora.meld_tree import HEADER, LINE, csv_bytes
+
+
+def test_times_with_fewer_digits_are_decimal_fractions() -> None:
+    assert seconds("00:16:16,059") == pytest.approx(976.059)
+    assert seconds("0:00:01,5") == pytest.approx(1.5)
+    assert seconds("1:02:03,25") == pytest.approx(3723.25)
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
+def test_every_time_reads_back(hours: int, minutes: int, whole: int, milli: int) -> None:
+    found = seconds(f"{hours:02d}:{minutes:02d}:{whole:02d},{milli:03d}")
+    assert found == pytest.approx(hours * 3600 + minutes * 60 + whole + milli / 1000, abs=1e-9)
+
+
+@given(st.text(max_size=14))
+def test_a_time_is_a_number_or_is_refused(text: str) -> None:
+    if TIME.fullmatch(text):
+        assert seconds(text) >= 0
+
+
+def test_c1_controls_are_mended_and_quotes_read(tmp_path: Path) -> None:
+    line = LINE.format(text='it\x92s a ""dog"", no', dialogue=0, utterance=0)
+    path = tmp_path / "dev_sent_emo.csv"
+    path.write_bytes(csv_bytes(line, newline="\n"))
+    assert read_csv(path)[0].cells["Utterance"] == 'it\u2019s a "dog", no'
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "got the columns []"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"a,b\r\n1,2\r\n", "expected"),
+        (f"{HEADER}\r\n1,2\r\n".encode(), "row 2: got 2 cells, expected 11"),
+        (f"{HEADER}\r\n1,t,s,joy,p,x,0,1,1,a,b\r\n".encode(), "expected numbers"),
+        (f"{HEADER}\r\n1,t,s,joy,p,0,0,1,1,12 s,b\r\n".encode(), "StartTime is '12 s'"),
+    ],
+)
+def test_a_bad_csv_says_what_and_where(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "train_sent_emo.csv"
+    path.write_bytes(content)
+    with pytest.raises(PipelineError) as error:
+        read_csv(path)
+    assert str(path) in str(error.value) and said in str(error.value)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_raise_nothing_but_the_documented_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "train_sent_emo.csv"
+    path.write_bytes(HEADER.encode() + b"\n" + content)
+    with suppress(PipelineError):
+        read_csv(path)

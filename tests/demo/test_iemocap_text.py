@@ -1,0 +1,108 @@
+"""IEMOCAP's two text grammars, byte by byte against a hand-written dialogue."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.demo.iemocap_text import (
+    Rating,
+    Recorded,
+    Spoken,
+    evaluation_text,
+    transcription_text,
+)
+from pipeline.demo.rater_files import rater_files
+
+NEUTRAL = ("Neutral",)
+FIRST = Spoken(
+    "Ses01F_impro01_F000",
+    "Excuse me.",
+    6.2901,
+    8.2357,
+    "neu",
+    2.5,
+    2.5,
+    2.5,
+    (
+        Rating("E3", NEUTRAL, 3, 2, 2),
+        Rating("E4", NEUTRAL, 2, 3, 3),
+        Rating("F1", NEUTRAL, 3, 2, 1, "curious"),
+    ),
+)
+OTHER = Spoken(
+    "Ses01F_impro01_M000",
+    "Do you  have your forms?",
+    8.0,
+    111.3333,
+    "xxx",
+    2.0,
+    3.6667,
+    2.0,
+    (Rating("E2", (), 2, 4, None), Rating("M1", ("Neutral", "Anger"), None, 3, 2, "blas\xe9")),
+)
+SECOND = replace(FIRST, utterance="Ses01F_impro01_F001", start=112.5, end=113.0, ratings=())
+DIALOGUE = Recorded("Ses01F_impro01", (FIRST, OTHER, SECOND))
+
+EVALUATION = (
+    "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"
+    "\n"
+    "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\n"
+    "C-E3:\tNeutral;\t()\n"
+    "C-E4:\tNeutral;\t()\n"
+    "C-F1:\tNeutral;\t(curious)\n"
+    "A-E3:\tval 3; act 2; dom  2;\t()\n"
+    "A-E4:\tval 2; act 3; dom  3;\t()\n"
+    "A-F1:\tval 3; act 2; dom  1;\t()\n"
+    "\n"
+    "[112.5000 - 113.0000]\tSes01F_impro01_F001\tneu\t[2.5000, 2.5000, 2.5000]\n"
+    "\n"
+    "[8.0000 - 111.3333]\tSes01F_impro01_M000\txxx\t[2.0000, 3.6667, 2.0000]\n"
+    "C-E2:\t; ;\t()\n"
+    "C-M1:\tNeutral; Anger;\t(blas\xe9)\n"
+    "A-E2:\tval 2; act 4; dom  ;\t()\n"
+    "A-M1:\tval ; act 3; dom  2;\t()\n"
+    "\n"
+)
+TRANSCRIPTION = (
+    "Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.\n"
+    "Ses01F_impro01_M000 [008.0000-111.3333]: Do you  have your forms?\n"
+    "Ses01F_impro01_F001 [112.5000-113.0000]: Excuse me.\n"
+)
+
+
+def test_evaluation():
+    assert evaluation_text(DIALOGUE) == EVALUATION
+
+
+def test_transcription():
+    assert transcription_text(DIALOGUE) == TRANSCRIPTION
+
+
+def test_who_wears_the_markers_is_evaluated_first():
+    turns = tuple(
+        replace(turn, utterance=turn.utterance.replace("01F_", "01M_")) for turn in DIALOGUE.turns
+    )
+    text = evaluation_text(Recorded("Ses01M_impro01", turns))
+    assert [line.split("\t")[1][-4:] for line in text.splitlines() if line[:1] == "["] == [
+        "M000",
+        "F000",
+        "F001",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Categorical/Ses01F_impro01_e3_cat.txt", "Ses01F_impro01_F000 :Neutral state; ()\n"),
+        (
+            "Attribute/Ses01F_impro01_e2_atr.txt",
+            "Ses01F_impro01_M000 :act 4;  :val 2;  :dom ;  ()\n",
+        ),
+        (
+            "Self-evaluation/Ses01F_impro01_m1_cat.txt",
+            "Ses01F_impro01_M000 :Neutral state; :Anger; (blas\xe9)\n",
+        ),
+    ],
+)
+def test_files_of_single_raters(path, text):
+    assert dict(rater_files(DIALOGUE))[path] == text

@@ -1,0 +1,80 @@
+"""Labels and official splits of a protocol, and who may read which label."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.labelling import make_protocol
+from pipeline.manifest import Segment, Utterance
+from pipeline.protocol import counts, read_protocol, write_protocol
+from pipeline.settings.protocol import ProtocolSettings
+
+GONE = Segment("a/c.mp4", missing="absent")
+
+
+def utterance(
+    dialogue: str, turn: int, emotion: str | None = "joy", split: str = "train"
+) -> Utterance:
+    return Utterance(
+        utterance=f"{dialogue}_{turn}",
+        dialogue=dialogue,
+        turn=turn,
+        speaker="Ross",
+        text="Hi",
+        video=GONE,
+        audio=GONE,
+        emotion=emotion,
+        sentiment="positive",
+        official_split=split,
+    )
+
+
+def settings(label_set: str = "emotion", unlabelled: str = "drop") -> ProtocolSettings:
+    return ProtocolSettings(
+        label_set=label_set,
+        label_policy="consensus",
+        unlabelled=unlabelled,  # type: ignore[arg-type]
+        splits="official",
+    )
+
+
+ROWS = [
+    utterance("train/d0", 0),
+    utterance("train/d0", 1, "xxx"),
+    utterance("dev/d0", 0, "fear", "dev"),
+    utterance("test/d0", 0, "anger", "test"),
+]
+
+
+def test_class_numbers_follow_the_fields_order() -> None:
+    protocol = make_protocol(ROWS, settings())
+    assert [(e.split, e.label) for e in protocol.entries] == [
+        ("train", 4),
+        ("valid", 2),
+        ("test", 6),
+    ]
+    assert counts(protocol)["valid"]["fear"] == 1
+    sentiment = make_protocol(ROWS, settings("sentiment"))
+    assert [e.label for e in sentiment.entries] == [1, 1, 1, 1]
+
+
+def test_unlabelled_utterances_can_stay_as_context() -> None:
+    protocol = make_protocol(ROWS, settings(unlabelled="context"))
+    assert [e.label for e in protocol.entries] == [4, None, 2, 6]
+
+
+def test_training_cannot_see_test_labels(tmp_path: Path) -> None:
+    write_protocol(tmp_path / "p.parquet", make_protocol(ROWS, settings()))
+    assert [e.label for e in read_protocol(tmp_path / "p.parquet").entries] == [4, 2, 6]
+    seen = read_protocol(tmp_path / "p.parquet", labels_of=("train", "valid"))
+    assert [e.label for e in seen.entries] == [4, 2, None]
+    assert seen.classes[4] == "joy"
+
+
+def test_an_empty_split_or_an_unknown_one_is_told() -> None:
+    with pytest.raises(PipelineError, match=r"splits \['test'\] of fold 0 has a label"):
+        make_protocol(ROWS[:3], settings())
+    with pytest.raises(PipelineError, match="official split None"):
+        make_protocol([replace(ROWS[0], official_split=None)], settings())
