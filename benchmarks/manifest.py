@@ -1,4 +1,4 @@
-"""How long the stage `manifest` takes on corpora of full size with stub clips, cold and warm.
+"""How long `manifest` (cold and warm) and `doctor` take on whole releases with stub clips.
 
 `python -m benchmarks.manifest --dialogues FILE --meld-csv FOLDER`: FILE has a line for each of
 IEMOCAP's 151 dialogues (name, turns, six-class turns, tabs between), FOLDER MELD's three CSVs.
@@ -27,8 +27,9 @@ def main(
     dialogues: Annotated[Path, typer.Option(help="IEMOCAP's dialogues and their sizes.")],
     meld_csv: Annotated[Path, typer.Option(help="The folder of MELD's three CSVs.")],
 ) -> None:
-    """Generates both trees, runs the stage twice on each, and prints seconds."""
-    table = Table("corpus", "files", "first run, s", "second run, s", title="stage manifest")
+    """Generates both trees, runs the stage twice and the doctor once, and prints seconds."""
+    columns = ("corpus", "files", "manifest, s", "again, s", "doctor, s")
+    table = Table(*columns, title="whole releases with stub clips")
     with tempfile.TemporaryDirectory() as name:
         workspace = Path(name)
         shutil.copy(ROOT / "params.yaml", workspace)
@@ -36,16 +37,17 @@ def main(
         write_meld(workspace / "data/raw/meld", meld_csv)
         for corpus in ("iemocap", "meld"):
             files = sum(path.is_file() for path in (workspace / "data/raw" / corpus).rglob("*"))
-            seconds = [_seconds(workspace, corpus) for _ in range(2)]
+            runs = ["stages.manifest"], ["stages.manifest"], ["pipeline", "doctor"]
+            seconds = [_seconds(workspace, [*run, corpus]) for run in runs]
             table.add_row(corpus, str(files), *(f"{s:.1f}" for s in seconds))
     Console().print(table)
 
 
-def _seconds(workspace: Path, corpus: str) -> float:
+def _seconds(workspace: Path, words: list[str]) -> float:
     start = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ERC_CACHE": str(workspace / "cache")}
-    command = [sys.executable, "-m", "stages.manifest", corpus]
-    subprocess.run(command, cwd=workspace, env=environment, check=True)
+    # The doctor finds things to mend here (there is no repository), and says so by its status.
+    subprocess.run([sys.executable, "-m", *words], cwd=workspace, env=environment, check=False)
     return time.perf_counter() - start
 
 

@@ -4,6 +4,7 @@ Lines are copied as they stand and put below the block they come from: nothing e
 changes, neither its comments nor its layout.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,7 +39,8 @@ def add(name: str, other: str, reader: str | None) -> None:
             lines cannot be copied. Nothing is written then.
     """
     params = read_params()
-    _check(params, name, other, reader)
+    _check_name(params, name)
+    _check_model(params, other, reader)
     options = params.of(CorpusSettings, other).root
     own = None if reader in (None, options.reader) else _own_block(str(reader), options.max_seconds)
     text = PARAMS.read_bytes().decode("utf-8")
@@ -50,7 +52,7 @@ def add(name: str, other: str, reader: str | None) -> None:
     print("\n".join(_next(name, other, str(reader) if own else None)))
 
 
-def _check(params: Params, name: str, other: str, reader: str | None) -> None:
+def _check_name(params: Params, name: str) -> None:
     if not NAME.fullmatch(name) or name in RESERVED:
         raise PipelineError(
             f"The corpus' name is {name!r}, expected {NAME.pattern} and none of {list(RESERVED)}; "
@@ -61,11 +63,15 @@ def _check(params: Params, name: str, other: str, reader: str | None) -> None:
         raise PipelineError(
             f"{PARAMS} has {name} already, in {there}; take another name, or edit its blocks."
         )
+
+
+def _check_model(params: Params, other: str, reader: str | None) -> None:
     blocks = [known for section, known in params.sections.items() if section not in SKIPPED]
     whole = sorted(set.intersection(*map(set, blocks)))
     if other not in whole:
         raise PipelineError(
-            f"--like is {other!r}, expected a corpus with a block in every section: {whole}."
+            f"--like is {other!r}, expected a corpus with a block in every section: {whole}; "
+            "name one of these."
         )
     if reader is not None and reader not in READERS:
         raise PipelineError(
@@ -88,12 +94,10 @@ def _added(
     places = [(*tree[section].lc.key(other), section) for section in sections]
     for start, column, section in sorted(places, reverse=True):
         end = _end(lines, start, column)
-        head = lines[start]
-        copied = [f"{head[:column]}{name}{head[column + len(other) :]}", *lines[start + 1 : end]]
-        if section == "corpus" and own is not None:
-            indent = " " * column
-            copied = [f"{indent}{name}:", *(f"{indent}  {k}: {_yaml(v)}" for k, v in own.items())]
-        lines[end:end] = copied
+        head = f"{lines[start][:column]}{name}{lines[start][column + len(other) :]}"
+        copied = [head, *lines[start + 1 : end]]
+        written = own if section == "corpus" else None
+        lines[end:end] = copied if written is None else _written(name, written, column)
     added = "\n".join(lines)
     if _plain(added) != _expected(text, sections, name, other, own):
         raise PipelineError(
@@ -101,6 +105,17 @@ def _added(
             "around a whole block?); nothing was written. Write one key a line, or copy by hand."
         )
     return added
+
+
+def _written(name: str, block: Mapping[str, Any], column: int) -> list[str]:
+    """A block as lines."""
+    indent = " " * column
+    return [f"{indent}{name}:", *(f"{indent}  {k}: {_yaml(v)}" for k, v in block.items())]
+
+
+def _yaml(value: Any) -> str:
+    # JSON's numbers and truth values are YAML's; names need no quotes.
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _end(lines: Sequence[str], start: int, column: int) -> int:
@@ -114,10 +129,6 @@ def _end(lines: Sequence[str], start: int, column: int) -> int:
         elif content and not content.startswith("#"):
             break
     return end
-
-
-def _yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _expected(

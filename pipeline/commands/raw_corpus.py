@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline import paths
 from pipeline.commands.finding import Finding, bad, good, note
-from pipeline.corpora.registry import READERS, Reader
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.tree import LFS_HEAD, RawCorpus
 from pipeline.errors import MediaError, PipelineError
 from pipeline.media.probe import Probe, probe
@@ -17,7 +17,7 @@ from pipeline.settings.corpus import CorpusSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.frames import FramesSettings
 
-SAMPLE, SECONDS = 40, 20.0
+SAMPLE, SECONDS = 20, 20.0
 GIGABYTE = 1e9
 # A picture of real footage as JPEG of quality 95 at 224 x 224, a frame's vector, the vectors of
 # sound and text; each lies in the store, in the clip cache and in DVC's cache.
@@ -39,8 +39,9 @@ def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
     """The findings on a corpus that could be read; opens no more than a sample of its files."""
     options = params.of(CorpusSettings, corpus).root
     yield good(f"{corpus}: {_counts(raw)} by the reader {options.reader!r}")
-    remarks = _remarks(raw, READERS[options.reader], options.full)
-    yield from (note(f"{corpus}: {text}") for text in remarks)
+    yield from (note(f"{corpus}: {text}") for text in _remarks(raw))
+    if options.full:
+        yield _compared(corpus, differences(raw.utterances, READERS[options.reader].published))
     yield from _files(params, corpus, raw, paths.raw(corpus))
 
 
@@ -69,14 +70,17 @@ def _counts(raw: RawCorpus) -> str:
     return f"{len(raw.utterances)} utterances, {dialogues} dialogues, {speakers} speakers"
 
 
-def _remarks(raw: RawCorpus, reader: Reader, full: bool) -> Iterator[str]:
+def _remarks(raw: RawCorpus) -> Iterator[str]:
     yield from raw.notes
     left = [f"{number} {what}" for what, number in raw.left_aside.items() if number]
     if left:
         yield f"left aside: {', '.join(left)}"
-    yield from (
-        f"not as published: {d}" for d in differences(raw.utterances, reader.published) if full
-    )
+
+
+def _compared(corpus: str, differing: list[str]) -> Finding:
+    if not differing:
+        return good(f"{corpus}: counts as published")
+    return note(f"{corpus}: counts differ from the published ones: {'; '.join(differing)}")
 
 
 def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[Finding]:
@@ -110,8 +114,8 @@ def _is_pointer(path: Path) -> bool:
 
 
 def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]:
-    """Opens a sample, spread evenly, as far as the time goes."""
-    chosen = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
+    """Opens a sample of each kind of file, spread evenly, as far as the time goes."""
+    chosen = [path for kind in _by_suffix(files) for path in kind[:: max(1, len(kind) // SAMPLE)]]
     kinds: Counter[str] = Counter()
     wrong = []
     start = time.monotonic()
@@ -128,6 +132,11 @@ def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]
         yield good(f"{corpus}: {looked}: {listed}")
     if wrong:
         yield note(f"{corpus}: {looked}: {len(wrong)} cannot be opened, such as {wrong[0]}")
+
+
+def _by_suffix(files: Sequence[str]) -> list[list[str]]:
+    suffixes = dict.fromkeys(Path(path).suffix for path in files)
+    return [[path for path in files if path.endswith(suffix)] for suffix in suffixes]
 
 
 def _kind(found: Probe) -> str:

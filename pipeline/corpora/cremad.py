@@ -28,13 +28,21 @@ SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
-# Actor, sentence, emotion, intensity; copies from before October 2022 have one file with a single X.
+# Actor, sentence, emotion, intensity; copies from before October 2022 have one with a single X.
 CLIP = re.compile(
     rf"(1[0-9]{{3}})_({'|'.join(SENTENCES)})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
 )
 EXPECTED = f"the folders {VIDEO} (1001_DFA_ANG_XX.flv, ...) and {SOUND} (the same, .wav)"
 # Every clip is a dialogue, so that a lost clip is told as a lost dialogue, not as an edited text.
-PUBLISHED = Published("session", {(): {"utterances": 7442, "dialogues": 7442, "speakers": 91}})
+PUBLISHED = Published(
+    "session",
+    {
+        (): {
+            **{"utterances": 7442, "dialogues": 7442, "speakers": 91, "NEU": 1087},
+            **dict.fromkeys(("ANG", "DIS", "FEA", "HAP", "SAD"), 1271),
+        }
+    },
+)
 
 
 class CremadOptions(ReaderOptions):

@@ -89,12 +89,15 @@ def read(root: Path, options: MeldOptions) -> RawCorpus:
     splits = [_split(root, home, name) for name in FOLDERS]
     _check_folders(root, home, splits)
     utterances: list[Utterance] = []
+    notes: list[str] = []
     unannotated = 0
     for split in splits:
         rows = read_csv(split.csv)
         utterances += _utterances(rows, split, root, options)
         unannotated += len(split.clips - {name for row in rows for name in _names(row)})
-    return RawCorpus(utterances, {"clips without annotation": unannotated}, _notes(splits, options))
+        notes += _few_clips(split, rows)
+    notes += _notes(splits, options)
+    return RawCorpus(utterances, {"clips without annotation": unannotated}, notes)
 
 
 def _folder(home: Path, split: str) -> Path | None:
@@ -147,6 +150,16 @@ def _advice(root: Path) -> str:
             "which holds the clips"
         )
     return ""
+
+
+def _few_clips(split: Split, rows: list[Row]) -> list[str]:
+    there = sum(not split.clips.isdisjoint(_names(row)) for row in rows)
+    if split.folder is None or there > 0.9 * len(rows):
+        return []
+    return [
+        f"{split.name}: {there} of {len(rows)} clips are there: was {split.name}.tar.gz cut short, "
+        "or its unpacking? Unpack it again, and if tar says `Unexpected EOF`, download it again"
+    ]
 
 
 def _notes(splits: list[Split], options: MeldOptions) -> list[str]:

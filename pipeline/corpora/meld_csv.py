@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,7 @@ def read_csv(path: Path) -> list[Row]:
     if header != COLUMNS:
         raise PipelineError(f"{path}: got the columns {header}, expected {COLUMNS}")
     rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
+    _check_unique(path, rows)
     return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
 
 
@@ -74,6 +77,16 @@ def _row(path: Path, number: int, line: list[str]) -> Row:
         if not TIME.fullmatch(cells[column]):
             raise PipelineError(f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm")
     return Row(int(ids[0]), int(ids[1]), cells)
+
+
+def _check_unique(path: Path, rows: Sequence[Row]) -> None:
+    counts = Counter((row.dialogue, row.utterance) for row in rows)
+    repeated = [f"dia{d}_utt{u}" for (d, u), number in counts.items() if number > 1]
+    if repeated:
+        raise PipelineError(
+            f"{path} has more than one row of {repeated[:5]}, expected one of each utterance; "
+            "take the published file."
+        )
 
 
 def seconds(time: str) -> float:

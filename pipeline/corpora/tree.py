@@ -123,4 +123,4 @@ def _extract(archive: Path) -> str:
     name, folder = shlex.quote(str(archive)), shlex.quote(str(archive.parent))
     if archive.suffix.lower() == ".zip":
         return f"unzip {name} -d {folder}"
-    return f"tar -xf {name} -C {folder}"
+    return f"tar -xf {name} -C {folder} (if tar says `Unexpected EOF`, download the archive again)"

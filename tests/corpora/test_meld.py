@@ -41,13 +41,23 @@ def test_twins_and_clips_without_annotation(tmp_path: Path) -> None:
     assert final.utterances[-1].video.path == f"{NAMES[2]}/{names[1]}"
     assert plain.utterances[-1].video.path == f"{NAMES[2]}/{names[0]}"
     assert final.left_aside == {"clips without annotation": 1}
-    assert final.notes == ["1 test clips have a twin; test_twins: final"]
+    assert final.notes[-1] == "1 test clips have a twin; test_twins: final"
+
+
+def test_a_split_with_few_clips_is_told(tmp_path: Path) -> None:
+    lines = [line(utterance=n) for n in range(10)]
+    root = tree(tmp_path, *lines)
+    for folder, there in zip(NAMES, (10, 10, 4), strict=True):
+        for number in range(there):
+            (root / folder / f"dia0_utt{number}.mp4").touch()
+    note, _ = read(root, OPTIONS).notes
+    assert note.startswith("test: 4 of 10 clips are there: was test.tar.gz cut short")
 
 
 def test_a_stripped_prefix_is_told(tmp_path: Path) -> None:
     root = tree(tmp_path, line())
     (root / NAMES[2] / "dia0_utt0.mp4").touch()
-    (note,) = read(root, OPTIONS).notes
+    note = read(root, OPTIONS).notes[-1]
     assert "no clip is called final_videos_test*" in note
 
 

@@ -40,6 +40,7 @@ def test_c1_controls_are_mended_and_quotes_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (csv_bytes(*[LINE.format(text="x", dialogue=3, utterance=1)] * 2), "row of ['dia3_utt1']"),
         (b"", "got the columns []"),
         (b"\xff\xfe", "UTF-8"),
         (b"a,b\r\n1,2\r\n", "expected"),

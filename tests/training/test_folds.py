@@ -1,0 +1,84 @@
+"""Several folds, and turns without a label: trained, pooled, and never scored."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import paths
+from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
+from pipeline.features import read_features
+from pipeline.params import read_params
+from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.settings.compute import ComputeSettings
+from pipeline.settings.evaluate import EvaluateSettings
+from pipeline.settings.loss import LossSettings
+from pipeline.settings.model import ModelSettings
+from pipeline.settings.train import TrainSettings
+from pipeline.training.epochs import read_epochs
+from pipeline.training.train import TrainingSettings, train_corpus
+from tests.conftest import ROOT
+from tests.synthetic import CLASSES, Size, lay_out
+
+TURNED = {"train": "train", "valid": "test", "test": "valid"}
+
+
+@pytest.fixture
+def protocol(workspace: Path) -> Protocol:
+    """Two folds; a whole dialogue and every third turn of the others have no label."""
+    entries = [
+        replace(e, label=None) if e.dialogue == "train/dia0" or n % 3 == 1 else e
+        for n, e in enumerate(lay_out("toy", Size(train=9, valid=5, test=4)))
+    ]
+    turned = [replace(e, fold=1, split=TURNED[e.split]) for e in entries]
+    written = Protocol(CLASSES, [*entries, *turned])
+    write_protocol(paths.protocol("toy"), written)
+    return written
+
+
+def train(seeds: tuple[int, ...]) -> None:
+    params = read_params(ROOT / "params.yaml")
+    model = params.of(ModelSettings, "demo_iemocap")
+    chosen = params.of(TrainSettings, "demo_iemocap")
+    train_corpus(
+        "toy",
+        TrainingSettings(
+            model=model.model_copy(update={"width": 16, "projection": 8, "layers": 1}),
+            loss=params.of(LossSettings, "demo_iemocap"),
+            train=chosen.model_copy(update={"seeds": seeds, "epochs": 3, "batch_size": 1}),
+            compute=params.of(ComputeSettings).model_copy(update={"device": "cpu"}),
+        ),
+    )
+
+
+def tested(protocol: Protocol) -> list[Entry]:
+    return [e for e in protocol.entries if e.split == "test" and e.label is not None]
+
+
+def test_folds_are_pooled_and_context_is_never_scored(protocol: Protocol) -> None:
+    train((1, 2))
+    history = pd.read_csv(paths.metrics("toy", "history.csv"))
+    assert set(zip(history["fold"], history["seed"], strict=True)) == {
+        (fold, seed) for fold in (0, 1) for seed in (1, 2)
+    }
+    # With a dialogue a batch, one batch of each epoch has no labelled turn at all.
+    assert np.isfinite(history.select_dtypes("number").to_numpy()).all()
+    read = read_protocol(paths.protocol("toy"))
+    for run in selected_runs(read_epochs(paths.epochs("toy")), read, "test"):
+        assert run.utterances == [e.utterance for e in tested(protocol)]
+        assert run.actual.tolist() == [e.label for e in tested(protocol)]
+        assert np.isfinite(run.probabilities).all()
+
+
+def test_figures_of_several_folds(protocol: Protocol) -> None:
+    train((1,))
+    read = read_protocol(paths.protocol("toy"))
+    stores = {m: read_features(paths.features("toy", m)) for m in ("text", "audio", "visual")}
+    texts = {e.utterance: f"word{e.label}" for e in protocol.entries}
+    settings = read_params(ROOT / "params.yaml").of(EvaluateSettings, "demo_iemocap")
+    beside = baseline_scores(read, stores, texts, settings)
+    found = metrics(read_epochs(paths.epochs("toy")), read, beside)
+    assert set(found["baselines"]) == set(settings.baselines)
+    assert 0 <= found["test"]["weighted_f1"] <= 100
