@@ -34,9 +34,26 @@ def make_protocol(utterances: Sequence[Utterance], settings: ProtocolSettings) -
     return Protocol(label_set.classes, entries)
 
 
+def unlabelled(utterances: Sequence[Utterance], settings: ProtocolSettings) -> Counter[str]:
+    """How many utterances with which raw code have no class in the label set."""
+    label_set = settings.labels
+    codes = [_code(u, label_set, settings.label_policy) for u in utterances]
+    return Counter(code or "no code" for code in codes if label_set.index(code) is None)
+
+
+def unused(utterances: Sequence[Utterance], settings: ProtocolSettings) -> list[str]:
+    """Codes of the label set that no utterance has: another corpus' or a typing mistake."""
+    label_set = settings.labels
+    there = {_code(u, label_set, settings.label_policy) for u in utterances}
+    return [code for code in label_set.codes if code not in there]
+
+
 def _label(u: Utterance, label_set: LabelSet, policy: str) -> int | None:
-    code = LABEL_POLICIES[policy](u) if label_set.column == "emotion" else u.sentiment
-    return label_set.index(code)
+    return label_set.index(_code(u, label_set, policy))
+
+
+def _code(u: Utterance, label_set: LabelSet, policy: str) -> str | None:
+    return LABEL_POLICIES[policy](u) if label_set.column == "emotion" else u.sentiment
 
 
 def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:
@@ -46,6 +63,6 @@ def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:
         if empty:
             raise PipelineError(
                 f"No utterance of the splits {empty} of fold {fold} has a label of the set "
-                f"{settings.label_set!r} by splits {settings.splits!r}; name a label set and "
-                "splits that this corpus has."
+                f"{settings.label_set!r} by splits {settings.splits!r}; name a label set, splits "
+                "and fractions that suit this corpus."
             )

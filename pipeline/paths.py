@@ -3,7 +3,6 @@
 from pathlib import Path
 
 RAW = Path("data/raw")
-WEIGHTS = Path("models/weights")
 
 
 def raw(corpus: str) -> Path:

@@ -28,25 +28,25 @@ class Published:
 
 
 def differences(utterances: Sequence[Utterance], published: Published) -> list[str]:
-    """Sentences on what differs from the published counts, with the likely cause."""
+    """A line for each group that differs from the published counts, with the likely cause."""
     found = []
     for parts, expected in published.counts.items():
         chosen = [u for u in utterances if not parts or getattr(u, published.by) in parts]
         counts = _counted(chosen)
         where = f"{published.by} {'+'.join(parts)}" if parts else "in all"
-        told = unequal(where, counts, expected)
-        if told:
-            found += [*told[:-1], f"{told[-1]} ({_cause(counts, expected)})"]
+        differing = unequal(counts, expected)
+        if differing:
+            found.append(f"{where}: {differing}. Likely: {_cause(counts, expected)}")
     return found
 
 
-def unequal(where: str, found: Counts, expected: Counts) -> list[str]:
-    """A sentence for each count that is not the expected one."""
-    return [
-        f"{where}: {found[name]} {name}, published {number}"
+def unequal(found: Counts, expected: Counts) -> str:
+    """The counts that are not the expected ones, as words; empty if all are."""
+    return ", ".join(
+        f"{found[name]} {name} (published {number})"
         for name, number in expected.items()
         if found[name] != number
-    ]
+    )
 
 
 def _counted(utterances: Sequence[Utterance]) -> Counter[str]:
@@ -63,12 +63,12 @@ def _counted(utterances: Sequence[Utterance]) -> Counter[str]:
 
 def _cause(found: Counts, expected: Counts) -> str:
     if not found["utterances"]:
-        return "its folder or annotation is not there: unpacked incompletely?"
+        return "its folder or annotation is not there, unpacked incompletely"
     dialogues = expected.get("dialogues", found["dialogues"])
     if found["dialogues"] < dialogues:
-        return "whole dialogues are not there: unpacked incompletely?"
+        return "whole dialogues are not there, unpacked incompletely"
     if found["dialogues"] > dialogues:
-        return "there are dialogues that the release lacks: files added, or two releases mixed?"
+        return "there are dialogues that the release lacks, files added or two releases mixed"
     if found["utterances"] != expected.get("utterances", found["utterances"]):
-        return "the dialogues are there, but turns are missing or added: annotation files edited?"
-    return "every turn is there, but labels differ: annotation edited, or another release?"
+        return "the dialogues are there, turns are missing or added: annotation files were edited"
+    return "every turn is there, labels differ: annotation was edited, or another release"

@@ -44,7 +44,7 @@ def published_splits(
 def split_differences(
     counts: Mapping[str, Counts], published: Mapping[tuple[str, ...], Counts]
 ) -> list[str]:
-    """Sentences on what differs from the published counts.
+    """A line for each group that from the published counts.
 
     Args:
         counts: Labelled utterances by split and class.
@@ -53,5 +53,7 @@ def split_differences(
     found = []
     for group, expected in published.items():
         pooled = sum((Counter(counts[split]) for split in group), Counter())
-        found += unequal("+".join(group), pooled, expected)
+        differing = unequal(pooled, expected)
+        if differing:
+            found.append(f"{'+'.join(group)}: {differing}")
     return found

@@ -166,7 +166,8 @@ def _followed(
         splits = {split_of[s] for s in c.speakers}
         if len(splits) > 1:
             raise PipelineError(
-                f"{c.name} has speakers of the splits {sorted(splits)}: the speakers of this "
-                "corpus meet in too many dialogues for splits: speakers."
+                f"{c.name} joins speakers of the splits {sorted(splits)}. splits: speakers suits "
+                "corpora whose speakers do not meet (CREMA-D); set protocol.CORPUS.splits to "
+                "another value."
             )
         yield c.name, splits.pop()

@@ -1,5 +1,6 @@
 """What every stage does first and last: check the settings, tell errors without a traceback."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,10 @@ def run(work: Callable[..., None]) -> None:
         work: Takes the checked params, the corpus and whatever else the command line names.
     """
     name = f"{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}"
+    _, *wanted = inspect.signature(work).parameters
+    if len(wanted) != len(sys.argv) - 1:
+        usage = " ".join(word.upper() for word in wanted)
+        sys.exit(f"usage: python -m stages.{Path(sys.argv[0]).stem} {usage}")
     try:
         work(read_params(), *sys.argv[1:])
     except PipelineError as error:

@@ -1,7 +1,7 @@
 """Manifest to protocol: labels, folds and splits."""
 
 from pipeline import paths
-from pipeline.labelling import make_protocol
+from pipeline.labelling import make_protocol, unlabelled, unused
 from pipeline.manifest import read_manifest, read_origin
 from pipeline.params import Params
 from pipeline.protocol import counts, write_protocol
@@ -13,13 +13,20 @@ from pipeline.stage import run
 def work(params: Params, corpus: str) -> None:
     """Writes the protocol and tells its class counts."""
     settings, manifest = params.of(ProtocolSettings, corpus), paths.manifest(corpus)
-    protocol = make_protocol(read_manifest(manifest), settings)
+    utterances = read_manifest(manifest)
+    protocol = make_protocol(utterances, settings)
     write_protocol(paths.protocol(corpus), protocol)
     for fold in protocol.folds:
         for split, found in counts(protocol, fold).items():
             listed = ", ".join(f"{name} {count}" for name, count in found.items())
             where = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
             print(f"{where}: {sum(found.values())} labelled utterances ({listed})")
+    without = unlabelled(utterances, settings)
+    listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
+    what = "kept as context" if settings.unlabelled == "context" else "left out"
+    print(f"without a label in the set, {what}: {without.total()} utterances ({listed or 'none'})")
+    for code in unused(utterances, settings):
+        print(f"note: no utterance has the label set's code {code!r}")
     origin = read_origin(manifest)
     if origin.full and origin.reader == "iemocap":
         task = (settings.label_set, settings.label_policy, settings.splits, settings.validation)

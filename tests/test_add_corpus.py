@@ -32,6 +32,12 @@ def plain(text: str) -> dict[str, dict[str, object]]:
     return tree
 
 
+def block(tree: dict[str, dict[str, object]], section: str, other: str) -> object:
+    """What a copy of a block holds: published counts are those of the other corpus."""
+    found = tree[section][other]
+    return {**found, "full": False} if section == "corpus" else found  # type: ignore[dict-item]
+
+
 def new_lines(path: Path, before: str = TEXT) -> list[str]:
     """The added lines; fails if a line of before was changed, moved or lost."""
     old, added = before.split("\n"), []
@@ -57,13 +63,14 @@ def test_every_section_gets_a_copy_and_nothing_else_changes(params: Path, other:
     added, tree = new_lines(params), plain(params.read_text("utf-8"))
     assert added.count("  mine:") == len(SECTIONS)
     for section in SECTIONS:
-        assert tree[section]["mine"] == tree[section][other]
+        assert tree[section]["mine"] == block(tree, section, other)
         keys = list(tree[section])
         assert keys.index("mine") == keys.index(other) + 1
         del tree[section]["mine"]
     assert tree == plain(TEXT)
     found = read_params(params)
-    assert all(found.sections[s]["mine"] == found.sections[s][other] for s in SECTIONS)
+    same = [s for s in SECTIONS if s != "corpus"]
+    assert all(found.sections[s]["mine"] == found.sections[s][other] for s in same)
     assert "mine" not in found.sections["demo"]
 
 
@@ -78,7 +85,7 @@ def test_the_new_corpus_can_be_run_alone(params: Path) -> None:
 def test_another_reader_gets_its_own_block(params: Path) -> None:
     add("mine", "meld", "cremad")
     tree = plain(params.read_text("utf-8"))
-    assert tree["corpus"]["mine"] == {"reader": "cremad", "full": True, "max_seconds": 60}
+    assert tree["corpus"]["mine"] == {"reader": "cremad", "full": False, "max_seconds": 60}
     assert tree["protocol"]["mine"] == tree["protocol"]["meld"]
     assert "    max_seconds: 60" in new_lines(params)
     read_params(params)
@@ -87,7 +94,7 @@ def test_another_reader_gets_its_own_block(params: Path) -> None:
 def test_the_same_reader_by_name_is_a_copy(params: Path) -> None:
     add("mine", "meld", "meld")
     tree = plain(params.read_text("utf-8"))
-    assert tree["corpus"]["mine"] == tree["corpus"]["meld"]
+    assert tree["corpus"]["mine"] == block(tree, "corpus", "meld")
 
 
 def test_a_readers_own_options_are_left_to_the_user(
@@ -97,13 +104,13 @@ def test_a_readers_own_options_are_left_to_the_user(
     told = capsys.readouterr().out
     assert "add corpus.mine.letterbox: Share of the picture's height" in told
     assert "test_twins" not in told
-    assert "mend protocol.mine: its label set and splits are those of demo_meld" in told
+    assert "look at protocol.mine: do its labels, splits and validation fit" in told
     with pytest.raises(PipelineError, match=r"corpus\.mine\.letterbox: missing"):
         read_params(params)
     text = params.read_text("utf-8")
-    block = "  mine:\n    reader: iemocap\n    full: true\n    max_seconds: 60\n"
-    assert block in text
-    params.write_text(text.replace(block, f"{block}    letterbox: 0.2\n"))
+    written = "  mine:\n    reader: iemocap\n    full: false\n    max_seconds: 60\n"
+    assert written in text
+    params.write_text(text.replace(written, f"{written}    letterbox: 0.2\n"))
     read_params(params)
 
 
@@ -113,6 +120,8 @@ def test_it_says_what_comes_next(params: Path) -> None:
     assert done.output.splitlines() == [
         f"params.yaml: mine, like cremad, in {len(SECTIONS)} sections",
         "next:",
+        "  look at protocol.mine: do its labels, splits and validation fit this corpus?",
+        "  set corpus.mine.full: true if it is a whole release with published counts",
         "  ln -s /where/it/is data/raw/mine",
         "  set corpora: [mine] and demos: [] in params.yaml",
         "  python -m pipeline doctor mine",
@@ -181,7 +190,7 @@ def test_the_users_own_layout_stays(params: Path, layout: str) -> None:
     add("mine", "cremad", None)
     assert len(new_lines(params, before)) > 2 * len(SECTIONS)
     tree = plain(params.read_bytes().decode("utf-8"))
-    assert all(tree[section]["mine"] == tree[section]["cremad"] for section in SECTIONS)
+    assert all(tree[s]["mine"] == block(tree, s, "cremad") for s in SECTIONS)
 
 
 @pytest.mark.parametrize(

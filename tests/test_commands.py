@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 from pipeline.__main__ import app
 from pipeline.cache import ClipCache
+from pipeline.splits import COSMIC
 from tests.conftest import ROOT
+from tests.corpora.iemocap_tree import conversation
+from tests.corpora.iemocap_tree import lay_out as lay_out_iemocap
 from tests.corpora.meld_tree import LINE, tree
 from tests.media.make_media import tone, write_media
 
@@ -66,9 +69,10 @@ def test_doctor_examines_a_corpus(repository: Path) -> None:
     found = CliRunner().invoke(app, ["doctor", "meld"]).output
     for said in (
         "ok    meld: 3 utterances, 3 dialogues, 1 speakers by the reader 'meld'",
-        "note  meld: counts differ from the published ones: official_split train: 1 utterances, ",
-        "(whole dialogues are not there: unpacked incompletely?)",
-        "2 of 3 media files, 0.00 GB, 1 empty, 1 Git-LFS pointers (run `git lfs pull`)",
+        "note  meld: not as published: official_split train: 1 utterances (published 9989)",
+        "Likely: whole dialogues are not there, unpacked incompletely",
+        "1 of 3 media files, 0.00 GB, 1 empty, 1 Git-LFS pointers (git -C data/raw/meld lfs pull)",
+        "ok    meld: the protocol fits, 3 labelled utterances",
         "headers of 1 of 1 files: 1 h264 160x96",
         "ok    meld: text encoder roberta-base",
         "GB free; frames and features may take",
@@ -79,8 +83,24 @@ def test_doctor_examines_a_corpus(repository: Path) -> None:
 def test_doctor_wants_clips_where_they_are_needed(repository: Path) -> None:
     lay_out_meld(repository / "data/raw/meld")
     found = CliRunner().invoke(app, ["doctor", "meld"]).output
-    assert "MEND  meld: 0 of 3 media files" in found
-    assert "['audio', 'visual'] cannot be extracted" in found
+    assert "MEND  meld: not one file for ['visual', 'audio']" in found
+    assert "data/raw/meld/train_splits/dia0_utt0.mp4, or take ['visual', 'audio'] out" in found
+
+
+def test_doctor_looks_for_each_modality_alone(repository: Path) -> None:
+    root = repository / "data/raw/iemocap"
+    lay_out_iemocap(root, [conversation(name) for name in COSMIC])
+    (root / "Session1/dialog/avi/DivX").mkdir(parents=True)
+    (root / "Session1/dialog/avi/DivX/Ses01M_impro01.avi").write_bytes(b"x")
+    found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
+    assert "MEND  iemocap: not one file for ['audio']" in found
+    assert "1 cannot be opened, such as Session1/dialog/avi/DivX/Ses01M_impro01.avi" in found
+
+
+def test_doctor_tries_the_protocol(repository: Path) -> None:
+    lay_out_iemocap(repository / "data/raw/iemocap", [conversation("Ses01F_impro01")])
+    found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
+    assert "MEND  iemocap: validation: cosmic names 12 dialogues" in found
 
 
 def test_doctor_tells_a_wrong_tree(repository: Path) -> None:

@@ -43,7 +43,7 @@ def test_every_section_has_a_settings_class() -> None:
 def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
     path = changed(
         tmp_path,
-        ("count: 5", "count: 0"),
+        ("count: 4", "count: 0"),
         ("pooling: mean", "pooling: man"),
         ("heads: 4", "haeds: 4"),
         ("\nevaluate:", "\nevaluation:"),
@@ -74,7 +74,7 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
             "label_policy: all",
             "expected one of ['consensus', 'erc7433']",
         ),
-        ("validation: fraction", "validation: cosmic", "knows no valid_fraction"),
+        ("validation: fraction", "validation: cosmic", "do not use valid_fraction: set it to null"),
         (
             "encoder: mobilenet_v2",
             "encoder: mobilnet",

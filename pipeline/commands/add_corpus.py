@@ -23,6 +23,7 @@ SKIPPED = (*ONE_BLOCK, "demo")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # DVC drops the first two from its keys; YAML reads the others as something else than a name.
 RESERVED = ("size", "nfiles", "true", "false", "null")
+FULL = re.compile(r"(\bfull: )true\b")
 KEPT = ("reader", "full", "max_seconds")
 
 
@@ -49,7 +50,7 @@ def add(name: str, other: str, reader: str | None) -> None:
     with replacing(PARAMS) as part:
         part.write_bytes(added.encode("utf-8"))
     print(f"{PARAMS}: {name}, like {other}, in {len(sections)} sections")
-    print("\n".join(_next(name, other, str(reader) if own else None)))
+    print("\n".join(_next(name, str(reader) if own else None)))
 
 
 def _check_name(params: Params, name: str) -> None:
@@ -83,7 +84,7 @@ def _check_model(params: Params, other: str, reader: str | None) -> None:
 def _own_block(reader: str, max_seconds: float) -> dict[str, Any]:
     """The block `corpus.NAME` of another reader: what all readers know."""
     seconds = int(max_seconds) if max_seconds == int(max_seconds) else max_seconds
-    return {"reader": reader, "full": True, "max_seconds": seconds}
+    return {"reader": reader, "full": False, "max_seconds": seconds}
 
 
 def _added(
@@ -96,6 +97,8 @@ def _added(
         end = _end(lines, start, column)
         head = f"{lines[start][:column]}{name}{lines[start][column + len(other) :]}"
         copied = [head, *lines[start + 1 : end]]
+        if section == "corpus":  # published counts are those of the other corpus
+            copied = [FULL.sub(r"\1false", line) for line in copied]
         written = own if section == "corpus" else None
         lines[end:end] = copied if written is None else _written(name, written, column)
     added = "\n".join(lines)
@@ -137,8 +140,9 @@ def _expected(
     """What the new file must hold."""
     tree = _plain(text)
     for section in sections:
-        chosen = own if section == "corpus" and own is not None else tree[section][other]
-        tree[section][name] = chosen
+        tree[section][name] = tree[section][other]
+        if section == "corpus":
+            tree[section][name] = {**(own or tree[section][other]), "full": False}
     return tree
 
 
@@ -149,16 +153,16 @@ def _plain(text: str) -> Any:
         return None
 
 
-def _next(name: str, other: str, reader: str | None) -> list[str]:
+def _next(name: str, reader: str | None) -> list[str]:
     """The steps that are left; `reader` where it is another than that of `other`."""
     fields = READERS[reader].options.model_fields if reader else {}
     missing = {k: f for k, f in fields.items() if f.is_required() and k not in KEPT}
     steps = [f"add corpus.{name}.{k}: {f.description}" for k, f in missing.items()]
-    if reader:
-        steps.append(f"mend protocol.{name}: its label set and splits are those of {other}")
     return [
         "next:",
         *(f"  {step}" for step in steps),
+        f"  look at protocol.{name}: do its labels, splits and validation fit this corpus?",
+        f"  set corpus.{name}.full: true if it is a whole release with published counts",
         f"  ln -s /where/it/is {paths.raw(name)}",
         f"  set corpora: [{name}] and demos: [] in {PARAMS}",
         f"  python -m pipeline doctor {name}",

@@ -36,7 +36,8 @@ def examine(corpora: list[str] | None) -> int:
         to_mend += finding.level == "MEND"
     print(
         "not looked at: whether files are whole and decode to their end, and their content (the "
-        "stage `manifest` opens each file, `frames` and `audio` decode them)"
+        "stage `manifest` opens each file, `frames` and `audio` decode them); whether encoders "
+        "that are not here can be downloaded"
     )
     print(f"verdict: {f'mend first: {to_mend}' if to_mend else '`dvc repro` can run'}")
     return int(to_mend > 0)
@@ -106,7 +107,9 @@ def _encoder(params: Params, corpus: str, role: Role) -> Iterator[Finding]:
     entry = read_lock().find(name, role, f"{role}.{corpus}.encoder")
     folder = store_root() / entry.name
     lacking = [file.name for file in entry.files if not (folder / file.name).is_file()]
-    where = f"in {folder}" if not lacking else f"to be fetched from {entry.files[0].sources[0]}"
+    where = f"in {folder}"
+    if lacking:
+        where = f"not here yet; `dvc repro` will try {entry.files[0].sources[0]} first"
     yield good(f"{corpus}: {role} encoder {name} {where}")
 
 

@@ -10,12 +10,14 @@ from pipeline.commands.finding import Finding, bad, good, note
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.tree import LFS_HEAD, RawCorpus
 from pipeline.errors import MediaError, PipelineError
+from pipeline.labelling import make_protocol
 from pipeline.media.probe import Probe, probe
 from pipeline.params import Params
 from pipeline.published import differences
 from pipeline.settings.corpus import CorpusSettings
 from pipeline.settings.extract import ExtractSettings
 from pipeline.settings.frames import FramesSettings
+from pipeline.settings.protocol import ProtocolSettings
 
 SAMPLE, SECONDS = 20, 20.0
 GIGABYTE = 1e9
@@ -41,7 +43,8 @@ def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
     yield good(f"{corpus}: {_counts(raw)} by the reader {options.reader!r}")
     yield from (note(f"{corpus}: {text}") for text in _remarks(raw))
     if options.full:
-        yield _compared(corpus, differences(raw.utterances, READERS[options.reader].published))
+        yield from _compared(corpus, differences(raw.utterances, READERS[options.reader].published))
+    yield _protocol(params, corpus, raw)
     yield from _files(params, corpus, raw, paths.raw(corpus))
 
 
@@ -77,28 +80,49 @@ def _remarks(raw: RawCorpus) -> Iterator[str]:
         yield f"left aside: {', '.join(left)}"
 
 
-def _compared(corpus: str, differing: list[str]) -> Finding:
+def _compared(corpus: str, differing: list[str]) -> Iterator[Finding]:
     if not differing:
-        return good(f"{corpus}: counts as published")
-    return note(f"{corpus}: counts differ from the published ones: {'; '.join(differing)}")
+        yield good(f"{corpus}: counts as published")
+    yield from (note(f"{corpus}: not as published: {line}") for line in differing)
+
+
+def _protocol(params: Params, corpus: str, raw: RawCorpus) -> Finding:
+    """Whether labels and splits fit this corpus: they need no media."""
+    try:
+        protocol = make_protocol(raw.utterances, params.of(ProtocolSettings, corpus))
+    except PipelineError as error:
+        return bad(f"{corpus}: {error}")
+    labelled = sum(entry.label is not None for entry in protocol.entries if entry.fold == 0)
+    return good(f"{corpus}: the protocol fits, {labelled} labelled utterances")
 
 
 def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[Finding]:
     files = list(dict.fromkeys(p for u in raw.utterances for p in (u.video.path, u.audio.path)))
     sizes = {path: _size(root / path) for path in files}
-    there = [path for path, size in sizes.items() if size]
+    pointers = [p for p in files if 0 < (sizes[p] or 0) < 1024 and _is_pointer(root / p)]
+    there = [path for path in files if sizes[path] and path not in set(pointers)]
     total = sum(size or 0 for size in sizes.values()) / GIGABYTE
     line = f"{corpus}: {len(there)} of {len(files)} media files, {total:.2f} GB"
     lacking = Counter("absent" if size is None else "empty" for size in sizes.values() if not size)
-    pointers = [p for p in there if (sizes[p] or 0) < 1024 and _is_pointer(root / p)]
-    lacking.update({"Git-LFS pointers (run `git lfs pull`)": len(pointers)} if pointers else {})
+    lacking.update(
+        {f"Git-LFS pointers (git -C {root} lfs pull)": len(pointers)} if pointers else {}
+    )
     told = f"{line}{''.join(f', {n} {kind}' for kind, n in lacking.items())}"
-    needed = sorted({"audio", "visual"} & set(params.of(ExtractSettings, corpus).modalities))
-    if needed and len(there) == len(pointers):
-        yield bad(f"{told}; {needed} cannot be extracted without them")
-    else:
-        yield note(f"{told}; what they lack is masked") if lacking and needed else good(told)
-        yield from _headers(corpus, root, [path for path in there if path not in set(pointers)])
+    wanted = params.of(ExtractSettings, corpus).modalities
+    paths_of = {
+        "visual": dict.fromkeys(u.video.path for u in raw.utterances),
+        "audio": dict.fromkeys(u.audio.path for u in raw.utterances),
+    }
+    none = [m for m in paths_of if m in wanted and not paths_of[m].keys() & set(there)]
+    needed = any(m in wanted for m in paths_of)
+    yield note(f"{told}; what they lack is masked") if lacking and needed else good(told)
+    if none:
+        yield bad(
+            f"{corpus}: not one file for {none}: put the files where the reader looks, such as "
+            f"{root / next(iter(paths_of[none[0]]))}, or take {none} out of "
+            f"extract.{corpus}.modalities and model.{corpus}.modalities"
+        )
+    yield from _headers(corpus, root, there)
 
 
 def _size(path: Path) -> int | None:

@@ -43,7 +43,14 @@ PUBLISHED = Published(
             **{"neu": 384, "ang": 170, "exc": 299, "fru": 381},
         },
         (): {
-            **{"utterances": 10039, "xxx": 2507, "fru": 1849, "neu": 1708, "ang": 1103},
+            **{
+                "dialogues": 151,
+                "utterances": 10039,
+                "xxx": 2507,
+                "fru": 1849,
+                "neu": 1708,
+                "ang": 1103,
+            },
             **{"sad": 1084, "exc": 1041, "hap": 595, "sur": 107, "fea": 40, "oth": 3, "dis": 2},
         },
     },
@@ -128,10 +135,9 @@ def _notes(sessions: list[Session]) -> list[str]:
     without = [session.number for session in sessions if not session.videos]
     if not without:
         return []
-    return [
-        f"no video in the sessions {', '.join(without)}: the release without videos? "
-        "Pictures are masked there; see extract.CORPUS.modalities"
-    ]
+    if len(without) == len(sessions):
+        return ["no video at all, the release without videos: take visual out of extract and model"]
+    return [f"no video in the sessions {', '.join(without)}: their pictures are masked"]
 
 
 def _dialogues(session: Session, home: Path, skipped: Counter[str]) -> Iterator[str]:

@@ -127,20 +127,29 @@ def _split(root: Path, home: Path, name: str) -> Split:
 
 def _check_folders(root: Path, home: Path, splits: list[Split]) -> None:
     lacking = [FOLDERS[split.name][0] for split in splits if split.folder is None]
-    packed = [name for name in names_in(home) if re.fullmatch(r"(train|dev|test)\.tar\.gz", name)]
-    if lacking and (len(lacking) < len(splits) or packed):
-        raise wrong_tree(root, f"lacks the folders {lacking}", EXPECTED, home)
     places = [home, *(home / name for name in names_in(home) if (home / name).is_dir())]
-    mixed = [place for place in places if any(map(CLIP.fullmatch, names_in(place)))]
-    if lacking and mixed:
+    known = [split.folder for split in splits]
+    others = [
+        place
+        for place in places
+        if place not in known and any(map(CLIP.fullmatch, names_in(place)))
+    ]
+    if lacking and len(others) == 1 and len(lacking) == len(splits):
         raise wrong_tree(
             root,
-            f"has the clips of all splits in one folder, {mixed[0]}; dialogue ids restart in each "
+            f"has the clips of all splits in one folder, {others[0]}; dialogue ids restart in each "
             "split, so nobody can tell which is which",
             EXPECTED,
             home,
             "unpack train.tar.gz, dev.tar.gz and test.tar.gz again, each into its own folder",
         )
+    if lacking and others:
+        what = f"has clips in {[str(o) for o in others]}, whose names are not those of the splits"
+        advice = f"rename these folders: {lacking} are missing"
+        raise wrong_tree(root, what, EXPECTED, home, advice)
+    packed = [name for name in names_in(home) if re.fullmatch(r"(train|dev|test)\.tar\.gz", name)]
+    if lacking and (len(lacking) < len(splits) or packed):
+        raise wrong_tree(root, f"lacks the folders {lacking}", EXPECTED, home)
 
 
 def _advice(root: Path) -> str:
@@ -156,6 +165,13 @@ def _few_clips(split: Split, rows: list[Row]) -> list[str]:
     there = sum(not split.clips.isdisjoint(_names(row)) for row in rows)
     if split.folder is None or there > 0.9 * len(rows):
         return []
+    wanted = {Path(name).stem for row in rows for name in _names(row)}
+    others = {Path(n).suffix for n in names_in(split.folder) if Path(n).stem in wanted} - {".mp4"}
+    if others:
+        return [
+            f"{split.name}: {there} of {len(rows)} clips are there as .mp4; others end in "
+            f"{sorted(others)}, which are not read: rename or convert them to .mp4"
+        ]
     return [
         f"{split.name}: {there} of {len(rows)} clips are there: was {split.name}.tar.gz cut short, "
         "or its unpacking? Unpack it again, and if tar says `Unexpected EOF`, download it again"

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from zipfile import is_zipfile
 
 from pipeline.errors import PipelineError
 from pipeline.manifest import Utterance
 
 LFS_HEAD = b"version https://git-lfs"
 SHOWN = 12
+# Names that tell a known corpus, for whoever linked the wrong one.
+MARKS = {r"session\s?[1-5]": "IEMOCAP", r".+_sent_emo\.csv": "MELD", "VideoFlash": "CREMA-D"}
 ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
 # name.tar.gz.aa, name.tar.gz.partaa, name.zip.001, name.tgz.part-1
 PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
@@ -73,8 +76,14 @@ def wrong_tree(
         advice: What mends it, where the reader knows; else it is told from the file names.
     """
     folder = looked_in or root
+    if not root.exists():
+        return PipelineError(
+            f"{root} {'is a dangling link' if root.is_symlink() else 'does not exist'}, expected "
+            f"{expected}.\n  next: link the corpus there: ln -sfn /where/it/is {root}"
+        )
     lines = [f"{root} {what}", f"  found: {_listing(folder)}", f"  expected: {expected}"]
-    step = advice or _mending(folder) or f"unpack the corpus and point {root} at its folder"
+    step = advice or _mending(folder) or _recognised(folder)
+    step = step or f"point {root} at the whole, unpacked release; what is missing comes from there"
     return PipelineError("\n".join([*lines, f"  next: {step}"]))
 
 
@@ -107,7 +116,11 @@ def _listing(folder: Path) -> str:
 def _mending(folder: Path) -> str:
     """The command that makes a tree out of what lies there, empty if nothing tells."""
     if folder.is_file():
-        return f"it is a file; {_extract(folder)} and point at the folder that comes out"
+        aside, first = folder, ""
+        if not ARCHIVE.fullmatch(folder.name):
+            aside = folder.with_name(f"{folder.name}.{'zip' if is_zipfile(folder) else 'tar'}")
+            first = f"mv {shlex.quote(str(folder))} {shlex.quote(str(aside))}, then "
+        return f"it is a file: {first}{_extract(aside)}, and link the folder that comes out"
     names = names_in(folder)
     joined = [m for m in map(PART.fullmatch, names) if m and not ARCHIVE.fullmatch(m[0])]
     if joined:
@@ -117,6 +130,17 @@ def _mending(folder: Path) -> str:
         return f"join the parts: cat {glob} > {shlex.quote(str(whole))}, then {_extract(whole)}"
     archives = [folder / name for name in names if ARCHIVE.fullmatch(name)]
     return "; ".join(_extract(archive) for archive in archives)
+
+
+def _recognised(folder: Path) -> str:
+    """What the folder is instead, where its names tell."""
+    names = names_in(folder)
+    for mark, corpus in MARKS.items():
+        if any(re.fullmatch(mark, name, re.IGNORECASE) for name in names):
+            return f"this is {corpus}: point the corpus that reads it here"
+    if {"dialog", "sentences"} & set(names):
+        return "this is one session of IEMOCAP: point at the folder that holds all five"
+    return ""
 
 
 def _extract(archive: Path) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 
 SOUND_RATE = 48000  # hertz
 CHANNELS = {"stereo": 2, "5.1": 6}  # 5.1: left, right, centre, bass, two behind
-CENTRE_CHANNEL = 2
 AAC = {"aac_coder": "fast"}  # the default coder takes longer than all the rest of a clip
 BITEXACT = av.codec.context.Flags.bitexact
 

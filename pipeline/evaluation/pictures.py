@@ -17,7 +17,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F
 MIDDLE = 0.5
 
 
-def draw_confusion(path: Path, runs: Sequence[Run], classes: Sequence[str]) -> None:
+def draw_confusion(path: Path, corpus: str, runs: Sequence[Run], classes: Sequence[str]) -> None:
     """Draws the confusion matrix over all seeds; rows are normalised, so the diagonal is recall."""
     actual = np.concatenate([run.actual for run in runs])
     predicted = np.concatenate([run.predicted for run in runs])
@@ -31,16 +31,17 @@ def draw_confusion(path: Path, runs: Sequence[Run], classes: Sequence[str]) -> N
         axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(labels, classes, rotation=40, ha="right")
     axes.set_yticks(labels, classes)
-    axes.set(xlabel="predicted", ylabel="actual", title="Share of each actual class (test)")
+    axes.set(xlabel="predicted", ylabel="actual", title=f"{corpus}, test: share of each class")
     figure.colorbar(image, shrink=0.8)
     _save(figure, path)
 
 
-def draw_f1(path: Path, table: pd.DataFrame) -> None:
+def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
     """Draws F1 by class, the model beside the baselines.
 
     Args:
         path: Where to.
+        corpus: Whose.
         table: Columns class, model, f1 in percent.
     """
     wide = table.pivot(index="class", columns="model", values="f1")
@@ -52,7 +53,11 @@ def draw_f1(path: Path, table: pd.DataFrame) -> None:
         offset = (number - (wide.shape[1] - 1) / 2) * width
         axes.bar(places + offset, values, width, label=str(name), color=COLOURS[number])
     axes.set_xticks(places, [str(name) for name in wide.index])
-    axes.set(ylabel="F1 (%)", ylim=(0, 100), title="F1 by class (test)")
+    axes.set(
+        ylabel="F1 (%)",
+        ylim=(0, 100),
+        title=f"{corpus}, test: F1 by class, epochs chosen on validation",
+    )
     axes.legend(ncols=wide.shape[1], frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
@@ -76,8 +81,10 @@ def draw_history(path: Path, history: pd.DataFrame) -> None:
             colour = COLOURS[number % len(COLOURS)]
             axes.plot(rows["epoch"], rows[column], color=colour, label=_named(run))
         axes.set(xlabel="epoch", title=title)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    if len(history.groupby(["fold", "seed"])) <= len(COLOURS):  # more would hide the lines
+        axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 

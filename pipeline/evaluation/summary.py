@@ -36,11 +36,17 @@ def about_run(
     """
     return {
         "corpus": corpus,
-        "labelled_utterances": counts(protocol),
+        "labelled_utterances": _by_fold(protocol),
         "features": {m: store.about for m, store in stores.items()},
         "masked": {m: int((~store.present).sum()) for m, store in stores.items()},
         "ledger": {stage: counted(problems) for stage, problems in ledgers.items()},
     }
+
+
+def _by_fold(protocol: Protocol) -> dict[str, Any]:
+    """Labelled utterances by split and class; by fold first where there are several."""
+    found = {f"fold {fold}": counts(protocol, fold) for fold in protocol.folds}
+    return found if len(found) > 1 else counts(protocol)
 
 
 def show(corpus: str, console: Console | None = None) -> None:

@@ -71,9 +71,11 @@ class ProtocolSettings(Section):
             "test_fraction": self.splits == "speakers",
         }
         for name, is_needed in needed.items():
-            if (getattr(self, name) is not None) != is_needed:
-                verb = "needs" if is_needed else "knows no"
-                raise ValueError(f"splits {self.splits!r} with these settings {verb} {name}")
+            chosen = f"splits {self.splits!r} and validation {self.validation!r}"
+            if is_needed and getattr(self, name) is None:
+                raise ValueError(f"{chosen} need {name}")
+            if not is_needed and getattr(self, name) is not None:
+                raise ValueError(f"{chosen} do not use {name}: set it to null")
         if self.splits == "leave_one_session_out" and self.validation == "cosmic":
             raise ValueError("validation 'cosmic' names dialogues of the sessions 1 to 4 alone")
         return self

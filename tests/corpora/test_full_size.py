@@ -78,13 +78,18 @@ def test_sessions_of_the_four_class_task(iemocap: list[Utterance]) -> None:
 
 def test_a_difference_is_told_with_its_likely_cause(iemocap: list[Utterance]) -> None:
     lost = differences([u for u in iemocap if u.session != "3"], PUBLISHED)
-    assert lost[0] == "session 3: 0 dialogues, published 32"
-    assert "its folder or annotation is not there" in lost[1]
+    assert lost[0] == (
+        "session 3: 0 dialogues (published 32), 0 utterances (published 2136). "
+        "Likely: its folder or annotation is not there, unpacked incompletely"
+    )
+    assert "whole dialogues are not there" in lost[1], "the whole release"
     names = [u.dialogue for u in iemocap]
     one_less = [u for u in iemocap if u.dialogue != names[0]]
-    assert "whole dialogues are not there" in differences(one_less, PUBLISHED)[1]
+    assert "whole dialogues are not there" in differences(one_less, PUBLISHED)[0]
     edited = differences(iemocap[1:], PUBLISHED)
-    assert edited[0].startswith("session 1: 1818 utterances, published 1819 (the dialogues are")
+    assert edited[0].startswith(
+        "session 1: 1818 utterances (published 1819). Likely: the dialogues"
+    )
 
 
 @pytest.mark.slow

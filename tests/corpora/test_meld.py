@@ -89,6 +89,14 @@ def test_trees_that_are_harmless(tmp_path: Path, kind: str) -> None:
     assert all((tmp_path / u.video.path).is_file() for u in found.utterances)
 
 
+def test_clips_of_another_ending_are_told(tmp_path: Path) -> None:
+    root = tree(tmp_path, line())
+    for folder in NAMES:
+        (root / folder / "dia0_utt0.mkv").touch()
+    note = read(root, OPTIONS).notes[0]
+    assert "0 of 1 clips are there as .mp4; others end in ['.mkv']" in note
+
+
 def test_annotations_alone_are_a_corpus_of_text(tmp_path: Path) -> None:
     root = tree(tmp_path, line())
     for name in NAMES:
@@ -119,6 +127,18 @@ def one_folder(root: Path) -> None:
     (root / "clips/dia0_utt0.mp4").touch()
 
 
+def other_names(root: Path) -> None:
+    remove(root, *NAMES)
+    for name in ("train_videos", "validation", "clips_test"):
+        (root / name).mkdir()
+        (root / name / "dia0_utt0.mp4").touch()
+
+
+def iemocap_instead(root: Path) -> None:
+    remove(root, *NAMES, *(f"{split}_sent_emo.csv" for split in FOLDERS))
+    (root / "Session1").mkdir()
+
+
 def feature_pack(root: Path) -> None:
     remove(root, *NAMES, *(f"{split}_sent_emo.csv" for split in FOLDERS))
     (root / "MELD.Features.Models.tar.gz").touch()
@@ -138,6 +158,8 @@ def lfs_pointer(root: Path) -> None:
             ["lacks the folders ['output_repeated_splits_test']"],
         ),
         (one_folder, ["clips of all splits in one folder", "each into its own folder"]),
+        (other_names, ["clips_test'", "rename these folders: ['train_splits'"]),
+        (iemocap_instead, ["this is IEMOCAP"]),
         (feature_pack, ["pack of features", "MELD.Raw.tar.gz"]),
         (lfs_pointer, ["dev_sent_emo.csv holds a Git-LFS pointer", "lfs pull"]),
         (

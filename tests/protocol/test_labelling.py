@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.labelling import make_protocol
+from pipeline.labelling import make_protocol, unlabelled, unused
 from pipeline.manifest import Segment, Utterance
 from pipeline.protocol import counts, read_protocol, write_protocol
 from pipeline.settings.protocol import ProtocolSettings
@@ -78,3 +78,10 @@ def test_an_empty_split_or_an_unknown_one_is_told() -> None:
         make_protocol(ROWS[:3], settings())
     with pytest.raises(PipelineError, match="official split None"):
         make_protocol([replace(ROWS[0], official_split=None)], settings())
+
+
+def test_what_has_no_label_and_codes_nobody_has_are_counted() -> None:
+    chosen = settings(label_set={"good": ["joy", "exce"], "bad": ["anger", "fear"]})  # type: ignore[arg-type]
+    assert unlabelled(ROWS, chosen) == {"xxx": 1}
+    assert unused(ROWS, chosen) == ["exce"]
+    assert unlabelled([replace(ROWS[0], emotion=None)], chosen) == {"no code": 1}

@@ -155,7 +155,7 @@ def test_no_speaker_is_in_two_splits(speakers: int, seed: int) -> None:
 
 def test_speakers_who_meet_cannot_be_kept_apart() -> None:
     rows = [u for s in "12345" for n in range(3) for u in dialogue(f"Ses0{s}F_impro0{n}", 2)]
-    with pytest.raises(PipelineError, match="has speakers of the splits"):
+    with pytest.raises(PipelineError, match="joins speakers of the splits"):
         folds(rows, settings("speakers", valid_fraction=0.3, test_fraction=0.3))
 
 
