@@ -53,7 +53,7 @@ def train(seeds: tuple[int, ...]) -> None:
     )
 
 
-def tested(protocol: Protocol) -> list[Entry]:
+def on_test(protocol: Protocol) -> list[Entry]:
     return [e for e in protocol.entries if e.split == "test" and e.label is not None]
 
 
@@ -67,8 +67,8 @@ def test_folds_are_pooled_and_context_is_never_scored(protocol: Protocol) -> Non
     assert np.isfinite(history.select_dtypes("number").to_numpy()).all()
     read = read_protocol(paths.protocol("toy"))
     for run in selected_runs(read_epochs(paths.epochs("toy")), read, "test"):
-        assert run.utterances == [e.utterance for e in tested(protocol)]
-        assert run.actual.tolist() == [e.label for e in tested(protocol)]
+        assert run.utterances == [e.utterance for e in on_test(protocol)]
+        assert run.actual.tolist() == [e.label for e in on_test(protocol)]
         assert np.isfinite(run.probabilities).all()
 
 
