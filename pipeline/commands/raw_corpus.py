@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline import paths
@@ -97,25 +97,19 @@ def _protocol(params: Params, corpus: str, raw: RawCorpus) -> Finding:
 
 
 def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[Finding]:
-    files = list(dict.fromkeys(p for u in raw.utterances for p in (u.video.path, u.audio.path)))
-    sizes = {path: _size(root / path) for path in files}
-    pointers = [p for p in files if 0 < (sizes[p] or 0) < 1024 and _is_pointer(root / p)]
-    there = [path for path in files if sizes[path] and path not in set(pointers)]
-    total = sum(size or 0 for size in sizes.values()) / GIGABYTE
-    line = f"{corpus}: {len(there)} of {len(files)} media files, {total:.2f} GB"
-    lacking = Counter("absent" if size is None else "empty" for size in sizes.values() if not size)
-    lacking.update(
-        {f"Git-LFS pointers (git -C {root} lfs pull)": len(pointers)} if pointers else {}
-    )
-    told = f"{line}{''.join(f', {n} {kind}' for kind, n in lacking.items())}"
-    wanted = params.of(ExtractSettings, corpus).modalities
+    """Which files are there, by name and size alone, then the headers of a few."""
     paths_of = {
         "visual": dict.fromkeys(u.video.path for u in raw.utterances),
         "audio": dict.fromkeys(u.audio.path for u in raw.utterances),
     }
-    none = [m for m in paths_of if m in wanted and not paths_of[m].keys() & set(there)]
-    needed = any(m in wanted for m in paths_of)
-    yield note(f"{told}; what they lack is masked") if lacking and needed else good(told)
+    sizes = {path: _size(root / path) for path in (*paths_of["visual"], *paths_of["audio"])}
+    pointers = {p for p, size in sizes.items() if 0 < (size or 0) < 1024 and _is_pointer(root / p)}
+    there = [path for path, size in sizes.items() if size and path not in pointers]
+    wanted = [m for m in paths_of if m in params.of(ExtractSettings, corpus).modalities]
+    told = f"{corpus}: {_told(root, sizes, len(pointers))}"
+    masked = wanted and len(there) < len(sizes)
+    yield note(f"{told}; what they lack is masked") if masked else good(told)
+    none = [m for m in wanted if paths_of[m].keys().isdisjoint(there)]
     if none:
         yield bad(
             f"{corpus}: not one file for {none}: put the files where the reader looks, such as "
@@ -123,6 +117,16 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
             f"extract.{corpus}.modalities and model.{corpus}.modalities"
         )
     yield from _headers(corpus, root, there)
+
+
+def _told(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:
+    lacking = Counter("absent" if size is None else "empty" for size in sizes.values() if not size)
+    if pointers:
+        lacking[f"Git-LFS pointers (git -C {root} lfs pull)"] = pointers
+    there = len(sizes) - lacking.total()
+    gigabytes = sum(size or 0 for size in sizes.values()) / GIGABYTE
+    listed = "".join(f", {number} {kind}" for kind, number in lacking.items())
+    return f"{there} of {len(sizes)} media files, {gigabytes:.2f} GB{listed}"
 
 
 def _size(path: Path) -> int | None:
