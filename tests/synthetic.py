@@ -78,6 +78,25 @@ def utterance(entry: Entry, turns: int) -> Utterance:
     )
 
 
+def bare_utterance(
+    dialogue: str, turn: int, emotion: str | None = "joy", split: str = "train"
+) -> Utterance:
+    """A manifest row without media."""
+    gone = Segment("a/c.mp4", missing="absent")
+    return Utterance(
+        utterance=f"{dialogue}_{turn}",
+        dialogue=dialogue,
+        turn=turn,
+        speaker="Ross",
+        text="Hi “there”",
+        video=gone,
+        audio=gone,
+        emotion=emotion,
+        sentiment="positive",
+        official_split=split,
+    )
+
+
 def _vectors(entry: Entry, number: int, modality: str, dimension: int) -> np.ndarray | None:
     if (modality == "audio" and number % 7 == 3) or (modality == "visual" and number % 5 == 2):
         return None

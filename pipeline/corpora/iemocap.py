@@ -70,7 +70,7 @@ class IemocapOptions(ReaderOptions):
 
 @dataclass(frozen=True)
 class Session:
-    """A session's number and folder, and the videos and sounds that lie in it.
+    """A session of the release, as it lies on disk.
 
     Attributes:
         number: `1` to `5`.

@@ -7,28 +7,9 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.labelling import make_protocol, unlabelled, unused
-from pipeline.manifest import Segment, Utterance
 from pipeline.protocol import counts, read_protocol, write_protocol
 from pipeline.settings.protocol import ProtocolSettings
-
-GONE = Segment("a/c.mp4", missing="absent")
-
-
-def utterance(
-    dialogue: str, turn: int, emotion: str | None = "joy", split: str = "train"
-) -> Utterance:
-    return Utterance(
-        utterance=f"{dialogue}_{turn}",
-        dialogue=dialogue,
-        turn=turn,
-        speaker="Ross",
-        text="Hi",
-        video=GONE,
-        audio=GONE,
-        emotion=emotion,
-        sentiment="positive",
-        official_split=split,
-    )
+from tests.synthetic import bare_utterance
 
 
 def settings(label_set: str = "emotion", unlabelled: str = "drop") -> ProtocolSettings:
@@ -41,10 +22,10 @@ def settings(label_set: str = "emotion", unlabelled: str = "drop") -> ProtocolSe
 
 
 ROWS = [
-    utterance("train/d0", 0),
-    utterance("train/d0", 1, "xxx"),
-    utterance("dev/d0", 0, "fear", "dev"),
-    utterance("test/d0", 0, "anger", "test"),
+    bare_utterance("train/d0", 0),
+    bare_utterance("train/d0", 1, "xxx"),
+    bare_utterance("dev/d0", 0, "fear", "dev"),
+    bare_utterance("test/d0", 0, "anger", "test"),
 ]
 
 

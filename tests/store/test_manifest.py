@@ -18,28 +18,15 @@ from pipeline.manifest import (
     write_manifest,
 )
 from pipeline.tables import read_about
+from tests.synthetic import bare_utterance
 
 ORIGIN = Origin("meld", full=True)
 CLIP = Segment("a/b.mp4", end=2.0, sha256="0" * 64, region=(0.5, 0.0, 0.5, 1.0))
-GONE = Segment("a/c.mp4", missing="absent")
 
 
-def utterance(
-    dialogue: str, turn: int, emotion: str | None = "joy", split: str = "train"
-) -> Utterance:
-    return Utterance(
-        utterance=f"{dialogue}_{turn}",
-        dialogue=dialogue,
-        turn=turn,
-        speaker="Ross",
-        text="Hi “there”",
-        video=CLIP,
-        audio=GONE,
-        emotion=emotion,
-        sentiment="positive",
-        official_split=split,
-        votes=[Vote("E1", codes=["hap", "neu"]), Vote("F1", True, [], 1.0, None, 5.0)],
-    )
+def utterance(dialogue: str, turn: int, emotion: str | None = "joy") -> Utterance:
+    votes = [Vote("E1", codes=["hap", "neu"]), Vote("F1", True, [], 1.0, None, 5.0)]
+    return replace(bare_utterance(dialogue, turn, emotion), video=CLIP, votes=votes)
 
 
 def test_a_manifest_reads_back_as_it_was(tmp_path: Path) -> None:
