@@ -61,6 +61,27 @@ class DialogueBatch:
         )
 
 
+class Packing:
+    """Where the real turns of padded dialogues lie: rows of padding need not be computed.
+
+    Args:
+        turn_mask: True where a turn is real, [batch, turn].
+    """
+
+    def __init__(self, turn_mask: Tensor) -> None:
+        self.shape = turn_mask.shape
+        self.places = turn_mask.flatten().nonzero().squeeze(1)
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """[..., batch, turn, feature] to [..., row, feature], one row per real turn."""
+        return padded.flatten(-3, -2).index_select(-2, self.places)
+
+    def unpack(self, rows: Tensor) -> Tensor:
+        """[row, feature] to [batch, turn, feature], zeros in padded turns."""
+        padded = rows.new_zeros(self.shape.numel(), rows.shape[-1])
+        return padded.index_copy(0, self.places, rows).unflatten(0, self.shape)
+
+
 def unpack(rows: Tensor, mask: Tensor) -> Tensor:
     """Lays rows back to where a mask is True, zeros elsewhere: the inverse of `padded[mask]`.
 

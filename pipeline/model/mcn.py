@@ -2,11 +2,16 @@
 
 Misprints that this reading corrects: W^K and W^Q are swapped in eq. 12-13, eq. 9 lacks a transpose,
 eq. 11 stands before its inputs, and F^ta(j) = Add&Norm(F^t(j-1) + MH^ta(j)) is missing.
+
+Turns travel as rows without padding and are laid out as dialogues for the attention alone: half of
+the slots of a batch are padding, and only attention needs to know which dialogue a turn is of.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pipeline.model.inputs import Packing
 
 
 class CrossAttention(nn.Module):
@@ -28,35 +33,42 @@ class CrossAttention(nn.Module):
         self.output = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, features: Tensor, partner: Tensor, usable: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing
+    ) -> Tensor:
         """Updates one modality from another.
 
         Args:
-            features: F(j-1), [batch, turn, width].
-            partner: Context features C of the other modality, [batch, turn, width].
+            features: F(j-1), [row, width].
+            partner: Context features C of the other modality, [row, width].
             usable: True where a turn of the partner may be attended to, [batch, turn].
+            packing: Which rows are turns of which dialogue.
 
         Returns:
-            [batch, turn, width].
+            [row, width].
         """
-        updated: Tensor = self.norm(features + self.attend(features, partner, usable))
+        read = self.attend(features, partner, usable, packing)
+        updated: Tensor = self.norm(features + read)
         return updated
 
-    def attend(self, features: Tensor, partner: Tensor, usable: Tensor) -> Tensor:
+    def attend(self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing) -> Tensor:
         """MH of eq. 10, zeros for a dialogue without a usable turn; axes as in `forward`."""
         key, value = self.key_value(partner).chunk(2, dim=-1)
+        query, key, value = (
+            self._split(packing.unpack(rows)) for rows in (self.query(features), key, value)
+        )
         some = usable.any(dim=-1, keepdim=True)
         # A softmax over nothing is NaN, backwards too: such a dialogue attends to all, and what it
         # got is zeroed.
         attended = functional.scaled_dot_product_attention(
-            self._split(self.query(features)),
-            self._split(key),
-            self._split(value),
+            query,
+            key,
+            value,
             attn_mask=(usable | ~some)[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0,
         )
-        joined = attended.transpose(1, 2).flatten(2)
-        merged: Tensor = self.output(joined.masked_fill(~some.unsqueeze(-1), 0))
+        joined = attended.transpose(1, 2).flatten(2).masked_fill(~some.unsqueeze(-1), 0)
+        merged: Tensor = self.output(packing.pack(joined))
         return merged
 
     def _split(self, vectors: Tensor) -> Tensor:
@@ -84,10 +96,12 @@ class MCNBranch(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, features: Tensor, partners: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """F(j-1) to F(j), both [batch, turn, width], given each partner's C and usable turns."""
+    def forward(
+        self, features: Tensor, partners: list[tuple[Tensor, Tensor]], packing: Packing
+    ) -> Tensor:
+        """F(j-1) to F(j), both [row, width], given each partner's C and usable turns."""
         for attention, (partner, usable) in zip(self.attentions, partners, strict=True):
-            features = attention(features, partner, usable)
+            features = attention(features, partner, usable, packing)
         updated: Tensor = self.norm(features + self.feed_forward(features))
         return updated
 
@@ -101,10 +115,12 @@ class MCNLayer(nn.Module):
             MCNBranch(modalities - 1, width, heads, dropout) for _ in range(modalities)
         )
 
-    def forward(self, features: list[Tensor], sources: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    def forward(
+        self, features: list[Tensor], sources: list[tuple[Tensor, Tensor]], packing: Packing
+    ) -> list[Tensor]:
         """Every F(j-1) to F(j), given C and the usable turns of every modality."""
         return [
-            branch(features[own], sources[:own] + sources[own + 1 :])
+            branch(features[own], sources[:own] + sources[own + 1 :], packing)
             for own, branch in enumerate(self.branches)
         ]
 
@@ -134,18 +150,19 @@ class MCN(nn.Module):
             MCNLayer(modalities, width, heads, dropout) for _ in range(layers)
         )
 
-    def forward(self, context: Tensor, usable: Tensor) -> Tensor:
+    def forward(self, context: Tensor, usable: Tensor, packing: Packing) -> Tensor:
         """Context features to F(T).
 
         Args:
-            context: C, [modality, batch, turn, width].
+            context: C, [modality, row, width], a row per real turn.
             usable: True where a real turn has the modality, [modality, batch, turn].
+            packing: Which rows are turns of which dialogue.
 
         Returns:
-            [modality, batch, turn, width].
+            [modality, row, width].
         """
         sources = list(zip(context.unbind(), usable.unbind(), strict=True))
         features = list(context.unbind())
         for layer in self.layers:
-            features = layer(features, sources)
+            features = layer(features, sources, packing)
         return torch.stack(features)

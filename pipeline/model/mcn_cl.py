@@ -9,14 +9,14 @@ from pipeline.model.classifier import Classifier
 from pipeline.model.context import make_context
 from pipeline.model.contrastive import ProjectionHead
 from pipeline.model.encoder import Encoder, FrameEncoder
-from pipeline.model.inputs import MODALITIES, DialogueBatch
+from pipeline.model.inputs import MODALITIES, DialogueBatch, Packing
 from pipeline.model.mcn import MCN
 from pipeline.model.psa import PSA
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the model says about each turn; padded turns hold values without meaning."""
+    """What the model says about each turn; zeros in padded turns."""
 
     logits: Tensor
     """[batch, turn, class]."""
@@ -94,11 +94,17 @@ class MCNCL(nn.Module):
     def forward(self, batch: DialogueBatch) -> Output:
         """Classifies every turn of every dialogue."""
         available = torch.stack([batch.available(m) for m in self.modalities])
-        features = self._contextualise(self._encode(batch, available), batch)
+        context = self._contextualise(self._encode(batch, available), batch)
+        packing = Packing(batch.turn_mask)
+        features = packing.pack(context)
         if self.mcn is not None:
-            features = self.mcn(features, available)
-        projections = {m: self.heads[m](f) for m, f in self._named(features) if m in self.heads}
-        return Output(self.classifier(features), projections)
+            features = self.mcn(features, available, packing)
+        projections = {
+            m: packing.unpack(self.heads[m](rows))
+            for m, rows in self._named(features)
+            if m in self.heads
+        }
+        return Output(packing.unpack(self.classifier(features)), projections)
 
     def _encode(self, batch: DialogueBatch, available: Tensor) -> Tensor:
         """One vector per utterance, learned where missing: [modality, batch, turn, width]."""

@@ -5,7 +5,22 @@ import math
 import pytest
 import torch
 
+from pipeline.model.inputs import Packing
 from pipeline.model.mcn import MCN, CrossAttention
+
+
+def of_dialogues(mcn: MCN, context, usable, turn_mask=None) -> torch.Tensor:
+    """`mcn` on padded dialogues, [modality, batch, turn, width] in and out."""
+    packing = Packing(torch.ones_like(usable[0]) if turn_mask is None else turn_mask)
+    rows = mcn(packing.pack(context), usable, packing)
+    return torch.stack([packing.unpack(r) for r in rows])
+
+
+def attend(attention: CrossAttention, features, partner, usable) -> torch.Tensor:
+    """`attention.attend` on dialogues without padding, [batch, turn, width] in and out."""
+    packing = Packing(torch.ones_like(usable))
+    read = attention.attend(packing.pack(features), packing.pack(partner), usable, packing)
+    return packing.unpack(read)
 
 
 def naive_attention(attention: CrossAttention, features, partner, usable) -> torch.Tensor:
@@ -55,13 +70,15 @@ def test_equals_the_equations(modalities):
     torch.manual_seed(0)
     mcn = MCN(modalities, width=8, heads=2, layers=2, dropout=0.1).double().eval()
     context = torch.randn(modalities, 3, 4, 8, dtype=torch.float64)
-    usable = torch.rand(modalities, 3, 4) > 0.4
+    turn_mask = torch.arange(4) < torch.tensor([[4], [2], [3]])
+    usable = (torch.rand(modalities, 3, 4) > 0.4) & turn_mask
     usable[0, 1] = False  # a dialogue without that modality
     with torch.no_grad():
-        result = mcn(context, usable)
-        for row in range(3):
-            expected = torch.stack(naive_mcn(mcn, context[:, row], usable[:, row]))
-            torch.testing.assert_close(result[:, row], expected)
+        result = of_dialogues(mcn, context, usable, turn_mask)
+        for row, turns in enumerate(turn_mask.sum(dim=1).tolist()):
+            expected = torch.stack(naive_mcn(mcn, context[:, row, :turns], usable[:, row, :turns]))
+            torch.testing.assert_close(result[:, row, :turns], expected)
+            assert not result[:, row, turns:].any()
 
 
 def test_attention_by_hand():
@@ -69,12 +86,12 @@ def test_attention_by_hand():
     attention = CrossAttention(width=1, heads=1, dropout=0.0)
     for linear in (attention.query, attention.key_value, attention.output):
         torch.nn.init.ones_(linear.weight)
-    features = torch.tensor([[[0.0], [math.log(2)]]])
+    features = torch.tensor([[[0.0], [math.log(2)], [0.0]]])
     partner = torch.tensor([[[0.0], [1.0], [50.0]]])
     usable = torch.tensor([[True, True, False]])
     # Query 0: scores 0, 0, so (0 + 1) / 2. Query log 2: exp 1 and 2, so (0 * 1 + 1 * 2) / 3.
-    expected = torch.tensor([[[1 / 2], [2 / 3]]])
-    torch.testing.assert_close(attention.attend(features, partner, usable), expected)
+    expected = torch.tensor([[[1 / 2], [2 / 3], [1 / 2]]])
+    torch.testing.assert_close(attend(attention, features, partner, usable), expected)
 
 
 def test_without_usable_keys_attention_is_exactly_zero():
@@ -83,7 +100,7 @@ def test_without_usable_keys_attention_is_exactly_zero():
     features = torch.randn(2, 3, 8, requires_grad=True)
     partner = torch.randn(2, 3, 8, requires_grad=True)
     usable = torch.tensor([[True, False, True], [False, False, False]])
-    read = attention.attend(features, partner, usable)
+    read = attend(attention, features, partner, usable)
     assert torch.equal(read[1], torch.zeros(3, 8))
     read.square().sum().backward()
     assert features.grad.isfinite().all()
@@ -97,8 +114,8 @@ def test_turn_permutation_equivariance():
     mcn = MCN(3, width=8, heads=2, layers=2, dropout=0.0).double()
     context, usable = torch.randn(3, 2, 5, 8, dtype=torch.float64), torch.rand(3, 2, 5) > 0.3
     order = torch.tensor([3, 0, 4, 1, 2])
-    permuted = mcn(context[:, :, order], usable[:, :, order])
-    torch.testing.assert_close(permuted, mcn(context, usable)[:, :, order])
+    permuted = of_dialogues(mcn, context[:, :, order], usable[:, :, order])
+    torch.testing.assert_close(permuted, of_dialogues(mcn, context, usable)[:, :, order])
 
 
 def test_refusal():
