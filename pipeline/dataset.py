@@ -127,21 +127,3 @@ def _with_frames(part: Tensor, longest: int) -> Tensor:
     wide = part.new_zeros(part.shape[0], longest, *part.shape[2:])
     wide[:, : part.shape[1]] = part
     return wide
-
-
-def length_buckets(
-    lengths: Sequence[int], batch_size: int, generator: torch.Generator
-) -> list[list[int]]:
-    """Batches of dialogues of similar length, anew in each epoch.
-
-    Lengths are jittered before sorting, so that batches do not hold the same dialogues each time;
-    padding then takes a few slots instead of more than half of them.
-
-    Returns:
-        Lists of dialogue numbers, each number once.
-    """
-    noise = torch.rand(len(lengths), generator=generator) * 3
-    order = torch.argsort(torch.tensor(lengths) + noise, stable=True).tolist()
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    shuffled = torch.randperm(len(batches), generator=generator).tolist()
-    return [batches[i] for i in shuffled]

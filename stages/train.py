@@ -6,7 +6,8 @@ from pipeline.settings.loss import LossSettings
 from pipeline.settings.model import ModelSettings
 from pipeline.settings.train import TrainSettings
 from pipeline.stage import run
-from pipeline.training.train import TrainingSettings, train_corpus
+from pipeline.training.data import TrainingSettings
+from pipeline.training.train import train_corpus
 
 
 def work(params: Params, corpus: str) -> None:

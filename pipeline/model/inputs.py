@@ -79,7 +79,7 @@ class Packing:
     def unpack(self, rows: Tensor) -> Tensor:
         """[row, feature] to [batch, turn, feature], zeros in padded turns."""
         padded = rows.new_zeros(self.shape.numel(), rows.shape[-1])
-        return padded.index_copy(0, self.places, rows).unflatten(0, self.shape)
+        return padded.index_copy(0, self.places, rows).view(*self.shape, -1)
 
 
 def unpack(rows: Tensor, mask: Tensor) -> Tensor:

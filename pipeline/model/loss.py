@@ -58,6 +58,10 @@ class Loss:
     label_smoothing: float = 0.0
     """Of the cross-entropy, in [0, 1)."""
 
+    focal: float = 0.0
+    """gamma of the focal loss (Lin et al., ICCV 2017): each utterance's cross-entropy is multiplied
+    by (1 - p)^gamma, p being the probability of its class; 0 is plain cross-entropy."""
+
     def __post_init__(self) -> None:
         check_contrastive(self.temperature, self.hard_ratio, self.denominator)
 
@@ -80,12 +84,14 @@ class Loss:
         """Weighted mean over utterances of [utterance, class], 0 if there are none."""
         logits = precise(logits)
         weights = None if self.class_weights is None else self.class_weights.to(logits)
-        total = functional.cross_entropy(
-            logits, labels, weights, reduction="sum", label_smoothing=self.label_smoothing
+        each = functional.cross_entropy(
+            logits, labels, weights, reduction="none", label_smoothing=self.label_smoothing
         )
+        if self.focal:
+            each = each * _doubt(logits, labels) ** self.focal
         # PyTorch's own mean divides by the same number, and gives NaN when it is 0.
         count = torch.ones_like(logits[:, 0]) if weights is None else weights[labels]
-        return total / count.sum().clamp(min=torch.finfo(total.dtype).tiny)
+        return each.sum() / count.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
     def _contrastive(self, projected: Tensor, labels: Tensor, sampled: Tensor) -> Tensor:
         return supervised_contrastive_loss(
@@ -95,3 +101,10 @@ class Loss:
             hard_ratio=self.hard_ratio,
             denominator=self.denominator,
         )
+
+
+def _doubt(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 - p of the true class, [utterance], above 0: 0 ** gamma has no gradient for gamma < 1."""
+    others = functional.one_hot(labels, logits.shape[-1]).bool()
+    doubt = logits.softmax(-1).masked_fill(others, 0).sum(-1)
+    return doubt.clamp(min=torch.finfo(doubt.dtype).tiny)

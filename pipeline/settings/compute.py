@@ -17,7 +17,7 @@ class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         description="auto takes cuda where there is one, else cpu. mps is accepted but untested."
     )
-    threads: int = Field(ge=1, le=256, description="CPU threads of one network.")
+    threads: int = Field(ge=1, le=256, description="CPU threads of an encoder.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         description="Arithmetic of encoders and training on a GPU; a CPU always uses float32."
     )

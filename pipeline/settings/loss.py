@@ -14,6 +14,9 @@ class LossSettings(Section):
         description="Cross-entropy weights from the train split's class counts."
     )
     label_smoothing: float = Field(ge=0, lt=1)
+    focal: float = Field(
+        ge=0, le=10, description="Gamma of the focal loss: easy utterances count less; 0: alike."
+    )
     contrastive: float = Field(ge=0, description="Lambda, the weight of the contrastive loss.")
     modality_weights: dict[str, float] = Field(description="Alpha, beta, gamma of eq. 27.")
     temperature: float = Field(gt=0, description="Tau.")

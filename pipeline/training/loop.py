@@ -5,22 +5,24 @@ was killed and goes on from a saved epoch ends in the same bytes as one that was
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from pipeline.dataset import NO_LABEL, Dialogue, length_buckets
-from pipeline.model.loss import Loss
+from pipeline.dataset import Dialogue
+from pipeline.model.inputs import DialogueBatch
+from pipeline.model.loss import Loss, LossTerms
 from pipeline.model.mcn_cl import MCNCL
+from pipeline.training.batches import draw, length_buckets
+from pipeline.training.schedule import learning_rate
+from pipeline.training.scores import cross_entropy, weighted_f1
 from pipeline.training.state import RunState, StateFile
 from pipeline.training.statistics import class_weights, mean_and_std
 from pipeline.training.task import Task
 
 LARGEST_SEED = 2**31
-TERMS = ("total", "cross_entropy", "contrastive")
 
 
 def build(task: Task, seed: int) -> MCNCL:
@@ -57,47 +59,61 @@ class Run:
         self.loss = _loss(task)
         self.steps = math.ceil(len(task.train) / task.optimisation.batch_size)
 
-    def train(self, file: StateFile) -> RunState:
+    def epochs(self, file: StateFile) -> Iterator[RunState]:
         """Trains until the validation weighted F1 no longer rises.
 
         Args:
-            file: Where the run is kept while it lasts.
+            file: Where the run is kept while it lasts, and when it has ended.
 
-        Returns:
-            The finished run: history, every epoch's probabilities and the best epoch's weights.
+        Yields:
+            The run so far, after each epoch; last of all finished, with history, every epoch's
+            probabilities and the best epoch's weights.
         """
         state = file.load(self.model, self.optimiser, self.scaler) or RunState()
+        yield from ([state] if state.history else [])
         while not state.finished(self.task.optimisation):
             self._epoch(state)
-            file.save(state, self.model, self.optimiser, self.scaler)
-        file.save(state, self.model, self.optimiser, self.scaler, now=True)
-        return state
+            done = state.finished(self.task.optimisation)
+            file.save(state, self.model, self.optimiser, self.scaler, now=done)
+            yield state
 
     def _epoch(self, state: RunState) -> None:
         epoch = len(state.history) + 1
         torch.manual_seed((self.seed * 100_003 + epoch) % LARGEST_SEED)
-        row = {"epoch": float(epoch), **self._fit(epoch)}
+        row = {"epoch": float(epoch), **self._fit(epoch, state.scores)}
         valid, test = (self.predict(d) for d in (self.task.valid, self.task.test))
-        row["valid_weighted_f1"] = weighted_f1(valid, self.task.valid)
+        labels = torch.cat([d.labels for d in self.task.valid])
+        row["valid_cross_entropy"] = cross_entropy(valid, labels)
+        row["valid_weighted_f1"] = weighted_f1(valid, labels)
         state.add(row, valid, test, self.model)
 
-    def _fit(self, epoch: int) -> dict[str, float]:
-        """One pass over the train split; returns the means of its losses."""
+    def _fit(self, epoch: int, scores: Sequence[float]) -> dict[str, float]:
+        """One pass over the train split; returns the means of its losses, and what it predicted."""
         self.model.train()
-        sums = dict.fromkeys([*(f"train_{t}" for t in TERMS), "gradient_norm"], 0.0)
-        order = torch.Generator().manual_seed((self.seed * 100_003 + epoch) % LARGEST_SEED)
-        lengths = [len(d) for d in self.task.train]
-        batches = length_buckets(lengths, self.task.optimisation.batch_size, order)
-        for number, batch in enumerate(batches):
-            rate = self._set_rate((epoch - 1) * self.steps + number)
-            for name, value in self._step(batch).items():
-                sums[name] += value / len(batches)
-        return {**sums, "learning_rate": rate}
+        generator = torch.Generator().manual_seed((self.seed * 100_003 + epoch) % LARGEST_SEED)
+        settings = self.task.optimisation
+        drawn = draw(self.task.train, settings.sampling, self.task.classes, generator)
+        lengths = [len(self.task.train[n]) for n in drawn]
+        rows, logits, labels = [], [], []
+        for number, places in enumerate(length_buckets(lengths, settings.batch_size, generator)):
+            step = (epoch - 1) * self.steps + number
+            rate = self._set_rate(learning_rate(settings, step, self.steps, scores))
+            batch = self.task.load(self.task.train, [drawn[place] for place in places])
+            found, values = self._step(batch)
+            rows.append(values)
+            logits.append(found[batch.turn_mask])
+            labels.append(batch.labels[batch.turn_mask])
+        return {
+            **{name: torch.stack([row[name] for row in rows]).mean().item() for name in rows[0]},
+            "learning_rate": rate,
+            "train_weighted_f1": weighted_f1(torch.cat(logits).cpu(), torch.cat(labels).cpu()),
+        }
 
-    def _step(self, numbers: Sequence[int]) -> dict[str, float]:
-        batch = self.task.load(self.task.train, numbers)
+    def _step(self, batch: DialogueBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Learns from a batch; returns its logits, and numbers that stay on the device."""
         with self._autocast():
-            terms = self.loss(self.model(batch), batch)
+            output = self.model(batch)
+            terms = self.loss(output, batch)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(terms.total).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimiser)
@@ -105,14 +121,9 @@ class Run:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        values = {f"train_{t}": getattr(terms, t).item() for t in TERMS}
-        return {**values, "gradient_norm": norm.item()}
+        return output.logits.detach(), {**_named(terms), "gradient_norm": norm}
 
-    def _set_rate(self, step: int) -> float:
-        settings = self.task.optimisation
-        rate = settings.learning_rate * _schedule(
-            step, self.steps * settings.epochs, settings.warmup, settings.schedule
-        )
+    def _set_rate(self, rate: float) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         return rate
@@ -136,6 +147,17 @@ class Run:
         return torch.cat([parts[number] for number in range(len(dialogues))])
 
 
+def _named(terms: LossTerms) -> dict[str, Tensor]:
+    """The terms as columns of the history."""
+    each = {f"train_contrastive_{m}": loss.detach() for m, loss in terms.per_modality.items()}
+    return {
+        "train_total": terms.total.detach(),
+        "train_cross_entropy": terms.cross_entropy.detach(),
+        "train_contrastive": terms.contrastive.detach(),
+        **each,
+    }
+
+
 def _loss(task: Task) -> Loss:
     settings = task.loss
     return Loss(
@@ -146,28 +168,5 @@ def _loss(task: Task) -> Loss:
         modality_weights=settings.modality_weights,
         class_weights=class_weights(task.train, task.classes, settings.class_weights),
         label_smoothing=settings.label_smoothing,
+        focal=settings.focal,
     )
-
-
-def _schedule(step: int, steps: int, warmup: float, schedule: str) -> float:
-    """Share of the full learning rate at a step: a linear rise, then level or a half cosine."""
-    rising = math.ceil(warmup * steps)
-    if step < rising:
-        return (step + 1) / rising
-    if schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
-
-
-def weighted_f1(probabilities: Tensor, dialogues: Sequence[Dialogue]) -> float:
-    """Weighted F1 over labelled utterances, in percent.
-
-    Args:
-        probabilities: [utterance, class], in dialogue order.
-        dialogues: Where the labels are.
-    """
-    labels = torch.cat([d.labels for d in dialogues])
-    known = labels != NO_LABEL
-    predicted = probabilities.argmax(-1)[known]
-    score = f1_score(labels[known], predicted, average="weighted", zero_division=0)
-    return 100 * float(score)

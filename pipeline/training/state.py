@@ -42,6 +42,11 @@ class RunState:
             self.best_epoch = len(self.history)
             self.best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
 
+    @property
+    def scores(self) -> list[float]:
+        """Validation weighted F1 by epoch."""
+        return [row["valid_weighted_f1"] for row in self.history]
+
     def finished(self, settings: TrainSettings) -> bool:
         """Whether all epochs are done, or too many passed without a better one."""
         epochs = len(self.history)
@@ -71,7 +76,14 @@ class StateFile:
         """Fills `parts` with what was saved; None if nothing was."""
         if not self.path.exists():
             return None
-        content = torch.load(self.path, map_location="cpu", weights_only=True)
+        content = self._content()
         for part, saved in zip(parts, content["parts"], strict=True):
             part.load_state_dict(saved)
         return RunState(**content["state"])
+
+    def read(self) -> RunState:
+        """What was saved of a run that has ended."""
+        return RunState(**self._content()["state"])
+
+    def _content(self) -> Any:
+        return torch.load(self.path, map_location="cpu", weights_only=True)

@@ -55,9 +55,19 @@ def class_weights(dialogues: Sequence[Dialogue], classes: int, rule: str) -> Ten
     """
     if rule == "none":
         return None
-    labels = torch.cat([d.labels for d in dialogues])
-    counts = torch.bincount(labels[labels != NO_LABEL], minlength=classes).double()
+    counts = class_counts([d.labels for d in dialogues], classes)
     beta = EFFECTIVE_NUMBER_BETA
     raw = 1 / counts if rule == "inverse" else (1 - beta) / (1 - beta**counts)
     raw[counts == 0] = 0
     return (raw * counts.sum() / (raw * counts).sum()).float()
+
+
+def class_counts(labels: Sequence[Tensor], classes: int) -> Tensor:
+    """Labelled utterances by class, [class] float64.
+
+    Args:
+        labels: Of each dialogue, [turn], -1 for none.
+        classes: How many classes there are.
+    """
+    every = torch.cat(list(labels))
+    return torch.bincount(every[every != NO_LABEL], minlength=classes).double()

@@ -17,8 +17,9 @@ from pipeline.settings.evaluate import EvaluateSettings
 from pipeline.settings.loss import LossSettings
 from pipeline.settings.model import ModelSettings
 from pipeline.settings.train import TrainSettings
+from pipeline.training.data import TrainingSettings
 from pipeline.training.epochs import read_epochs
-from pipeline.training.train import TrainingSettings, train_corpus
+from pipeline.training.train import train_corpus
 from tests.conftest import ROOT
 from tests.synthetic import CLASSES, Size, lay_out
 

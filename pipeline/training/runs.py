@@ -1,0 +1,108 @@
+"""Runs one after another or in several processes: what a run finds depends on the run alone."""
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.training.data import TrainingData, TrainingSettings, read_data
+from pipeline.training.loop import Run
+from pipeline.training.state import StateFile
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a corpus.
+
+    Attributes:
+        names: Fold and seed of each.
+        folder: Where they are kept while they last, and when they have ended.
+    """
+
+    names: Sequence[tuple[int, int]]
+    folder: Path
+
+    def file(self, fold: int, seed: int) -> StateFile:
+        """Where one run is kept."""
+        return StateFile(self.folder / f"fold{fold}-seed{seed}.pt")
+
+    def share(self, number: int, of: int) -> "Runs":
+        """What one of several processes does."""
+        return Runs(self.names[number::of], self.folder)
+
+
+def in_turn(data: TrainingData, runs: Runs) -> Iterator[None]:
+    """Trains all runs in this process; yields after each epoch."""
+    for fold, seed in runs.names:
+        for _ in Run(data.task(fold), seed).epochs(runs.file(fold, seed)):
+            yield
+
+
+def in_processes(
+    corpus: str, settings: TrainingSettings, runs: Runs, workers: int
+) -> Iterator[None]:
+    """Trains all runs in several processes, each of which reads the corpus; yields per epoch.
+
+    Args:
+        corpus: Which.
+        settings: As in params.yaml.
+        runs: What is to be trained.
+        workers: How many processes.
+
+    Raises:
+        PipelineError: What a process met, or that it was killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    processes, readers = [], []
+    for number in range(min(workers, len(runs.names))):
+        reader, writer = context.Pipe(duplex=False)
+        share = runs.share(number, workers)
+        process = context.Process(target=_work, args=(corpus, settings, share, writer))
+        process.start()
+        writer.close()  # the process holds the other copy: when it ends, the reader sees it
+        processes.append(process)
+        readers.append(reader)
+    try:
+        yield from _messages(readers)
+        for process in processes:
+            process.join()
+            if process.exitcode:
+                raise PipelineError(
+                    f"A training process ended with code {process.exitcode}; too little memory "
+                    "is the usual reason. Lower train.workers or batch_size and run again: it goes "
+                    "on where it was."
+                )
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _messages(readers: list[Connection]) -> Iterator[None]:
+    """Yields for each epoch that a process tells of, until all processes have closed."""
+    while readers:
+        ready = wait(readers)
+        for reader in [r for r in readers if r in ready]:
+            try:
+                problem = reader.recv()
+            except EOFError:
+                readers.remove(reader)
+                continue
+            if problem is not None:
+                raise PipelineError(problem)
+            yield
+
+
+def _work(corpus: str, settings: TrainingSettings, runs: Runs, writer: Connection) -> None:
+    """What a process does: tells of each epoch with None, of a problem with its words."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this one
+    try:
+        for _ in in_turn(read_data(corpus, settings), runs):
+            writer.send(None)
+    except BrokenPipeError:
+        pass  # the parent was killed; the run lies in its file
+    except PipelineError as error:
+        writer.send(str(error))

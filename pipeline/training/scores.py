@@ -1,0 +1,34 @@
+"""How a run judges itself: the figures of its history."""
+
+import torch
+from sklearn.metrics import f1_score
+from torch import Tensor
+
+from pipeline.dataset import NO_LABEL
+
+
+def weighted_f1(scores: Tensor, labels: Tensor) -> float:
+    """Weighted F1 over labelled utterances, in percent.
+
+    Args:
+        scores: Of each class, the larger the likelier, [utterance, class].
+        labels: [utterance], -1 for none.
+    """
+    known = labels != NO_LABEL
+    predicted = scores.argmax(-1)[known]
+    return 100 * float(f1_score(labels[known], predicted, average="weighted", zero_division=0))
+
+
+def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:
+    """Mean of -log p of the true class over labelled utterances, without class weights.
+
+    Args:
+        probabilities: [utterance, class].
+        labels: [utterance], -1 for none.
+    """
+    floor = torch.finfo(probabilities.dtype).tiny
+    return float(
+        torch.nn.functional.nll_loss(
+            probabilities.clamp(min=floor).log(), labels, ignore_index=NO_LABEL
+        )
+    )
