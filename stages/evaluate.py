@@ -4,6 +4,7 @@ import pandas as pd
 
 from pipeline import paths
 from pipeline.evaluation import pictures, results
+from pipeline.evaluation.curves import f1_curves
 from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
 from pipeline.evaluation.summary import about_run, read_ledgers, show
 from pipeline.features import Features, read_features
@@ -39,7 +40,9 @@ def work(params: Params, corpus: str) -> None:
     pictures.draw_confusion(paths.metrics(corpus, "confusion.png"), corpus, test, protocol.classes)
     pictures.draw_f1(paths.metrics(corpus, "f1.png"), corpus, results.f1_table(found))
     history = pd.read_csv(paths.metrics(corpus, "history.csv"))
-    pictures.draw_history(paths.metrics(corpus, "history.png"), history)
+    curves = f1_curves(history, epochs, protocol)
+    results.write_csv(paths.metrics(corpus, "curves.csv"), curves)
+    pictures.draw_history(paths.metrics(corpus, "history.png"), history, curves)
     show(corpus)
 
 

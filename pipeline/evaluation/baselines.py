@@ -70,7 +70,20 @@ def logistic_regression(
     """
     parts = [_standardised(splits, store) for store in stores.values()]
     matrices = {s: np.hstack([part[s] for part in parts]) for s in splits.utterances}
-    return _linear(matrices, splits, strengths)
+    return _linear(_rotated(matrices), splits, strengths)
+
+
+def _rotated(matrices: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same utterances with no more features than the train split has utterances.
+
+    The fitted weights are a sum of train rows, so what is at right angles to all of those changes
+    no score: in a basis of their space the solution is the same, and found in a tenth of the time.
+    """
+    utterances, features = matrices["train"].shape
+    if features <= utterances:
+        return dict(matrices)
+    _, _, basis = np.linalg.svd(matrices["train"], full_matrices=False)
+    return {split: rows @ basis.T for split, rows in matrices.items()}
 
 
 def _standardised(splits: Splits, store: Features) -> dict[str, np.ndarray]:

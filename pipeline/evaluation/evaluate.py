@@ -50,7 +50,7 @@ def selected_runs(rows: Sequence[EpochPrediction], protocol: Protocol, split: st
         protocol: With the labels of `split`.
         split: `valid` or `test`.
     """
-    return _pooled([r for r in rows if r.selected and r.split == split], protocol)
+    return runs_of([r for r in rows if r.selected and r.split == split], protocol)
 
 
 def runs_chosen_on_test(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
@@ -63,15 +63,16 @@ def runs_chosen_on_test(rows: Sequence[EpochPrediction], protocol: Protocol) -> 
         if row.split == "test":
             groups[row.fold, row.seed].append(row)
     best = [max(group, key=lambda r: _weighted(r, protocol)) for group in groups.values()]
-    return _pooled(best, protocol)
+    return runs_of(best, protocol)
 
 
 def _weighted(row: EpochPrediction, protocol: Protocol) -> float:
-    (run,) = _pooled([row], protocol)
+    (run,) = runs_of([row], protocol)
     return run.scores(protocol.classes).weighted_f1
 
 
-def _pooled(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
+def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
+    """One run per seed, of the labelled utterances of all rows of that seed: folds are pooled."""
     labels = {(e.fold, e.utterance): e.label for e in protocol.entries if e.label is not None}
     by_seed: dict[int, list[EpochPrediction]] = defaultdict(list)
     for row in rows:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,34 +62,30 @@ def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
     _save(figure, path)
 
 
-def draw_history(path: Path, history: pd.DataFrame) -> None:
-    """Draws training loss and validation weighted F1 by epoch, a line per run.
+def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> None:
+    """Draws the training loss and the weighted F1 of each split by epoch, a line per run.
 
     Args:
         path: Where to.
-        history: Columns fold, seed, epoch, train_total, valid_weighted_f1.
+        history: Columns fold, seed, epoch, train_total.
+        curves: Columns fold, seed, epoch, split, weighted_f1.
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    panels = zip(
-        figure.subplots(1, 2),
-        (("train_total", "training loss"), ("valid_weighted_f1", "validation weighted F1 (%)")),
-        strict=True,
-    )
-    for axes, (column, title) in panels:
-        for number, (run, rows) in enumerate(history.groupby(["fold", "seed"])):
-            colour = COLOURS[number % len(COLOURS)]
-            axes.plot(rows["epoch"], rows[column], color=colour, label=_named(run))
-        axes.set(xlabel="epoch", title=title)
+    left, right = figure.subplots(1, 2)
+    for _, rows in history.groupby(["fold", "seed"]):
+        left.plot(rows["epoch"], rows["train_total"], color=COLOURS[0])
+    for number, split in enumerate(curves["split"].unique()):
+        runs = curves[curves["split"] == split].groupby(["fold", "seed"])
+        for line, (_, rows) in enumerate(runs):
+            label = str(split) if not line else None
+            right.plot(rows["epoch"], rows["weighted_f1"], color=COLOURS[number], label=label)
+    left.set(xlabel="epoch", title="training loss, a line per run")
+    right.set(xlabel="epoch", title="weighted F1 (%) by split", ylim=(0, 100))
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-    if len(history.groupby(["fold", "seed"])) <= len(COLOURS):  # more would hide the lines
-        axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
-
-
-def _named(run: Any) -> str:
-    fold, seed = run
-    return f"fold {fold}, seed {seed}"
 
 
 def _save(figure: Figure, path: Path) -> None:

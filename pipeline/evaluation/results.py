@@ -47,7 +47,7 @@ def write_confusion(path: Path, runs: Sequence[Run], classes: Sequence[str]) -> 
         for run in runs
         for actual, predicted in zip(run.actual, run.predicted, strict=True)
     ]
-    _write_csv(path, pd.DataFrame(rows))
+    write_csv(path, pd.DataFrame(rows))
 
 
 def f1_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
@@ -63,9 +63,10 @@ def f1_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 def write_f1(path: Path, metrics: Mapping[str, Any]) -> None:
     """Writes `f1_table` as CSV, for `dvc plots`."""
-    _write_csv(path, f1_table(metrics))
+    write_csv(path, f1_table(metrics))
 
 
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table for `dvc plots`."""
     with replacing(path) as part:
         table.to_csv(part, index=False, lineterminator="\n")

@@ -43,6 +43,7 @@ class MCNCL(nn.Module):
         contrastive: False: no projection heads.
         projection: Size of the projected vectors.
         context: `dialogue_rnn`, `gru` or `none`.
+        residual: C = u + context(u): what an utterance says itself need not pass the recurrence.
         dropout: Before the context, in attention, feed-forward networks and classifier.
         limit: Clamp of the standardised features, in standard deviations.
     """
@@ -62,6 +63,7 @@ class MCNCL(nn.Module):
         contrastive: bool = True,
         projection: int = 128,
         context: str = "dialogue_rnn",
+        residual: bool = False,
         dropout: float = 0.1,
         limit: float = 10.0,
     ) -> None:
@@ -79,6 +81,7 @@ class MCNCL(nn.Module):
         self.missing = nn.Parameter(torch.randn(count, 1, 1, width) / width**0.5)
         self.dropout = nn.Dropout(dropout)
         self.context = make_context(context, count, width)
+        self.residual = residual
         self.mcn = MCN(count, width, heads, layers, dropout) if mcn and count > 1 else None
         self.heads = nn.ModuleDict(
             {m: ProjectionHead(width, projection) for m in self.modalities if contrastive}
@@ -122,7 +125,7 @@ class MCNCL(nn.Module):
         # In full precision also under autocast: rounding adds up over a hundred turns.
         with torch.autocast(utterances.device.type, enabled=False):
             context: Tensor = self.context(utterances, batch.turn_mask, batch.speakers)
-        return context
+        return utterances + context if self.residual else context
 
     def _named(self, stack: Tensor) -> list[tuple[str, Tensor]]:
         """Each modality with its slice of a [modality, ...] tensor."""

@@ -18,6 +18,9 @@ class ModelSettings(Section):
         description="none is eq. 5 to the letter, which cannot see the order of interior frames."
     )
     context: Literal["dialogue_rnn", "gru", "none"]
+    residual: bool = Field(
+        description="The utterance's own features are added to its context; off: the context alone."
+    )
     mcn: bool = Field(description="Multimodal cross-attention; off: context features go on as are.")
     layers: int = Field(ge=1, le=24, description="Stacked cross-attention layers T.")
     heads: int = Field(ge=1, le=64, description="Attention heads H.")

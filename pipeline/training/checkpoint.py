@@ -1,6 +1,7 @@
 """Checkpoints: weights, statistics and everything needed to rebuild the model, in safetensors."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from pipeline.model.mcn_cl import MCNCL
 
 VERSION = "checkpoint/1"
 KEY = "erc"
+LAST_BITS = ("versions", "compute", "batch_size")
+"""Of a store's provenance: they move the last bits of a feature, not what it means."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -31,15 +34,38 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
         save_file({k: v.contiguous() for k, v in state.items()}, part, {KEY: text})
 
 
-def load_checkpoint(path: Path) -> tuple[MCNCL, dict[str, Any]]:
+def load_checkpoint(
+    path: Path, stores: Mapping[str, Mapping[str, Any]]
+) -> tuple[MCNCL, dict[str, Any]]:
     """Rebuilds a model, ready to predict.
+
+    Args:
+        path: Of the checkpoint.
+        stores: By modality, the provenance of the features it is to read (`Features.about`).
 
     Returns:
         The model in evaluation mode on the CPU, and the facts it was saved with.
 
     Raises:
-        PipelineError: The file is absent, damaged, or no checkpoint of this version.
+        PipelineError: The file is absent, damaged, or no checkpoint of this version; or the stores
+            are not made as those it was trained on: every difference is named.
     """
+    facts, state = _read(path)
+    different = [
+        line for m, about in facts["features"].items() for line in _compare(m, about, stores)
+    ]
+    if different:
+        raise PipelineError(
+            f"{path} was trained on other features:\n"
+            + "\n".join(f"  {line}" for line in different)
+            + "\nUse the settings it was trained with, or train again."
+        )
+    model = MCNCL(**facts["model"])
+    model.load_state_dict(state)
+    return model.eval(), facts
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {}).get(KEY, "{}"))
@@ -48,6 +74,28 @@ def load_checkpoint(path: Path) -> tuple[MCNCL, dict[str, Any]]:
         raise PipelineError(f"{path} cannot be read as a checkpoint: {error}") from error
     if facts.get("version") != VERSION:
         raise PipelineError(f"{path} is {facts.get('version')!r}, expected {VERSION!r}; retrain.")
-    model = MCNCL(**facts["model"])
-    model.load_state_dict(state)
-    return model.eval(), facts
+    return facts, state
+
+
+def _compare(
+    modality: str, trained: Mapping[str, Any], stores: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """A line for each fact in which a store differs from the one of the training."""
+    if modality not in stores:
+        yield f"{modality}: there is no such store"
+        return
+    before, now = (dict(_flat(modality, facts)) for facts in (trained, stores[modality]))
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            yield f"{name}: trained on {before.get(name)!r}, got {now.get(name)!r}"
+
+
+def _flat(name: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Nested facts as dotted names and values, without those that move last bits alone."""
+    for key, value in facts.items():
+        if key in LAST_BITS:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(f"{name}.{key}", value)
+        else:
+            yield f"{name}.{key}", value

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -56,44 +57,45 @@ def in_processes(
         PipelineError: What a process met, or that it was killed.
     """
     context = multiprocessing.get_context("spawn")
-    processes, readers = [], []
+    processes: dict[Connection, BaseProcess] = {}
     for number in range(min(workers, len(runs.names))):
         reader, writer = context.Pipe(duplex=False)
         share = runs.share(number, workers)
         process = context.Process(target=_work, args=(corpus, settings, share, writer))
         process.start()
         writer.close()  # the process holds the other copy: when it ends, the reader sees it
-        processes.append(process)
-        readers.append(reader)
+        processes[reader] = process
     try:
-        yield from _messages(readers)
-        for process in processes:
-            process.join()
-            if process.exitcode:
-                raise PipelineError(
-                    f"A training process ended with code {process.exitcode}; too little memory "
-                    "is the usual reason. Lower train.workers or batch_size and run again: it goes "
-                    "on where it was."
-                )
+        yield from _messages(dict(processes))
     finally:
-        for process in processes:
+        for process in processes.values():
             process.terminate()
             process.join()
 
 
-def _messages(readers: list[Connection]) -> Iterator[None]:
-    """Yields for each epoch that a process tells of, until all processes have closed."""
-    while readers:
-        ready = wait(readers)
-        for reader in [r for r in readers if r in ready]:
+def _messages(processes: dict[Connection, BaseProcess]) -> Iterator[None]:
+    """Yields for each epoch that a process tells of, until all processes have ended."""
+    while processes:
+        ready = wait(list(processes))
+        for reader in [r for r in processes if r in ready]:
             try:
                 problem = reader.recv()
             except EOFError:
-                readers.remove(reader)
+                _check_end(processes.pop(reader))
                 continue
             if problem is not None:
                 raise PipelineError(problem)
             yield
+
+
+def _check_end(process: BaseProcess) -> None:
+    process.join()
+    if process.exitcode:
+        raise PipelineError(
+            f"A training process ended with code {process.exitcode}; too little memory is the "
+            "usual reason. Lower train.workers or batch_size and run again: it goes on where it "
+            "was."
+        )
 
 
 def _work(corpus: str, settings: TrainingSettings, runs: Runs, writer: Connection) -> None:

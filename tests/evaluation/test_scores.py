@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from pipeline import paths
-from pipeline.evaluation.baselines import labelled, logistic_regression, majority, tfidf
+from pipeline.evaluation.baselines import _rotated, labelled, logistic_regression, majority, tfidf
 from pipeline.evaluation.evaluate import metrics, runs_chosen_on_test, selected_runs
 from pipeline.evaluation.scores import score, summarised
 from pipeline.features import read_features
@@ -100,6 +101,21 @@ def test_baselines_learn_from_train_alone(workspace: Path) -> None:
     assert (guess == splits.labels["test"]).mean() > 0.6
 
 
+def test_fewer_features_give_the_same_logistic_regression() -> None:
+    generator = np.random.default_rng(0)
+    wide = {s: generator.normal(size=(n, 90)) for s, n in (("train", 40), ("test", 20))}
+    labels = generator.integers(0, 3, 40)
+    narrow = _rotated(wide)
+    assert narrow["train"].shape == (40, 40) and narrow["test"].shape == (20, 40)
+    scores = [
+        LogisticRegression(tol=1e-10, max_iter=5000)
+        .fit(matrices["train"], labels)
+        .decision_function(matrices["test"])
+        for matrices in (wide, narrow)
+    ]
+    assert np.abs(scores[0] - scores[1]).max() < 1e-5
+
+
 def test_the_stage_writes_every_file_and_prints_a_table(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,13 +133,14 @@ def test_the_stage_writes_every_file_and_prints_a_table(
         rows.append(EpochPrediction(0, 1, 1, True, split, names, chances))
     write_epochs(paths.epochs("demo_meld"), rows)
     history = pd.DataFrame(
-        [{"fold": 0, "seed": 1, "epoch": 1, "train_total": 1.0, "valid_weighted_f1": 10.0}]
+        {"fold": [0], "seed": [1], "epoch": [1], "train_total": [1.0]}
+        | {f"{split}_weighted_f1": [10.0] for split in ("train", "valid")}
     )
     paths.metrics("demo_meld", "x").parent.mkdir(parents=True)
     history.to_csv(paths.metrics("demo_meld", "history.csv"), index=False)
     evaluate.work(read_params(ROOT / "params.yaml"), "demo_meld")
     written = {path.name for path in Path("metrics/demo_meld").iterdir()}
-    assert {"metrics.json", "run.json", "confusion.csv", "f1.csv"} <= written
+    assert {"metrics.json", "run.json", "confusion.csv", "f1.csv", "curves.csv"} <= written
     assert {"confusion.png", "f1.png", "history.png"} <= written
     predictions = pd.read_parquet(paths.predictions("demo_meld"))
     found = json.loads(paths.metrics("demo_meld", "metrics.json").read_text())

@@ -12,16 +12,12 @@ from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
 from pipeline.features import read_features
 from pipeline.params import read_params
 from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
-from pipeline.settings.compute import ComputeSettings
 from pipeline.settings.evaluate import EvaluateSettings
-from pipeline.settings.loss import LossSettings
-from pipeline.settings.model import ModelSettings
-from pipeline.settings.train import TrainSettings
-from pipeline.training.data import TrainingSettings
 from pipeline.training.epochs import read_epochs
 from pipeline.training.train import train_corpus
 from tests.conftest import ROOT
 from tests.synthetic import CLASSES, Size, lay_out
+from tests.training.toy import toy_settings
 
 TURNED = {"train": "train", "valid": "test", "test": "valid"}
 
@@ -40,18 +36,7 @@ def protocol(workspace: Path) -> Protocol:
 
 
 def train(seeds: tuple[int, ...]) -> None:
-    params = read_params(ROOT / "params.yaml")
-    model = params.of(ModelSettings, "demo_iemocap")
-    chosen = params.of(TrainSettings, "demo_iemocap")
-    train_corpus(
-        "toy",
-        TrainingSettings(
-            model=model.model_copy(update={"width": 16, "projection": 8, "layers": 1}),
-            loss=params.of(LossSettings, "demo_iemocap"),
-            train=chosen.model_copy(update={"seeds": seeds, "epochs": 3, "batch_size": 1}),
-            compute=params.of(ComputeSettings).model_copy(update={"device": "cpu"}),
-        ),
-    )
+    train_corpus("toy", toy_settings(seeds=seeds, epochs=3, batch_size=1))
 
 
 def on_test(protocol: Protocol) -> list[Entry]:
