@@ -68,9 +68,9 @@ def in_processes(
     try:
         yield from _messages(dict(processes))
     finally:
-        for process in processes.values():
-            process.terminate()
-            process.join()
+        for started in processes.values():
+            started.terminate()
+            started.join()
 
 
 def _messages(processes: dict[Connection, BaseProcess]) -> Iterator[None]:
