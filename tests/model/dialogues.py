@@ -1,10 +1,14 @@
-"""Random dialogues with everything that can be missing, and small models to read them."""
+"""Random dialogues in which anything can be missing, changes to them, and small models.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Dialogues are made unpadded and then collated. What is padded or missing holds NaN, and an index
+that nothing has, unless a test says otherwise: a test that passes has not read it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +18,7 @@ from pipeline.model.mcn_cl import MCNCL
 DIMENSIONS = {"text": 5, "audio": 7, "visual": 6}
 CLASSES = 4
 FRAMES = 11
+SUBSETS = [subset for n in (1, 2, 3) for subset in combinations(MODALITIES, n)]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -22,9 +27,9 @@ Module = TypeVar("Module", bound=nn.Module)
 class Dialogue:
     """One dialogue, unpadded."""
 
-    text: Tensor
-    audio: Tensor
-    visual: list[Tensor]
+    features: dict[str, list[Tensor]]
+    """One tensor per turn: text and audio [feature], visual [frame, feature]."""
+
     present: dict[str, Tensor]
     speakers: Tensor
     labels: Tensor
@@ -33,15 +38,14 @@ class Dialogue:
 def make_dialogue(seed: int, turns: int, *, missing: float = 0.25, speakers: int = 3) -> Dialogue:
     """Random float64 features, of which a share is missing."""
     draw = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(1, FRAMES + 1, (turns,), generator=draw).tolist()
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=draw, dtype=torch.float64)
+    def vectors(modality: str) -> Tensor:
+        frames = torch.randint(1, FRAMES + 1, (1,), generator=draw).tolist()
+        shape = (*(frames if modality == "visual" else ()), DIMENSIONS[modality])
+        return torch.randn(shape, generator=draw, dtype=torch.float64)
 
     return Dialogue(
-        text=normal(turns, DIMENSIONS["text"]),
-        audio=normal(turns, DIMENSIONS["audio"]),
-        visual=[normal(length, DIMENSIONS["visual"]) for length in lengths],
+        features={m: [vectors(m) for _ in range(turns)] for m in MODALITIES},
         present={m: torch.rand(turns, generator=draw) >= missing for m in MODALITIES},
         speakers=torch.randint(speakers, (turns,), generator=draw),
         labels=torch.randint(CLASSES, (turns,), generator=draw),
@@ -57,13 +61,13 @@ def collate(
     *,
     extra_turns: int = 0,
     extra_frames: int = 0,
-    filler: float = 0.0,
-    index_filler: int = 0,
+    filler: float = torch.nan,
+    index_filler: int = 17,
 ) -> DialogueBatch:
     """Pads dialogues; whatever is not there holds `filler`, or `index_filler` if an index."""
     batch = len(dialogues)
     turns = max(len(d.labels) for d in dialogues) + extra_turns
-    frames = max(len(f) for d in dialogues for f in d.visual) + extra_frames
+    frames = max(len(f) for d in dialogues for f in d.features["visual"]) + extra_frames
     wide = {"text": (), "audio": (), "visual": (frames,)}
     features = {
         m: torch.full((batch, turns, *wide[m], DIMENSIONS[m]), filler, dtype=torch.float64)
@@ -79,48 +83,63 @@ def collate(
         turn_mask[row, :length] = True
         speakers[row, :length] = dialogue.speakers
         labels[row, :length] = dialogue.labels
-        for m in MODALITIES:
-            present[m][row, :length] = dialogue.present[m]
-        for turn in range(length):
-            if dialogue.present["text"][turn]:
-                features["text"][row, turn] = dialogue.text[turn]
-            if dialogue.present["audio"][turn]:
-                features["audio"][row, turn] = dialogue.audio[turn]
-            if dialogue.present["visual"][turn]:
-                real = dialogue.visual[turn]
-                features["visual"][row, turn, : len(real)] = real
-                frame_mask[row, turn, : len(real)] = True
+        for modality, there in dialogue.present.items():
+            present[modality][row, :length] = there
+            for turn in there.nonzero().flatten().tolist():
+                real = dialogue.features[modality][turn]
+                if modality == "visual":
+                    features[modality][row, turn, : len(real)] = real
+                    frame_mask[row, turn, : len(real)] = True
+                else:
+                    features[modality][row, turn] = real
     return DialogueBatch(features, frame_mask, present, turn_mask, speakers, labels)
 
 
-def make_model(*modalities: str, seed: int = 0, **options: Any) -> MCNCL:
-    """A small model in float64, with every parameter random and dropout off."""
+def map_turns(batch: DialogueBatch, change: Callable[[Tensor], Tensor]) -> DialogueBatch:
+    """The batch with `change` applied to every tensor, all of which start [batch, turn]."""
+    assert batch.frame_mask is not None
+    return DialogueBatch(
+        features={m: change(x) for m, x in batch.features.items()},
+        frame_mask=change(batch.frame_mask),
+        present={m: change(x) for m, x in batch.present.items()},
+        turn_mask=change(batch.turn_mask),
+        speakers=change(batch.speakers),
+        labels=change(batch.labels),
+    )
+
+
+def without(batch: DialogueBatch, modality: str, where: Tensor) -> DialogueBatch:
+    """The batch with a modality missing where `where` [batch, turn] says, its features NaN."""
+    features = batch.features[modality]
+    gone = where.view(*where.shape, *[1] * (features.ndim - 2))
+    return replace(
+        batch,
+        features=batch.features | {modality: features.masked_fill(gone, torch.nan)},
+        present=batch.present | {modality: batch.present[modality] & ~where},
+    )
+
+
+def in_float32(batch: DialogueBatch) -> DialogueBatch:
+    return replace(batch, features={m: f.float() for m, f in batch.features.items()})
+
+
+def fresh_model(*modalities: str, seed: int = 0, **options: Any) -> MCNCL:
+    """A small model as it comes, ready to be trained in float32."""
     torch.manual_seed(seed)
     dimensions = {m: DIMENSIONS[m] for m in modalities or MODALITIES}
-    settings = {"width": 8, "heads": 2, "layers": 2, "projection": 6, "dropout": 0.0} | options
-    model = MCNCL(dimensions=dimensions, classes=CLASSES, **settings).double()
-    return randomise(model)
+    small = {"dimensions": dimensions, "classes": CLASSES, "width": 8, "heads": 2, "projection": 6}
+    return MCNCL(**small | options)
+
+
+def make_model(*modalities: str, **options: Any) -> MCNCL:
+    """A small model in float64 and eval mode, with every parameter random."""
+    return randomise(fresh_model(*modalities, **options)).double().eval()
 
 
 def randomise(module: Module, seed: int = 0) -> Module:
-    """Random parameters: a norm's ones and zeros would hide that they are not used."""
+    """Adds noise to every parameter: a norm's ones and zeros would hide that they are not used."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=draw) * 0.5)
+            parameter.add_(torch.randn(parameter.shape, generator=draw), alpha=0.5)
     return module
-
-
-def array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().double().numpy()
-
-
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))
-
-
-def layer_norm(vector: np.ndarray, norm: nn.LayerNorm) -> np.ndarray:
-    """LayerNorm of one vector, written out."""
-    mean = vector.mean()
-    variance = ((vector - mean) ** 2).mean()
-    return (vector - mean) / np.sqrt(variance + 1e-5) * array(norm.weight) + array(norm.bias)

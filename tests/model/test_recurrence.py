@@ -1,30 +1,12 @@
-"""Chained GRUs equal PyTorch's own, one by one; directions mirror a dialogue's real turns only."""
+"""Directions mirror a dialogue's real turns only.
+
+The chained GRUs are compared with PyTorch's in test_context.py, in both directions and masked.
+"""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pipeline.model.recurrence import ChainedGRU, Directions
-from tests.model.dialogues import randomise
-
-
-def pytorch_gru(gru: ChainedGRU, chain: int) -> nn.GRU:
-    inputs, hidden = gru.weight_input.shape[1], gru.weight_hidden.shape[1]
-    single = nn.GRU(inputs, hidden).double()
-    with torch.no_grad():
-        single.weight_ih_l0.copy_(gru.weight_input[chain].T)
-        single.weight_hh_l0.copy_(gru.weight_hidden[chain].T)
-        single.bias_ih_l0.copy_(gru.bias_input[chain, 0])
-        single.bias_hh_l0.copy_(gru.bias_hidden[chain, 0])
-    return single
-
-
-def test_every_chain_is_a_gru_of_pytorch():
-    gru = randomise(ChainedGRU(3, 5, 4).double())
-    sequence = torch.randn(3, 6, 2, 5, dtype=torch.float64)
-    found = gru(sequence)
-    for chain in range(3):
-        expected, _ = pytorch_gru(gru, chain)(sequence[chain])
-        torch.testing.assert_close(found[chain], expected)
+from pipeline.model.recurrence import Directions
 
 
 def test_directions_by_hand():
