@@ -10,10 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from pipeline.features import Features, of_utterances
-from pipeline.model.inputs import DialogueBatch
+from pipeline.model.inputs import NO_LABEL, DialogueBatch
 from pipeline.protocol import Entry
-
-NO_LABEL = -1
 
 
 @dataclass(frozen=True)

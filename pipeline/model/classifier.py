@@ -31,7 +31,7 @@ class Classifier(nn.Module):
         self.softmax = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
 
     def forward(self, features: Tensor) -> Tensor:
-        """[modality, row, width] to logits, [row, class]."""
+        """Eq. 28-31 without the softmax: [modality, row, width] to logits, [row, class]."""
         concatenated = torch.cat(features.unbind(), dim=-1)
         logits: Tensor = self.softmax(self.mlp(self.combine(concatenated)))
         return logits

@@ -120,7 +120,16 @@ class GRUContext(nn.Module):
         self.gru = ChainedGRU(2 * modalities, width, width // 2)
 
     def forward(self, utterances: Tensor, turn_mask: Tensor, speakers: Tensor) -> Tensor:
-        """As `DialogueRNN.forward`; the speakers are not used."""
+        """Adds context to each utterance.
+
+        Args:
+            utterances: [modality, batch, turn, width].
+            turn_mask: True where a turn is real, [batch, turn].
+            speakers: Not used, [batch, turn].
+
+        Returns:
+            [modality, batch, turn, width].
+        """
         directions = Directions(turn_mask)
         return directions.join(self.gru(directions.split(utterances)))
 

@@ -119,10 +119,8 @@ def _log_denominator(
     """Log of the denominator of eq. 26, or of eq. 24 when positives count `double`: [anchor]."""
     if double:
         logits = torch.where(positives, logits + math.log(2), logits)
-    counted = positives | negatives
-    # A row of -inf alone has a NaN gradient: an anchor that counts nothing, and so gives no term.
-    counted = counted | ~counted.any(dim=1, keepdim=True)
-    return logits.masked_fill(~counted, -math.inf).logsumexp(dim=1)
+    # No row is without a negative: there is an anchor, so there are two classes.
+    return logits.masked_fill(~(positives | negatives), -math.inf).logsumexp(dim=1)
 
 
 def precise(values: Tensor) -> Tensor:

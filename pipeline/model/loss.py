@@ -81,7 +81,12 @@ class Loss:
         return LossTerms(total, entropy, contrastive, per_modality)
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted mean over utterances of [utterance, class], 0 if there are none."""
+        """Weighted mean over utterances, 0 if there are none.
+
+        Args:
+            logits: [utterance, class].
+            labels: [utterance].
+        """
         logits = precise(logits)
         weights = None if self.class_weights is None else self.class_weights.to(logits)
         each = functional.cross_entropy(
@@ -94,6 +99,13 @@ class Loss:
         return each.sum() / count.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
     def _contrastive(self, projected: Tensor, labels: Tensor, sampled: Tensor) -> Tensor:
+        """The contrastive loss of one modality, a scalar.
+
+        Args:
+            projected: [batch, turn, projection].
+            labels: [batch, turn].
+            sampled: True for the utterances that take part, [batch, turn].
+        """
         return supervised_contrastive_loss(
             projected[sampled],
             labels[sampled],
@@ -105,6 +117,6 @@ class Loss:
 
 def _doubt(logits: Tensor, labels: Tensor) -> Tensor:
     """1 - p of the true class, [utterance], above 0: 0 ** gamma has no gradient for gamma < 1."""
-    others = functional.one_hot(labels, logits.shape[-1]).bool()
-    doubt = logits.softmax(-1).masked_fill(others, 0).sum(-1)
+    own = functional.one_hot(labels, logits.shape[-1]).bool()
+    doubt = logits.softmax(-1).masked_fill(own, 0).sum(-1)
     return doubt.clamp(min=torch.finfo(doubt.dtype).tiny)

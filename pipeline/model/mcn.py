@@ -58,8 +58,8 @@ class CrossAttention(nn.Module):
             self._split(packing.unpack(rows)) for rows in (self.query(features), key, value)
         )
         some = usable.any(dim=-1, keepdim=True)
-        # A softmax over nothing is NaN, backwards too: such a dialogue attends to all, and what it
-        # got is zeroed.
+        # A softmax over nothing is NaN on some backends: such a dialogue attends to all, and what
+        # it got is zeroed.
         attended = functional.scaled_dot_product_attention(
             query,
             key,
@@ -99,7 +99,16 @@ class MCNBranch(nn.Module):
     def forward(
         self, features: Tensor, partners: list[tuple[Tensor, Tensor]], packing: Packing
     ) -> Tensor:
-        """F(j-1) to F(j), both [row, width], given each partner's C and usable turns."""
+        """Updates one modality from each of its partners.
+
+        Args:
+            features: F(j-1), [row, width].
+            partners: C [row, width] and usable turns [batch, turn] of each.
+            packing: Which rows are turns of which dialogue.
+
+        Returns:
+            F(j), [row, width].
+        """
         for attention, (partner, usable) in zip(self.attentions, partners, strict=True):
             features = attention(features, partner, usable, packing)
         updated: Tensor = self.norm(features + self.feed_forward(features))
@@ -118,7 +127,16 @@ class MCNLayer(nn.Module):
     def forward(
         self, features: list[Tensor], sources: list[tuple[Tensor, Tensor]], packing: Packing
     ) -> list[Tensor]:
-        """Every F(j-1) to F(j), given C and the usable turns of every modality."""
+        """Updates every modality from the others.
+
+        Args:
+            features: F(j-1) of each, [row, width].
+            sources: C [row, width] and usable turns [batch, turn] of each.
+            packing: Which rows are turns of which dialogue.
+
+        Returns:
+            F(j) of each, [row, width].
+        """
         return [
             branch(features[own], sources[:own] + sources[own + 1 :], packing)
             for own, branch in enumerate(self.branches)

@@ -44,6 +44,7 @@ class MCNCL(nn.Module):
         projection: Size of the projected vectors.
         context: `dialogue_rnn`, `gru` or `none`.
         residual: C = u + context(u): what an utterance says itself need not pass the recurrence.
+            Without context C is u either way.
         dropout: Before the context, in attention, feed-forward networks and classifier.
         limit: Clamp of the standardised features, in standard deviations.
     """

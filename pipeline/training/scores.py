@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from pipeline.dataset import NO_LABEL
+from pipeline.model.inputs import NO_LABEL
 
 
 def weighted_f1(scores: Tensor, labels: Tensor) -> float:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pipeline.dataset import NO_LABEL, Dialogue
+from pipeline.dataset import Dialogue
+from pipeline.model.inputs import NO_LABEL
 
 EFFECTIVE_NUMBER_BETA = 0.999
 
