@@ -1,0 +1,136 @@
+"""Differences with intervals by dialogue: F1 as sklearn's, the bootstrap by hand and by loop."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from pipeline.evaluation.paired import (
+    confusions,
+    difference,
+    macro_f1,
+    resampled,
+    weighted_f1,
+)
+
+CLASSES = 5
+
+
+def random_corpus(seed: int, dialogues: int = 30, turns: int = 9) -> tuple[np.ndarray, np.ndarray]:
+    """[utterance] class numbers, the last class rare, and [utterance] dialogue numbers."""
+    generator = np.random.default_rng(seed)
+    actual = generator.choice(CLASSES, dialogues * turns, p=[0.4, 0.3, 0.2, 0.09, 0.01])
+    return actual, np.repeat(np.arange(dialogues), turns)
+
+
+def guesses(actual: np.ndarray, skill: float, seeds: int, first: int) -> np.ndarray:
+    """[seed, utterance]: right with probability `skill`, else any class but the last."""
+    rows = []
+    for seed in range(seeds):
+        generator = np.random.default_rng([first, seed])
+        wrong = generator.integers(CLASSES - 1, size=len(actual))
+        rows.append(np.where(generator.random(len(actual)) < skill, actual, wrong))
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_f1_is_that_of_sklearn(seed: int) -> None:
+    actual, dialogues = random_corpus(seed)
+    predicted = guesses(actual, 0.4, 3, seed)
+    whole = confusions(actual, predicted, dialogues, CLASSES).sum(1)
+    for average, found in (("weighted", weighted_f1(whole)), ("macro", macro_f1(whole))):
+        expected = [
+            f1_score(actual, p, labels=range(CLASSES), average=average, zero_division=0)
+            for p in predicted
+        ]
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_counts_of_a_dialogue_are_its_own() -> None:
+    counts = confusions(
+        np.array([0, 1, 1]), np.array([[0, 0, 1], [1, 1, 1]]), np.array([0, 0, 1]), 2
+    )
+    assert counts[0].tolist() == [[[1, 0], [1, 0]], [[0, 0], [0, 1]]]
+    assert counts[1].tolist() == [[[0, 1], [0, 1]], [[0, 0], [0, 1]]]
+
+
+def test_a_resample_draws_as_many_dialogues_as_there_are() -> None:
+    weights = resampled(7, 100)
+    assert weights.shape == (100, 7) and (weights.sum(1) == 7).all()
+    assert np.array_equal(weights, resampled(7, 100)), "the seed is fixed"
+    assert weights.mean() == pytest.approx(1) and weights.std() > 0.5
+
+
+def test_the_bootstrap_by_hand() -> None:
+    """Two dialogues with an utterance of class 0 and one of class 1 each.
+
+    `other` says 0 everywhere: F1 of 0 is 2/3 and of 1 is 0, so weighted 1/3 in any draw.
+    `one` is right in the first dialogue and says 0 in the second:
+    - both drawn once: class 0 has 2 right, 2 + 3 named: 4/5; class 1 has 1 right, 2 + 1 named:
+      2/3; weighted 11/15
+    - the first drawn twice: 1
+    - the second drawn twice: 1/3
+    """
+    actual, dialogues = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    one, other = (
+        confusions(actual, np.array([says]), dialogues, 2) for says in ([0, 1, 0, 0], [0, 0, 0, 0])
+    )
+    for drawn, expected in (([1, 1], 11 / 15), ([2, 0], 1), ([0, 2], 1 / 3)):
+        found = difference(one, other, np.array([drawn], float))
+        assert found.low == found.high == pytest.approx(100 * (expected - 1 / 3))
+        assert found.value == pytest.approx(100 * (11 / 15 - 1 / 3)), "on all dialogues once"
+
+
+def test_equal_predictions_differ_by_exactly_nothing() -> None:
+    actual, dialogues = random_corpus(1)
+    counts = confusions(actual, guesses(actual, 0.5, 3, 1), dialogues, CLASSES)
+    found = difference(counts, counts, resampled(30))
+    assert (found.value, found.low, found.high) == (0, 0, 0) and not found.clear
+
+
+def test_a_planted_difference_is_found_and_none_is_not() -> None:
+    actual, dialogues = random_corpus(2)
+    better, worse, alike = (
+        confusions(actual, guesses(actual, skill, 3, first), dialogues, CLASSES)
+        for skill, first in ((0.6, 10), (0.4, 11), (0.6, 12))
+    )
+    weights = resampled(30)
+    found = difference(better, worse, weights)
+    assert found.clear and found.low > 0 and found.low < found.value < found.high
+    back = difference(worse, better, weights)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+    assert not difference(better, alike, weights).clear
+
+
+def test_intervals_cover_no_difference_about_as_often_as_they_say() -> None:
+    """Two models alike in 200 corpora: some 95 % of the intervals hold 0."""
+    weights, held = resampled(30, 400), 0
+    for seed in range(200):
+        actual, dialogues = random_corpus(seed)
+        pair = [
+            confusions(actual, guesses(actual, 0.5, 1, 1000 * side + seed), dialogues, CLASSES)
+            for side in (1, 2)
+        ]
+        held += not difference(pair[0], pair[1], weights).clear
+    assert 0.89 <= held / 200 <= 0.99
+
+
+def test_the_matrix_product_is_the_loop_over_resamples() -> None:
+    """Draws dialogues one by one and scores them with sklearn; the two have other seeds."""
+    actual, dialogues = random_corpus(3, dialogues=6, turns=4)
+    one, other = guesses(actual, 0.7, 2, 20), guesses(actual, 0.3, 3, 21)
+    weights = resampled(6, 50)
+    drawn = []
+    for row in weights:
+        taken = [
+            u for d in range(6) for _ in range(int(row[d])) for u in np.flatnonzero(dialogues == d)
+        ]
+        means = []
+        for model in (one, other):
+            total = 0.0
+            for says in model:
+                total += f1_score(actual[taken], says[taken], average="weighted", zero_division=0)
+            means.append(total / len(model))
+        drawn.append(100 * (means[0] - means[1]))
+    counts = [confusions(actual, model, dialogues, CLASSES) for model in (one, other)]
+    found = difference(counts[0], counts[1], weights)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])))
