@@ -1,7 +1,6 @@
 """`python -m pipeline doctor`: what would stop a run, found before it starts."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -11,6 +10,7 @@ import av
 from pipeline.cache import cache_root
 from pipeline.commands.finding import Finding, bad, good, note
 from pipeline.commands.raw_corpus import GIGABYTE, bytes_needed, examined, read_corpus
+from pipeline.commands.tools import programs, repository
 from pipeline.errors import PipelineError
 from pipeline.params import Params, read_params
 from pipeline.settings.extract import ExtractSettings
@@ -44,8 +44,8 @@ def examine(corpora: list[str] | None) -> int:
 
 
 def _findings(corpora: list[str] | None) -> Iterator[Finding]:
-    yield _repository()
-    yield _commands()
+    yield repository()
+    yield programs()
     yield _decoders()
     try:
         params = read_params()
@@ -67,29 +67,6 @@ def _findings(corpora: list[str] | None) -> Iterator[Finding]:
         except PipelineError as error:
             yield bad(f"{corpus}: {error}")
     yield _disk(needed)
-
-
-def _repository() -> Finding:
-    try:
-        inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
-        command = ["git", "rev-parse", "--verify", "-q", "HEAD"]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return bad("git is not installed; DVC needs it")
-    if inside.returncode:
-        return bad("this folder is no git repository: `git init`, add and commit; DVC needs it")
-    if found.returncode:
-        return bad("the repository has no commit yet: commit once, `dvc exp run` needs it")
-    if not Path(".dvc").is_dir():
-        return bad("there is no folder .dvc here: run this in the project's root, or `dvc init`")
-    return good(f"git repository with DVC, commit {found.stdout[:12]}")
-
-
-def _commands() -> Finding:
-    lacking = [name for name in ("python", "dvc") if shutil.which(name) is None]
-    if lacking:
-        return bad(f"{lacking} not on the PATH: `source .venv/bin/activate`, or use `make`")
-    return good("python and dvc are on the PATH")
 
 
 def _decoders() -> Finding:
