@@ -12,69 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.dag.clone import copy_repository, with_corpora
 
 pytestmark = pytest.mark.slow
 
-TINY = {
-    "dialogues": "{train: 3, dev: 2, test: 2}",
-    "max_turns": 7,
-    "min_per_class": 1,
-    "max_seconds": 1.1,
-    "min_seconds": 1.0,
-}
-TINY_SESSIONS = {
-    "dialogues": "{Session1: 2, Session2: 1, Session3: 1, Session4: 2, Session5: 1}",
-    "min_turns": 6,
-    "max_turns": 7,
-    "min_per_class": 0,
-    "fps": 10,
-    "max_seconds": 1.1,
-    "valid_fraction": 0.5,
-}
-SMALLER = {"count": 2, "epochs": 2, "feature_set": "eGeMAPSv02"}
 STAGES = ("manifest", "protocol", "frames", "visual", "audio", "text", "train", "evaluate")
 DEMO = "@demo_meld"
-
-
-def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld") -> str:
-    """params.yaml with each key of a corpus' blocks, where it first occurs, set to a value."""
-    lines, inside = text.split("\n"), False
-    left = dict(values)
-    for number, line in enumerate(lines):
-        if re.match(r"  \S", line):
-            inside = line.startswith(f"  {corpus}:")
-        key = line.strip().partition(":")[0]
-        if inside and key in left:
-            lines[number] = f"    {key}: {left.pop(key)}"
-    assert not left, left
-    return "\n".join(lines)
-
-
-def with_corpora(text: str, *corpora: str) -> str:
-    """params.yaml with these corpora selected and generated."""
-    for key in ("corpora", "demos"):
-        text = re.sub(rf"^{key}: .*$", f"{key}: [{', '.join(corpora)}]", text, flags=re.M)
-    return text
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh clone's files in a repository of their own, with a tiny demo corpus, reproduced."""
     folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "dvc.lock")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    params = folder / "params.yaml"
-    text = with_values(params.read_text(), {**TINY, **SMALLER})
-    text = with_values(text, {**TINY_SESSIONS, **SMALLER}, "demo_iemocap")
-    params.write_text(with_corpora(text, "demo_meld"))
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    copy_repository(folder, "demo_meld")
     assert ran(folder) == stages_of("demo_meld")
     return folder
 
