@@ -1,0 +1,117 @@
+"""Names of experiments: what decides a result changes them, what does not leaves them alone."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.errors import PipelineError
+from pipeline.experiments.plan import check, experiments
+from pipeline.experiments.recipe import Recipe
+from tests.conftest import ROOT
+
+RECIPE = Recipe(
+    about="Why.",
+    corpora=("demo_meld",),
+    changes=("train.CORPUS.workers=1",),
+    variants={"text": ("model.CORPUS.modalities=[text]",), "full": ()},
+    reference="full",
+)
+
+
+@pytest.fixture
+def repository(workspace: Path) -> Path:
+    for name in ("params.yaml", "dvc.yaml", "pipeline", "stages"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, workspace / name)
+    return workspace
+
+
+def names(recipe: Recipe = RECIPE) -> dict[str, str]:
+    return {experiment.variant: experiment.name for experiment in experiments("r", recipe)}
+
+
+def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> None:
+    found = experiments("r", RECIPE)
+    assert [e.variant for e in found] == ["full", "text"]
+    assert found[0].name.startswith("r-full-") and len(found[0].name) == len("r-full-") + 8
+    assert found[0].name[-8:] != found[1].name[-8:] and names() == names()
+    common = ("corpora=[demo_meld]", "demos=[demo_meld]", "train.demo_meld.workers=1")
+    assert found[1].settings == (*common, "model.demo_meld.modalities=[text]")
+    assert not found[0].allow_missing
+
+
+@pytest.mark.parametrize(
+    ("file", "other"),
+    [
+        ("params.yaml", True),
+        ("dvc.yaml", True),
+        ("pipeline/model/mcn.py", True),
+        ("pipeline/weights/lock.yaml", True),
+        ("stages/train.py", True),
+        ("pipeline/commands/doctor.py", False),
+        ("pipeline/experiments/report.py", False),
+        ("pipeline/evaluation/paired.py", False),
+    ],
+)
+def test_files_that_decide_the_result_change_the_name(
+    repository: Path, file: str, other: bool
+) -> None:
+    before = names()
+    with (repository / file).open("a") as end:
+        end.write("# x\n")
+    assert (names() != before) == other
+
+
+def test_settings_change_the_name_and_jobs_do_not(repository: Path) -> None:
+    other = names(RECIPE.model_copy(update={"changes": ("train.CORPUS.workers=2",)}))
+    assert other.keys() == names().keys() and not set(other.values()) & set(names().values())
+    assert names(RECIPE.model_copy(update={"jobs": 9, "about": "x"})) == names()
+
+
+def test_a_corpus_that_is_not_generated_needs_its_manifest(repository: Path) -> None:
+    recipe = RECIPE.model_copy(update={"corpora": ("demo_meld", "meld")})
+    with pytest.raises(PipelineError, match=r"dvc.lock knows nothing of \['meld'\].*dvc repro"):
+        experiments("r", recipe)
+    lock = {"stages": {"manifest@meld": {"cmd": "x", "outs": [{"path": "m", "md5": "1"}]}}}
+    YAML(typ="safe").dump(lock, repository / "dvc.lock")
+    first = experiments("r", recipe)
+    assert first[0].allow_missing
+    assert first[0].settings[:2] == ("corpora=[demo_meld,meld]", "demos=[demo_meld]")
+    lock["stages"]["manifest@meld"]["outs"] = [{"path": "m", "md5": "2"}]
+    YAML(typ="safe").dump(lock, repository / "dvc.lock")
+    assert experiments("r", recipe)[0].name != first[0].name
+
+
+def test_an_unknown_corpus_is_told(repository: Path) -> None:
+    with pytest.raises(PipelineError, match=r"params.yaml has no blocks of \['demo_mled'\]"):
+        names(RECIPE.model_copy(update={"corpora": ("demo_mled",)}))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model.demo_meld.modalites=[text]", "Could not override 'model.demo_meld.modalites'. No"),
+        ("model.demo_meld.modalities=[txet]", "model.demo_meld.modalities.0: got 'txet'"),
+        ("train.demo_meld.patience=0,8", "train.demo_meld.patience=0,8: several values"),
+        ("train.demo_meld.seeds=[1", "train.demo_meld.seeds=[1: not readable"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_before_anything_runs(
+    repository: Path, setting: str, said: str
+) -> None:
+    full, text = experiments("r", RECIPE)
+    before = Path("params.yaml").read_bytes()
+    with pytest.raises(PipelineError) as error:
+        check([full, replace(text, settings=(*text.settings, setting))])
+    assert f"  text: {said}" in str(error.value)
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_a_problem_of_all_variants_is_told_once(repository: Path) -> None:
+    bad = [replace(e, settings=(*e.settings, "no.such=1")) for e in experiments("r", RECIPE)]
+    with pytest.raises(PipelineError) as error:
+        check(bad)
+    assert len(str(error.value).splitlines()) == 2 and "  full, text: Could" in str(error.value)
