@@ -1,0 +1,65 @@
+"""Running a recipe's experiments: what is done is skipped, what failed or was stopped goes on."""
+
+from pipeline.errors import PipelineError
+from pipeline.experiments.batch import Batch, Plan, stop
+from pipeline.experiments.plan import check
+from pipeline.experiments.queue import Queue
+
+
+def run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> None:
+    """Runs a recipe's experiments; returns when all are in DVC.
+
+    Args:
+        recipe_name: For messages.
+        plan: Names the experiments after the files as they are now, the reference first.
+        jobs: Experiments at a time.
+        queue: DVC's.
+
+    Raises:
+        PipelineError: The queue holds other experiments, settings do not fit, experiments failed
+            (the others have been run nevertheless), files changed, or the user stopped it.
+    """
+    experiments = plan()
+    names = {experiment.name for experiment in experiments}
+    _refuse_others(queue, names)
+    try:
+        todo = names - queue.finished()
+        print(f"{recipe_name}: {len(names)} experiments, {len(names) - len(todo)} of them done")
+        check([experiment for experiment in experiments if experiment.name in todo])
+        failed = _run(recipe_name, plan, jobs, queue)
+    except KeyboardInterrupt:
+        print(f"{recipe_name}: stopping")
+        stop(queue, names)
+        raise PipelineError(f"Stopped; what is done is kept. {_again(recipe_name)}") from None
+    if failed:
+        raise PipelineError(
+            f"{len(failed)} of {len(names)} experiments failed:\n"
+            + "\n".join(failed.values())
+            + f"\nMend that; then {_again(recipe_name)}"
+        )
+
+
+def _run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> dict[str, str]:
+    """What went wrong, by the experiment's name; what loses its worker gets another chance."""
+    batch = Batch(recipe_name, queue, plan, jobs)
+    batch.run()
+    if batch.stranded:
+        print(f"{recipe_name}: the worker of {sorted(batch.stranded)} has died; once more")
+        batch = Batch(recipe_name, queue, plan, jobs)
+        batch.run()
+    return batch.failed | {name: f"{name}: its worker has died twice" for name in batch.stranded}
+
+
+def _again(recipe_name: str) -> str:
+    return f"`python -m pipeline experiment {recipe_name}` goes on with the rest."
+
+
+def _refuse_others(queue: Queue, names: set[str]) -> None:
+    others = [task for task in queue.tasks() if task.active and task.name not in names]
+    if others:
+        listed = ", ".join(f"{task.name or task.id} ({task.status})" for task in others)
+        raise PipelineError(
+            f"DVC's queue holds experiments that are not of this recipe as it is now: {listed}. "
+            "Wait for them (`dvc queue start`, `dvc queue status`), or `dvc queue kill` and "
+            "`dvc queue remove` them, then run this again."
+        )
