@@ -4,11 +4,15 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo meld-text test test-all lint lock
+.PHONY: demo demo-ablation meld-text test test-all lint lock
 
 demo: $(INSTALLED)
 	dvc repro
 	python -m pipeline summary
+
+# What each modality and each part of the model is worth; goes on where it was stopped.
+demo-ablation: $(INSTALLED)
+	python -m pipeline experiment demo-ablation
 
 # The real MELD annotations, text only: make meld-text MELD_CSV=/folder/with/the/three/csv
 meld-text: $(INSTALLED)

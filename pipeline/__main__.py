@@ -74,6 +74,17 @@ def add_corpus_command(
     add_corpus.add(name, like, reader)
 
 
+@app.command("experiment")
+def experiment_command(
+    name: Annotated[str, typer.Argument(help="The recipe experiments/NAME.yaml.")],
+) -> None:
+    """Run a recipe's variants over DVC's queue, and compare them."""
+    # Here, so that the other commands need not wait for scikit-learn.
+    from pipeline.commands import experiment
+
+    experiment.carry_out(name)
+
+
 def main() -> None:
     """Runs the app; what a user can mend is told without a traceback."""
     try:

@@ -84,6 +84,13 @@ def test_the_library_never_imports_a_stage() -> None:
         assert not any(name.split(".")[0] == "stages" for name in imported(file)), file
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_no_stage_depends_on_what_compares_experiments(name: str) -> None:
+    """An edit of it would run every experiment again."""
+    apart = ("pipeline/experiments/", "pipeline/commands/", "pipeline/evaluation/paired.py")
+    assert not [file for file in closure(f"stages.{name}") if file.startswith(apart)]
+
+
 def test_package_files_are_empty() -> None:
     """So that importing one module never imports another; see also tests.guards.closure."""
     for file in (ROOT / "pipeline").rglob("__init__.py"):
