@@ -9,7 +9,7 @@ from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue, Task
 from pipeline.progress import track
 
-SECONDS_BETWEEN_LOOKS = 10.0
+SECONDS_BETWEEN_LOOKS = 20.0  # each takes seconds of a core
 LOG_LINES = 15
 # Looks before something odd is believed: between two folders of the queue a task is in neither,
 # and a worker needs a moment to appear.
