@@ -62,7 +62,7 @@ def said(found: Comparison) -> str:
 def _apart(lead: Difference) -> str:
     if not lead.clear:
         return f"not clearly apart from it, {_interval(lead)}"
-    return f"{'better' if lead.value > 0 else 'worse'} by {_interval(lead)}"
+    return f"{_word(lead)}, {_interval(lead)}"
 
 
 def _tested(found: Comparison) -> str:

@@ -115,7 +115,9 @@ def _row(name: str, counts: Mapping[str, np.ndarray], reference: str, weights: n
 
 
 def _singles(outcomes: Mapping[str, Outcome], counts: Mapping[str, np.ndarray]) -> list[str]:
-    """Variants that see one modality, the best first."""
+    """Variants that see one modality, the best first; none where all see the same."""
+    if len({outcome.modalities for outcome in outcomes.values()}) == 1:
+        return []
     found = [name for name, outcome in outcomes.items() if len(outcome.modalities) == 1]
     return sorted(found, key=lambda name: -weighted_f1(counts[name].sum(1)).mean())
 

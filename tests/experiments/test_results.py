@@ -129,7 +129,7 @@ def test_the_sentence(found: Comparison) -> None:
     lead, text = found.lead, found.singles["text"]
     assert lead is not None
     assert said.startswith(
-        f"Best single modality: text; full is better by +{lead.value:.1f} [+{lead.low:.1f}, "
+        f"Best single modality: text; full is better, +{lead.value:.1f} [+{lead.low:.1f}, "
     )
     assert f"less the majority class: text +{text.value:.1f} [+{text.low:.1f}" in said
 
@@ -146,10 +146,12 @@ def test_a_single_modality_that_does_not_beat_the_majority_class_is_said_so(
     assert said.endswith("audio +1.0 [-2.0, +4.0] (does not beat it).")
 
 
-def test_without_single_modalities_there_is_no_sentence(
-    kept: dict[tuple[str, str], bytes],
+@pytest.mark.parametrize("variants", [["full", "both"], ["text", "other"]])
+def test_where_modalities_are_not_compared_there_is_no_sentence(
+    kept: dict[tuple[str, str], bytes], variants: list[str]
 ) -> None:
-    assert report.said(compare(plan(["full", "both"]), "x", reader(kept))) == ""
+    kept |= {("r-other", path): kept[name, path] for name, path in kept if name == "r-text"}
+    assert report.said(compare(plan(variants), "x", reader(kept))) == ""
 
 
 @pytest.mark.parametrize("column", ["actual", "utterance"])
