@@ -1,5 +1,9 @@
 """Running a recipe's experiments: what is done is skipped, what failed or was stopped goes on."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pipeline.errors import PipelineError
 from pipeline.experiments.batch import Batch, Plan, stop
 from pipeline.experiments.plan import check
@@ -28,8 +32,9 @@ def run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> None:
         check([experiment for experiment in experiments if experiment.name in todo])
         failed = _run(recipe_name, plan, jobs, queue)
     except KeyboardInterrupt:
-        print(f"{recipe_name}: stopping")
-        stop(queue, names)
+        with _deaf():
+            print(f"{recipe_name}: stopping, which may take a minute")
+            stop(queue, names)
         raise PipelineError(f"Stopped; what is done is kept. {_again(recipe_name)}") from None
     if failed:
         raise PipelineError(
@@ -48,6 +53,16 @@ def _run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> dict[str, str
         batch = Batch(recipe_name, queue, plan, jobs)
         batch.run()
     return batch.failed | {name: f"{name}: its worker has died twice" for name in batch.stranded}
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Hears no Ctrl-C: a second one would leave experiments running that nobody waits for."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _again(recipe_name: str) -> str:

@@ -1,5 +1,8 @@
 """Running a plan: what is skipped, waited for, queued, revived, told; DVC is a stand-in."""
 
+import signal
+from collections.abc import Sequence
+
 import pytest
 
 from pipeline.errors import PipelineError
@@ -177,15 +180,24 @@ def test_workers_that_end_early_are_started_again(
 
 
 def test_ctrl_c_leaves_nothing_in_the_queue(dvc: FakeDvc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pressed again, it changes nothing."""
     dvc.set(finished=["r-full"])
+    remove = Queue.remove
+
+    def removed(self: Queue, tasks: Sequence[Task]) -> None:
+        signal.raise_signal(signal.SIGINT)
+        remove(self, tasks)
 
     def interrupted(seconds: float) -> None:
         if any(t["status"] == "Running" for t in dvc.state["tasks"]):
+            monkeypatch.setattr(Queue, "remove", removed)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(batch.time, "sleep", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(PipelineError, match="Stopped; what is done is kept") as error:
         run(plan(), jobs=1)
     assert "`python -m pipeline experiment r` goes on" in str(error.value)
     assert not any_active(dvc)
     assert dvc.asked("queue", "stop") == [["queue", "stop", "--kill"]]
+    assert signal.getsignal(signal.SIGINT) is handler
