@@ -11,6 +11,7 @@ from pipeline.experiments.queue import Queue
 from pipeline.experiments.recipe import read_recipe
 from pipeline.experiments.results import compare
 from pipeline.experiments.running import run
+from pipeline.params import read_params
 
 
 def carry_out(name: str) -> None:
@@ -22,6 +23,7 @@ def carry_out(name: str) -> None:
     for finding in (repository(), programs()):
         if finding.level == "MEND":
             raise PipelineError(finding.text)
+    read_params()  # says what is wrong with it before anything else trips over that
     recipe = read_recipe(name)
     plan = experiments(name, recipe)
     run(name, partial(experiments, name, recipe), recipe.jobs, Queue())

@@ -91,6 +91,8 @@ class Batch:
         for name, experiment in self._waiting.items():
             if name not in there:
                 self._put(experiment)
+            if name == self._reference:
+                self._queue.start(1)  # queueing the others takes a while
 
     def _tasks_as_they_are(self) -> list[Task]:
         """The tasks; those that are said to run, but nothing runs, are marked as failed first."""

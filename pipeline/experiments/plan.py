@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,14 @@ def _corpora(recipe: Recipe) -> tuple[list[str], list[str]]:
 
     Raw files of the others are ignored by git: the workspaces of DVC's queue do not have them.
     """
-    blocks = read_params().sections
-    unknown = [corpus for corpus in recipe.corpora if corpus not in blocks["corpus"]]
+    params = _yaml(PARAMS)
+    unknown = [corpus for corpus in recipe.corpora if corpus not in params["corpus"]]
     if unknown:
         raise PipelineError(
             f"The recipe's corpora are {list(recipe.corpora)}; {PARAMS} has no blocks of {unknown},"
-            f" only of {sorted(blocks['corpus'])}."
+            f" only of {sorted(params['corpus'])}."
         )
-    generated = [corpus for corpus in recipe.corpora if corpus in blocks["demo"]]
+    generated = [corpus for corpus in recipe.corpora if corpus in params["demo"]]
     return generated, [corpus for corpus in recipe.corpora if corpus not in generated]
 
 
@@ -148,4 +149,10 @@ def _unfit(setting: str) -> str | None:
 
 
 def _yaml(path: Path) -> Any:
-    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+# A plan is made anew for each experiment that is queued; the texts are nearly always the same.
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)

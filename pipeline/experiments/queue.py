@@ -29,7 +29,7 @@ from pipeline.weights.store import store_root
 
 COLUMNS = ("Task", "Name", "Created", "Status")
 EMPTY = "No experiment tasks in the queue."
-LOCKED = "Unable to acquire lock"
+LOCKED = ("Unable to acquire lock", "is busy, it is being blocked by")
 TRIES, SECONDS_BETWEEN_TRIES = 5, 3.0
 NONE_STARTED = "Started '0'"
 WORKER = ["exp", "queue-worker"]
@@ -114,7 +114,7 @@ class Queue:
             done = _run(words)
             if done.returncode == 0:
                 return done.stdout
-            if LOCKED not in done.stderr:
+            if not any(lock in done.stderr for lock in LOCKED):
                 break
             time.sleep(SECONDS_BETWEEN_TRIES)
         raise PipelineError(f"`dvc {' '.join(words)}` failed:\n{_said(done)}")
