@@ -268,7 +268,7 @@ files = st.lists(st.tuples(st.sampled_from(list(FOLDERS)), likely | arbitrary), 
 
 @given(files)
 @example([(SOUND, b"1001_DFA_ANG_XX.wav\n"), (VIDEO, b"\xff\xfe_DFA_ANG_XX.flv")])
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_arbitrary_names_raise_nothing_but_the_documented_error(
     tmp_path_factory: pytest.TempPathFactory, chosen: list[tuple[str, bytes]]
 ) -> None:

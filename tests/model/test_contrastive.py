@@ -69,7 +69,7 @@ variants = pytest.mark.parametrize(
 
 
 @variants
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     classes=st.lists(st.integers(0, 3), min_size=0, max_size=12),
     seed=st.integers(0, 99),

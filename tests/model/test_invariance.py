@@ -70,7 +70,7 @@ def test_what_padding_and_gaps_hold(options, filler, index_filler):
 
 
 @switches
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(order=st.permutations(range(len(LENGTHS))))
 def test_order_of_dialogues(options, order):
     model, dialogues = make_model(**options), make_dialogues(LENGTHS)
@@ -99,7 +99,7 @@ def test_an_utterance_stands_alone_only_without_context_and_mcn(mcn):
 
 
 @switches
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(names=st.permutations(range(6)))
 def test_renaming_speakers(options, names):
     model, batch = make_model(**options), collate(make_dialogues(LENGTHS), index_filler=0)
