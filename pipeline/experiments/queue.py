@@ -10,6 +10,7 @@ What was found out about it (DVC 3.67):
   take one more experiment with it, which is then said to be running for ever. `queue kill` sends an
   interrupt to the stage, too.
 - Names are not unique in it: a failed experiment stays beside its successor. Task ids are.
+- It empties its files before it writes them: who reads one at that moment finds no JSON in it.
 """
 
 import os
@@ -30,6 +31,7 @@ from pipeline.weights.store import store_root
 COLUMNS = ("Task", "Name", "Created", "Status")
 EMPTY = "No experiment tasks in the queue."
 LOCKED = ("Unable to acquire lock", "is busy, it is being blocked by")
+HALF_WRITTEN = ("Expecting value: line 1 column 1 (char 0)",)
 TRIES, SECONDS_BETWEEN_TRIES = 5, 3.0
 NONE_STARTED = "Started '0'"
 WORKER = ["exp", "queue-worker"]
@@ -114,7 +116,7 @@ class Queue:
             done = _run(words)
             if done.returncode == 0:
                 return done.stdout
-            if not any(lock in done.stderr for lock in LOCKED):
+            if not any(passing in done.stderr for passing in (*LOCKED, *HALF_WRITTEN)):
                 break
             time.sleep(SECONDS_BETWEEN_TRIES)
         raise PipelineError(f"`dvc {' '.join(words)}` failed:\n{_said(done)}")

@@ -16,7 +16,8 @@ START: dict[str, Any] = {
     "count": 0,  # of experiments ever queued
     "finished": [],  # names that `exp list` prints
     "failing": [],  # names that fail
-    "locked": 0,  # calls that find the repository locked
+    "busy": 0,  # calls that fail because of another process
+    "refusal": "ERROR: Unable to acquire lock. Most likely another DVC process is running",
     "workers": 0,
     "looks": [],  # names of what ran, at each look
     "quitting": False,  # workers end what they run, begin nothing, and are gone
@@ -95,9 +96,9 @@ def main() -> None:
         calls.write(json.dumps({"words": sys.argv[1:], **seen}) + "\n")
     file = folder / "state.json"
     state = json.loads(file.read_text())
-    if state["locked"]:
-        file.write_text(json.dumps({**state, "locked": state["locked"] - 1}))
-        sys.exit("ERROR: Unable to acquire lock. Most likely another DVC process is running")
+    if state["busy"]:
+        file.write_text(json.dumps({**state, "busy": state["busy"] - 1}))
+        sys.exit(state["refusal"])
     print(answer(sys.argv[1:], state))
     file.write_text(json.dumps(state))
 

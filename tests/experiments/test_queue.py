@@ -66,11 +66,17 @@ def test_only_lacking_workers_are_started(dvc: FakeDvc) -> None:
 
 
 def test_a_lock_is_waited_for_but_not_for_ever(dvc: FakeDvc) -> None:
-    dvc.set(locked=3, finished=["a", "b"])
+    dvc.set(busy=3, finished=["a", "b"])
     assert Queue().finished() == {"a", "b"}
-    dvc.set(locked=9)
+    dvc.set(busy=9)
     with pytest.raises(PipelineError, match=r"`dvc queue status` failed:\nERROR: Unable to acq"):
         Queue().tasks()
+
+
+def test_a_half_written_file_of_dvc_is_read_again(dvc: FakeDvc) -> None:
+    refusal = "ERROR: unexpected error - Expecting value: line 1 column 1 (char 0)"
+    dvc.set(busy=2, refusal=refusal, finished=["a"])
+    assert Queue().finished() == {"a"}
 
 
 def test_what_dvc_refuses_is_told(dvc: FakeDvc) -> None:
