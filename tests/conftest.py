@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.dag.clone import copy_repository, ran, stages_of
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A busy machine is no failure: no test is timed.
@@ -30,3 +32,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs {SHARED}, which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone's files in a repository of their own, with a tiny demo corpus, reproduced."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    copy_repository(folder, "demo_meld")
+    assert ran(folder) == stages_of("demo_meld")
+    return folder

@@ -87,7 +87,7 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
         ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
         ("threads: 2", "threads: two", "compute.threads: got 'two'"),
-        ("learning_rate: 0.002", "learning_rate: .nan", "train.demo_meld.learning_rate"),
+        ("learning_rate: 0.001", "learning_rate: .nan", "train.demo_meld.learning_rate"),
     ],
 )
 def test_each_problem_says_what_was_got_and_expected(
@@ -104,5 +104,5 @@ def test_what_is_no_mapping_is_told_without_a_traceback(tmp_path: Path, text: st
 
 
 def test_exponents_are_numbers_as_for_dvc(tmp_path: Path) -> None:
-    path = changed(tmp_path, ("learning_rate: 0.002", "learning_rate: 2e-3"))
-    assert read_params(path).of(TrainSettings, "demo_meld").learning_rate == 2e-3
+    path = changed(tmp_path, ("learning_rate: 0.001", "learning_rate: 1e-3"))
+    assert read_params(path).of(TrainSettings, "demo_meld").learning_rate == 1e-3

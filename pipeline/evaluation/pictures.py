@@ -80,7 +80,7 @@ def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> Non
             label = str(split) if not line else None
             right.plot(rows["epoch"], rows["weighted_f1"], color=COLOURS[number], label=label)
     left.set(xlabel="epoch", title="training loss, a line per run")
-    right.set(xlabel="epoch", title="weighted F1 (%) by split", ylim=(0, 100))
+    right.set(xlabel="epoch", title="weighted F1 (%) by split", ylim=(0, 102))
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)

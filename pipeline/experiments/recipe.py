@@ -26,6 +26,9 @@ class Recipe(BaseModel):
     changes: tuple[str, ...] = Field(
         default=(), description="Values of dvc's -S for every variant; CORPUS stands for each."
     )
+    others: tuple[str, ...] = Field(
+        default=(), description="Values of -S for every variant but the reference."
+    )
     variants: dict[str, tuple[str, ...]] = Field(
         min_length=2, description="Further values of -S by name."
     )
@@ -34,9 +37,10 @@ class Recipe(BaseModel):
 
     def settings(self, variant: str) -> list[str]:
         """A variant's values of -S: those for all first, CORPUS replaced by each corpus."""
+        others = self.others if variant != self.reference else ()
         return [
             setting.replace(CORPUS, corpus)
-            for setting in (*self.changes, *self.variants[variant])
+            for setting in (*self.changes, *others, *self.variants[variant])
             for corpus in (self.corpora if CORPUS in setting else self.corpora[:1])
         ]
 
@@ -54,7 +58,8 @@ class Recipe(BaseModel):
             found.append(
                 f"reference: got {self.reference!r}, expected one of {list(self.variants)}"
             )
-        for where, settings in (("changes", self.changes), *_named(self.variants)):
+        common = (("changes", self.changes), ("others", self.others))
+        for where, settings in (*common, *_named(self.variants)):
             found += [
                 f"{where}: got {setting!r}, expected key.in.params=value, as for dvc exp run -S"
                 for setting in settings

@@ -102,6 +102,7 @@ def _word(found: Difference) -> str:
 def _head(name: str, recipe: Recipe) -> list[str]:
     """The page's first part: how to repeat it, what was run, how to read it."""
     changes = [f"- `{change}`" for change in recipe.changes] or ["- nothing"]
+    changes += [f"- but for {recipe.reference}: `{change}`" for change in recipe.others]
     variants = [
         f"| {variant} | {', '.join(f'`{s}`' for s in settings) or 'as it is'} |"
         for variant, settings in recipe.variants.items()

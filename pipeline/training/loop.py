@@ -66,11 +66,11 @@ class Run:
             file: Where the run is kept while it lasts, and when it has ended.
 
         Yields:
-            The run so far, after each epoch; last of all finished, with history, every epoch's
-            probabilities and the best epoch's weights.
+            The run so far, once per epoch, those of a run that goes on at once; last of all
+            finished, with history, every epoch's probabilities and the best epoch's weights.
         """
         state = file.load(self.model, self.optimiser, self.scaler) or RunState()
-        yield from ([state] if state.history else [])
+        yield from [state] * len(state.history)
         while not state.finished(self.task.optimisation):
             self._epoch(state)
             done = state.finished(self.task.optimisation)
@@ -79,7 +79,7 @@ class Run:
 
     def _epoch(self, state: RunState) -> None:
         epoch = len(state.history) + 1
-        torch.manual_seed((self.seed * 100_003 + epoch) % LARGEST_SEED)
+        torch.manual_seed(self._epoch_seed(epoch))
         row = {"epoch": float(epoch), **self._fit(epoch, state.scores)}
         valid, test = (self.predict(d) for d in (self.task.valid, self.task.test))
         labels = torch.cat([d.labels for d in self.task.valid])
@@ -90,7 +90,7 @@ class Run:
     def _fit(self, epoch: int, scores: Sequence[float]) -> dict[str, float]:
         """One pass over the train split; returns the means of its losses, and what it predicted."""
         self.model.train()
-        generator = torch.Generator().manual_seed((self.seed * 100_003 + epoch) % LARGEST_SEED)
+        generator = torch.Generator().manual_seed(self._epoch_seed(epoch))
         settings = self.task.optimisation
         drawn = draw(self.task.train, settings.sampling, self.task.classes, generator)
         lengths = [len(self.task.train[n]) for n in drawn]
@@ -122,6 +122,9 @@ class Run:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         return output.logits.detach(), {**_named(terms), "gradient_norm": norm}
+
+    def _epoch_seed(self, epoch: int) -> int:
+        return (self.seed * 100_003 + epoch) % LARGEST_SEED
 
     def _set_rate(self, rate: float) -> float:
         for group in self.optimiser.param_groups:

@@ -4,8 +4,10 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from operator import itemgetter
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -19,7 +21,7 @@ class Runs:
     """The runs of a corpus.
 
     Attributes:
-        names: Fold and seed of each.
+        names: Fold and seed of each, those of a fold together.
         folder: Where they are kept while they last, and when they have ended.
     """
 
@@ -30,6 +32,11 @@ class Runs:
         """Where one run is kept."""
         return StateFile(self.folder / f"fold{fold}-seed{seed}.pt")
 
+    def by_fold(self) -> Iterator[tuple[int, list[int]]]:
+        """Each fold with its seeds."""
+        for fold, names in groupby(self.names, itemgetter(0)):
+            yield fold, [seed for _, seed in names]
+
     def share(self, number: int, of: int) -> "Runs":
         """What one of several processes does."""
         return Runs(self.names[number::of], self.folder)
@@ -37,9 +44,11 @@ class Runs:
 
 def in_turn(data: TrainingData, runs: Runs) -> Iterator[None]:
     """Trains all runs in this process; yields after each epoch."""
-    for fold, seed in runs.names:
-        for _ in Run(data.task(fold), seed).epochs(runs.file(fold, seed)):
-            yield
+    for fold, seeds in runs.by_fold():
+        task = data.task(fold)
+        for seed in seeds:
+            for _ in Run(task, seed).epochs(runs.file(fold, seed)):
+                yield
 
 
 def in_processes(

@@ -60,14 +60,16 @@ def _key(corpus: str, settings: TrainingSettings) -> str:
 
 def _write(corpus: str, data: TrainingData, runs: Runs) -> None:
     history, epochs = [], []
-    for fold, seed in runs.names:
-        task, state = data.task(fold), runs.file(fold, seed).read()
-        history += [{"fold": fold, "seed": seed, **row} for row in state.history]
-        epochs += list(_predictions(task, state, fold, seed))
-        name = f"fold{fold}-seed{seed}.safetensors"
-        facts = _facts(task, data, fold, seed, state)
-        save_checkpoint(paths.checkpoints(corpus) / name, state.best, facts)
-        _tell(state, fold, seed)
+    for fold, seeds in runs.by_fold():
+        task = data.task(fold)
+        for seed in seeds:
+            state = runs.file(fold, seed).read()
+            history += [{"fold": fold, "seed": seed, **row} for row in state.history]
+            epochs += list(_predictions(task, state, fold, seed))
+            name = f"fold{fold}-seed{seed}.safetensors"
+            facts = _facts(task, data, fold, seed, state)
+            save_checkpoint(paths.checkpoints(corpus) / name, state.best, facts)
+            _tell(state, fold, seed)
     with replacing(paths.metrics(corpus, "history.csv")) as part:
         pd.DataFrame(history).to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     write_epochs(paths.epochs(corpus), epochs)

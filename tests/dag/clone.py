@@ -1,11 +1,13 @@
 """This repository's files as they are, in a repository of their own, with tiny demo corpora."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.guards.closure import ROOT
 
 TINY = {
     "dialogues": "{train: 3, dev: 2, test: 2}",
@@ -23,6 +25,7 @@ TINY_SESSIONS = {
     "max_seconds": 1.1,
     "valid_fraction": 0.5,
 }
+STAGES = ("manifest", "protocol", "frames", "visual", "audio", "text", "train", "evaluate")
 SMALLER = {"count": 2, "epochs": 2, "feature_set": "eGeMAPSv02"}
 
 
@@ -68,3 +71,30 @@ def copy_repository(folder: Path, *corpora: str) -> None:
     identity = (["config", "user.name", "t"], ["config", "user.email", "t@example.org"])
     for command in (["init", "-q"], *identity, ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def stages_of(corpus: str) -> set[str]:
+    """Every stage of a demo corpus, as DVC names them."""
+    weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text")}
+    return {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
+
+
+def dvc(folder: Path, *words: str) -> str:
+    store = os.environ.get("ERC_WEIGHTS", str(ROOT / "models/weights"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "ERC_WEIGHTS": store}
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ran(folder: Path) -> set[str]:
+    """The stages that `dvc repro` runs."""
+    return set(re.findall(r"^Running stage '(.+)':$", dvc(folder, "repro"), flags=re.M))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,10 +68,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with results, and with changes that are staged, not staged and not tracked."""
+def clone(tmp_path_factory: pytest.TempPathFactory, reproduced: Path) -> Path:
+    """A repository with results, and with changes that are staged, not staged and not tracked.
+
+    DVC's cache holds the features, so that the experiments only train and evaluate.
+    """
     folder = tmp_path_factory.mktemp("experiments")
     copy_repository(folder, "demo_meld", "demo_iemocap")
+    shutil.copytree(reproduced / ".dvc/cache", folder / ".dvc/cache")
     for name in ("dvc.lock", "metrics/demo_meld/metrics.json", "data/raw/demo_meld/mine.csv"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}\n" if name.endswith("json") else "schema: '2.0'\n")

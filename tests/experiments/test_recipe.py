@@ -13,6 +13,7 @@ GOOD = """\
 about: Why.
 corpora: [demo_meld, demo_iemocap]
 changes: [demo.demo_meld.dialogues.train=3, train.CORPUS.workers=1]
+others: [train.demo_meld.epochs=4]
 variants:
   full: []
   text: ["model.CORPUS.modalities=[text]"]
@@ -35,6 +36,7 @@ def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
     assert recipe.settings("full") == changes
     assert recipe.settings("text") == [
         *changes,
+        "train.demo_meld.epochs=4",
         "model.demo_meld.modalities=[text]",
         "model.demo_iemocap.modalities=[text]",
     ]
@@ -51,6 +53,7 @@ def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
         ("[demo_meld, demo_iemocap]", "[m, m]", "corpora: names one twice: ['m', 'm']"),
         ("[demo_meld, demo_iemocap]", "[]", "corpora: got []"),
         ("train.CORPUS.workers=1", "+train.x=1", "changes: got '+train.x=1', expected key.in"),
+        ("train.demo_meld.epochs=4", "epochs", "others: got 'epochs', expected key.in"),
         ("modalities=[text]", "modalities", "variants.text: got 'model.CORPUS.modalities'"),
         ("  full: []\n  text", "  full", "variants: got {'full': ['model"),
         ("reference: full", "reference: full\njobs: 0", "jobs: got 0; Input should be greater"),

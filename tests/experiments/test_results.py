@@ -173,6 +173,7 @@ def test_what_is_printed_and_written(found: Comparison, workspace: Path) -> None
         about="Why.",
         corpora=("x",),
         changes=("train.CORPUS.workers=1",),
+        others=("train.CORPUS.epochs=4",),
         variants={"full": (), "text": ("model.CORPUS.modalities=[text]",)},
         reference="full",
     )
@@ -184,7 +185,7 @@ def test_what_is_printed_and_written(found: Comparison, workspace: Path) -> None
     text = page.read_text()
     for said in (
         "python -m pipeline experiment r\n",
-        "- `train.CORPUS.workers=1`\n",
+        "- `train.CORPUS.workers=1`\n- but for full: `train.CORPUS.epochs=4`\n",
         "| text | `model.CORPUS.modalities=[text]` |\n",
         "120 train, 30 validation and 240 test utterances in 40 dialogues, all labelled; seeds 1, ",
         "| logistic regression | 71.2 | 66.5 |  |  |\n",
