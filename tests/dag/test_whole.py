@@ -75,7 +75,8 @@ def test_a_change_runs_what_depends_on_it(reproduced: Path) -> None:
         assert ran(reproduced) - weights == {stage + DEMO for stage in stages}, (file, new)
     for put_back in reversed(undo):
         put_back()
-    assert not ran(reproduced), "all of it lies in the run-cache"
+    # The rest lies in the run-cache; DVC keeps no run of a stage that has plain outs for git there.
+    assert ran(reproduced) <= {"evaluate" + DEMO}
     assert (reproduced / "dvc.lock").read_text() == lock
 
 
