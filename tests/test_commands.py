@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tests.conftest import ROOT
 from tests.corpora.iemocap_tree import conversation
 from tests.corpora.iemocap_tree import lay_out as lay_out_iemocap
 from tests.corpora.meld_tree import LINE, tree
+from tests.dag.clone import python
 from tests.media.make_media import tone, write_media
 
 
@@ -143,13 +143,5 @@ def test_cache_shows_and_prunes(repository: Path) -> None:
     ],
 )
 def test_errors_are_told_without_a_traceback(repository: Path, words: list[str], said: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
-        cwd=repository,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(repository, "pipeline", *words, PYTHONPATH=str(ROOT))
     assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr

@@ -79,18 +79,27 @@ def stages_of(corpus: str) -> set[str]:
     return {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
 
 
-def dvc(folder: Path, *words: str) -> str:
+def python(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m WORDS` as a user would in an active environment, with a cache of its own.
+
+    Args:
+        folder: The working folder.
+        words: Module and arguments.
+        variables: Of the environment, besides.
+    """
     store = os.environ.get("ERC_WEIGHTS", str(ROOT / "models/weights"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "ERC_WEIGHTS": store}
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    environment = {**os.environ, "PATH": path, "ERC_WEIGHTS": store, **variables}
+    environment.pop("ERC_CACHE", None)
+    command = [sys.executable, "-m", *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def dvc(folder: Path, *words: str) -> str:
+    """What a command of DVC prints, which must succeed."""
+    done = python(folder, "dvc", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

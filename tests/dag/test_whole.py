@@ -3,13 +3,12 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.dag.clone import dvc, ran, stages_of, with_corpora
+from tests.dag.clone import dvc, python, ran, stages_of, with_corpora
 
 pytestmark = pytest.mark.slow
 
@@ -118,13 +117,7 @@ def test_a_mistake_stops_before_any_work_without_a_traceback(reproduced: Path) -
         reproduced / "params.yaml", lambda text: text.replace("patience: 12", "patience: 0")
     )
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "stages.manifest", "demo_meld"],
-            cwd=reproduced,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = python(reproduced, "stages.manifest", "demo_meld")
     finally:
         undo()
     assert done.returncode == 1 and "Traceback" not in done.stderr

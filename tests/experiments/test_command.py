@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +11,7 @@ import pytest
 
 from pipeline.experiments.kept import dvc_reader
 from tests.conftest import ROOT
-from tests.dag.clone import copy_repository
+from tests.dag.clone import copy_repository, python
 
 RECIPE = """\
 about: Whether a recipe runs.
@@ -31,18 +29,7 @@ APART = (".git/", ".dvc/", "data/cache/", "models/weights/", "docs/experiments/"
 
 
 def experiment(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    store = os.environ.get("ERC_WEIGHTS", str(ROOT / "models/weights"))
-    environment = {**os.environ, "PATH": path, "ERC_WEIGHTS": store, "PYTHONPATH": str(ROOT)}
-    environment.pop("ERC_CACHE", None)
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", "experiment", name],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python(folder, "pipeline", "experiment", name, PYTHONPATH=str(ROOT))
 
 
 def git(folder: Path, *words: str) -> str:
