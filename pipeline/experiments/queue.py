@@ -30,8 +30,11 @@ from pipeline.weights.store import store_root
 
 COLUMNS = ("Task", "Name", "Created", "Status")
 EMPTY = "No experiment tasks in the queue."
-LOCKED = ("Unable to acquire lock", "is busy, it is being blocked by")
-HALF_WRITTEN = ("Expecting value: line 1 column 1 (char 0)",)
+PASSING = (  # what DVC says when another process is at work on its files
+    "Unable to acquire lock",
+    "is busy, it is being blocked by",
+    "Expecting value: line 1 column 1 (char 0)",
+)
 TRIES, SECONDS_BETWEEN_TRIES = 5, 3.0
 NONE_STARTED = "Started '0'"
 WORKER = ["exp", "queue-worker"]
@@ -116,7 +119,7 @@ class Queue:
             done = _run(words)
             if done.returncode == 0:
                 return done.stdout
-            if not any(passing in done.stderr for passing in (*LOCKED, *HALF_WRITTEN)):
+            if not any(said in done.stderr for said in PASSING):
                 break
             time.sleep(SECONDS_BETWEEN_TRIES)
         raise PipelineError(f"`dvc {' '.join(words)}` failed:\n{_said(done)}")
