@@ -17,3 +17,7 @@ class MediaError(PipelineError):
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type["MediaError"], tuple[str, str]]:
+        """Lets it pass between processes: an exception is rebuilt from what it was made of."""
+        return MediaError, (self.kind, self.detail)

@@ -1,14 +1,30 @@
-"""Running work in threads and getting results in order, with bounded memory."""
+"""Running work beside the main thread, with results in order and bounded memory.
 
+`ordered_map` uses threads: for libraries that release the lock and that nothing can crash.
+`isolated_map` uses processes: for decoders, which a broken file can crash or hang.
+"""
+
+import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any, Generic, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from pipeline.errors import MediaError
 
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
+TRIES = 2
+PATIENCE = "ERC_PATIENCE"
+# Seconds that a file may take at least, and for each of its own: 20 times slower than it plays.
+LEAST_PATIENCE, PATIENCE_PER_SECOND = 120.0, 20.0
 
 
 def workers() -> int:
@@ -16,12 +32,15 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Like `map`, in threads and a few items ahead; decoders and openSMILE release the lock.
+def ordered_map(
+    work: Callable[[T], R], items: Iterable[T], ahead: int | None = None
+) -> Iterator[R]:
+    """Like `map`, in threads and a few items ahead.
 
     Args:
         work: What to do to an item, safe to run in several threads.
         items: Taken one by one as room becomes free.
+        ahead: How many items may wait to be yielded; None for a few per thread.
 
     Yields:
         Results in the order of the items.
@@ -32,9 +51,111 @@ def ordered_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > threads * AHEAD:
+                if len(waiting) > (ahead or threads * AHEAD):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def patience_for(seconds: float) -> float:
+    """Seconds that reading a stretch of media may take before it counts as hung.
+
+    The environment variable ERC_PATIENCE replaces the part that does not depend on its length.
+
+    Args:
+        seconds: How long the stretch plays.
+    """
+    least = float(os.environ.get(PATIENCE) or LEAST_PATIENCE)
+    return least + PATIENCE_PER_SECOND * seconds
+
+
+@dataclass
+class _Job(Generic[T]):
+    item: T
+    future: Any
+    failures: int = 0
+
+
+def isolated_map(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    patience: Callable[[T], float] = lambda _: patience_for(0.0),
+    preload: tuple[str, ...] = (),
+) -> Iterator[R | MediaError]:
+    """Like `map`, in processes of their own, which an item may crash or hang.
+
+    An item whose process dies, or that takes longer than its patience, is tried once more; if
+    that fails too, a MediaError stands in its place and the rest goes on. Processes start with
+    the first item, so nothing is started where there is none.
+
+    Args:
+        work: What to do to an item: a function of a module, or an object that can be pickled.
+            Each process gets one copy of it and keeps it, so it may hold what is costly to make.
+        items: Taken one by one as room becomes free.
+        patience: Seconds that an item may take.
+        preload: Modules that processes find loaded when they start.
+
+    Yields:
+        Results in the order of the items; `crashed` or `hung` for an item that failed twice.
+    """
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    context.set_forkserver_preload([*preload, "__main__"])
+    pool = ProcessPool(max_workers=workers(), context=context, initializer=_adopt, initargs=(work,))
+    waiting: deque[_Job[T]] = deque()
+
+    def started(item: T) -> Any:
+        return pool.schedule(_do, args=(item,), timeout=patience(item))
+
+    try:
+        for item in items:
+            waiting.append(_Job(item, started(item)))
+            if len(waiting) > workers() * AHEAD:
+                yield _result(waiting.popleft(), started)
+        while waiting:
+            yield _result(waiting.popleft(), started)
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _result(job: "_Job[Any]", start: Callable[[Any], Any]) -> Any:
+    while True:
+        try:
+            return job.future.result()
+        except ProcessExpired as error:
+            told = MediaError("crashed", f"its process died {TRIES} times ({_ended(error)})")
+        except TimeoutError as error:
+            told = MediaError("hung", f"not done after {error.args[1]:.0f} s, {TRIES} times")
+        job.failures += 1
+        if job.failures >= TRIES:
+            return told
+        job.future = start(job.item)
+
+
+def _ended(error: ProcessExpired) -> str:
+    code = error.exitcode
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+_work: Callable[[Any], Any] | None = None
+
+
+def _adopt(work: Callable[[Any], Any]) -> None:
+    global _work
+    _work = work
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process, a hung one too, when the one that started it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _do(item: Any) -> Any:
+    assert _work is not None
+    return _work(item)

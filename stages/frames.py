@@ -6,7 +6,8 @@ import numpy as np
 
 from pipeline import paths
 from pipeline.cache import ClipCache
-from pipeline.extraction.frames import Faces, frames_of
+from pipeline.extraction.frames import frames_of
+from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
 from pipeline.extractors.faces import Face, FaceDetector
 from pipeline.fingerprint import code_digest, versions
@@ -23,6 +24,7 @@ from pipeline.weights.folder import load
 
 CODE = (
     "pipeline.extraction.frames",
+    "pipeline.extraction.pictures",
     "pipeline.extractors.faces",
     "pipeline.extractors.images",
     "pipeline.media.opening",

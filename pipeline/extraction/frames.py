@@ -1,18 +1,15 @@
 """Utterances to pictures: decode, find the face, cut it out, encode."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
 from pipeline.extraction.keys import media_key
-from pipeline.extractors.faces import Face, choose_boxes, crop
-from pipeline.extractors.images import encode_image
+from pipeline.extraction.pictures import Faces, pictures_of
 from pipeline.frames import Pictures
 from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem
@@ -22,19 +19,6 @@ from pipeline.media.video import Frame, Wanted, sample_segments
 from pipeline.settings.frames import FramesSettings
 
 Found = tuple[str, Pictures | None, list[Problem]]
-
-
-@dataclass(frozen=True)
-class Faces:
-    """How faces are found and cut out.
-
-    Attributes:
-        detect: RGB picture to faces; called from several threads.
-        margin: Added round a face box, as a share of it.
-    """
-
-    detect: Callable[[np.ndarray], list[Face]]
-    margin: float
 
 
 def frames_of(
@@ -78,7 +62,7 @@ def _of_file(
             if isinstance(found, MediaError):
                 failed[u.utterance] = found
             else:
-                row = vars(_pictures(found, settings, faces))
+                row = vars(pictures_of(found, u, root, settings, faces))
                 entries[u.utterance] = cache.put(media_key(u.video), row)
     except MediaError as error:
         failed |= {u.utterance: error for u in lacking if entries[u.utterance] is None}
@@ -119,18 +103,6 @@ def pictures_in(batch: pa.RecordBatch) -> Pictures:
     """The pictures of a cache entry."""
     (row,) = batch.to_pylist()
     return Pictures(**row)
-
-
-def _pictures(frames: Sequence[Frame], settings: FramesSettings, faces: Faces) -> Pictures:
-    found = [faces.detect(frame.image) for frame in frames] if settings.crop == "face" else []
-    boxes = choose_boxes(found) if found else [None] * len(frames)
-    cut = [crop(f.image, box, faces.margin) for f, box in zip(frames, boxes, strict=True)]
-    return Pictures(
-        times=[frame.time for frame in frames],
-        boxes=[[float(v) for v in box] for _, box in cut],
-        face=any(found),
-        images=[encode_image(image, settings.format, settings.quality) for image, _ in cut],
-    )
 
 
 def _notes(utterance: Utterance, pictures: Pictures, settings: FramesSettings) -> list[Problem]:

@@ -9,7 +9,8 @@ import pytest
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
 from pipeline.extraction import audio, frames, text, visual
-from pipeline.extraction.frames import Faces, frames_of
+from pipeline.extraction.frames import frames_of
+from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.images import decode_image, encode_image
