@@ -116,7 +116,7 @@ def isolated_map(
         while waiting:
             yield _result(waiting.popleft(), started)
     finally:
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
 
