@@ -42,6 +42,9 @@ class ClipCache:
         fingerprint: Everything but the clip that the result depends on; JSON can hold it.
         schema: The Arrow columns of an entry, one row each.
         root: The cache's folder.
+
+    Attributes:
+        folder: Where its entries lie.
     """
 
     def __init__(
@@ -49,10 +52,14 @@ class ClipCache:
     ) -> None:
         self.schema = schema
         columns = [(f.name, str(f.type)) for f in schema]
-        self._folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
+        self.folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / key
+        return self.folder / key[:2] / key
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry of a key; only `get` tells whether it is whole."""
+        return self._path(key).is_file()
 
     def get(self, key: str) -> pa.RecordBatch | None:
         """The entry of a key (`digest_of` the clip's content), None where there is none.

@@ -1,7 +1,7 @@
 """Running work beside the main thread, with results in order and bounded memory.
 
 `ordered_map` uses threads: for libraries that release the lock and that nothing can crash.
-`isolated_map` uses processes: for decoders, which a broken file can crash or hang.
+`isolated` uses processes: for decoders, which a broken file can crash or hang.
 """
 
 import multiprocessing
@@ -18,6 +18,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from pipeline.errors import MediaError
 
+L = TypeVar("L")
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
@@ -72,8 +73,9 @@ def patience_for(seconds: float) -> float:
 
 
 @dataclass
-class _Job(Generic[T]):
-    item: T
+class _Job(Generic[L, T]):
+    label: L
+    item: T | None
     future: Any
     failures: int = 0
 
@@ -86,42 +88,61 @@ def isolated_map(
 ) -> Iterator[R | MediaError]:
     """Like `map`, in processes of their own, which an item may crash or hang.
 
+    Yields:
+        Results in the order of the items, see `isolated`.
+    """
+    for _, result in isolated(work, ((None, item) for item in items), patience, preload):
+        assert result is not None
+        yield result
+
+
+def isolated(
+    work: Callable[[T], R],
+    items: Iterable[tuple[L, T | None]],
+    patience: Callable[[T], float] = lambda _: patience_for(0.0),
+    preload: tuple[str, ...] = (),
+) -> Iterator[tuple[L, R | MediaError | None]]:
+    """Runs items in processes of their own, which an item may crash or hang.
+
     An item whose process dies, or that takes longer than its patience, is tried once more; if
     that fails too, a MediaError stands in its place and the rest goes on. Processes start with
-    the first item, so nothing is started where there is none.
+    the first item, so nothing is started where there is none, and end with this one, however
+    it ends.
 
     Args:
         work: What to do to an item: a function of a module, or an object that can be pickled.
             Each process gets one copy of it and keeps it, so it may hold what is costly to make.
-        items: Taken one by one as room becomes free.
+        items: A label and an item each, taken one by one as room becomes free. None as item is
+            passed by: there is nothing to do.
         patience: Seconds that an item may take.
         preload: Modules that processes find loaded when they start.
 
     Yields:
-        Results in the order of the items; `crashed` or `hung` for an item that failed twice.
+        Labels in order, each with its result: None where there was nothing to do, `crashed` or
+        `hung` for an item that failed twice.
     """
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     context.set_forkserver_preload([*preload, "__main__"])
     pool = ProcessPool(max_workers=workers(), context=context, initializer=_adopt, initargs=(work,))
-    waiting: deque[_Job[T]] = deque()
+    waiting: deque[_Job[L, T]] = deque()
 
-    def started(item: T) -> Any:
+    def start(item: T) -> Any:
         return pool.schedule(_do, args=(item,), timeout=patience(item))
 
     try:
-        for item in items:
-            waiting.append(_Job(item, started(item)))
+        for label, item in items:
+            waiting.append(_Job(label, item, None if item is None else start(item)))
             if len(waiting) > workers() * AHEAD:
-                yield _result(waiting.popleft(), started)
+                yield waiting[0].label, _result(waiting.popleft(), start)
         while waiting:
-            yield _result(waiting.popleft(), started)
+            yield waiting[0].label, _result(waiting.popleft(), start)
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
 
-def _result(job: "_Job[Any]", start: Callable[[Any], Any]) -> Any:
-    while True:
+def _result(job: "_Job[Any, Any]", start: Callable[[Any], Any]) -> Any:
+    while job.future is not None:
         try:
             return job.future.result()
         except ProcessExpired as error:
@@ -132,6 +153,7 @@ def _result(job: "_Job[Any]", start: Callable[[Any], Any]) -> Any:
         if job.failures >= TRIES:
             return told
         job.future = start(job.item)
+    return None
 
 
 def _ended(error: ProcessExpired) -> str:

@@ -1,5 +1,6 @@
 """What every stage does first and last: check the settings, tell errors without a traceback."""
 
+import errno
 import inspect
 import sys
 from collections.abc import Callable
@@ -25,4 +26,10 @@ def run(work: Callable[..., None]) -> None:
     except PipelineError as error:
         sys.exit(f"\n{name}: {error}\n")
     except OSError as error:
-        sys.exit(f"\n{name}: {error.strerror}: {error.filename or ''}\n")
+        sys.exit(f"\n{name}: {error.strerror}: {error.filename or ''}{_advice(error)}\n")
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "\nMake room, then run it again: it goes on where it was."
+    return ""

@@ -2,14 +2,14 @@
 
 from pipeline import paths
 from pipeline.cache import ClipCache
-from pipeline.extraction.audio import audio_of
+from pipeline.extraction.audio import AudioMaker, audio_of
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.audio import Functionals
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.ledger import write_ledger
-from pipeline.manifest import read_manifest
+from pipeline.manifest import count_utterances, stream_manifest
 from pipeline.params import Params
 from pipeline.progress import track
 from pipeline.settings.audio import AudioSettings
@@ -39,10 +39,11 @@ def work(params: Params, corpus: str) -> None:
         "versions": versions("av", "opensmile", "numpy"),
     }
     cache = ClipCache("audio", [about, code_digest(*CODE)], VECTORS)
-    utterances = read_manifest(paths.manifest(corpus))
-    found = audio_of(utterances, paths.raw(corpus), functionals.extract, cache)
+    manifest = paths.manifest(corpus)
+    make = AudioMaker(paths.raw(corpus), functionals.extract, cache)
+    found = audio_of(stream_manifest(manifest), make)
     tally = Tally("audio", corpus)
-    rows = tally.counted(track(found, f"audio {corpus}", len(utterances)))
+    rows = tally.counted(track(found, f"audio {corpus}", count_utterances(manifest)))
     write_features(store, rows, functionals.dimension, about)
     tally.close(ledger)
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from pipeline import paths
 from pipeline.cache import ClipCache
-from pipeline.extraction.frames import frames_of
+from pipeline.extraction.frames import FrameMaker, frames_of
 from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
 from pipeline.extractors.faces import Face, FaceDetector
 from pipeline.fingerprint import code_digest, versions
 from pipeline.frames import PICTURES, write_frames
 from pipeline.ledger import write_ledger
-from pipeline.manifest import read_manifest
+from pipeline.manifest import count_utterances, stream_manifest
 from pipeline.params import Params
 from pipeline.progress import track
 from pipeline.settings.extract import ExtractSettings
@@ -42,10 +42,11 @@ def work(params: Params, corpus: str) -> None:
     settings = params.of(FramesSettings, corpus)
     faces, about = _faces(corpus, settings, params.of(FacesSettings, corpus))
     cache = ClipCache("frames", [about, code_digest(*CODE)], PICTURES)
-    utterances = read_manifest(paths.manifest(corpus))
-    found = frames_of(utterances, paths.raw(corpus), settings, faces, cache)
+    manifest = paths.manifest(corpus)
+    make = FrameMaker(paths.raw(corpus), settings, faces, cache)
+    found = frames_of(stream_manifest(manifest), make)
     tally = Tally("visual", corpus)
-    rows = tally.counted(track(found, f"frames {corpus}", len(utterances)))
+    rows = tally.counted(track(found, f"frames {corpus}", count_utterances(manifest)))
     write_frames(paths.frames(corpus), rows, about)
     tally.close(paths.ledger(corpus, "frames"))
 

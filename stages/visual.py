@@ -9,7 +9,7 @@ from pipeline.extractors.visual import ImageEncoder
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.frames import read_frames
-from pipeline.manifest import read_manifest
+from pipeline.manifest import count_utterances
 from pipeline.params import Params
 from pipeline.progress import track
 from pipeline.settings.compute import ComputeSettings
@@ -47,7 +47,7 @@ def work(params: Params, corpus: str) -> None:
         "versions": versions("torch", "torchvision", "opencv-python", "numpy"),
     }
     cache = ClipCache("visual", [about, code_digest(*CODE)], VECTORS)
-    count = len(read_manifest(paths.manifest(corpus)))
+    count = count_utterances(paths.manifest(corpus))
     found = visual_of(read_frames(paths.frames(corpus)), network.encode, cache)
     rows = track(found, f"visual {corpus}", count)
     present = write_features(store, rows, network.dimension, about)

@@ -12,7 +12,7 @@ from pipeline.cache import ClipCache, digest_of
 from pipeline.errors import MediaError
 from pipeline.files import sha256_file
 from pipeline.fingerprint import code_digest, versions
-from pipeline.jobs import ordered_map
+from pipeline.jobs import isolated
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.probe import AudioInfo, Probe, VideoInfo, probe, unusable
@@ -54,9 +54,7 @@ def inspected(
         The completed utterances and the ledger, both in the given order.
     """
     files = list(dict.fromkeys(p for u in utterances for p in (u.video.path, u.audio.path)))
-    cache = ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
-    looks = ordered_map(lambda path: _look(root / path, cache), files)
-    seen = dict(zip(files, track(looks, label, len(files)), strict=True))
+    seen = dict(track(_looks(files, root), label, len(files)))
     done, problems = [], []
     for u in utterances:
         video, of_video = _completed(u.video, "visual", seen[u.video.path], max_seconds)
@@ -66,20 +64,46 @@ def inspected(
     return done, problems + list(_identical(done))
 
 
-def _look(path: Path, cache: ClipCache) -> Look:
-    """Looks at a file unless one of this path, size and time of change was looked at before."""
+def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
+    """Looks at each file, unless one of its path, size and time of change was looked at before."""
+    cache = ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
+    known = ((path, _known(root / path, cache)) for path in files)
+    items = (((path, look), None if look else root / path) for path, look in known)
+    for (path, look), result in isolated(_Opener(cache), items, preload=(__name__,)):
+        if isinstance(result, MediaError):
+            result = Look(error=(result.kind, result.detail))
+        found = look or result
+        assert found is not None
+        yield path, found
+
+
+def _known(path: Path, cache: ClipCache) -> Look | None:
+    key = _key(path)
+    entry = None if key is None else cache.get(key)
+    return None if entry is None else _from_json(json.loads(entry["look"][0].as_py()))
+
+
+def _key(path: Path) -> str | None:
     try:
         stat = path.stat()
     except OSError:
-        return _opened(path)
-    key = digest_of(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
-    entry = cache.get(key)
-    if entry is not None:
-        return _from_json(json.loads(entry["look"][0].as_py()))
-    look = _opened(path)
-    if look.probe is not None:  # a failure may be mended without a trace, by `chmod` for instance
-        cache.put(key, {"look": json.dumps({"sha256": look.sha256, "probe": asdict(look.probe)})})
-    return look
+        return None
+    return digest_of(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class _Opener:
+    """Opens a file and keeps what was seen."""
+
+    cache: ClipCache
+
+    def __call__(self, path: Path) -> Look:
+        key, look = _key(path), _opened(path)
+        # A failure may be mended without a trace, by `chmod` for instance.
+        if key is not None and look.probe is not None:
+            facts = {"sha256": look.sha256, "probe": asdict(look.probe)}
+            self.cache.put(key, {"look": json.dumps(facts)})
+        return look
 
 
 def _opened(path: Path) -> Look:

@@ -1,15 +1,15 @@
-"""Utterances to acoustic functionals."""
+"""Utterances to acoustic features."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
-from pipeline.extraction.keys import media_key
+from pipeline.extraction.once import Entries, Failures, Piece
 from pipeline.extraction.vectors import vectors_in, vectors_row
-from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.audio import load_mono
@@ -19,43 +19,61 @@ Extract = Callable[[np.ndarray, int], np.ndarray]
 Found = tuple[str, np.ndarray | None, list[Problem]]
 
 
-def audio_of(
-    utterances: Sequence[Utterance], root: Path, extract: Extract, cache: ClipCache
-) -> Iterator[Found]:
-    """The functionals of each utterance, computed only if the cache lacks them.
+@dataclass(frozen=True)
+class AudioMaker:
+    """Makes the cache entries of utterances' sound.
+
+    Attributes:
+        root: The raw folder that paths are relative to.
+        extract: [sample] float32 and its rate in hertz to [feature]; it can be pickled.
+        cache: Of `VECTORS` rows.
+    """
+
+    root: Path
+    extract: Extract
+    cache: ClipCache
+
+    def __call__(self, pieces: Sequence[Piece]) -> Failures:
+        """Puts the entry of each piece; returns what failed, by key."""
+        failed: Failures = {}
+        for piece in pieces:
+            try:
+                vector = self.extract(sound_of(self.root, piece.segment), RATE)
+                self.cache.put(piece.key, vectors_row(vector[None]))
+            except MediaError as error:
+                failed[piece.key] = error
+        return failed
+
+
+def audio_of(utterances: Iterable[Utterance], make: AudioMaker) -> Iterator[Found]:
+    """The features of each utterance's sound, computed only if the cache lacks them.
 
     Args:
         utterances: In manifest order.
-        root: The raw folder their paths are relative to.
-        extract: [sample] float32 and its rate in hertz to [feature]; called from several threads.
-        cache: Of `VECTORS` rows.
+        make: What makes them.
 
     Yields:
         Utterance, its [1, feature] vector (None where missing) and what went wrong.
     """
-
-    def work(utterance: Utterance) -> Found:
-        segment = utterance.audio
-        if segment.missing is not None:
-            return utterance.utterance, None, []
-        key = media_key(segment)
-        try:
-            entry = cache.get(key) or cache.put(key, vectors_row(_vector(root, segment, extract)))
-        except MediaError as error:
-            problem = Problem(utterance.utterance, "audio", error.kind, error.detail)
-            return utterance.utterance, None, [problem]
-        return utterance.utterance, vectors_in(entry), []
-
-    return ordered_map(work, utterances)
+    files = ([Piece(u, u.audio)] for u in utterances)
+    for u, entry in Entries(make, make.cache, (__name__, "opensmile")).of(files):
+        if isinstance(entry, MediaError):
+            yield u.utterance, None, [Problem(u.utterance, "audio", entry.kind, entry.detail)]
+        else:
+            yield u.utterance, None if entry is None else vectors_in(entry), []
 
 
-def _vector(root: Path, segment: Segment, extract: Extract) -> np.ndarray:
+def sound_of(root: Path, segment: Segment) -> np.ndarray:
+    """The sound of a segment: [sample] float32, mono, 16 kHz.
+
+    Raises:
+        MediaError: Those of `load_mono`.
+    """
     assert segment.end is not None
-    samples = load_mono(
+    return load_mono(
         root / segment.path,
         rate=RATE,
         start=segment.start,
         end=segment.end,
         max_seconds=segment.end - segment.start,
     )
-    return extract(samples, RATE)[None]

@@ -1,82 +1,78 @@
 """Utterances to pictures: decode, find the face, cut it out, encode."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
+import cv2
 import pyarrow as pa
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
-from pipeline.extraction.keys import media_key
+from pipeline.extraction.once import Entries, Failures, Piece
 from pipeline.extraction.pictures import Faces, pictures_of
 from pipeline.frames import Pictures
-from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.packets import Segment as Stretch
-from pipeline.media.video import Frame, Wanted, sample_segments
+from pipeline.media.video import Wanted, sample_segments
 from pipeline.settings.frames import FramesSettings
 
 Found = tuple[str, Pictures | None, list[Problem]]
 
 
-def frames_of(
-    utterances: Sequence[Utterance],
-    root: Path,
-    settings: FramesSettings,
-    faces: Faces,
-    cache: ClipCache,
-) -> Iterator[Found]:
-    """The pictures of each utterance, decoded only if the cache lacks them.
+@dataclass(frozen=True)
+class FrameMaker:
+    """Makes the cache entries of the frames of one video's utterances, in one pass through it.
 
-    Args:
-        utterances: In manifest order.
-        root: The raw folder their paths are relative to.
+    Attributes:
+        root: The raw folder that paths are relative to.
         settings: How many frames, which crop, which encoding.
         faces: How faces are found and cut out.
         cache: Of `PICTURES` rows.
+    """
+
+    root: Path
+    settings: FramesSettings
+    faces: Faces
+    cache: ClipCache
+
+    def __call__(self, pieces: Sequence[Piece]) -> Failures:
+        """Puts the entry of each piece, all of the same video; returns what failed, by key."""
+        cv2.setNumThreads(1)  # the cores are filled by processes
+        failed: Failures = {}
+        done: set[str] = set()
+        path = self.root / pieces[0].segment.path
+        wanted = [_wanted(piece.segment) for piece in pieces]
+        try:
+            for place, found in sample_segments(path, self.settings.count, wanted):
+                piece = pieces[place]
+                done.add(piece.key)
+                if isinstance(found, MediaError):
+                    failed[piece.key] = found
+                    continue
+                pictures = pictures_of(found, piece.utterance, self.root, self.settings, self.faces)
+                self.cache.put(piece.key, vars(pictures))
+        except MediaError as error:
+            failed |= {piece.key: error for piece in pieces if piece.key not in done}
+        return failed
+
+
+def frames_of(utterances: Iterable[Utterance], make: FrameMaker) -> Iterator[Found]:
+    """The pictures of each utterance, decoded only if the cache lacks them.
+
+    Args:
+        utterances: In manifest order; those of one video stand together.
+        make: What makes them.
 
     Yields:
         Utterance, its pictures (None where missing) and what went wrong.
     """
-    files = [list(group) for _, group in groupby(utterances, key=lambda u: u.video.path)]
-
-    def work(group: list[Utterance]) -> list[Found]:
-        return _of_file(group, root, settings, faces, cache)
-
-    return chain.from_iterable(ordered_map(work, files))
-
-
-def _of_file(
-    group: list[Utterance], root: Path, settings: FramesSettings, faces: Faces, cache: ClipCache
-) -> list[Found]:
-    """The pictures of all utterances of one video; what the cache lacks is decoded in one pass."""
-    usable = [u for u in group if u.video.missing is None]
-    entries = {u.utterance: cache.get(media_key(u.video)) for u in usable}
-    lacking = [u for u in usable if entries[u.utterance] is None]
-    failed: dict[str, MediaError] = {}
-    try:
-        for place, found in _sampled(lacking, root, settings.count):
-            u = lacking[place]
-            if isinstance(found, MediaError):
-                failed[u.utterance] = found
-            else:
-                row = vars(pictures_of(found, u, root, settings, faces))
-                entries[u.utterance] = cache.put(media_key(u.video), row)
-    except MediaError as error:
-        failed |= {u.utterance: error for u in lacking if entries[u.utterance] is None}
-    return [_found(u, entries.get(u.utterance), failed.get(u.utterance), settings) for u in group]
-
-
-def _sampled(
-    utterances: Sequence[Utterance], root: Path, count: int
-) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-    if not utterances:
-        return iter(())
-    return sample_segments(
-        root / utterances[0].video.path, count, [_wanted(u.video) for u in utterances]
-    )
+    videos = groupby(utterances, key=lambda u: u.video.path)
+    files = ([Piece(u, u.video) for u in group] for _, group in videos)
+    for utterance, entry in Entries(make, make.cache, (__name__,)).of(files):
+        yield _found(utterance, entry, make.settings)
 
 
 def _wanted(segment: Segment) -> Wanted:
@@ -86,13 +82,10 @@ def _wanted(segment: Segment) -> Wanted:
 
 
 def _found(
-    u: Utterance,
-    entry: pa.RecordBatch | None,
-    error: MediaError | None,
-    settings: FramesSettings,
+    u: Utterance, entry: pa.RecordBatch | MediaError | None, settings: FramesSettings
 ) -> Found:
-    if error is not None:
-        return u.utterance, None, [Problem(u.utterance, "visual", error.kind, error.detail)]
+    if isinstance(entry, MediaError):
+        return u.utterance, None, [Problem(u.utterance, "visual", entry.kind, entry.detail)]
     if entry is None:
         return u.utterance, None, []
     pictures = pictures_in(entry)

@@ -1,6 +1,7 @@
 """openSMILE functionals: one vector for the sound of an utterance."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import opensmile
@@ -34,6 +35,12 @@ class Functionals:
         self._local = threading.local()
         self.names: list[str] = list(self._smile().feature_names)
         self.dimension = len(self.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _local=threading.local())
 
     def _smile(self) -> opensmile.Smile:
         if not hasattr(self._local, "smile"):

@@ -1,6 +1,8 @@
 """Sound of a clip or of a segment of one: one channel at one rate, whatever the file holds."""
 
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -54,37 +56,63 @@ def load_mono(
         if stream is None:
             raise MediaError("no_audio", "the file holds no audio stream")
         stream.codec_context.thread_count = 1
-        offset, samples = _resampled(container, stream, rate, stop)
-    first = max(0, round((start - offset) * rate))
-    last = len(samples) if stop == inf else max(0, round((stop - offset) * rate))
-    segment = samples[first:last]
+        return _segment(container, stream, rate, start, stop)
+
+
+def _segment(
+    container: Any, stream: Any, rate: int, start: float, stop: float
+) -> NDArray[np.float32]:
+    """The samples from `start` to `stop`; no more of the stream is held than that."""
+    clock = _SampleClock(origin(container), rate)
+    kept: deque[NDArray[np.int32]] = deque()
+    passed = total = 0
+    for part in _resampled(container, stream, rate, stop, clock):
+        kept.append(part)
+        total += len(part)
+        while kept and passed + len(kept[0]) <= clock.sample(start):
+            passed += len(kept.popleft())
+    first = clock.sample(start)
+    last = total if stop == inf else clock.sample(stop)
+    samples = np.concatenate(kept) if kept else np.zeros(0, np.int32)
+    segment = samples[first - passed : max(0, last - passed)]
     if not len(segment):
         raise MediaError(
             "no_samples",
-            f"asked for sound from {start:.3f} s on; the stream holds {len(samples) / rate:.3f} s",
+            f"asked for sound from {start:.3f} s on; the stream holds {total / rate:.3f} s",
         )
-    return np.clip(segment, np.float32(-1), LARGEST)
+    sound: NDArray[np.float32] = segment.astype(np.float32) / FULL_SCALE
+    return np.clip(sound, np.float32(-1), LARGEST)
+
+
+@dataclass
+class _SampleClock:
+    """Which sample of a stream is heard when, counted from the file's beginning.
+
+    `offset` is when the stream's first sample is heard, in seconds.
+    """
+
+    origin: float
+    rate: int
+    offset: float | None = None
+
+    def sample(self, seconds: float) -> int:
+        return max(0, round((seconds - (self.offset or 0.0)) * self.rate))
 
 
 def _resampled(
-    container: Any, stream: Any, rate: int, stop: float
-) -> tuple[float, NDArray[np.float32]]:
-    """All samples from the stream's first to `stop`: (time of the first in seconds, [sample])."""
+    container: Any, stream: Any, rate: int, stop: float, clock: _SampleClock
+) -> Iterator[NDArray[np.int32]]:
+    """Samples from the stream's first to `stop`, in parts; sets the clock by the first frame."""
     resampler = _Resampler(rate)
-    beginning = origin(container)
-    offset: float | None = None
-    parts: list[NDArray[np.int32]] = []
     for frame in _decode(container, stream):
-        time = offset or 0.0 if frame.pts is None else float(frame.pts * frame.time_base)
-        if offset is None:
-            offset = time - beginning
+        time = 0.0 if frame.pts is None else float(frame.pts * frame.time_base) - clock.origin
+        if clock.offset is None:
+            clock.offset = time
         # The resampler looks a few samples ahead; a second more than needed is plenty.
-        if time - beginning > stop + 1:
+        if frame.pts is not None and time > stop + 1:
             break
-        parts.extend(resampler.feed(frame))
-    parts.extend(resampler.drain())
-    samples = np.concatenate(parts) if parts else np.zeros(0, np.int32)
-    return offset or 0.0, samples.astype(np.float32) / FULL_SCALE
+        yield from resampler.feed(frame)
+    yield from resampler.drain()
 
 
 class _Resampler:

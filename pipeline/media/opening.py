@@ -17,6 +17,9 @@ LFS_HEAD = b"version https://git-lfs"
 MICROSECONDS = 1_000_000
 # Before version 19 PyAV raised for a title that is not UTF-8 unless told not to.
 TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+# FFmpeg decodes the first pictures of a file to learn what is in it: 40 ms of a 3 s clip of
+# 1280 x 720, a fifth of all its decoding. An MP4's header says it, so no decoder is let near.
+TOLD_BY_HEADER = {"codec_whitelist": "none"}
 
 
 @contextmanager
@@ -30,10 +33,11 @@ def open_media(path: Path) -> Iterator[Any]:
         MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`. The detail names
             no folder, so that ledgers of two machines are alike.
     """
-    _check_bytes(path)
+    head = _checked_head(path)
+    options = TOLD_BY_HEADER if head[4:8] == b"ftyp" else {}
     try:
         # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
-        container = av.open(f"file:{path}", **TOLERANT)
+        container = av.open(f"file:{path}", options=options, **TOLERANT)
     except (av.error.FFmpegError, OSError, UnicodeDecodeError) as error:
         if _lacks_moov(path):
             detail = "no moov atom: the file was cut short; download it again"
@@ -95,7 +99,8 @@ def origin(container: Any) -> float:
     return 0.0 if start is None else start / MICROSECONDS
 
 
-def _check_bytes(path: Path) -> None:
+def _checked_head(path: Path) -> bytes:
+    """A file's first bytes, after a check that it is a file with something in it."""
     if not path.is_file():
         what = "a folder has this name" if path.is_dir() else "there is no such file"
         raise MediaError("absent", what)
@@ -108,6 +113,7 @@ def _check_bytes(path: Path) -> None:
         raise MediaError("unreadable", f"the file cannot be read: {said(error)}") from error
     if head == LFS_HEAD:
         raise MediaError("lfs_pointer", "a Git-LFS pointer stands in its place; run `git lfs pull`")
+    return head
 
 
 def _lacks_moov(path: Path) -> bool:

@@ -1,11 +1,13 @@
 """The compressed packets of a segment of a video, with their true time stamps.
 
 Reading packets without decoding them costs next to nothing, and tells when the frames are shown
-whatever the headers say of duration and rate.
+whatever the headers say of duration and rate. The packets are held for the decoder, unless they are
+those of a long stretch: then only their time stamps are, and they are read once more.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -21,6 +23,8 @@ FALLBACK_RATE = 25.0
 # After a seek FFmpeg puts the frames of an MPEG program stream one too late, up to the next time
 # stamp that begins a frame; such a file is read from its beginning.
 SHIFTED_BY_SEEK = {"mpeg"}
+# Above this opening a file once more costs nothing beside what there is to decode.
+MOST_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,58 @@ class Clock:
         return int((seconds + self.origin) / self.base)
 
     def shown(self, packet: Any) -> float:
-        """When a packet's frame is shown, in seconds."""
+        """When the frame of a packet, or of its stamp, is shown, in seconds."""
         return self.seconds(packet.dts if packet.pts is None else packet.pts)
 
 
-def read_packets(
-    container: Any, stream: Any, segment: Segment, seek_back: float
-) -> list[Any] | None:
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a packet says of its frame: time stamps and length in the stream's units."""
+
+    pts: int | None
+    dts: int | None
+    duration: int | None
+    is_discard: bool
+
+    @classmethod
+    def of(cls, packet: Any) -> "Stamp":
+        """A packet's."""
+        return cls(packet.pts, packet.dts, packet.duration, packet.is_discard)
+
+
+@dataclass
+class Stretch:
     """The packets from a key frame at or before a segment to the first frame after it.
+
+    Attributes:
+        passed: Packets of the stream that were read before the first of these.
+        stamps: One per packet, in the file's order.
+        packets: The packets themselves; None where they are too large to be held, and must be
+            read again.
+    """
+
+    passed: int = 0
+    stamps: list[Stamp] = field(default_factory=list)
+    packets: list[Any] | None = field(default_factory=list)
+    _bytes: int = 0
+
+    def restart(self) -> None:
+        """Lets go of all packets so far: nothing of them is needed."""
+        self.passed += len(self.stamps)
+        self.stamps, self.packets, self._bytes = [], [], 0
+
+    def add(self, packet: Any) -> None:
+        """Takes one more packet."""
+        self.stamps.append(Stamp.of(packet))
+        self._bytes += packet.size
+        if self._bytes > MOST_BYTES:
+            self.packets = None
+        elif self.packets is not None:
+            self.packets.append(packet)
+
+
+def read_stretch(container: Any, stream: Any, segment: Segment, seek_back: float) -> Stretch | None:
+    """Reads the packets of a segment.
 
     Args:
         container: An open `av` input container, at its beginning.
@@ -74,38 +122,63 @@ def read_packets(
         seek_back: How far before the segment to seek, in seconds; inf reads from the beginning.
 
     Returns:
-        Packets in the file's order; None if the seek met no key frame at or before the start.
+        None if the seek met no key frame at or before the start.
     """
     clock = Clock.of(container, stream)
-    target = segment.start - seek_back
-    sought = target > 0 and container.format.name not in SHIFTED_BY_SEEK
-    packets: list[Any] = []
+    stretch = Stretch()
     try:
-        if sought:
-            container.seek(clock.stamp(target), stream=stream)
-        _collect(container.demux(stream), clock, segment, packets, from_key=sought)
+        sought = _sought(container, stream, segment, seek_back)
+        _collect(container.demux(stream), clock, segment, stretch, from_key=sought)
     except av.error.FFmpegError:
-        pass  # A file cut short: what lies before the cut is used.
-    late = not packets or clock.shown(packets[0]) > segment.start
-    return None if sought and late else packets
+        sought = _seeks(container, segment, seek_back)  # Cut short: what lies before is used.
+    late = not stretch.stamps or clock.shown(stretch.stamps[0]) > segment.start
+    return None if sought and late else stretch
+
+
+def read_again(
+    container: Any, stream: Any, segment: Segment, seek_back: float, stretch: Stretch
+) -> Iterator[Any]:
+    """The packets of a stretch that is too large to be held, from a container opened anew."""
+    _sought(container, stream, segment, seek_back)
+    packets = (p for p in container.demux(stream) if not _is_end(p))
+    return islice(packets, stretch.passed, stretch.passed + len(stretch.stamps))
+
+
+def _seeks(container: Any, segment: Segment, seek_back: float) -> bool:
+    return segment.start > seek_back and container.format.name not in SHIFTED_BY_SEEK
+
+
+def _sought(container: Any, stream: Any, segment: Segment, seek_back: float) -> bool:
+    """Seeks to before a segment, unless it is read from the file's beginning."""
+    seeks = _seeks(container, segment, seek_back)
+    if seeks:
+        clock = Clock.of(container, stream)
+        container.seek(clock.stamp(segment.start - seek_back), stream=stream)
+    return seeks
+
+
+def _is_end(packet: Any) -> bool:
+    """Whether this is the empty packet at a stream's end."""
+    return packet.dts is None and packet.pts is None
 
 
 def _collect(
-    demuxed: Any, clock: Clock, segment: Segment, packets: list[Any], *, from_key: bool
+    demuxed: Iterable[Any], clock: Clock, segment: Segment, stretch: Stretch, *, from_key: bool
 ) -> None:
     stop = segment.end
     following = inf  # when the first frame after the segment is shown
     for packet in demuxed:
-        if packet.dts is None and packet.pts is None:  # the empty packet at the end
+        if _is_end(packet):
             continue
-        if from_key and not packets and not packet.is_keyframe:
+        if from_key and not stretch.stamps and not packet.is_keyframe:
+            stretch.passed += 1
             continue
         shown = clock.shown(packet)
         if packet.is_keyframe and shown <= segment.start:
-            packets.clear()  # nothing before this is needed
-        if not packets:
+            stretch.restart()
+        if not stretch.stamps:
             stop = min(stop, max(segment.start, shown) + segment.longest)
-        packets.append(packet)
+        stretch.add(packet)
         if shown > stop:
             following = min(following, shown)
         # No frame is shown before it is decoded, so all that is left is shown after this.
@@ -125,18 +198,18 @@ class Span:
     usual: float
 
 
-def span(stream: Any, clock: Clock, packets: Sequence[Any]) -> Span:
+def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
     """The span of what was read.
 
     Raises:
         MediaError: `no_frames` if there is no frame.
     """
-    shown = [packet for packet in packets if not packet.is_discard]
+    shown = [stamp for stamp in stamps if not stamp.is_discard]
     if not shown:
         raise MediaError("no_frames", "the video stream holds no frame")
     usual = 1 / float(stream.guessed_rate or FALLBACK_RATE)
-    last = max(clock.shown(p) + ((p.duration or 0) * clock.base or usual) for p in shown)
-    return Span(min(clock.shown(packet) for packet in shown), last, usual)
+    last = max(clock.shown(s) + ((s.duration or 0) * clock.base or usual) for s in shown)
+    return Span(min(clock.shown(stamp) for stamp in shown), last, usual)
 
 
 def extent(found: Span, segment: Segment) -> tuple[float, float]:

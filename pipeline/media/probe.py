@@ -27,7 +27,10 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """An audio stream: samples per second in hertz, channels and their layout, codec name."""
+    """An audio stream: samples per second in hertz, channels, their layout, codec name.
+
+    An MP4 does not name its layout before it is decoded; it is then `6 channels`, for instance.
+    """
 
     rate: int
     channels: int

@@ -10,6 +10,7 @@ thread or process per file.
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,17 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MediaError
 from pipeline.media.opening import open_media, said, undecodable, video_stream, without_decoder
-from pipeline.media.packets import SEEK_BACK, Clock, Segment, extent, read_packets, span
+from pipeline.media.packets import (
+    SEEK_BACK,
+    Clock,
+    Segment,
+    Stamp,
+    Stretch,
+    extent,
+    read_again,
+    read_stretch,
+    span,
+)
 
 Region = tuple[float, float, float, float]
 # Seconds between two segments from which on seeking costs less than decoding what lies between.
@@ -102,10 +113,18 @@ def _sample_run(
     for seek_back in SEEK_BACK:
         with open_media(path) as container:
             stream = _video(container)
-            packets = read_packets(container, stream, whole, seek_back)
-            if packets is not None:
-                yield from _frames(stream, Clock.of(container, stream), packets, run, count)
+            clock = Clock.of(container, stream)
+            stretch = read_stretch(container, stream, whole, seek_back)
+            if stretch is None:
+                continue
+            if stretch.packets is not None:
+                yield from _frames(stream, clock, stretch, stretch.packets, run, count)
                 return
+        with open_media(path) as container:
+            stream = _video(container)
+            packets = read_again(container, stream, whole, seek_back, stretch)
+            yield from _frames(stream, clock, stretch, packets, run, count)
+            return
     raise AssertionError("the last try reads from the file's beginning and does not miss")
 
 
@@ -122,11 +141,12 @@ def _video(container: Any) -> Any:
 def _frames(
     stream: Any,
     clock: Clock,
-    packets: Sequence[Any],
+    stretch: Stretch,
+    packets: Iterable[Any],
     run: Sequence[tuple[int, Wanted]],
     count: int,
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-    found = span(stream, clock, packets)
+    found = span(stream, clock, stretch.stamps)
     targets: list[tuple[float, int]] = []
     earliest, regions = {}, {place: wanted.region for place, wanted in run}
     for place, wanted in run:
@@ -141,7 +161,8 @@ def _frames(
     times = [time for time, _ in targets]
     waiting = Counter(place for _, place in targets)
     pictures: dict[int, list[Frame]] = {place: [] for place in waiting}
-    decoded = nearest(_decode(stream, clock, packets, times), times)
+    needed = _needed(clock, stretch.stamps, times)
+    decoded = nearest(_decode(stream, clock, packets, needed), times)
     for (_, place), (time, frame) in zip(targets, decoded, strict=False):
         frames = pictures[place]
         # After a decode error the nearest frame may be one of long before the segment.
@@ -190,21 +211,20 @@ def nearest(
 
 
 def _decode(
-    stream: Any, clock: Clock, packets: Sequence[Any], targets: Sequence[float]
+    stream: Any, clock: Clock, packets: Iterable[Any], needed: set[int] | None
 ) -> Iterator[tuple[float, Any]]:
-    """Decodes packets: (time in seconds, `av.VideoFrame`), all that `targets` may need.
+    """Decodes packets: (time in seconds, `av.VideoFrame`), all of the time stamps `needed`.
 
     After an error it goes on at the next key frame.
     """
     context = stream.codec_context
-    wanted = _wanted(clock, packets, targets)
     failed: av.error.FFmpegError | None = None
     decoded = broken = False
-    for packet in (*packets, None):
+    for packet in chain(packets, [None]):
         if broken and packet is not None and not packet.is_keyframe:
             continue
         if packet is not None:
-            spare = wanted is not None and packet.pts not in wanted
+            spare = needed is not None and packet.pts not in needed
             context.skip_frame = "NONREF" if spare else "DEFAULT"
         try:
             broken = False
@@ -218,13 +238,14 @@ def _decode(
         raise MediaError("unreadable", f"no frame can be decoded: {said(failed)}") from failed
 
 
-def _wanted(clock: Clock, packets: Sequence[Any], targets: Sequence[float]) -> set[int] | None:
+def _needed(clock: Clock, stamps: Sequence[Stamp], targets: Sequence[float]) -> set[int] | None:
     """Time stamps of the frames nearest to the targets, None where packets do not tell."""
-    stamps = {packet.pts for packet in packets if not packet.is_discard}
-    if None in stamps:
+    shown = {stamp.pts for stamp in stamps if not stamp.is_discard}
+    known = [pts for pts in shown if pts is not None]
+    if len(known) < len(shown):
         return None
-    timed = ((clock.seconds(stamp), stamp) for stamp in sorted(stamps))
-    return {stamp for _, stamp in nearest(timed, targets)}
+    timed = ((clock.seconds(pts), pts) for pts in sorted(known))
+    return {pts for _, pts in nearest(timed, targets)}
 
 
 def _picture(time: float, frame: Any, region: Region | None) -> Frame:

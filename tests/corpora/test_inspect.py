@@ -13,6 +13,7 @@ from pipeline.files import sha256_file
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.probe import AudioInfo, Probe, VideoInfo
+from tests.inline import run_inline
 from tests.media.make_media import tone, write_media
 
 VIDEO = VideoInfo(320, 240, 25.0, "h264")
@@ -29,6 +30,11 @@ FILES = {
 
 def utterance(name: str, turn: int, clip: Segment, emotion: str = "joy") -> Utterance:
     return Utterance(name, "d", turn, "s", "text", clip, clip, emotion)
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_inline(monkeypatch)
 
 
 @pytest.fixture

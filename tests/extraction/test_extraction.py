@@ -9,19 +9,19 @@ import pytest
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
 from pipeline.extraction import audio, frames, text, visual
-from pipeline.extraction.frames import frames_of
+from pipeline.extraction.frames import FrameMaker, frames_of
 from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.images import decode_image, encode_image
 from pipeline.frames import PICTURES, Pictures, read_frames, write_frames
-from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem, read_ledger
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.video import Frame, Wanted
 from pipeline.params import read_params
 from pipeline.settings.frames import FramesSettings
 from tests.conftest import ROOT
+from tests.inline import run_inline
 
 GONE = Segment("gone.mp4", missing="absent")
 
@@ -29,26 +29,6 @@ GONE = Segment("gone.mp4", missing="absent")
 def utterance(turn: int, content: str | None, words: str = "") -> Utterance:
     clip = GONE if content is None else Segment(f"{turn}.mp4", end=1.0, sha256=content)
     return Utterance(f"u{turn}", "d", turn, "s", words or f"text {turn}", clip, clip)
-
-
-def test_ordered_map_keeps_order_and_passes_errors_on() -> None:
-    assert list(ordered_map(lambda n: n * n, range(200))) == [n * n for n in range(200)]
-    with pytest.raises(ZeroDivisionError):
-        list(ordered_map(lambda n: 1 // (3 - n), range(10)))
-
-
-def test_ordered_map_takes_few_items_ahead() -> None:
-    taken: list[int] = []
-
-    def items() -> Iterator[int]:
-        for number in range(10_000):
-            taken.append(number)
-            yield number
-
-    results = ordered_map(lambda n: n, items())
-    assert next(results) == 0
-    assert len(taken) < 1_000
-    results.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -68,13 +48,14 @@ def test_broken_clips_are_masked_told_and_tried_again(
         for place in range(len(wanted)):
             yield place, [Frame(0.5, np.full((40, 60, 3), 90, np.uint8))]
 
+    run_inline(monkeypatch)
     monkeypatch.setattr(frames, "sample_segments", sample)
     rows = [utterance(0, "aa"), utterance(1, "bb"), utterance(2, None), utterance(3, "aa")]
     cache = ClipCache("frames", 1, PICTURES, tmp_path)
     faces = Faces(lambda image: [], 0.3)
 
     def found() -> list[frames.Found]:
-        return list(frames_of(rows, tmp_path, settings, faces, cache))
+        return list(frames_of(rows, FrameMaker(tmp_path, settings, faces, cache)))
 
     first = found()
     assert [(name, pictures is not None) for name, pictures, _ in first] == [
@@ -105,6 +86,7 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
             image = np.full((40, 60, 3), 20 * starts[place], np.uint8)
             yield place, MediaError("no_frames", "late") if late else [Frame(0.5, image)]
 
+    run_inline(monkeypatch)
     monkeypatch.setattr(frames, "sample_segments", sample)
 
     def turn(number: int) -> Utterance:
@@ -112,8 +94,9 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
         return Utterance(f"u{number}", "d", number, "s", "text", segment, GONE)
 
     cache, faces = ClipCache("frames", 1, PICTURES, tmp_path), Faces(lambda image: [], 0.3)
-    list(frames_of([turn(1), turn(3)], tmp_path, settings, faces, cache))
-    found = list(frames_of([turn(n) for n in range(6)], tmp_path, settings, faces, cache))
+    make = FrameMaker(tmp_path, settings, faces, cache)
+    list(frames_of([turn(1), turn(3)], make))
+    found = list(frames_of([turn(n) for n in range(6)], make))
     assert opened == [[1, 3], [0, 2, 4, 5]]
     assert [name for name, _, _ in found] == [f"u{n}" for n in range(6)]
     assert [p.kind for _, _, problems in found for p in problems if p.kind != "no_face"] == [
@@ -183,12 +166,14 @@ def test_audio_is_computed_once_per_content(
         loaded.append(path.name)
         return np.full(10, int(path.stem), np.float32)
 
+    run_inline(monkeypatch)
     monkeypatch.setattr(audio, "load_mono", load)
     cache = ClipCache("audio", 1, VECTORS, tmp_path)
     rows = [utterance(0, "aa"), utterance(1, None), utterance(2, "cc")]
 
     def found() -> list[audio.Found]:
-        return list(audio.audio_of(rows, tmp_path, lambda s, r: s[:2], cache))
+        make = audio.AudioMaker(tmp_path, lambda s, r: s[:2], cache)
+        return list(audio.audio_of(rows, make))
 
     first = found()
     assert [None if v is None else v.tolist() for _, v, _ in first] == [[[0, 0]], None, [[2, 2]]]

@@ -136,7 +136,7 @@ def test_probe_tells_what_a_file_holds(tmp_path: Path) -> None:
     assert found.audio is not None
     assert (found.video.width, found.video.height, found.video.rate) == (160, 96, 25)
     assert found.video.codec == "h264"
-    assert (found.audio.rate, found.audio.channels, found.audio.layout) == (48000, 6, "5.1")
+    assert (found.audio.rate, found.audio.channels) == (48000, 6)
     assert found.audio.codec == "aac"
     assert found.duration == pytest.approx(1, abs=0.05)
 

@@ -128,3 +128,16 @@ def test_what_lies_past_a_cut_is_told_apart(made: dict[str, Path], tmp_path: Pat
     for place in (2, 3):
         late = found[place]
         assert isinstance(late, MediaError) and late.kind == "no_frames"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("start", [0.0, 7.3, 14.2])
+def test_a_stretch_too_large_to_hold_is_read_twice_with_the_same_frames(
+    made: dict[str, Path], kind: str, start: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [wanted(start, start + 5.0), wanted(start + 2.1, start + 9.0)]
+    held = dict(sample_segments(made[kind], 6, asked))
+    monkeypatch.setattr("pipeline.media.packets.MOST_BYTES", 500)
+    again = dict(sample_segments(made[kind], 6, asked))
+    assert {p: numbers(f) for p, f in again.items()} == {p: numbers(f) for p, f in held.items()}
+    assert all(len(numbers(f)) == 6 for f in held.values())
