@@ -14,6 +14,7 @@ from tests.extraction.small_corpus import (
     CLIPS,
     STAGES,
     entries,
+    outputs,
     prepared,
     results,
     run,
@@ -62,11 +63,8 @@ def test_killed_at_random_points_it_ends_in_the_same_bytes(
     went_on = 0
     for point in range(POINTS):
         stage, cache = STAGES[point % len(STAGES)], tmp_path / f"cache{point}"
-        for path, kept in zip(
-            results_paths(folder, stage), results(undisturbed, stage), strict=True
-        ):
-            path.unlink(missing_ok=True)
-            assert kept
+        for path in outputs(folder, stage):
+            path.unlink()
         killed_at(folder, stage, cache, generator.randint(0, CLIPS), generator.uniform(0, 0.2))
         before = entries(cache, stage)
         run(folder, stage, cache=cache)
