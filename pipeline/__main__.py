@@ -43,9 +43,7 @@ def doctor_command(
 def cache_command(
     prune_days: Annotated[
         float | None,
-        typer.Option(
-            "--prune-days", min=0, help="Delete what no run has added to for so many days."
-        ),
+        typer.Option("--prune-days", min=0, help="Delete what no run has used for so many days."),
     ] = None,
 ) -> None:
     """Show what the clip cache holds, or prune it."""

@@ -11,13 +11,15 @@ one; several runs may share a cache.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.files import replacing
+from pipeline.files import PART, is_orphan, replacing, write_text
 
 FOLDER = "ERC_CACHE"
 DEFAULT = Path("data/cache")
@@ -53,6 +55,8 @@ class ClipCache:
         self.schema = schema
         columns = [(f.name, str(f.type)) for f in schema]
         self.folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
+        # Also tells `prune` that the entries are in use.
+        write_text(_about(self.folder), json.dumps(fingerprint, sort_keys=True, indent=1) + "\n")
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -85,12 +89,53 @@ class ClipCache:
         return batch
 
 
-def contents(root: Path | None = None) -> Iterator[tuple[str, str, int, int, float]]:
-    """What a cache holds: step, fingerprint, entries, bytes, time of the newest entry (epoch)."""
+def _about(folder: Path) -> Path:
+    """Where the fingerprint of a folder of entries stands in words."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a cache holds of one step under one fingerprint.
+
+    Attributes:
+        folder: Where the entries lie, in a folder named after the step.
+        entries: How many there are.
+        total_bytes: Of all entries.
+        used: When a run last read or wrote here, seconds since 1970.
+        fingerprint: What computed them; None where nobody wrote it down.
+    """
+
+    folder: Path
+    entries: int
+    total_bytes: int
+    used: float
+    fingerprint: Any
+
+    @property
+    def step(self) -> str:
+        """What was computed."""
+        return self.folder.parent.name
+
+    def delete(self) -> None:
+        """Deletes the entries; a run that is using them computes them again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        _about(self.folder).unlink(missing_ok=True)
+
+
+def contents(root: Path | None = None) -> Iterator[Held]:
+    """What a cache holds, in the order of steps and fingerprints."""
     top = root or cache_root()
-    for folder in sorted(top.glob("*/*")):
-        files = [path.stat() for path in folder.glob("*/*") if path.is_file()]
-        if files:
-            newest = max(stat.st_mtime for stat in files)
+    for folder in sorted(path for path in top.glob("*/*") if path.is_dir()):
+        files = [p.stat() for p in folder.glob("*/*") if p.is_file() and p.suffix != PART]
+        about = _about(folder)
+        used = [stat.st_mtime for stat in (*files, *([about.stat()] if about.exists() else []))]
+        if used:
+            fingerprint = json.loads(about.read_text()) if about.exists() else None
             total = sum(stat.st_size for stat in files)
-            yield folder.parent.name, folder.name, len(files), total, newest
+            yield Held(folder, len(files), total, max(used), fingerprint)
+
+
+def orphans(root: Path | None = None) -> list[Path]:
+    """What killed processes of this machine left half-written in a cache."""
+    return sorted(p for p in (root or cache_root()).rglob(f".*{PART}") if is_orphan(p))

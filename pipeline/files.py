@@ -1,11 +1,19 @@
 """Writing without half-written results, and hashing."""
 
+import glob
 import hashlib
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
+
+PART = ".part"
+# A process number says something on its own machine alone, and several may share a folder.
+MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -13,10 +21,13 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary file name beside `path`; renames it to `path` if the block succeeds.
 
     The temporary name is unique, so that two processes may write the same path at once; the
-    last rename wins and every reader sees one whole file.
+    last rename wins and every reader sees one whole file. What a process that was killed left of
+    the same path is removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    _remove_orphans(path)
+    prefix = f".{path.name}.{MACHINE}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=PART, dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -25,6 +36,19 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _remove_orphans(path: Path) -> None:
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        if is_orphan(part):
+            part.unlink(missing_ok=True)
+
+
+def is_orphan(part: Path) -> bool:
+    """Whether a temporary file was left by a process of this machine that is no more."""
+    machine, _, rest = part.name.removesuffix(PART).rpartition(".")[2].partition("-")
+    pid = rest.partition("-")[0]
+    return machine == MACHINE and pid.isdecimal() and not psutil.pid_exists(int(pid))
 
 
 def write_text(path: Path, text: str) -> None:

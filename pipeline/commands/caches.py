@@ -1,33 +1,48 @@
 """`python -m pipeline cache`: what the clip cache holds."""
 
-import shutil
 import time
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cache import cache_root, contents
+from pipeline.cache import Held, cache_root, contents, orphans
 
 MEGABYTE = 1e6
 DAY = 86_400
 
 
 def show() -> None:
-    """Prints steps, fingerprints, entries, megabytes and age."""
-    table = Table(
-        "step", "fingerprint", "entries", "MB", "newest, days ago", title=str(cache_root())
-    )
-    now = time.time()
-    for step, fingerprint, entries, size, newest in contents():
-        age = f"{(now - newest) / DAY:.1f}"
-        table.add_row(step, fingerprint, str(entries), f"{size / MEGABYTE:.1f}", age)
+    """Prints what each step was computed with, and its entries, megabytes and last use."""
+    columns = ("step", "made with", "entries", "MB", "last used, days ago", "folder")
+    table = Table(*columns, title=str(cache_root()))
+    for held in contents():
+        size, age = f"{held.total_bytes / MEGABYTE:.1f}", f"{_age(held):.1f}"
+        made = made_with(held.fingerprint)
+        table.add_row(held.step, made, str(held.entries), size, age, held.folder.name[:8])
     Console().print(table)
 
 
 def prune(days: float) -> None:
-    """Deletes every fingerprint whose newest entry is older than `days`."""
-    oldest = time.time() - days * DAY
-    for step, fingerprint, entries, _, newest in contents():
-        if newest < oldest:
-            shutil.rmtree(cache_root() / step / fingerprint)
-            print(f"pruned {step}/{fingerprint}: {entries} entries")
+    """Deletes what no run has used for `days`, and what killed runs left half-written."""
+    for held in contents():
+        if _age(held) > days:
+            held.delete()
+            print(f"pruned {held.step}/{held.folder.name[:8]}: {held.entries} entries")
+    for part in orphans():
+        part.unlink(missing_ok=True)
+        print(f"removed {part.name}, left by a run that was killed")
+
+
+def _age(held: Held) -> float:
+    return (time.time() - held.used) / DAY
+
+
+def made_with(fingerprint: Any) -> str:
+    """The encoder and the settings of a fingerprint, for a person; empty where it names none."""
+    about = fingerprint[0] if isinstance(fingerprint, list) and fingerprint else None
+    if not isinstance(about, dict):
+        return ""
+    named = about.get("encoder", {}).get("name")
+    settings = [f"{k} {v}" for k, v in about.get("settings", {}).items() if k != "encoder"]
+    return ", ".join([named, *settings] if named else settings)
