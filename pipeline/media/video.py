@@ -161,13 +161,14 @@ def _frames(
     times = [time for time, _ in targets]
     waiting = Counter(place for _, place in targets)
     pictures: dict[int, list[Frame]] = {place: [] for place in waiting}
+    converter = _Converter()
     needed = _needed(clock, stretch.stamps, times)
     decoded = nearest(_decode(stream, clock, packets, needed), times)
     for (_, place), (time, frame) in zip(targets, decoded, strict=False):
         frames = pictures[place]
         # After a decode error the nearest frame may be one of long before the segment.
         if time >= earliest[place] and not (frames and frames[-1].time == time):
-            frames.append(_picture(time, frame, regions[place]))
+            frames.append(Frame(time, converter.picture(time, frame, regions[place])))
         waiting[place] -= 1
         if not waiting[place]:
             yield place, pictures.pop(place) or _nothing()
@@ -248,11 +249,18 @@ def _needed(clock: Clock, stamps: Sequence[Stamp], targets: Sequence[float]) -> 
     return {pts for _, pts in nearest(timed, targets)}
 
 
-def _picture(time: float, frame: Any, region: Region | None) -> Frame:
-    image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-    if region is not None:
-        image = _part(image, region)
-    return Frame(time, np.ascontiguousarray(image))
+class _Converter:
+    """Frames to RGB; one that two segments ask for is converted once."""
+
+    def __init__(self) -> None:
+        self._time: float | None = None
+        self._image: NDArray[np.uint8]
+
+    def picture(self, time: float, frame: Any, region: Region | None) -> NDArray[np.uint8]:
+        if time != self._time:
+            self._time, self._image = time, frame.to_ndarray(format="rgb24")
+        image = self._image if region is None else _part(self._image, region)
+        return np.ascontiguousarray(image)
 
 
 def _part(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
