@@ -104,6 +104,7 @@ def dvc(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def ran(folder: Path) -> set[str]:
+def ran(folder: Path, *options: str) -> set[str]:
     """The stages that `dvc repro` runs."""
-    return set(re.findall(r"^Running stage '(.+)':$", dvc(folder, "repro"), flags=re.M))
+    printed = dvc(folder, "repro", *options)
+    return set(re.findall(r"^Running stage '(.+)':$", printed, flags=re.M))
