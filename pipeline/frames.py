@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,13 +12,14 @@ from pipeline.chunks import chunked
 from pipeline.files import replacing
 from pipeline.tables import read_about, with_metadata
 
-VERSION = "frames/1"
+VERSION = "frames/2"
 ROWS_PER_GROUP = 16
+SpeakerFace = Literal["one", "decided", "undecided", "none", "not_looked"]
 PICTURES = pa.schema(
     [
         pa.field("times", pa.list_(pa.float64()), nullable=False),
         pa.field("boxes", pa.list_(pa.list_(pa.float32(), 4)), nullable=False),
-        pa.field("face", pa.bool_(), nullable=False),
+        pa.field("speaker", pa.string(), nullable=False),
         pa.field("images", pa.list_(pa.binary()), nullable=False),
     ]
 )
@@ -37,14 +38,17 @@ class Pictures:
 
     Attributes:
         times: Seconds in the media file, one per frame.
-        boxes: Left, top, width and height in pixels of what was cut out of each frame.
-        face: Whether a face was found; without one the boxes are the middle of the picture.
+        boxes: Left, top, width and height in pixels of what was cut out of each frame, counted in
+            the speaker's part of the picture.
+        speaker: How the face was chosen: `one` was there; `decided` by mouth and voice among
+            several; `undecided`, the largest of several; `none` was there, so that the whole
+            region is shown; `not_looked` for.
         images: Encoded 224 x 224 RGB pictures.
     """
 
     times: list[float]
     boxes: list[list[float]]
-    face: bool
+    speaker: SpeakerFace
     images: list[bytes]
 
 
@@ -69,7 +73,7 @@ def write_frames(
 
 
 def _row(utterance: str, pictures: Pictures | None) -> dict[str, Any]:
-    shown = pictures or Pictures([], [], False, [])
+    shown = pictures or Pictures([], [], "not_looked", [])
     return {"utterance": utterance, "present": pictures is not None, **vars(shown)}
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
-from pipeline.extraction.keys import media_key
+from pipeline.extraction.keys import pictures_key
 from pipeline.extraction.pictures import Faces, pictures_of
 from pipeline.frames import Pictures
 from pipeline.jobs import ordered_map
@@ -53,50 +53,45 @@ def _of_file(
 ) -> list[Found]:
     """The pictures of all utterances of one video; what the cache lacks is decoded in one pass."""
     usable = [u for u in group if u.video.missing is None]
-    entries = {u.utterance: cache.get(media_key(u.video)) for u in usable}
+    entries = {u.utterance: cache.get(pictures_key(u)) for u in usable}
     lacking = [u for u in usable if entries[u.utterance] is None]
     failed: dict[str, MediaError] = {}
     try:
-        for place, found in _sampled(lacking, root, settings.count):
+        for place, found in _sampled(lacking, root, settings):
             u = lacking[place]
             if isinstance(found, MediaError):
                 failed[u.utterance] = found
             else:
                 row = vars(pictures_of(found, u, root, settings, faces))
-                entries[u.utterance] = cache.put(media_key(u.video), row)
+                entries[u.utterance] = cache.put(pictures_key(u), row)
     except MediaError as error:
         failed |= {u.utterance: error for u in lacking if entries[u.utterance] is None}
-    return [_found(u, entries.get(u.utterance), failed.get(u.utterance), settings) for u in group]
+    return [_found(u, entries.get(u.utterance), failed.get(u.utterance)) for u in group]
 
 
 def _sampled(
-    utterances: Sequence[Utterance], root: Path, count: int
+    utterances: Sequence[Utterance], root: Path, settings: FramesSettings
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
     if not utterances:
         return iter(())
-    return sample_segments(
-        root / utterances[0].video.path, count, [_wanted(u.video) for u in utterances]
-    )
+    wanted = [_wanted(u.video, settings) for u in utterances]
+    return sample_segments(root / utterances[0].video.path, settings.count, wanted)
 
 
-def _wanted(segment: Segment) -> Wanted:
+def _wanted(segment: Segment, settings: FramesSettings) -> Wanted:
     assert segment.end is not None
     length = segment.end - segment.start
-    return Wanted(Stretch(segment.start, segment.end, length), segment.region)
+    region = None if settings.crop == "frame" else segment.region
+    return Wanted(Stretch(segment.start, segment.end, length), region)
 
 
-def _found(
-    u: Utterance,
-    entry: pa.RecordBatch | None,
-    error: MediaError | None,
-    settings: FramesSettings,
-) -> Found:
+def _found(u: Utterance, entry: pa.RecordBatch | None, error: MediaError | None) -> Found:
     if error is not None:
         return u.utterance, None, [Problem(u.utterance, "visual", error.kind, error.detail)]
     if entry is None:
         return u.utterance, None, []
     pictures = pictures_in(entry)
-    return u.utterance, pictures, _notes(u, pictures, settings)
+    return u.utterance, pictures, _notes(u, pictures)
 
 
 def pictures_in(batch: pa.RecordBatch) -> Pictures:
@@ -105,8 +100,8 @@ def pictures_in(batch: pa.RecordBatch) -> Pictures:
     return Pictures(**row)
 
 
-def _notes(utterance: Utterance, pictures: Pictures, settings: FramesSettings) -> list[Problem]:
-    if settings.crop == "region" or pictures.face:
+def _notes(utterance: Utterance, pictures: Pictures) -> list[Problem]:
+    if pictures.speaker != "none":
         return []
-    detail = f"in none of {len(pictures.images)} frames; the middle of the picture is used"
+    detail = f"in none of {len(pictures.images)} frames; the whole region is shown"
     return [Problem(utterance.utterance, "visual", "no_face", detail)]

@@ -1,0 +1,197 @@
+"""Whose mouth moves with the voice, where several faces are tracked.
+
+A face is turned upright and scaled to one size by its landmarks, frame by frame. The motion of its
+mouth is the mean absolute difference of two successive mouths, after the second face was shifted
+so that eyes and nose lie over those of the first: what the head does is no speech. A face's
+agreement with the voice is the best correlation of that motion with the log energy of the sound,
+over lags by which the sound may follow the mouth (lips move before one hears them). The face with
+the best agreement speaks if this is at least `LEAST` and ahead of every other by `MARGIN`; else it
+is undecided.
+
+Chosen on four talking clips of 3 s, of which every ordered pair was set side by side with the
+sound of the first, whole and in windows of 2 and 1.5 s, with faces 130 and 45 pixels wide:
+tests/extractors/test_mouths.py and tests/extraction/test_speakers.py hold the whole-clip cases.
+Shares of right / wrong decisions, the rest undecided:
+
+| the other face | 3 s | 2 s | 1.5 s | small, 3 s | small, 1.5 s |
+|---|---|---|---|---|---|
+| is silent | .96 / 0 | .85 / 0 | .62 / 0 | 1 / 0 | .51 / 0 |
+| is silent and shakes its head | .88 / 0 | .70 / 0 | .55 / .04 | .92 / 0 | .42 / .02 |
+| speaks at another time | .97 / 0 | .82 / 0 | .67 / .02 | .92 / 0 | .57 / .03 |
+| speaks at the same time, unheard | .08 / 0 | .12 / .02 | .10 / .08 | .08 / .08 | .18 / .10 |
+
+Of two that speak at the same time energy cannot tell which is heard, so that it is undecided. The
+cost of this rule lies where the voice is of neither: two that speak at the same time, but not what
+is heard, were "decided" in 0 of 12 cases at 3 s, 25 % at 1.5 s. Subtracting the motion of the eyes
+instead of the shift decided half as often, and one face in ten as soon as heads move.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# An upright face of 64 x 64 pixels: where its landmarks lie, and the parts that are looked at.
+SIDE = 64
+PLACES = np.array([[20, 20], [44, 20], [32, 34], [23, 48], [41, 48]], float)
+MOUTH = (slice(38, 62), slice(14, 50))
+EYES_AND_NOSE = (slice(8, 36), slice(10, 54))
+HANN = cv2.createHanningWindow((44, 28), cv2.CV_32F)
+# In pixels of that face from one frame to the next; a larger one is a mistake.
+FARTHEST_SHIFT = 4.0
+# Motion and energy are means over so many frames.
+SMOOTH = 3
+LAGS = (0.0, 0.04, 0.08, 0.12, 0.16, 0.2)
+# Seconds of sound that an energy is taken from, and decibels below the loudest that are heard.
+WINDOW, HEARD = 0.08, 35.0
+SILENCE = 1e-10
+LEAST, MARGIN = 0.4, 0.3
+LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """A face's landmarks over time.
+
+    Attributes:
+        times: [detection] seconds, rising.
+        points: [detection, 5, 2] as shares of the picture's width and height.
+        first: From when on the face is looked at, in seconds.
+        last: Until when.
+    """
+
+    times: NDArray[np.float64]
+    points: NDArray[np.float64]
+    first: float
+    last: float
+
+    def at(self, time: float) -> NDArray[np.float64]:
+        """[5, 2], linear in time between detections, the nearest one outside them."""
+        flat = self.points.reshape(len(self.points), -1).T
+        return np.array([np.interp(time, self.times, row) for row in flat]).reshape(-1, 2)
+
+
+@dataclass
+class Motion:
+    """A mouth's motion: between which frames (the mean of their times, seconds), and how much."""
+
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+def mouth_motions(
+    pictures: Iterable[tuple[float, NDArray[np.uint8]]], faces: Sequence[Landmarks]
+) -> list[Motion]:
+    """The motion of each face's mouth; of the pictures only the last faces are kept.
+
+    Args:
+        pictures: Time in seconds and uint8 grey [height, width], in order of time.
+        faces: Where the faces are.
+    """
+    found = [Motion() for _ in faces]
+    before: list[tuple[float, NDArray[np.float32]] | None] = [None] * len(faces)
+    for time, picture in pictures:
+        for number, face in enumerate(faces):
+            if not face.first <= time <= face.last:
+                continue
+            upright = _upright(picture, face.at(time))
+            last, before[number] = before[number], (time, upright)
+            if last is not None:
+                found[number].times.append((last[0] + time) / 2)
+                found[number].values.append(_motion(last[1], upright))
+    return found
+
+
+def _upright(picture: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    height, width = picture.shape
+    placed = points * (width, height)
+    face: NDArray[np.uint8] = cv2.warpAffine(
+        picture, _similarity(placed), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE
+    )
+    upright: NDArray[np.float32] = face.astype(np.float32)
+    return upright
+
+
+def _similarity(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[2, 3]: the turn, scale and shift that bring points nearest to `PLACES` (least squares)."""
+    middle, goal = points.mean(0), PLACES.mean(0)
+    source, target = points - middle, PLACES - goal
+    spread = max(float((source**2).sum()), 1e-9)
+    along = (source * target).sum() / spread
+    across = (source[:, 0] * target[:, 1] - source[:, 1] * target[:, 0]).sum() / spread
+    turn = np.array([[along, -across], [across, along]])
+    return np.column_stack([turn, goal - turn @ middle])
+
+
+def _motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    (x, y), _ = cv2.phaseCorrelate(before[EYES_AND_NOSE].copy(), after[EYES_AND_NOSE].copy(), HANN)
+    x, y = np.clip((x, y), -FARTHEST_SHIFT, FARTHEST_SHIFT)
+    back = np.array([[1, 0, -x], [0, 1, -y]])
+    shifted = cv2.warpAffine(after, back, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    return float(np.abs(shifted - before)[MOUTH].mean())
+
+
+def loudness(
+    samples: NDArray[np.float32], rate: int, times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Log energy of the sound round each time.
+
+    Args:
+        samples: [sample].
+        rate: Hertz.
+        times: [time] in seconds from the first sample.
+
+    Returns:
+        [time] decibels, none further below the loudest than `HEARD`.
+    """
+    power = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    first, last = (
+        np.clip(np.round((times + side) * rate).astype(int), 0, len(samples))
+        for side in (-WINDOW / 2, WINDOW / 2)
+    )
+    energy = (power[last] - power[first]) / np.maximum(last - first, 1)
+    decibels = 10 * np.log10(np.maximum(energy, SILENCE))
+    heard: NDArray[np.float64] = np.maximum(decibels, decibels.max(initial=-np.inf) - HEARD)
+    return heard
+
+
+def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
+    """The best correlation of a mouth's motion with the energy of the voice.
+
+    Args:
+        motion: Its times count from the first sample.
+        samples: The voice, [sample].
+        rate: Hertz.
+
+    Returns:
+        -1 to 1; 0 for a face seen for less than a second, a still one and a still voice.
+    """
+    if not motion.times or motion.times[-1] - motion.times[0] < LEAST_SECONDS:
+        return 0.0
+    times, moved = np.array(motion.times), _smooth(np.array(motion.values))
+    return max(_correlation(moved, _smooth(loudness(samples, rate, times + lag))) for lag in LAGS)
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    around = np.pad(values, SMOOTH // 2, mode="edge")
+    smoothed: NDArray[np.float64] = np.convolve(around, np.full(SMOOTH, 1 / SMOOTH), "valid")
+    return smoothed
+
+
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    norm = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / norm if norm > SILENCE else 0.0
+
+
+def speaking(agreements: Sequence[float]) -> int | None:
+    """Number of the face that speaks, None where that is undecided.
+
+    Args:
+        agreements: Of two faces at least.
+    """
+    second, first = sorted(agreements)[-2:]
+    decided = first >= LEAST and first - second >= MARGIN
+    return list(agreements).index(first) if decided else None
