@@ -1,6 +1,6 @@
 """The frame store: the encoded pictures of every utterance, one row each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -77,8 +77,26 @@ def _row(utterance: str, pictures: Pictures | None) -> dict[str, Any]:
     return {"utterance": utterance, "present": pictures is not None, **vars(shown)}
 
 
-def read_frames(path: Path) -> Iterator[tuple[str, Pictures | None]]:
+def present_rows(path: Path) -> list[int]:
+    """Numbers of the rows that have pictures.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    read_about(path, VERSION)
+    present = pq.read_table(path, columns=["present"])["present"].to_pylist()
+    return [number for number, there in enumerate(present) if there]
+
+
+def read_frames(
+    path: Path, rows: Container[int] | None = None
+) -> Iterator[tuple[str, Pictures | None]]:
     """Streams a frame store from disk, a row group at a time.
+
+    Args:
+        path: Where it lies.
+        rows: Numbers of the rows that are wanted, None for all; row groups without any are not
+            read.
 
     Yields:
         Utterance and its pictures, None where missing.
@@ -87,9 +105,14 @@ def read_frames(path: Path) -> Iterator[tuple[str, Pictures | None]]:
         PipelineError: The file is absent or of another version.
     """
     read_about(path, VERSION)
+    begin = 0
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            for row in file.read_row_group(group).to_pylist():
-                present = row.pop("present")
-                utterance = row.pop("utterance")
-                yield utterance, Pictures(**row) if present else None
+            numbers = range(begin, begin + file.metadata.row_group(group).num_rows)
+            begin = numbers.stop
+            wanted = [n - numbers.start for n in numbers if rows is None or n in rows]
+            if wanted:
+                for row in file.read_row_group(group).take(wanted).to_pylist():
+                    present = row.pop("present")
+                    utterance = row.pop("utterance")
+                    yield utterance, Pictures(**row) if present else None

@@ -27,7 +27,7 @@ instead of the shift decided half as often, and one face in ten as soon as heads
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -38,15 +38,18 @@ SIDE = 64
 PLACES = np.array([[20, 20], [44, 20], [32, 34], [23, 48], [41, 48]], float)
 MOUTH = (slice(38, 62), slice(14, 50))
 EYES_AND_NOSE = (slice(8, 36), slice(10, 54))
-HANN = cv2.createHanningWindow((44, 28), cv2.CV_32F)
-# In pixels of that face from one frame to the next; a larger one is a mistake.
-FARTHEST_SHIFT = 4.0
-# Motion and energy are means over so many frames.
+# How far a head is searched for from one frame to the next, in pixels of that face.
+REACH = 6
+# The detector's landmarks tremble: each is the mean of so many detections.
+STEADY = 5
+# Motion and energy are means over so many frames, the lags in seconds.
 SMOOTH = 3
 LAGS = (0.0, 0.04, 0.08, 0.12, 0.16, 0.2)
 # Seconds of sound that an energy is taken from, and decibels below the loudest that are heard.
 WINDOW, HEARD = 0.08, 35.0
 SILENCE = 1e-10
+# Decibels; a voice whose energy deviates less tells of nobody.
+EVEN = 1.0
 LEAST, MARGIN = 0.4, 0.3
 LEAST_SECONDS = 1.0
 
@@ -66,6 +69,16 @@ class Landmarks:
     points: NDArray[np.float64]
     first: float
     last: float
+
+    def steady(self) -> "Landmarks":
+        """Without the detector's tremble: means over `STEADY` detections, fewer at the ends.
+
+        They reach as far back as ahead, so that a steady movement stays as it is.
+        """
+        count = len(self.points)
+        reach = [min(STEADY // 2, n, count - 1 - n) for n in range(count)]
+        calm = [self.points[n - r : n + r + 1].mean(0) for n, r in enumerate(reach)]
+        return replace(self, points=np.stack(calm))
 
     def at(self, time: float) -> NDArray[np.float64]:
         """[5, 2], linear in time between detections, the nearest one outside them."""
@@ -91,6 +104,7 @@ def mouth_motions(
         faces: Where the faces are.
     """
     found = [Motion() for _ in faces]
+    faces = [face.steady() for face in faces]
     before: list[tuple[float, NDArray[np.float32]] | None] = [None] * len(faces)
     for time, picture in pictures:
         for number, face in enumerate(faces):
@@ -126,11 +140,30 @@ def _similarity(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
-    (x, y), _ = cv2.phaseCorrelate(before[EYES_AND_NOSE].copy(), after[EYES_AND_NOSE].copy(), HANN)
-    x, y = np.clip((x, y), -FARTHEST_SHIFT, FARTHEST_SHIFT)
+    x, y = _head_shift(before, after)
     back = np.array([[1, 0, -x], [0, 1, -y]])
     shifted = cv2.warpAffine(after, back, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     return float(np.abs(shifted - before)[MOUTH].mean())
+
+
+def _head_shift(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[float, float]:
+    """By how much eyes and nose went to the right and down, to parts of a pixel."""
+    rows, columns = EYES_AND_NOSE
+    searched = after[
+        rows.start - REACH : rows.stop + REACH, columns.start - REACH : columns.stop + REACH
+    ]
+    fit = cv2.matchTemplate(searched, before[EYES_AND_NOSE], cv2.TM_SQDIFF)
+    y, x = np.unravel_index(np.argmin(fit), fit.shape)
+    return x - REACH + _vertex(fit[y], int(x)), y - REACH + _vertex(fit[:, x], int(y))
+
+
+def _vertex(values: NDArray[np.float32], place: int) -> float:
+    """Where beside its least value a curve has its least point, by the parabola through three."""
+    if not 0 < place < len(values) - 1:
+        return 0.0
+    left, middle, right = (float(v) for v in values[place - 1 : place + 2])
+    bend = left - 2 * middle + right
+    return (left - right) / (2 * bend) if bend > 0 else 0.0
 
 
 def loudness(
@@ -166,12 +199,25 @@ def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
         rate: Hertz.
 
     Returns:
-        -1 to 1; 0 for a face seen for less than a second, a still one and a still voice.
+        -1 to 1; 0 for less than a second of face and voice, a still face and an even voice.
     """
-    if not motion.times or motion.times[-1] - motion.times[0] < LEAST_SECONDS:
+    times, values = np.array(motion.times), np.array(motion.values)
+    return max(_at_lag(times, values, samples, rate, lag) for lag in LAGS)
+
+
+def _at_lag(
+    times: NDArray[np.float64],
+    values: NDArray[np.float64],
+    samples: NDArray[np.float32],
+    rate: int,
+    lag: float,
+) -> float:
+    within = times + lag <= len(samples) / rate
+    times, values = times[within], values[within]
+    if not len(times) or times[-1] - times[0] < LEAST_SECONDS:
         return 0.0
-    times, moved = np.array(motion.times), _smooth(np.array(motion.values))
-    return max(_correlation(moved, _smooth(loudness(samples, rate, times + lag))) for lag in LAGS)
+    voice = _smooth(loudness(samples, rate, times + lag))
+    return _correlation(_smooth(values), voice) if voice.std() > EVEN else 0.0
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
