@@ -99,7 +99,7 @@ def test_what_a_user_can_mend_is_told(workspace: Path) -> None:
     store(None, None)
     assert "holds no pictures" in told()
     store(90)
-    assert "manifests/toy.parquet does not exist" in told(), "neither protocol nor manifest"
+    assert "manifests/toy.parquet is missing" in told(), "neither protocol nor manifest"
     protocol()
     (workspace / "file").write_text("")
     assert "cannot be written" in told("--out", "file/a.png")

@@ -1,6 +1,10 @@
 """Tracks from hand-made detections: who is who over time, gaps, boxes between detections."""
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.extractors.faces import Box, Face
 from pipeline.extractors.tracks import GAP, Track, boxes, largest, lasting, link
@@ -103,3 +107,19 @@ def test_boxes_lie_between_detections_by_time_and_stay_outside_them() -> None:
     ]
     for got, wanted in zip(boxes(track, [0.0, 1.0, 1.2, 1.5, 2.0, 9.0]), expected, strict=True):
         assert got == pytest.approx(wanted)
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 99), st.sampled_from([10, 20, 40])), max_size=4),
+        max_size=12,
+    )
+)
+def test_every_detection_is_in_one_track_and_none_twice_in_a_frame(
+    detections: list[list[tuple[int, int]]],
+) -> None:
+    faces = [[face(middle, side) for middle, side in found] for found in detections]
+    tracks = link(faces)
+    assert all(list(t.frames) == sorted(set(t.frames)) for t in tracks)
+    linked = Counter((n, f) for t in tracks for n, f in zip(t.frames, t.faces, strict=True))
+    assert linked == Counter((n, f) for n, found in enumerate(faces) for f in found)
