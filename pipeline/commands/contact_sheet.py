@@ -37,7 +37,11 @@ def draw(corpus: str, out: Path, count: int) -> None:
     """
     store = paths.frames(corpus)
     if not store.is_file():
-        raise PipelineError(f"{store} does not exist: `dvc repro frames@{corpus}` makes it.")
+        others = sorted(path.stem for path in store.parent.glob("*.parquet"))
+        raise PipelineError(
+            f"{store} does not exist; `dvc repro frames@{corpus}` makes it. There are stores of "
+            f"{others}."
+        )
     rows = present_rows(store)
     if not rows:
         raise PipelineError(
@@ -61,17 +65,17 @@ def spaced(items: Sequence[int], count: int) -> list[int]:
 
 
 def _labels(corpus: str) -> Mapping[str, str]:
-    """Class names by utterance, or the corpus' own emotion codes where there is no protocol."""
-    path = paths.protocol(corpus)
-    if path.is_file():
-        protocol = read_protocol(path)
-        return {
-            entry.utterance: protocol.classes[entry.label]
-            for entry in protocol.entries
-            if entry.label is not None
-        }
-    manifest = read_manifest(paths.manifest(corpus))
-    return {u.utterance: u.emotion for u in manifest if u.emotion is not None}
+    """By utterance its class, or the corpus' own emotion code where the protocol gives none."""
+    labels: dict[str, str] = {}
+    if paths.manifest(corpus).is_file():
+        utterances = read_manifest(paths.manifest(corpus))
+        labels = {u.utterance: u.emotion for u in utterances if u.emotion is not None}
+    if paths.protocol(corpus).is_file():
+        protocol = read_protocol(paths.protocol(corpus))
+        for entry in protocol.entries:
+            if entry.label is not None:
+                labels[entry.utterance] = protocol.classes[entry.label]
+    return labels
 
 
 def _tile(caption: str, pictures: Pictures) -> np.ndarray:

@@ -51,7 +51,7 @@ SILENCE = 1e-10
 # Decibels; a voice whose energy deviates less tells of nobody.
 EVEN = 1.0
 LEAST, MARGIN = 0.4, 0.3
-LEAST_SECONDS = 1.0
+LEAST_SECONDS, FULL_SECONDS = 1.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def loudness(
 
 
 def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
-    """The best correlation of a mouth's motion with the energy of the voice.
+    """How well a mouth's motion and the energy of the voice agree.
 
     Args:
         motion: Its times count from the first sample.
@@ -201,8 +201,11 @@ def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
     Returns:
         -1 to 1; 0 for less than a second of face and voice, a still face and an even voice.
     """
+    if not motion.times:
+        return 0.0
     times, values = np.array(motion.times), np.array(motion.values)
-    return max(_at_lag(times, values, samples, rate, lag) for lag in LAGS)
+    best = max(_at_lag(times, values, samples, rate, lag) for lag in LAGS)
+    return best * min(1.0, float(np.sqrt((times[-1] - times[0]) / FULL_SECONDS)))
 
 
 def _at_lag(
