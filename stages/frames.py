@@ -32,6 +32,7 @@ CODE = (
     "pipeline.extractors.images",
     "pipeline.extractors.mouths",
     "pipeline.extractors.tracks",
+    "pipeline.extractors.voices",
     "pipeline.media.audio",
     "pipeline.media.grey",
     "pipeline.media.opening",

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import MediaError
-from pipeline.extractors.mouths import Landmarks, Motion, agreement, mouth_motions, speaking
+from pipeline.extractors.mouths import Landmarks, Motion, mouth_motions
 from pipeline.extractors.tracks import Track
+from pipeline.extractors.voices import agreement, speaking
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.audio import load_mono
 from pipeline.media.grey import grey_frames

@@ -7,16 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.extractors.mouths import (
-    PLACES,
-    SIDE,
-    Landmarks,
-    Motion,
-    agreement,
-    loudness,
-    mouth_motions,
-    speaking,
-)
+from pipeline.extractors.mouths import PLACES, SIDE, Landmarks, Motion, mouth_motions
+from pipeline.extractors.voices import agreement, loudness, speaking
 
 RATE = 1000
 
