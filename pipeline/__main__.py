@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline import paths
 from pipeline.commands import add_corpus, caches, doctor, meld_text
 from pipeline.errors import PipelineError
 from pipeline.params import read_params
@@ -81,6 +82,21 @@ def experiment_command(
     from pipeline.commands import experiment
 
     experiment.carry_out(name)
+
+
+@app.command("contact-sheet")
+def contact_sheet_command(
+    corpus: Annotated[str, typer.Argument(help="Whose frames.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Default: data/contact_sheets/CORPUS.png.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Utterances.")] = 24,
+) -> None:
+    """Draw sampled pictures with ids and labels: what the network sees."""
+    # Here, so that the other commands need not wait for OpenCV.
+    from pipeline.commands import contact_sheet
+
+    contact_sheet.draw(corpus, out or paths.contact_sheet(corpus), count)
 
 
 def main() -> None:

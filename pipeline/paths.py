@@ -30,6 +30,11 @@ def frames(corpus: str) -> Path:
     return Path(f"data/frames/{corpus}.parquet")
 
 
+def contact_sheet(corpus: str) -> Path:
+    """What `python -m pipeline contact-sheet` draws."""
+    return Path(f"data/contact_sheets/{corpus}.png")
+
+
 def features(corpus: str, modality: str) -> Path:
     """A modality's feature store."""
     return Path(f"data/features/{corpus}/{modality}.parquet")

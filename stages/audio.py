@@ -18,6 +18,7 @@ from pipeline.stage import run
 
 CODE = (
     "pipeline.extraction.audio",
+    "pipeline.extraction.sound",
     "pipeline.extractors.audio",
     "pipeline.media.audio",
     "pipeline.media.opening",

@@ -8,6 +8,7 @@ from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.frames import FrameMaker, frames_of
 from pipeline.extraction.pictures import Faces
+from pipeline.extraction.shares import Shares
 from pipeline.extraction.tally import Tally
 from pipeline.extractors.faces import Face, FaceDetector
 from pipeline.fingerprint import code_digest, versions
@@ -25,8 +26,16 @@ from pipeline.weights.folder import load
 CODE = (
     "pipeline.extraction.frames",
     "pipeline.extraction.pictures",
+    "pipeline.extraction.sound",
+    "pipeline.extraction.speakers",
+    "pipeline.extractors.crops",
     "pipeline.extractors.faces",
     "pipeline.extractors.images",
+    "pipeline.extractors.mouths",
+    "pipeline.extractors.tracks",
+    "pipeline.extractors.voices",
+    "pipeline.media.audio",
+    "pipeline.media.grey",
     "pipeline.media.opening",
     "pipeline.media.packets",
     "pipeline.media.video",
@@ -47,8 +56,10 @@ def work(params: Params, corpus: str) -> None:
     found = frames_of(stream_manifest(manifest), make)
     tally = Tally("visual", corpus)
     rows = tally.counted(track(found, f"frames {corpus}", count_utterances(manifest)))
-    write_frames(paths.frames(corpus), rows, about)
+    shares = Shares()
+    write_frames(paths.frames(corpus), shares.counted(rows), about)
     tally.close(paths.ledger(corpus, "frames"))
+    print("".join(f"{line}\n" for line in shares.lines()), end="")
 
 
 def _faces(
@@ -60,12 +71,12 @@ def _faces(
         "versions": versions("av", "opencv-python", "numpy"),
     }
     if settings.crop != "face":
-        return Faces(_none, faces.margin), about
+        return Faces(_none, faces.margin, faces.speaker), about
     encoder = load(paths.encoder(corpus, "faces"))
     (weights,) = (encoder.folder / name for name in encoder.files)
     detector = FaceDetector(weights, faces.score_threshold)
     about |= {"faces": faces.model_dump(), "encoder": encoder.about}
-    return Faces(detector.detect, faces.margin), about
+    return Faces(detector.detect, faces.margin, faces.speaker), about
 
 
 def _none(image: np.ndarray) -> list[Face]:

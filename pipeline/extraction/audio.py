@@ -8,13 +8,13 @@ import numpy as np
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
+from pipeline.extraction.keys import media_key
 from pipeline.extraction.once import Entries, Failures, Piece
+from pipeline.extraction.sound import RATE, sound_of
 from pipeline.extraction.vectors import vectors_in, vectors_row
 from pipeline.ledger import Problem
-from pipeline.manifest import Segment, Utterance
-from pipeline.media.audio import load_mono
+from pipeline.manifest import Utterance
 
-RATE = 16_000
 Extract = Callable[[np.ndarray, int], np.ndarray]
 Found = tuple[str, np.ndarray | None, list[Problem]]
 
@@ -55,25 +55,9 @@ def audio_of(utterances: Iterable[Utterance], make: AudioMaker) -> Iterator[Foun
     Yields:
         Utterance, its [1, feature] vector (None where missing) and what went wrong.
     """
-    files = ([Piece(u, u.audio)] for u in utterances)
+    files = ([Piece(u, u.audio, media_key(u.audio))] for u in utterances)
     for u, entry in Entries(make, make.cache, (__name__, "opensmile")).of(files):
         if isinstance(entry, MediaError):
             yield u.utterance, None, [Problem(u.utterance, "audio", entry.kind, entry.detail)]
         else:
             yield u.utterance, None if entry is None else vectors_in(entry), []
-
-
-def sound_of(root: Path, segment: Segment) -> np.ndarray:
-    """The sound of a segment: [sample] float32, mono, 16 kHz.
-
-    Raises:
-        MediaError: Those of `load_mono`.
-    """
-    assert segment.end is not None
-    return load_mono(
-        root / segment.path,
-        rate=RATE,
-        start=segment.start,
-        end=segment.end,
-        max_seconds=segment.end - segment.start,
-    )

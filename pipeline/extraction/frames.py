@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
+from pipeline.extraction.keys import media_key, pictures_key
 from pipeline.extraction.once import Entries, Failures, Piece
 from pipeline.extraction.pictures import Faces, pictures_of
 from pipeline.frames import Pictures
@@ -44,7 +45,7 @@ class FrameMaker:
         failed: Failures = {}
         done: set[str] = set()
         path = self.root / pieces[0].segment.path
-        wanted = [_wanted(piece.segment) for piece in pieces]
+        wanted = [self._wanted(piece.segment) for piece in pieces]
         try:
             for place, found in sample_segments(path, self.settings.count, wanted):
                 piece = pieces[place]
@@ -58,6 +59,18 @@ class FrameMaker:
             failed |= {piece.key: error for piece in pieces if piece.key not in done}
         return failed
 
+    def piece(self, utterance: Utterance) -> Piece:
+        """What an utterance's entry is made from: the voice too, where it decides whose face."""
+        hears = self.settings.crop == "face" and self.faces.speaker == "mouth"
+        key = pictures_key(utterance) if hears else media_key(utterance.video)
+        return Piece(utterance, utterance.video, key)
+
+    def _wanted(self, segment: Segment) -> Wanted:
+        assert segment.end is not None
+        length = segment.end - segment.start
+        region = None if self.settings.crop == "frame" else segment.region
+        return Wanted(Stretch(segment.start, segment.end, length), region)
+
 
 def frames_of(utterances: Iterable[Utterance], make: FrameMaker) -> Iterator[Found]:
     """The pictures of each utterance, decoded only if the cache lacks them.
@@ -70,26 +83,18 @@ def frames_of(utterances: Iterable[Utterance], make: FrameMaker) -> Iterator[Fou
         Utterance, its pictures (None where missing) and what went wrong.
     """
     videos = groupby(utterances, key=lambda u: u.video.path)
-    files = ([Piece(u, u.video) for u in group] for _, group in videos)
+    files = ([make.piece(u) for u in group] for _, group in videos)
     for utterance, entry in Entries(make, make.cache, (__name__,)).of(files):
-        yield _found(utterance, entry, make.settings)
+        yield _found(utterance, entry)
 
 
-def _wanted(segment: Segment) -> Wanted:
-    assert segment.end is not None
-    length = segment.end - segment.start
-    return Wanted(Stretch(segment.start, segment.end, length), segment.region)
-
-
-def _found(
-    u: Utterance, entry: pa.RecordBatch | MediaError | None, settings: FramesSettings
-) -> Found:
+def _found(u: Utterance, entry: pa.RecordBatch | MediaError | None) -> Found:
     if isinstance(entry, MediaError):
         return u.utterance, None, [Problem(u.utterance, "visual", entry.kind, entry.detail)]
     if entry is None:
         return u.utterance, None, []
     pictures = pictures_in(entry)
-    return u.utterance, pictures, _notes(u, pictures, settings)
+    return u.utterance, pictures, _notes(u, pictures)
 
 
 def pictures_in(batch: pa.RecordBatch) -> Pictures:
@@ -98,8 +103,8 @@ def pictures_in(batch: pa.RecordBatch) -> Pictures:
     return Pictures(**row)
 
 
-def _notes(utterance: Utterance, pictures: Pictures, settings: FramesSettings) -> list[Problem]:
-    if settings.crop == "region" or pictures.face:
+def _notes(utterance: Utterance, pictures: Pictures) -> list[Problem]:
+    if pictures.speaker != "none":
         return []
-    detail = f"in none of {len(pictures.images)} frames; the middle of the picture is used"
+    detail = f"in none of {len(pictures.images)} frames; the whole region is shown"
     return [Problem(utterance.utterance, "visual", "no_face", detail)]

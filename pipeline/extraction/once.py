@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
-from pipeline.extraction.keys import media_key
 from pipeline.jobs import isolated, patience_for
 from pipeline.manifest import Segment, Utterance
 
@@ -20,15 +19,17 @@ Failures = dict[str, MediaError]
 
 @dataclass(frozen=True)
 class Piece:
-    """An utterance and the segment of a medium that an entry of the cache is made from."""
+    """An utterance and the segment of a medium that an entry of the cache is made from.
+
+    Attributes:
+        utterance: Whose.
+        segment: What is read.
+        key: Of the entry; the same for utterances that use the same of the same content.
+    """
 
     utterance: Utterance
     segment: Segment
-
-    @property
-    def key(self) -> str:
-        """Of its entry; the same for utterances that use the same of the same content."""
-        return media_key(self.segment)
+    key: str
 
 
 # Puts the entries of pieces of one file into the cache; returns what failed, by key.

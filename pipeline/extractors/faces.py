@@ -1,7 +1,6 @@
-"""Faces: found by YuNet, chosen, and cut out."""
+"""Faces and their landmarks, found by YuNet."""
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +12,33 @@ import numpy as np
 from pipeline.errors import PipelineError
 
 Box = tuple[float, float, float, float]
-SIDE = 224
+Point = tuple[float, float]
 # YuNet costs 4.5 ms at 320 x 192 and 60 ms at 1280 x 720, and a speaker's face is large enough.
 LONGEST_SIDE = 320
 OVERLAP = 0.3
-_creating = threading.Lock()
+# OpenCV wants a picture's size when the detector is made; each picture gives its own later.
+ANY = (320, 320)
+BOX, LANDMARKS, SCORE = slice(0, 4), slice(4, 14), 14
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face: left, top, width and height in pixels of the picture, and the detector's score."""
+    """A face as the detector found it, in pixels of the picture.
+
+    Attributes:
+        box: Left, top, width and height.
+        landmarks: Left and top of five points, in the order of the picture's left to right: the
+            two eyes, the tip of the nose, the two corners of the mouth.
+        score: The detector's.
+    """
 
     box: Box
+    landmarks: tuple[Point, ...]
     score: float
 
 
 class FaceDetector:
-    """YuNet through OpenCV. OpenCV's object keeps state, so each thread gets one of its own.
+    """YuNet through OpenCV; each process makes OpenCV's object, which does not pickle, anew.
 
     Args:
         weights: The ONNX file.
@@ -45,7 +54,7 @@ class FaceDetector:
     ) -> None:
         self.weights, self.score_threshold = weights, score_threshold
         self.longest_side = longest_side
-        self._local = threading.local()
+        self._made: cv2.FaceDetectorYN | None = None
         try:
             self._detector()
         except cv2.error as error:
@@ -54,21 +63,18 @@ class FaceDetector:
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_local"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _local=threading.local())
+        """All but OpenCV's object."""
+        return {**vars(self), "_made": None}
 
     def _detector(self) -> cv2.FaceDetectorYN:
-        if not hasattr(self._local, "detector"):
+        if self._made is None:
             # Parallelism lies between clips.
             cv2.setNumThreads(1)
-            with _creating, _quiet():
-                self._local.detector = cv2.FaceDetectorYN.create(
-                    str(self.weights), "", (SIDE, SIDE), self.score_threshold, OVERLAP
+            with _quiet():
+                self._made = cv2.FaceDetectorYN.create(
+                    str(self.weights), "", ANY, self.score_threshold, OVERLAP
                 )
-        detector: cv2.FaceDetectorYN = self._local.detector
-        return detector
+        return self._made
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Faces of a picture, the best score first.
@@ -85,7 +91,7 @@ class FaceDetector:
         detector = self._detector()
         detector.setInputSize(small)
         _, rows = detector.detect(bgr)
-        to_image = np.array([width / small[0], height / small[1]] * 2)
+        to_image = np.array([width / small[0], height / small[1]])
         return [_face(row, to_image) for row in (rows if rows is not None else [])]
 
 
@@ -101,68 +107,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _face(row: np.ndarray, to_image: np.ndarray) -> Face:
-    left, top, width, height = (float(v) for v in row[:4] * to_image)
-    return Face((left, top, width, height), float(row[-1]))
-
-
-def choose_boxes(faces: Sequence[Sequence[Face]]) -> list[Box | None]:
-    """One box per frame: its largest face, or that of the nearest frame that has one.
-
-    Args:
-        faces: Those of each frame, in order of time.
-
-    Returns:
-        A box per frame; None in every frame if no frame has a face.
-    """
-    largest = [max(found, key=_area).box if found else None for found in faces]
-    with_face = [number for number, box in enumerate(largest) if box is not None]
-    if not with_face:
-        return largest
-    nearest = (min(with_face, key=lambda n: (abs(n - number), n)) for number in range(len(faces)))
-    return [largest[number] for number in nearest]
-
-
-def _area(face: Face) -> float:
-    return face.box[2] * face.box[3]
-
-
-def crop(
-    image: np.ndarray, box: Box | None, margin: float, side: int = SIDE
-) -> tuple[np.ndarray, Box]:
-    """Cuts a square out of a picture and scales it.
-
-    Args:
-        image: uint8 RGB [height, width, 3].
-        box: A face; None takes the largest square in the middle.
-        margin: Added to the longer side of the box, as a share of it.
-        side: Width and height of the result, in pixels.
-
-    Returns:
-        uint8 RGB [side, side, 3], and the square that was cut out, in pixels of the picture. It
-        is moved inside the picture where it fits; where it is larger, edge pixels are repeated.
-    """
-    left, top, length = _square(image.shape[:2], box, margin)
-    height, width = image.shape[:2]
-    rows = np.clip(np.arange(top, top + length), 0, height - 1)
-    columns = np.clip(np.arange(left, left + length), 0, width - 1)
-    cut = image[rows[:, None], columns]
-    shrink = cv2.INTER_AREA if length > side else cv2.INTER_CUBIC
-    scaled = cv2.resize(cut, (side, side), interpolation=shrink)
-    return scaled, (float(left), float(top), float(length), float(length))
-
-
-def _square(shape: tuple[int, ...], box: Box | None, margin: float) -> tuple[int, int, int]:
-    height, width = shape[:2]
-    if box is None:
-        length = min(height, width)
-        return (width - length) // 2, (height - length) // 2, length
-    length = max(1, round(max(box[2], box[3]) * (1 + margin)))
-    left = round(box[0] + box[2] / 2 - length / 2)
-    top = round(box[1] + box[3] / 2 - length / 2)
-    return _moved_inside(left, length, width), _moved_inside(top, length, height), length
-
-
-def _moved_inside(start: int, length: int, limit: int) -> int:
-    if length >= limit:
-        return (limit - length) // 2
-    return min(max(start, 0), limit - length)
+    left, top, width, height = (float(v) for v in row[BOX] * np.tile(to_image, 2))
+    points = row[LANDMARKS].reshape(-1, 2) * to_image
+    landmarks = tuple((float(x), float(y)) for x, y in points)
+    return Face((left, top, width, height), landmarks, float(row[SCORE]))

@@ -1,4 +1,6 @@
-"""`faces`: the face detector and what is cut out round a face."""
+"""`faces`: the face detector, whose face is taken, and what is cut out round it."""
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,3 +13,7 @@ class FacesSettings(Section):
     encoder: str = Field(description="A `faces` entry of pipeline/weights/lock.yaml.")
     score_threshold: float = Field(gt=0, lt=1, description="Least score of a face.")
     margin: float = Field(ge=0, le=2, description="Added round the face box, as a share of it.")
+    speaker: Literal["mouth", "largest"] = Field(
+        description="Of several faces; mouth: the one whose mouth moves with the voice's energy, "
+        "where that is undecided the largest; largest: the one with the largest area over time."
+    )

@@ -8,13 +8,13 @@ import pytest
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
-from pipeline.extraction import audio, frames, text, visual
+from pipeline.extraction import audio, frames, sound, text, visual
 from pipeline.extraction.frames import FrameMaker, frames_of
 from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.images import decode_image, encode_image
-from pipeline.frames import PICTURES, Pictures, read_frames, write_frames
+from pipeline.frames import PICTURES, Pictures, present_rows, read_frames, write_frames
 from pipeline.ledger import Problem, read_ledger
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.video import Frame, Wanted
@@ -52,7 +52,7 @@ def test_broken_clips_are_masked_told_and_tried_again(
     monkeypatch.setattr(frames, "sample_segments", sample)
     rows = [utterance(0, "aa"), utterance(1, "bb"), utterance(2, None), utterance(3, "aa")]
     cache = ClipCache("frames", 1, PICTURES, tmp_path)
-    faces = Faces(lambda image: [], 0.3)
+    faces = Faces(lambda image: [], 0.3, "largest")
 
     def found() -> list[frames.Found]:
         return list(frames_of(rows, FrameMaker(tmp_path, settings, faces, cache)))
@@ -65,7 +65,8 @@ def test_broken_clips_are_masked_told_and_tried_again(
         ("u3", True),
     ]
     assert first[1][2] == [Problem("u1", "visual", "unreadable", "no moov atom")]
-    assert first[0][2][0].kind == "no_face" and not first[0][1].face  # type: ignore[union-attr]
+    assert first[0][2][0].kind == "no_face"
+    assert first[0][1].speaker == "none"  # type: ignore[union-attr]
     decoded.clear()
     assert found() == first
     assert decoded == ["1.mp4"], "what worked is cached, what failed is tried again"
@@ -93,7 +94,10 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
         segment = Segment("d.avi", start=number, end=number + 1.5, sha256="aa")
         return Utterance(f"u{number}", "d", number, "s", "text", segment, GONE)
 
-    cache, faces = ClipCache("frames", 1, PICTURES, tmp_path), Faces(lambda image: [], 0.3)
+    cache, faces = (
+        ClipCache("frames", 1, PICTURES, tmp_path),
+        Faces(lambda image: [], 0.3, "largest"),
+    )
     make = FrameMaker(tmp_path, settings, faces, cache)
     list(frames_of([turn(1), turn(3)], make))
     found = list(frames_of([turn(n) for n in range(6)], make))
@@ -103,20 +107,23 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
         "no_frames"
     ]
     assert found[5][1] is None and all(pictures for _, pictures, _ in found[:5])
-    levels = [decode_image(p.images[0]).mean() for _, p, _ in found if p is not None]
+    middles = [decode_image(p.images[0])[112] for _, p, _ in found if p is not None]
+    levels = [middle.mean() for middle in middles]
     assert levels == pytest.approx([0, 20, 40, 60, 80], abs=2)
 
 
 def test_frame_stores_read_back_and_are_stable(tmp_path: Path) -> None:
     image = encode_image(np.zeros((8, 8, 3), np.uint8), "png", 95)
     rows = [
-        (f"u{n}", None if n % 3 == 0 else Pictures([0.5], [[0, 0, 8, 8]], True, [image]))
+        (f"u{n}", None if n % 3 == 0 else Pictures([0.5], [[0, 0, 8, 8]], "one", [image]))
         for n in range(40)
     ]
     for name in ("a", "b"):
         write_frames(tmp_path / name, iter(rows), {"extractor": "frames"})
     assert list(read_frames(tmp_path / "a")) == rows
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert present_rows(tmp_path / "a") == [n for n in range(40) if n % 3]
+    assert list(read_frames(tmp_path / "a", {1, 3, 39})) == [rows[1], rows[3], rows[39]]
 
 
 class CountingEncoder:
@@ -139,7 +146,7 @@ def test_visual_vectors_go_to_their_utterance_and_are_computed_once(tmp_path: Pa
     rows: list[visual.Row] = [
         (
             f"u{n}",
-            None if n == 5 else Pictures([0.0] * (n % 3 + 1), [], True, [grey(n)] * (n % 3 + 1)),
+            None if n == 5 else Pictures([0.0] * (n % 3 + 1), [], "one", [grey(n)] * (n % 3 + 1)),
         )
         for n in range(150)
     ]
@@ -167,7 +174,7 @@ def test_audio_is_computed_once_per_content(
         return np.full(10, int(path.stem), np.float32)
 
     run_inline(monkeypatch)
-    monkeypatch.setattr(audio, "load_mono", load)
+    monkeypatch.setattr(sound, "load_mono", load)
     cache = ClipCache("audio", 1, VECTORS, tmp_path)
     rows = [utterance(0, "aa"), utterance(1, None), utterance(2, "cc")]
 

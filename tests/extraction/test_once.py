@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
+from pipeline.extraction.keys import media_key
 from pipeline.extraction.once import Entries, Failures, Piece
 from pipeline.extraction.vectors import VECTORS, vectors_in, vectors_row
 from pipeline.manifest import Segment, Utterance
@@ -21,11 +22,11 @@ GONE = Segment("gone.mp4", missing="absent")
 
 def piece(turn: int, content: str | None, file: str = "d.avi") -> Piece:
     clip = GONE if content is None else Segment(file, turn, turn + 1.0, content)
-    return Piece(Utterance(f"u{turn}", "d", turn, "s", "text", clip, clip), clip)
+    return Piece(Utterance(f"u{turn}", "d", turn, "s", "text", clip, clip), clip, media_key(clip))
 
 
 def twin(turn: int, of: Piece) -> Piece:
-    return Piece(Utterance(f"u{turn}", "d", turn, "s", "text", GONE, GONE), of.segment)
+    return Piece(Utterance(f"u{turn}", "d", turn, "s", "text", GONE, GONE), of.segment, of.key)
 
 
 @dataclass(frozen=True)

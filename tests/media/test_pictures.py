@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import MediaError, PipelineError
-from pipeline.extractors.faces import crop
+from pipeline.extractors.crops import face_crop
 from pipeline.extractors.images import decode_image, encode_image
 from tests.media.make_media import tone, write_media
 from tests.media.one_segment import sample_frames
@@ -39,7 +39,7 @@ def test_a_red_frame_is_red_on_its_whole_way(tmp_path: Path, codec: str) -> None
     for frame in sample_frames(path, 3, max_seconds=60):
         assert frame.image.shape == (240, 320, 3)
         _assert_colour(frame.image, RED)
-        cut, _ = crop(frame.image, (40, 40, 80, 60), 0.2)
+        cut, _ = face_crop(frame.image, (40, 40, 80, 60), 0.2)
         _assert_colour(cut, RED)
         for kind in ("jpeg", "png"):
             _assert_colour(decode_image(encode_image(cut, kind, 90)), RED)

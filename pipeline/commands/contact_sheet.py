@@ -1,0 +1,113 @@
+"""`python -m pipeline contact-sheet CORPUS`: what the network sees, for a person to look at."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline import paths
+from pipeline.chunks import chunked
+from pipeline.errors import PipelineError
+from pipeline.extractors.images import decode_image, encode_image
+from pipeline.files import replacing
+from pipeline.frames import Pictures, present_rows, read_frames
+from pipeline.manifest import read_manifest
+from pipeline.protocol import read_protocol
+
+FRAMES = 4
+SIDE = 112
+COLUMNS = 2
+GAP = 8
+LINE = 18
+FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+WHITE, GREY = (255, 255, 255), (40, 40, 40)
+
+
+def draw(corpus: str, out: Path, count: int) -> None:
+    """Draws evenly spaced utterances of a frame store, a few evenly spaced frames of each.
+
+    Args:
+        corpus: Whose.
+        out: The PNG to write.
+        count: How many utterances, at most all.
+
+    Raises:
+        PipelineError: There is no frame store, or no picture in it, or `out` cannot be written.
+    """
+    store = paths.frames(corpus)
+    if not store.is_file():
+        others = sorted(path.stem for path in store.parent.glob("*.parquet"))
+        raise PipelineError(
+            f"{store} does not exist; `dvc repro frames@{corpus}` makes it. There are stores of "
+            f"{others}."
+        )
+    rows = present_rows(store)
+    if not rows:
+        raise PipelineError(
+            f"{store} holds no pictures: is visual in extract.{corpus}.modalities, and were its "
+            f"clips found? `python -m pipeline doctor {corpus}` tells."
+        )
+    labels = _labels(corpus)
+    tiles = [
+        _tile(f"{utterance}  {labels.get(utterance, '-')}  face: {pictures.speaker}", pictures)
+        for utterance, pictures in read_frames(store, set(spaced(rows, count)))
+        if pictures is not None
+    ]
+    _write(out, _sheet(tiles))
+    print(f"{out}: {len(tiles)} of {len(rows)} utterances")
+
+
+def spaced(items: Sequence[int], count: int) -> list[int]:
+    """The middles of `count` equal parts of a sequence, or all of a shorter one."""
+    count = min(count, len(items))
+    return [items[(2 * part + 1) * len(items) // (2 * count)] for part in range(count)]
+
+
+def _labels(corpus: str) -> Mapping[str, str]:
+    """By utterance its class, or the corpus' own emotion code where the protocol gives none."""
+    labels: dict[str, str] = {}
+    if paths.manifest(corpus).is_file():
+        utterances = read_manifest(paths.manifest(corpus))
+        labels = {u.utterance: u.emotion for u in utterances if u.emotion is not None}
+    if paths.protocol(corpus).is_file():
+        protocol = read_protocol(paths.protocol(corpus))
+        for entry in protocol.entries:
+            if entry.label is not None:
+                labels[entry.utterance] = protocol.classes[entry.label]
+    return labels
+
+
+def _tile(caption: str, pictures: Pictures) -> np.ndarray:
+    """A caption over a row of pictures, uint8 RGB [height, width, 3]."""
+    tile = np.full((LINE + SIDE, FRAMES * SIDE, 3), GREY, np.uint8)
+    cv2.putText(tile, caption, (2, LINE - 5), FONT, FONT_SCALE, WHITE, 1, cv2.LINE_AA)
+    chosen = spaced(range(len(pictures.images)), FRAMES)
+    for place, number in enumerate(chosen):
+        image = decode_image(pictures.images[number])
+        small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        tile[LINE:, place * SIDE : (place + 1) * SIDE] = small
+    return tile
+
+
+def _sheet(tiles: Sequence[np.ndarray]) -> np.ndarray:
+    height, width = tiles[0].shape[:2]
+    columns = min(COLUMNS, len(tiles))
+    rows = list(chunked(tiles, columns))
+    sheet = np.full(
+        (len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), GREY, np.uint8
+    )
+    for number, row in enumerate(rows):
+        top = GAP + number * (height + GAP)
+        for column, tile in enumerate(row):
+            left = GAP + column * (width + GAP)
+            sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def _write(out: Path, sheet: np.ndarray) -> None:
+    try:
+        with replacing(out) as part:
+            part.write_bytes(encode_image(sheet, "png", 0))
+    except OSError as error:
+        raise PipelineError(f"{out} cannot be written: {error}") from error
