@@ -21,6 +21,7 @@ from pipeline.stage import run
 from pipeline.weights.folder import load
 
 CODE = (
+    "pipeline.extraction.batches",
     "pipeline.extraction.seen",
     "pipeline.extraction.visual",
     "pipeline.extractors.backends",

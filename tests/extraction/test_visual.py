@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.random_network import random_network
 from pipeline.cache import ClipCache
 from pipeline.errors import PipelineError
 from pipeline.extraction import visual
@@ -17,7 +18,6 @@ from pipeline.extraction.visual import visual_of
 from pipeline.extractors.images import encode_image
 from pipeline.extractors.visual import ImageEncoder
 from pipeline.frames import Pictures
-from tests.extractors.random_network import random_network
 
 SIDE = 8
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torchvision.models import get_model, get_model_weights, mobilenet_v2
 
+from benchmarks.random_network import random_network
 from pipeline.errors import PipelineError
 from pipeline.extractors import visual
 from pipeline.extractors.networks import PictureNetwork, scaling
 from pipeline.extractors.visual import ImageEncoder
-from tests.extractors.random_network import random_network
 
 Folder = Callable[[str], Path]
 
