@@ -183,7 +183,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ImageEncoder
         backend: ImageEncoder(
             architecture="shufflenet_v2_x0_5",
             weights=path,
-            layer="pooled",
+            layer="logits",  # a linear layer's bits depend on its batch's shape
             device="cpu",
             precision="float32",
             batch_size=4,
