@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,5 +36,15 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed versions of the packages that a result's numbers depend on."""
-    return {package: version(package) for package in packages}
+    """Installed versions of the packages that a result's numbers depend on.
+
+    Where a package is not there, its build without windows is asked for: opencv-python-headless.
+    """
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-headless")

@@ -1,5 +1,7 @@
 """Pictures to one vector per frame."""
 
+from functools import partial
+
 from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.vectors import VECTORS
@@ -18,7 +20,15 @@ from pipeline.settings.visual import VisualSettings
 from pipeline.stage import run
 from pipeline.weights.folder import load
 
-CODE = ("pipeline.extraction.visual", "pipeline.extractors.images", "pipeline.extractors.visual")
+CODE = (
+    "pipeline.extraction.batches",
+    "pipeline.extraction.seen",
+    "pipeline.extraction.visual",
+    "pipeline.extractors.backends",
+    "pipeline.extractors.images",
+    "pipeline.extractors.networks",
+    "pipeline.extractors.visual",
+)
 
 
 def work(params: Params, corpus: str) -> None:
@@ -38,17 +48,20 @@ def work(params: Params, corpus: str) -> None:
         device=resolve_device(compute.device),
         precision=compute.precision,
         batch_size=settings.batch_size,
+        backend=settings.backend,
+        threads=compute.threads,
     )
     about = {
         "extractor": "visual",
-        "settings": settings.model_dump(),
-        "compute": {**compute.model_dump(), "device": network.device},
+        # What of backend and machine matters is in the network's own words.
+        "settings": settings.model_dump(exclude={"backend"}),
+        "compute": network.compute,
         "encoder": encoder.about,
-        "versions": versions("torch", "torchvision", "opencv-python", "numpy"),
+        "versions": versions(*network.packages, "opencv-python", "numpy"),
     }
     cache = ClipCache("visual", [about, code_digest(*CODE)], VECTORS)
     count = count_utterances(paths.manifest(corpus))
-    found = visual_of(read_frames(paths.frames(corpus)), network.encode, cache)
+    found = visual_of(partial(read_frames, paths.frames(corpus)), network, cache)
     rows = track(found, f"visual {corpus}", count)
     present = write_features(store, rows, network.dimension, about)
     print(f"visual: {present} utterances, {network.dimension} features per frame")

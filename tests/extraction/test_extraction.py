@@ -1,6 +1,6 @@
 """The feature steps between files and stores: cached, in order, masked where media are broken."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
-from pipeline.extraction import audio, frames, sound, text, visual
+from pipeline.extraction import audio, frames, sound, text
 from pipeline.extraction.frames import FrameMaker, frames_of
 from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
@@ -124,44 +124,6 @@ def test_frame_stores_read_back_and_are_stable(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert present_rows(tmp_path / "a") == [n for n in range(40) if n % 3]
     assert list(read_frames(tmp_path / "a", {1, 3, 39})) == [rows[1], rows[3], rows[39]]
-
-
-class CountingEncoder:
-    """Mean grey level as the one feature; counts the pictures it was given."""
-
-    def __init__(self) -> None:
-        self.pictures = 0
-
-    def encode(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        for image in images:
-            self.pictures += 1
-            yield np.array([image.mean()], np.float32)
-
-
-def grey(level: int) -> bytes:
-    return encode_image(np.full((8, 8, 3), level, np.uint8), "png", 95)
-
-
-def test_visual_vectors_go_to_their_utterance_and_are_computed_once(tmp_path: Path) -> None:
-    rows: list[visual.Row] = [
-        (
-            f"u{n}",
-            None if n == 5 else Pictures([0.0] * (n % 3 + 1), [], "one", [grey(n)] * (n % 3 + 1)),
-        )
-        for n in range(150)
-    ]
-    rows.append(("twin", rows[7][1]))
-    encoder, cache = CountingEncoder(), ClipCache("visual", 1, VECTORS, tmp_path)
-    found = dict(visual.visual_of(rows, encoder.encode, cache))
-    assert list(found) == [name for name, _ in rows] and found["u5"] is None
-    for number in (0, 64, 149):
-        vectors = found[f"u{number}"]
-        assert vectors is not None and vectors.shape == (number % 3 + 1, 1)
-        assert (vectors == number).all()
-    assert encoder.pictures == sum(len(p.images) for _, p in rows[:-1] if p)
-    encoder.pictures = 0
-    again = dict(visual.visual_of(rows, encoder.encode, cache))
-    assert encoder.pictures == 0 and (again["twin"] == found["u7"]).all()
 
 
 def test_audio_is_computed_once_per_content(

@@ -1,16 +1,20 @@
-"""`ImageEncoder`: agreement with torchvision, independence of batch mates, refused weights."""
+"""`ImageEncoder`: agreement with torchvision in every family, what matters, refused weights."""
 
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torchvision.models import ResNet101_Weights, get_model, mobilenet_v2
+from torchvision.models import get_model, get_model_weights, mobilenet_v2
 
+from benchmarks.random_network import random_network
 from pipeline.errors import PipelineError
+from pipeline.extractors import visual
+from pipeline.extractors.networks import PictureNetwork, scaling
 from pipeline.extractors.visual import ImageEncoder
 
 Folder = Callable[[str], Path]
@@ -24,14 +28,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     def save(architecture: str) -> Path:
         path = folder / f"{architecture}.pth"
         if not path.is_file():
-            torch.manual_seed(0)
-            network = get_model(architecture, weights=None)
-            for module in network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.momentum = 1.0
-            with torch.no_grad():  # without statistics that fit, all pictures look the same
-                network.train()(torch.randn(2, 3, 224, 224))
-            torch.save(network.state_dict(), path)
+            torch.save(random_network(architecture).state_dict(), path)
         return path
 
     return save
@@ -45,79 +42,141 @@ def encoder(weights: Path, **changes: Any) -> ImageEncoder:
         "device": "cpu",
         "precision": "float32",
         "batch_size": 4,
+        "backend": "torch",
+        "threads": 2,
     }
     return ImageEncoder(**{**settings, **changes})
 
 
-def pictures(count: int) -> list[np.ndarray]:
+def pictures(count: int) -> np.ndarray:
     noise = np.random.default_rng(0).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
     noise[:, :100, :, 1] //= 4  # channels are told apart
-    return list(noise)
+    return noise
 
 
-def plainly(architecture: str, weights: Path, images: list[np.ndarray], layer: str) -> np.ndarray:
-    """A plain forward of one picture at a time, with torchvision's own preprocessing."""
-    network = get_model(architecture, weights=None)
+def vectors_of(tested: ImageEncoder, images: np.ndarray) -> np.ndarray:
+    found = []
+    for first in range(0, len(images), tested.batch_size):
+        part = images[first : first + tested.batch_size]
+        batch = tested.room()
+        batch[: len(part)] = part
+        found.append(tested.start(batch)()[: len(part)])
+    return np.concatenate(found)
+
+
+def plainly(
+    architecture: str, weights: Path, images: np.ndarray, last: str | None = None
+) -> np.ndarray:
+    """A forward of one picture at a time, as torchvision's own weights are used.
+
+    Without downloading them: a published name's options are those that `get_model` would set.
+    """
+    rescaling = {"transform_input": True, "init_weights": False}
+    options = rescaling if architecture in ("googlenet", "inception_v3") else {}
+    network = get_model(architecture, weights=None, **options)
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval()
-    if layer == "pooled":
-        last = "fc" if architecture.startswith("resnet") else "classifier"
-        setattr(network, last, torch.nn.Identity())
-    prepare = ResNet101_Weights.IMAGENET1K_V1.transforms(crop_size=224, resize_size=224)
-    rows = []
+    if last is not None:
+        parent, _, name = last.rpartition(".")
+        setattr(network.get_submodule(parent), name, torch.nn.Identity())
+    prepare = get_model_weights(architecture).DEFAULT.transforms(crop_size=224, resize_size=224)
     with torch.inference_mode():
-        for image in images:
-            pixels = prepare(torch.from_numpy(image).permute(2, 0, 1))
-            rows.append(network(pixels[None])[0].numpy())
-    return np.stack(rows)
+        rows = [network(prepare(torch.from_numpy(i).permute(2, 0, 1))[None])[0] for i in images]
+    return torch.stack(rows).numpy()
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    """To 1e-4 of the largest value: random weights let values grow large or stay small."""
+    assert found.shape == expected.shape and found.dtype == np.float32
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert np.abs(found[0] - found[1]).max() > 1e-3 * np.abs(expected).max(), "all look the same"
+
+
+QUICK = {"mobilenet_v2": ("classifier.1", 1280), "shufflenet_v2_x0_5": ("fc", 1024)}
+SLOW = {
+    "convnext_tiny": ("classifier.2", 768),
+    "densenet121": ("classifier", 1024),
+    "efficientnet_b0": ("classifier.1", 1280),
+    "googlenet": ("fc", 1024),
+    "inception_v3": ("fc", 2048),
+    "resnet101": ("fc", 2048),
+    "swin_t": ("head", 768),
+    "vit_b_16": ("heads.head", 768),
+}
+FAMILIES = [
+    *((name, *last) for name, last in QUICK.items()),
+    *(pytest.param(name, *last, marks=pytest.mark.slow) for name, last in SLOW.items()),
+]
+
+
+@pytest.mark.parametrize(("architecture", "last", "width"), FAMILIES)
+def test_vectors_agree_with_torchvision(
+    saved: Folder, architecture: str, last: str, width: int
+) -> None:
+    weights, images = saved(architecture), pictures(3)
+    for layer, cut, dimension in (("logits", None, 1000), ("pooled", last, width)):
+        tested = encoder(weights, architecture=architecture, layer=layer, batch_size=2)
+        assert tested.dimension == dimension
+        expected = plainly(architecture, weights, images, cut)
+        assert expected.shape == (3, dimension)
+        assert_close(vectors_of(tested, images), expected)
 
 
 @pytest.mark.parametrize(
-    ("architecture", "layer", "dimension"),
-    [
-        ("resnet101", "logits", 1000),
-        ("resnet101", "pooled", 2048),
-        ("mobilenet_v2", "logits", 1000),
-        ("mobilenet_v2", "pooled", 1280),
-    ],
+    "architecture",
+    ["mobilenet_v2", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
 )
-def test_vectors_agree_with_torchvision(
-    saved: Folder, architecture: str, layer: str, dimension: int
-) -> None:
+def test_onnx_runtime_agrees_with_eager_float32(saved: Folder, architecture: str) -> None:
     weights, images = saved(architecture), pictures(3)
-    tested = encoder(weights, architecture=architecture, layer=layer, batch_size=2)
-
-    vectors = np.stack(list(tested.encode(images)))
-
-    assert vectors.shape == (3, dimension) == (3, tested.dimension)
-    assert vectors.dtype == np.float32
-    expected = plainly(architecture, weights, images, layer)
-    # Random weights let values grow large or stay small: the measure is their own size.
-    assert np.abs(vectors - expected).max() <= 1e-4 * np.abs(expected).max()
-    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3 * np.abs(expected).max()
+    tested = encoder(weights, architecture=architecture, backend="onnxruntime", batch_size=2)
+    assert_close(vectors_of(tested, images), plainly(architecture, weights, images))
 
 
-def test_batch_mates_do_not_change_a_byte(saved: Folder) -> None:
-    images = pictures(7)
-    tested = encoder(saved("mobilenet_v2"))
-    together = [vector.tobytes() for vector in tested.encode(images)]
-    alone = [next(iter(tested.encode([image]))).tobytes() for image in images]
-    order = [5, 0, 3, 6, 1, 4, 2]
-    shuffled = [vector.tobytes() for vector in tested.encode(images[n] for n in order)]
-    assert alone == together
-    assert shuffled == [together[n] for n in order]
+def test_efficientnet_v2_l_is_fed_as_its_weights_want() -> None:
+    """The one architecture whose published weights are not trained with ImageNet's statistics."""
+    assert scaling("efficientnet_v2_l") == ([0.5] * 3, [0.5] * 3)
+    assert scaling("mobilenet_v2") == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
-def test_no_pictures_give_no_vectors(saved: Folder) -> None:
-    assert list(encoder(saved("mobilenet_v2")).encode([])) == []
+def test_batch_norms_are_folded_in_float32_and_rounded_afterwards(saved: Folder) -> None:
+    whole = PictureNetwork("mobilenet_v2", saved("mobilenet_v2"), "pooled")
+    assert not [m for m in whole.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    folded = {name: value.clone() for name, value in whole.network.named_parameters()}
+    assert {value.dtype for value in folded.values()} == {torch.float32}
+    low = whole.in_precision(torch.bfloat16)
+    for name, value in low.network.named_parameters():
+        assert torch.equal(value, folded[name].to(torch.bfloat16))
+    assert low.mean.dtype == low.std.dtype == torch.float32
+    images = torch.from_numpy(pictures(1))
+    assert low(images).dtype == torch.float32
 
 
-def test_encoding_is_lazy(saved: Folder) -> None:
-    """A corpus of pictures does not fit into memory."""
-    images = iter(pictures(7))
-    found = encoder(saved("mobilenet_v2")).encode(images)
-    next(found)
-    assert len(list(images)) == 3
+def test_only_what_moves_a_bit_enters_the_fingerprint(
+    saved: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = saved("shufflenet_v2_x0_5")
+    quick = partial(encoder, architecture="shufflenet_v2_x0_5")
+    on_cpu = quick(weights).compute
+    assert on_cpu == {"device": "cpu", "backend": "torch", "threads": 2}
+    assert quick(weights, precision="float16").compute == on_cpu
+    assert quick(weights, threads=1).compute != on_cpu
+    onnx = quick(weights, backend="onnxruntime")
+    assert onnx.compute == {"device": "cpu", "backend": "onnxruntime", "threads": 2}
+    assert "onnxruntime" in onnx.packages
+    monkeypatch.setattr(visual, "Cuda", lambda network, batch_size: OnCuda(network.precision))
+    on_gpu = {b: quick(weights, device="cuda", backend=b) for b in ("torch", "onnxruntime")}
+    assert [e.compute for e in on_gpu.values()] == [{"device": "cuda", "precision": "float32"}] * 2
+    assert quick(weights, device="cuda", threads=7).compute == on_gpu["torch"].compute
+    assert quick(weights, device="cuda", precision="float16").compute["precision"] == "float16"
+
+
+class OnCuda:
+    """Stands in for a GPU, which is not here."""
+
+    packages = ("torch", "torchvision")
+
+    def __init__(self, precision: torch.dtype) -> None:
+        self.precision = precision
 
 
 class Malicious:
