@@ -39,4 +39,4 @@ def frame_rows(images: list[bytes], per_utterance: int) -> Iterator[Row]:
         mine = images[first : first + per_utterance]
         times = [float(n) for n in range(len(mine))]
         boxes = [[0.0, 0.0, float(SIDE), float(SIDE)]] * len(mine)
-        yield f"u{first}", Pictures(times, boxes, True, mine)
+        yield f"u{first}", Pictures(times, boxes, "one", mine)
