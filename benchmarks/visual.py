@@ -145,7 +145,7 @@ def _rows(architecture: str, threads: int, rounds: int, batches: int) -> list[di
         batch = np.stack([photograph(np.random.default_rng(n)) for n in range(size)])
         seconds = medians(passes(architecture, weights, encoders, batch), rounds)
         steps = {
-            BACKENDS[b]: overhead(encoder, batches * size, 3, Path(name))
+            BACKENDS[b]: overhead(encoder, batches * size, rounds, Path(name))
             for b, encoder in encoders.items()
         }
     first = next(iter(seconds.values()))
