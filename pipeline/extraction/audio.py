@@ -9,7 +9,6 @@ from pipeline.cache import ClipCache
 from pipeline.errors import MediaError
 from pipeline.extraction.keys import media_key
 from pipeline.extraction.vectors import vectors_in, vectors_row
-from pipeline.jobs import ordered_map
 from pipeline.ledger import Problem
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.audio import load_mono
@@ -27,7 +26,7 @@ def audio_of(
     Args:
         utterances: In manifest order.
         root: The raw folder their paths are relative to.
-        extract: [sample] float32 and its rate in hertz to [feature]; called from several threads.
+        extract: [sample] float32 and its rate in hertz to [feature].
         cache: Of `VECTORS` rows.
 
     Yields:
@@ -46,7 +45,7 @@ def audio_of(
             return utterance.utterance, None, [problem]
         return utterance.utterance, vectors_in(entry), []
 
-    return ordered_map(work, utterances)
+    return map(work, utterances)
 
 
 def _vector(root: Path, segment: Segment, extract: Extract) -> np.ndarray:

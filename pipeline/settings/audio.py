@@ -40,7 +40,8 @@ class AudioSettings(Section):
         description="Of speech: OWNER/NAME@COMMIT of huggingface.co or a folder; else null."
     )
     layers: Literal["last", "last4"] = Field(
-        description="Of speech. The last layer or the mean of the last four; then over time."
+        description="Of speech, then the mean over time. last: the network's output; last4: the "
+        "mean of its last four blocks."
     )
 
     @model_validator(mode="after")
