@@ -3,18 +3,16 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import av
 
 from pipeline.cache import cache_root
-from pipeline.commands.encoders import encoder_of
+from pipeline.commands.encoders import encoders_of
 from pipeline.commands.finding import Finding, bad, good, note
 from pipeline.commands.raw_corpus import GIGABYTE, bytes_needed, examined, read_corpus
 from pipeline.commands.tools import programs, repository
 from pipeline.errors import PipelineError
 from pipeline.params import read_params
-from pipeline.weights.lock import Role
 
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
@@ -61,8 +59,7 @@ def _findings(corpora: list[str] | None) -> Iterator[Finding]:
             else:
                 yield from examined(params, corpus, raw)
                 needed += bytes_needed(params, corpus, len(raw.utterances))
-            for role in get_args(Role):
-                yield from encoder_of(params, corpus, role)
+            yield from encoders_of(params, corpus)
         except PipelineError as error:
             yield bad(f"{corpus}: {error}")
     yield _disk(needed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from pipeline import paths
 from pipeline.commands.finding import Finding, bad, good
@@ -16,27 +17,29 @@ from pipeline.weights.store import store_root
 from pipeline.weights.wanted import wanted
 
 
-def encoder_of(params: Params, corpus: str, role: Role) -> Iterator[Finding]:
-    """What is to be said of the encoder of a role; nothing where none is needed.
+def encoders_of(params: Params, corpus: str) -> Iterator[Finding]:
+    """What is to be said of each encoder that a corpus needs."""
+    for role in get_args(Role):
+        name = wanted(params, corpus, role)
+        if name is not None:
+            try:
+                yield _encoder(name, corpus, role)
+            except PipelineError as error:
+                yield bad(f"{corpus}: {error}")
 
-    Raises:
-        PipelineError: The encoder's name is none, or its files cannot be used.
-    """
-    name = wanted(params, corpus, role)
-    if name is None:
-        return
+
+def _encoder(name: str, corpus: str, role: Role) -> Finding:
     setting = f"{role}.{corpus}.encoder"
     reference = parse(name, role, setting, read_lock())
     if isinstance(reference, LocalFolder):
-        yield _local(reference, corpus, role, setting)
-        return
+        return _local(reference, corpus, role, setting)
     folder = store_root() / store_folder(reference)
     if isinstance(reference, PinnedEncoder):
         entry: PinnedEncoder | None = reference
     else:
         entry = read_pin(folder)
     where = f"in {folder}" if _complete(entry, folder) else _to_come(reference, entry)
-    yield good(f"{corpus}: {role} encoder {name} {where}")
+    return good(f"{corpus}: {role} encoder {name} {where}")
 
 
 def _complete(entry: PinnedEncoder | None, folder: Path) -> bool:
