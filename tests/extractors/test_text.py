@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from pipeline.errors import PipelineError
-from pipeline.extractors.text import TextEncoder, Turn
+from pipeline.extractors.text import TextEncoder, Turn, _padded_length
 
 TEXTS = [
     "I am so happy to see you!",
@@ -189,8 +189,16 @@ def test_batches_hold_the_budget_of_tokens_and_go_by_length(
     texts = ["you", "you you", "lost", "you lost you", "you " * 30, "you", "you"]
     places = [place for place, _ in tested.encode([Turn(t) for t in texts])]
     assert places == [0, 1, 2, 5, 6, 3, 4]
-    # Budget 30: seven rows of 4 tokens, three of 8, and one of 32, which is over it.
-    assert shapes == [(7, 4), (3, 8), (1, 32)]
+    # Budget 30: seven rows of 4 tokens, five of 6, and one of 32, which is over it.
+    assert shapes == [(7, 4), (5, 6), (1, 32)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "padded"),
+    [(1, 2), (2, 2), (3, 4), (15, 16), (17, 20), (32, 32), (33, 40), (65, 80), (97, 100)],
+)
+def test_padded_lengths(tokens: int, padded: int) -> None:
+    assert _padded_length(tokens, 100) == padded
 
 
 def pair_by_hand(
