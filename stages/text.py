@@ -9,7 +9,8 @@ from pipeline.cache import ClipCache
 from pipeline.extraction.text import text_of
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.device import resolve_device, set_threads
-from pipeline.extractors.text import TextEncoder, Turn
+from pipeline.extractors.text import TextEncoder
+from pipeline.extractors.tokens import Turn
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.manifest import read_manifest
@@ -25,6 +26,7 @@ CODE = (
     "pipeline.extraction.text",
     "pipeline.extractors.pretrained",
     "pipeline.extractors.text",
+    "pipeline.extractors.tokens",
 )
 
 

@@ -25,7 +25,8 @@ from transformers import (
 )
 
 from pipeline.errors import PipelineError
-from pipeline.extractors.text import TextEncoder, Turn, _padded_length
+from pipeline.extractors.text import TextEncoder, _padded_length
+from pipeline.extractors.tokens import Turn
 
 TEXTS = [
     "I am so happy to see you!",
