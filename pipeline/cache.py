@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,19 +44,26 @@ class ClipCache:
         fingerprint: Everything but the clip that the result depends on; JSON can hold it.
         schema: The Arrow columns of an entry, one row each.
         root: The cache's folder.
+        about: What a person is told of the fingerprint, such as a store's provenance.
 
     Attributes:
         folder: Where its entries lie.
     """
 
     def __init__(
-        self, step: str, fingerprint: Any, schema: pa.Schema, root: Path | None = None
+        self,
+        step: str,
+        fingerprint: Any,
+        schema: pa.Schema,
+        root: Path | None = None,
+        *,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self.schema = schema
         columns = [(f.name, str(f.type)) for f in schema]
         self.folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
         # Also tells `prune` that the entries are in use.
-        write_text(_about(self.folder), json.dumps(fingerprint, sort_keys=True, indent=1) + "\n")
+        write_text(_about(self.folder), json.dumps(about or {}, sort_keys=True, indent=1) + "\n")
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -90,7 +97,7 @@ class ClipCache:
 
 
 def _about(folder: Path) -> Path:
-    """Where the fingerprint of a folder of entries stands in words."""
+    """Where it stands in words what the entries of a folder were made with."""
     return folder.with_name(f"{folder.name}.json")
 
 
@@ -103,14 +110,14 @@ class Held:
         entries: How many there are.
         total_bytes: Of all entries.
         used: When a run last read or wrote here, seconds since 1970.
-        fingerprint: What computed them; None where nobody wrote it down.
+        about: What computed them, in words; empty where nobody wrote it down.
     """
 
     folder: Path
     entries: int
     total_bytes: int
     used: float
-    fingerprint: Any
+    about: Mapping[str, Any]
 
     @property
     def step(self) -> str:
@@ -131,9 +138,9 @@ def contents(root: Path | None = None) -> Iterator[Held]:
         about = _about(folder)
         used = [stat.st_mtime for stat in (*files, *([about.stat()] if about.exists() else []))]
         if used:
-            fingerprint = json.loads(about.read_text()) if about.exists() else None
+            words = json.loads(about.read_text()) if about.exists() else {}
             total = sum(stat.st_size for stat in files)
-            yield Held(folder, len(files), total, max(used), fingerprint)
+            yield Held(folder, len(files), total, max(used), words)
 
 
 def orphans(root: Path | None = None) -> list[Path]:

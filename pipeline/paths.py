@@ -41,7 +41,7 @@ def features(corpus: str, modality: str) -> Path:
 
 
 def encoder(corpus: str, role: str) -> Path:
-    """The folder with the files of an encoder: role `faces`, `visual` or `text`."""
+    """The folder with the files of an encoder: role `faces`, `visual`, `text` or `audio`."""
     return Path(f"models/encoders/{corpus}/{role}")
 
 

@@ -50,7 +50,7 @@ def work(params: Params, corpus: str) -> None:
         return
     settings = params.of(FramesSettings, corpus)
     faces, about = _faces(corpus, settings, params.of(FacesSettings, corpus))
-    cache = ClipCache("frames", [about, code_digest(*CODE)], PICTURES)
+    cache = ClipCache("frames", [about, code_digest(*CODE)], PICTURES, about=about)
     manifest = paths.manifest(corpus)
     make = FrameMaker(paths.raw(corpus), settings, faces, cache)
     found = frames_of(stream_manifest(manifest), make)

@@ -1,14 +1,19 @@
 """Texts to one vector each."""
 
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
 from pipeline import paths
 from pipeline.cache import ClipCache
 from pipeline.extraction.text import text_of
 from pipeline.extraction.vectors import VECTORS
-from pipeline.extractors.device import resolve_device, set_threads
+from pipeline.extractors.device import arithmetic, resolve_device, set_threads
 from pipeline.extractors.text import TextEncoder
+from pipeline.extractors.tokens import Turn
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
-from pipeline.manifest import read_manifest
+from pipeline.manifest import stream_manifest
 from pipeline.params import Params
 from pipeline.progress import track
 from pipeline.settings.compute import ComputeSettings
@@ -17,7 +22,12 @@ from pipeline.settings.text import TextSettings
 from pipeline.stage import run
 from pipeline.weights.folder import load
 
-CODE = ("pipeline.extraction.text", "pipeline.extractors.text")
+CODE = (
+    "pipeline.extraction.text",
+    "pipeline.extractors.pretrained",
+    "pipeline.extractors.text",
+    "pipeline.extractors.tokens",
+)
 
 
 def work(params: Params, corpus: str) -> None:
@@ -35,18 +45,25 @@ def work(params: Params, corpus: str) -> None:
         max_tokens=settings.max_tokens,
         device=resolve_device(compute.device),
         precision=compute.precision,
-        batch_size=settings.batch_size,
+        tokens_per_batch=settings.tokens_per_batch,
     )
     about = {
         "extractor": "text",
         "settings": settings.model_dump(),
-        "compute": {**compute.model_dump(), "device": network.device},
+        "compute": arithmetic(network.device, compute.threads, compute.precision),
         "encoder": encoder.about,
         "versions": versions("torch", "transformers", "tokenizers", "numpy"),
     }
-    cache = ClipCache("text", [about, code_digest(*CODE)], VECTORS)
-    utterances = read_manifest(paths.manifest(corpus))
-    rows = track(text_of(utterances, network.encode, cache), f"text {corpus}", len(utterances))
+    # An encoder under another name computes the same; the context is in the key of each text.
+    reading = settings.model_dump(exclude={"encoder", "context_turns"})
+    parts = [reading, about["compute"], encoder.digest, about["versions"], code_digest(*CODE)]
+    cache = ClipCache("text", parts, VECTORS, about=about)
+
+    def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
+        return track(network.encode(turns), f"text {corpus}", len(turns))
+
+    utterances = stream_manifest(paths.manifest(corpus))
+    rows = text_of(utterances, settings.context_turns, encode, cache)
     present = write_features(store, rows, network.dimension, about)
     print(f"text: {present} utterances, {network.dimension} features")
 

@@ -59,7 +59,7 @@ def work(params: Params, corpus: str) -> None:
         "encoder": encoder.about,
         "versions": versions(*network.packages, "opencv-python", "numpy"),
     }
-    cache = ClipCache("visual", [about, code_digest(*CODE)], VECTORS)
+    cache = ClipCache("visual", [about, code_digest(*CODE)], VECTORS, about=about)
     count = count_utterances(paths.manifest(corpus))
     found = visual_of(partial(read_frames, paths.frames(corpus)), network, cache)
     rows = track(found, f"visual {corpus}", count)

@@ -178,7 +178,7 @@ LAYOUTS = {
         r"  # of 2.5 s\n  cremad: # acted\n# in column 0\n    # its own\n    count: \1\n\n",
     ),
     "other indents": changed(
-        r"  cremad:\n    feature_set: (\w+)", r"  cremad:\n         feature_set:   \1   # wide"
+        r"  cremad:\n    modalities: (.+)", r"  cremad:\n         modalities:   \1   # wide"
     ),
 }
 
@@ -194,10 +194,10 @@ def test_the_users_own_layout_stays(params: Path, layout: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "new", [r"  'cremad':\n    feature_set: \1", r"  cremad: {\n  feature_set: \1\n }"]
+    "new", [r"  'cremad':\n    modalities: \1", r"  cremad: {\n  modalities: \1\n }"]
 )
 def test_a_layout_that_lines_cannot_copy_is_refused(params: Path, new: str) -> None:
-    params.write_text(changed(r"  cremad:\n    feature_set: (\w+)", new))
+    params.write_text(changed(r"  cremad:\n    modalities: (.+)", new))
     before = params.read_text("utf-8")
     read_params(params)
     with pytest.raises(PipelineError, match="nothing was written"):

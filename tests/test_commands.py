@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from pipeline.__main__ import app
 from pipeline.cache import ClipCache
 from pipeline.splits import COSMIC
+from pipeline.weights.install import install
 from tests.conftest import ROOT
 from tests.corpora.iemocap_tree import conversation
 from tests.corpora.iemocap_tree import lay_out as lay_out_iemocap
 from tests.corpora.meld_tree import LINE, tree
-from tests.dag.clone import python
+from tests.dag.clone import python, with_values
 from tests.media.make_media import tone, write_media
 
 
@@ -76,6 +77,48 @@ def test_doctor_examines_a_corpus(repository: Path) -> None:
         "GB free; frames and features may take",
     ):
         assert said in found, found
+
+
+def with_encoder(repository: Path, role: str, encoder: str) -> None:
+    path = repository / "params.yaml"
+    before, section, rest = path.read_text().partition(f"\n{role}:\n")
+    path.write_text(before + section + with_values(rest, {"encoder": encoder}, "meld"))
+
+
+def test_doctor_says_where_encoders_will_come_from(repository: Path) -> None:
+    lay_out_meld(repository / "data/raw/meld", "train_splits/dia0_utt0.mp4")
+    with_encoder(repository, "visual", "ResNet50_Weights.IMAGENET1K_V2")
+    with_encoder(repository, "text", f"owner/model@{'a' * 40}")
+    found = CliRunner().invoke(app, ["doctor", "meld"]).output
+    assert (
+        "ok    meld: visual encoder ResNet50_Weights.IMAGENET1K_V2 not here yet; `dvc repro` will "
+        "try torchvision's address first"
+    ) in found
+    assert f"owner/model@{'a' * 40} not here yet; `dvc repro` will try huggingface.co" in found
+    assert "audio encoder" not in found
+
+
+def test_doctor_sees_that_a_folder_has_changed(repository: Path) -> None:
+    lay_out_meld(repository / "data/raw/meld", "train_splits/dia0_utt0.mp4")
+    with_encoder(repository, "text", "./mine")
+    assert "MEND  meld: text.meld.encoder: got './mine', but" in doctor_on_meld()
+    (repository / "mine").mkdir()
+    (repository / "mine/config.json").write_text('{"model_type": "bert"}')
+    assert "MEND  meld:" in doctor_on_meld() and "no weights as safetensors" in doctor_on_meld()
+    (repository / "mine/model.safetensors").write_bytes(b"first")
+    assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
+    folder = Path("models/encoders/meld/text")
+    install("./mine", "text", folder, Path("weights"), "text.meld.encoder")
+    assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
+    (repository / "mine/model.safetensors").write_bytes(b"second")
+    assert (
+        "MEND  meld: the files of the text encoder ./mine have changed since they were taken: "
+        "dvc repro --force --single-item 'weights@meld-text'"
+    ) in doctor_on_meld()
+
+
+def doctor_on_meld() -> str:
+    return CliRunner().invoke(app, ["doctor", "meld"]).output
 
 
 def test_doctor_wants_clips_where_they_are_needed(repository: Path) -> None:

@@ -1,6 +1,7 @@
 """`python -m pipeline cache`: what the clip cache holds."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +19,7 @@ def show() -> None:
     table = Table(*columns, title=str(cache_root()))
     for held in contents():
         size, age = f"{held.total_bytes / MEGABYTE:.1f}", f"{_age(held):.1f}"
-        made = made_with(held.fingerprint)
+        made = made_with(held.about)
         table.add_row(held.step, made, str(held.entries), size, age, held.folder.name[:8])
     Console().print(table)
 
@@ -38,11 +39,8 @@ def _age(held: Held) -> float:
     return (time.time() - held.used) / DAY
 
 
-def made_with(fingerprint: Any) -> str:
-    """The encoder and the settings of a fingerprint, for a person; empty where it names none."""
-    about = fingerprint[0] if isinstance(fingerprint, list) and fingerprint else None
-    if not isinstance(about, dict):
-        return ""
+def made_with(about: Mapping[str, Any]) -> str:
+    """The encoder and the settings of entries, for a person; empty where they are not told."""
     named = about.get("encoder", {}).get("name")
     settings = [f"{k} {v}" for k, v in about.get("settings", {}).items() if k != "encoder"]
     return ", ".join([named, *settings] if named else settings)

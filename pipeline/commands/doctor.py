@@ -3,19 +3,16 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import av
 
 from pipeline.cache import cache_root
+from pipeline.commands.encoders import encoders_of
 from pipeline.commands.finding import Finding, bad, good, note
 from pipeline.commands.raw_corpus import GIGABYTE, bytes_needed, examined, read_corpus
 from pipeline.commands.tools import programs, repository
 from pipeline.errors import PipelineError
-from pipeline.params import Params, read_params
-from pipeline.settings.extract import ExtractSettings
-from pipeline.weights.lock import Role, read_lock
-from pipeline.weights.store import store_root
+from pipeline.params import read_params
 
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
@@ -62,8 +59,7 @@ def _findings(corpora: list[str] | None) -> Iterator[Finding]:
             else:
                 yield from examined(params, corpus, raw)
                 needed += bytes_needed(params, corpus, len(raw.utterances))
-            for role in get_args(Role):
-                yield from _encoder(params, corpus, role)
+            yield from encoders_of(params, corpus)
         except PipelineError as error:
             yield bad(f"{corpus}: {error}")
     yield _disk(needed)
@@ -74,20 +70,6 @@ def _decoders() -> Finding:
     if lacking:
         return note(f"PyAV {av.__version__} lacks decoders of {lacking}: such files are masked")
     return good(f"PyAV {av.__version__} decodes {', '.join(DECODERS)}")
-
-
-def _encoder(params: Params, corpus: str, role: Role) -> Iterator[Finding]:
-    modality = "text" if role == "text" else "visual"
-    if modality not in params.of(ExtractSettings, corpus).modalities:
-        return
-    name = getattr(params.sections[role][corpus], "encoder")  # noqa: B009
-    entry = read_lock().find(name, role, f"{role}.{corpus}.encoder")
-    folder = store_root() / entry.name
-    lacking = [file.name for file in entry.files if not (folder / file.name).is_file()]
-    where = f"in {folder}"
-    if lacking:
-        where = f"not here yet; `dvc repro` will try {entry.files[0].sources[0]} first"
-    yield good(f"{corpus}: {role} encoder {name} {where}")
 
 
 def _disk(needed: float) -> Finding:

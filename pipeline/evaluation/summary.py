@@ -101,6 +101,8 @@ def _cell(summary: Mapping[str, Any], name: str) -> str:
 def _source(about: Mapping[str, Any]) -> str:
     settings = about["settings"]
     if "encoder" not in about:
-        return str(settings["feature_set"])
-    kind = settings.get("layer") or settings.get("pooling")
+        return " ".join(settings[key] for key in ("feature_set", "level") if key in settings)
+    kind = settings.get("layer") or settings.get("pooling") or settings.get("layers")
+    if turns := settings.get("context_turns"):
+        kind = f"{kind}, {turns} turns before"
     return f"{about['encoder']['name']} ({about['encoder']['revision']}), {kind}"

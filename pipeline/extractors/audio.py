@@ -1,56 +1,55 @@
-"""openSMILE functionals: one vector for the sound of an utterance."""
+"""openSMILE: one vector for the sound of an utterance."""
 
-import threading
 from typing import Any
 
 import numpy as np
 import opensmile
 
-from pipeline.errors import MediaError, PipelineError
+from pipeline.errors import MediaError
 
 # The longest window of the feature sets is 60 ms; shorter sounds are padded well beyond it.
 LEAST_SECONDS = 0.2
+LEVELS = {
+    "functionals": opensmile.FeatureLevel.Functionals,
+    "lld_pooled": opensmile.FeatureLevel.LowLevelDescriptors,
+}
 
 
-class Functionals:
-    """A feature set's functionals.
+class Smile:
+    """A feature set at one level.
 
-    Building openSMILE's object costs as much as a clip, and the object keeps state, so each
-    thread gets one and keeps it.
+    Building openSMILE's object costs as much as a clip, so it is built once; it keeps state, so
+    it serves one sound at a time; and it is bound to its process, so a copy sent to another one
+    builds its own.
 
     Args:
         feature_set: The name of an `opensmile.FeatureSet`.
-
-    Raises:
-        PipelineError: There is no such feature set.
+        level: `functionals`: the feature set's own; `lld_pooled`: the mean and the standard
+            deviation over time of each low-level descriptor, all means first. A descriptor's
+            frames without a finite value are left out.
     """
 
-    def __init__(self, feature_set: str) -> None:
-        known = sorted(name for name in vars(opensmile.FeatureSet) if name[0].isalpha())
-        if feature_set not in known:
-            raise PipelineError(
-                f"audio.CORPUS.feature_set: got {feature_set!r}, expected one of {known}"
-            )
-        self._feature_set = getattr(opensmile.FeatureSet, feature_set)
-        self._local = threading.local()
-        self.names: list[str] = list(self._smile().feature_names)
-        self.dimension = len(self.names)
+    def __init__(self, feature_set: str, level: str) -> None:
+        self.feature_set, self.level = feature_set, level
+        self._smile: opensmile.Smile | None = None
+        names = list(self._built().feature_names)
+        if level == "lld_pooled":
+            names = [f"{name}_{pooled}" for pooled in ("mean", "std") for name in names]
+        self.names: list[str] = names
+        self.dimension = len(names)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_local"}
+        return {**vars(self), "_smile": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _local=threading.local())
-
-    def _smile(self) -> opensmile.Smile:
-        if not hasattr(self._local, "smile"):
-            self._local.smile = opensmile.Smile(
-                self._feature_set, opensmile.FeatureLevel.Functionals, num_workers=1
+    def _built(self) -> opensmile.Smile:
+        if self._smile is None:
+            self._smile = opensmile.Smile(
+                getattr(opensmile.FeatureSet, self.feature_set), LEVELS[self.level], num_workers=1
             )
-        return self._local.smile
+        return self._smile
 
     def extract(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        """Functionals of a sound; silence is added to one that is too short.
+        """Features of a sound; silence is added to one that is too short.
 
         Args:
             samples: [sample] float32 within [-1, 32767/32768].
@@ -60,15 +59,30 @@ class Functionals:
             [feature] float32.
 
         Raises:
-            MediaError: `not_finite`: some functionals are no numbers for this sound.
+            MediaError: `not_finite`: some features are no numbers for this sound.
         """
         least = int(LEAST_SECONDS * rate)
         padded = np.pad(samples, (0, max(0, least - len(samples))))
-        vector: np.ndarray = self._smile()(padded, rate).reshape(-1).astype(np.float32)
+        values: np.ndarray = self._built()(padded, rate)[0]
+        vector = pooled(values) if self.level == "lld_pooled" else values[:, 0]
         bad = int((~np.isfinite(vector)).sum())
         if bad:
             seconds = len(samples) / rate
             raise MediaError(
-                "not_finite", f"{bad} of {self.dimension} functionals of {seconds:.2f} s"
+                "not_finite", f"{bad} of {self.dimension} features of {seconds:.2f} s of sound"
             )
-        return vector
+        return vector.astype(np.float32)
+
+
+def pooled(descriptors: np.ndarray) -> np.ndarray:
+    """Means and standard deviations over time: [feature, frame] to [2 * feature] float64.
+
+    Values that are not finite do not count; a descriptor without any other gives NaN.
+    """
+    finite = np.isfinite(descriptors)
+    values = np.where(finite, descriptors, 0).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        mean = values.sum(1) / finite.sum(1)
+        squares = np.where(finite, (values - mean[:, None]) ** 2, 0).sum(1)
+        deviation = np.sqrt(squares / finite.sum(1))
+    return np.concatenate([mean, deviation])

@@ -1,5 +1,7 @@
 """Where networks run, and with how many threads."""
 
+from typing import Any
+
 import torch
 
 from pipeline.errors import PipelineError
@@ -25,6 +27,16 @@ def resolve_device(name: str) -> str:
             "Set it to auto, or install a driver and a build of torch that fit."
         )
     return name
+
+
+def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
+    """What of the `compute` settings moves the last bits of a vector on a device.
+
+    A CPU computes in float32 and its threads enter the order of a sum; a GPU has a precision.
+    """
+    if device == "cpu":
+        return {"device": device, "threads": threads}
+    return {"device": device, "precision": precision if device == "cuda" else "float32"}
 
 
 def set_threads(count: int) -> None:

@@ -1,12 +1,12 @@
 """Any torchvision classification network as an encoder of pictures."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from pipeline.extractors.backends import Cuda, Eager, Onnx, Vectors
+from pipeline.extractors.device import arithmetic
 from pipeline.extractors.networks import PictureNetwork
 
 
@@ -48,18 +48,17 @@ class ImageEncoder:
         threads: int,
     ) -> None:
         self.batch_size = batch_size
-        self.compute: dict[str, Any] = {"device": device}
+        self.compute = arithmetic(device, threads, precision)
         network = PictureNetwork(architecture, weights, layer)
         self.dimension = network.dimension
         if device == "cuda":
-            self.compute["precision"] = precision
             lower = network.in_precision(getattr(torch, precision))
             self._backend: Cuda | Onnx | Eager = Cuda(lower, batch_size)
         elif device == "cpu" and backend == "onnxruntime":
-            self.compute |= {"backend": backend, "threads": threads}
+            self.compute["backend"] = backend
             self._backend = Onnx(network, batch_size, threads)
         else:
-            self.compute |= {"backend": "torch", "threads": threads} if device == "cpu" else {}
+            self.compute["backend"] = "torch"
             self._backend = Eager(network, batch_size, device)
         self.packages = self._backend.packages
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from pipeline.errors import PipelineError
 from pipeline.weights.lock import Role, read_lock
+from pipeline.weights.reference import parse
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -31,9 +33,12 @@ def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Itera
 
 
 def _encoders(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    """Names of encoders that cannot be meant; whether their files can be had is not looked at."""
     lock = read_lock()
     for role in ROLES:
         name = sections[role][corpus].encoder
-        known = lock.names(role)
-        if name not in known:
-            yield f"{role}.{corpus}.encoder: got {name!r}, expected one of {known}"
+        try:
+            if name is not None:
+                parse(name, role, f"{role}.{corpus}.encoder", lock)
+        except PipelineError as error:
+            yield str(error)

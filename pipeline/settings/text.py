@@ -10,10 +10,21 @@ from pipeline.settings.base import Section
 class TextSettings(Section):
     """The text encoder and how its token vectors become one vector."""
 
-    encoder: str = Field(description="A `text` entry of pipeline/weights/lock.yaml.")
+    encoder: str = Field(
+        description="A `text` entry of pipeline/weights/lock.yaml, OWNER/NAME@COMMIT of "
+        "huggingface.co, or a folder."
+    )
     pooling: Literal["cls", "mean", "last4_mean"] = Field(
         description="cls: first token of the last layer; mean: all its tokens; "
-        "last4_mean: tokens averaged over the last four layers."
+        "last4_mean: tokens averaged over the last four layers. With context, tokens of the "
+        "turn itself alone."
     )
-    max_tokens: int = Field(ge=8, le=512, description="Longer utterances are cut at the end.")
-    batch_size: int = Field(ge=1, le=1024, description="Texts per forward pass, always filled up.")
+    context_turns: int = Field(
+        ge=0, le=100, description="Turns of the dialogue that are put before each; 0: none."
+    )
+    max_tokens: int = Field(
+        ge=8, le=512, description="More are cut: the context's first, then the turn's last."
+    )
+    tokens_per_batch: int = Field(
+        ge=1, le=1 << 20, description="Padded tokens per forward pass, at least one text."
+    )

@@ -15,7 +15,7 @@ from pipeline.model.mcn_cl import MCNCL
 
 VERSION = "checkpoint/1"
 KEY = "erc"
-LAST_BITS = ("versions", "compute", "batch_size")
+LAST_BITS = ("versions", "compute", "batch_size", "tokens_per_batch")
 """Of a store's provenance: they move the last bits of a feature, not what it means."""
 
 

@@ -1,23 +1,18 @@
 """The encoder folder: what the feature stages depend on, one per corpus and role.
 
-The store in `models/weights` belongs to the machine and is no part of the DVC graph. The folder
-written here is: it holds copies of one encoder's files and `encoder.json`, which says what they
+The store in `models/weights` belongs to the machine and is no part of the DVC graph. An
+encoder folder is: it holds copies of one encoder's files and `encoder.json`, which says what they
 are. A change of encoder changes the folder's bytes, and with them every feature made from it.
 """
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import sha256_file
-from pipeline.weights.lock import Lock, Role
-from pipeline.weights.record import RECORD, EncoderRecord, read_record, record_of, write_record
-from pipeline.weights.store import bring
+from pipeline.weights.lock import Role
+from pipeline.weights.record import RECORD, EncoderRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -25,8 +20,8 @@ class Encoder:
     """An encoder folder that was checked.
 
     Attributes:
-        name: Its name in the lock.
-        role: `faces`, `visual` or `text`.
+        name: As the lock, its publisher or params.yaml has it.
+        role: `faces`, `visual`, `text` or `audio`.
         architecture: A torchvision model's or a transformers class's name, or `YuNet`.
         revision: The upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
         folder: Where the files lie.
@@ -57,49 +52,11 @@ class Encoder:
         }
 
 
-def install(
-    encoder_name: str,
-    role: Role,
-    folder: Path,
-    store: Path,
-    setting: str,
-    *,
-    lock: Lock | None = None,
-) -> None:
-    """Writes the encoder folder, whole or not at all; the same bytes on every run.
-
-    Args:
-        encoder_name: A name of the lock.
-        role: The role the encoder must have.
-        folder: The folder to write; one that is there is replaced.
-        store: The machine's store of weights, see `store.bring`.
-        setting: The setting of params.yaml that names the encoder, for errors.
-        lock: The lock to go by; None for the committed one.
-
-    Raises:
-        PipelineError: If the encoder is unknown or its files cannot be had.
-    """
-    files = bring(encoder_name, store, role=role, setting=setting, lock=lock)
-    with _replacing_folder(folder) as part:
-        for file in files.entry.files:
-            target = part / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # A copy, not a link: DVC makes its outputs read-only or links them elsewhere.
-            shutil.copyfile(files.folder / file.name, target)
-        write_record(part, record_of(files.entry, part))
-
-
-def install_none(folder: Path) -> None:
-    """Writes the encoder folder of a modality that is switched off: a record, and no files."""
-    with _replacing_folder(folder) as part:
-        write_record(part, None)
-
-
 def load(folder: Path, *, verify: bool = True) -> Encoder:
     """Reads an encoder folder and checks that it holds just the files of its record.
 
     Args:
-        folder: What `install` wrote.
+        folder: What `install.install` wrote.
         verify: Whether to hash the files; without, only their sizes are compared.
 
     Raises:
@@ -121,21 +78,6 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
         folder=folder,
         files={name: file.sha256 for name, file in sorted(record.files.items())},
     )
-
-
-@contextmanager
-def _replacing_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `folder`; puts it in its place if the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{folder.name}.", suffix=".part", dir=folder.parent
-    ) as scratch:
-        part = Path(scratch) / "new"
-        part.mkdir()
-        yield part
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        part.rename(folder)
 
 
 def _problems(folder: Path, record: EncoderRecord, verify: bool) -> list[str]:

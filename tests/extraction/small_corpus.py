@@ -87,7 +87,7 @@ def prepared(folder: Path, cache: Path) -> None:
     """A working folder in which every feature stage can run."""
     lay_out(folder)
     run(folder, "manifest", cache=cache)
-    for role in ("faces", "visual", "text"):
+    for role in ("faces", "visual", "text", "audio"):
         run(folder, "weights", role, cache=cache)
 
 

@@ -1,6 +1,6 @@
 """The feature steps between files and stores: cached, in order, masked where media are broken."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cache import ClipCache
 from pipeline.errors import MediaError, PipelineError
-from pipeline.extraction import audio, frames, sound, text
+from pipeline.extraction import audio, frames, sound
 from pipeline.extraction.frames import FrameMaker, frames_of
 from pipeline.extraction.pictures import Faces
 from pipeline.extraction.tally import Tally
@@ -149,22 +149,6 @@ def test_audio_is_computed_once_per_content(
     loaded.clear()
     found()
     assert loaded == []
-
-
-def test_each_text_is_encoded_once(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def encode(texts: Sequence[str]) -> np.ndarray:
-        asked.extend(texts)
-        return np.array([[len(t)] for t in texts], np.float32)
-
-    cache = ClipCache("text", 1, VECTORS, tmp_path)
-    rows = [utterance(n, None, "a" * (n % 3 + 1)) for n in range(9)]
-    found = list(text.text_of(rows, encode, cache))
-    assert [vector.item() for _, vector in found] == [1, 2, 3] * 3
-    assert sorted(asked) == ["a", "aa", "aaa"]
-    list(text.text_of(rows, encode, cache))
-    assert len(asked) == 3
 
 
 def test_the_tally_writes_the_ledger_and_refuses_an_empty_modality(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.extractors.audio import Functionals
+from pipeline.extractors.audio import Smile
 from pipeline.extractors.faces import FaceDetector
 from pipeline.media.audio import load_mono
 from tests.conftest import ROOT
@@ -98,7 +98,7 @@ def test_opencv_says_nothing(detector: FaceDetector, capfd: pytest.CaptureFixtur
 
 
 def test_functionals_of_talking_clips_are_finite(clips: list[Path]) -> None:
-    functionals = Functionals("ComParE_2016")
+    functionals = Smile("ComParE_2016", "functionals")
     vectors = [functionals.extract(load_mono(clip, max_seconds=60), 16000) for clip in clips]
     assert np.isfinite(vectors).all()
     assert np.ptp(vectors, axis=0).astype(bool).mean() > 0.9

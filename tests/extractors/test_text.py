@@ -1,7 +1,8 @@
 """`TextEncoder`: the pooled vectors of a plain forward, whatever else is in the batch."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from transformers import (
 )
 
 from pipeline.errors import PipelineError
-from pipeline.extractors.text import TextEncoder
+from pipeline.extractors.text import TextEncoder, _padded_length
+from pipeline.extractors.tokens import Turn
 
 TEXTS = [
     "I am so happy to see you!",
@@ -103,9 +105,17 @@ def encoder(folder: Path, **changes: Any) -> TextEncoder:
         "max_tokens": 32,
         "device": "cpu",
         "precision": "float32",
-        "batch_size": 4,
+        "tokens_per_batch": 64,
     }
     return TextEncoder(**{**settings, **changes})
+
+
+def vectors_of(tested: TextEncoder, turns: Sequence[str | Turn]) -> np.ndarray:
+    """[turn, feature] in the order of the turns, each of which is given once."""
+    asked = [turn if isinstance(turn, Turn) else Turn(turn) for turn in turns]
+    found = dict(tested.encode(asked))
+    assert sorted(found) == list(range(len(turns)))
+    return np.stack([found[place] for place in range(len(turns))])
 
 
 def plainly(folder: Path, text: str, pooling: str, max_tokens: int) -> np.ndarray:
@@ -128,7 +138,7 @@ def plainly(folder: Path, text: str, pooling: str, max_tokens: int) -> np.ndarra
 def test_vectors_agree_with_plain_transformers(
     folders: dict[str, Path], kind: str, pooling: str
 ) -> None:
-    vectors = encoder(folders[kind], pooling=pooling).encode(TEXTS)
+    vectors = vectors_of(encoder(folders[kind], pooling=pooling), TEXTS)
     assert vectors.shape == (len(TEXTS), 32)
     assert vectors.dtype == np.float32
     for text, vector in zip(TEXTS, vectors, strict=True):
@@ -136,18 +146,147 @@ def test_vectors_agree_with_plain_transformers(
     assert len(np.unique(vectors.round(3), axis=0)) == len(TEXTS)
 
 
+def conversation(texts: Sequence[str], turns_before: int) -> list[Turn]:
+    return [Turn(t, tuple(texts[max(0, n - turns_before) : n])) for n, t in enumerate(texts)]
+
+
 @pytest.mark.parametrize("kind", ["roberta", "bert"])
 @pytest.mark.parametrize("pooling", ["cls", "last4_mean"])
+@pytest.mark.parametrize(("turns_before", "budget"), [(0, 64), (2, 64), (2, 1)])
 def test_batch_mates_do_not_change_a_byte(
+    folders: dict[str, Path], kind: str, pooling: str, turns_before: int, budget: int
+) -> None:
+    tested = encoder(folders[kind], pooling=pooling, tokens_per_batch=budget)
+    # 20 more lengths, so that batches hold padded and unpadded rows, full and filled up.
+    texts = [*TEXTS, *(" ".join(["lost", "you"] * 20)[: 4 * n] for n in range(0, 40, 2))]
+    turns = conversation(texts, turns_before)
+    together = [vector.tobytes() for vector in vectors_of(tested, turns)]
+    generator = np.random.default_rng(0)
+    order = generator.permutation(len(turns))
+    for part in np.array_split(order, 5):
+        split = vectors_of(tested, [turns[number] for number in part])
+        assert [vector.tobytes() for vector in split] == [together[number] for number in part]
+
+
+def recorded(tested: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of the batches its network is given from here on."""
+    shapes: list[tuple[int, ...]] = []
+    forward = tested.network.forward
+
+    def watched(**inputs: Any) -> Any:
+        shapes.append(tuple(inputs["input_ids"].shape))
+        return forward(**inputs)
+
+    monkeypatch.setattr(tested.network, "forward", watched)
+    return shapes
+
+
+def test_batches_hold_the_budget_of_tokens_and_go_by_length(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = encoder(folders["bert"], tokens_per_batch=30)
+    shapes = recorded(tested, monkeypatch)
+    # [CLS] and [SEP] come to each: 3, 4, 3, 5, 32, 3 and 3 tokens.
+    texts = ["you", "you you", "lost", "you lost you", "you " * 30, "you", "you"]
+    places = [place for place, _ in tested.encode([Turn(t) for t in texts])]
+    assert places == [0, 1, 2, 5, 6, 3, 4]
+    # Budget 30: seven rows of 4 tokens, five of 6, and one of 32, which is over it.
+    assert shapes == [(7, 4), (5, 6), (1, 32)]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "padded"),
+    [(1, 2), (2, 2), (3, 4), (15, 16), (17, 20), (32, 32), (33, 40), (65, 80), (97, 100)],
+)
+def test_padded_lengths(tokens: int, padded: int) -> None:
+    assert _padded_length(tokens, 100) == padded
+
+
+def pair_by_hand(
+    folder: Path, kind: str, context: list[str], own: list[str], pooling: str
+) -> np.ndarray:
+    """A pair written token by token, alone and without padding."""
+    tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    if kind == "bert":
+        tokens = ["[CLS]", *context, "[SEP]", *own, "[SEP]"]
+        types = [0] * (len(context) + 2) + [1] * (len(own) + 1)
+        first = len(context) + 2
+    else:
+        tokens = ["<s>", *context, "</s>", "</s>", *own, "</s>"]
+        types, first = [0] * len(tokens), len(context) + 3
+    ids = torch.tensor([tokenizer.convert_tokens_to_ids(tokens)])
+    with torch.inference_mode():
+        output = network.eval()(
+            input_ids=ids, token_type_ids=torch.tensor([types]), output_hidden_states=True
+        )
+    layers = [layer[0] for layer in output.hidden_states]
+    if pooling == "cls":
+        return layers[-1][0].numpy()
+    last = layers[-1] if pooling == "mean" else torch.stack(layers[-4:]).mean(0)
+    return last[first : first + len(own)].mean(0).numpy()
+
+
+@cache
+def tokenizer_of(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def words(folder: Path, text: str) -> list[str]:
+    tokens: list[str] = tokenizer_of(folder).tokenize(text)
+    return tokens
+
+
+@pytest.mark.parametrize("kind", ["roberta", "bert"])
+@pytest.mark.parametrize("pooling", ["cls", "mean", "last4_mean"])
+def test_context_is_the_first_sentence_of_a_pair(
     folders: dict[str, Path], kind: str, pooling: str
 ) -> None:
     tested = encoder(folders[kind], pooling=pooling)
-    texts = TEXTS * 2
-    together = [vector.tobytes() for vector in tested.encode(texts)]
-    assert [tested.encode([text])[0].tobytes() for text in texts] == together
-    order = np.random.default_rng(0).permutation(len(texts))
-    shuffled = tested.encode([texts[number] for number in order])
-    assert [vector.tobytes() for vector in shuffled] == [together[number] for number in order]
+    turn = Turn("you lost", ("lost", "", "you lost you"))
+    context, own = words(folders[kind], "lost you lost you"), words(folders[kind], "you lost")
+    expected = pair_by_hand(folders[kind], kind, context, own, pooling)
+    assert vectors_of(tested, [turn])[0] == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "bert"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_context_is_cut_from_its_left_and_the_turn_stays_whole(
+    folders: dict[str, Path], kind: str, pooling: str
+) -> None:
+    tested = encoder(folders[kind], pooling=pooling, max_tokens=16)
+    special = 4 if kind == "roberta" else 3
+    before = "lost you you lost lost lost you lost you you you lost"
+    context, own = words(folders[kind], before), words(folders[kind], "you you lost lost")
+    kept = 16 - special - len(own)
+    assert 0 < kept < len(context)
+    expected = pair_by_hand(folders[kind], kind, context[-kept:], own, pooling)
+    found = vectors_of(tested, [Turn("you you lost lost", (before,))])[0]
+    assert found == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "bert"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_a_turn_that_leaves_no_room_is_read_alone(
+    folders: dict[str, Path], kind: str, pooling: str
+) -> None:
+    tested = encoder(folders[kind], pooling=pooling, max_tokens=16)
+    room = 16 - (4 if kind == "roberta" else 3)
+    text = "lost " * 40
+    length = next(n for n in range(200) if len(words(folders[kind], text[:n])) == room)
+    for own in ("", text[:length], text):
+        with_context, alone = vectors_of(tested, [Turn(own, ("you",)), Turn(own)])
+        assert with_context.tobytes() == alone.tobytes()
+        plain = plainly(folders[kind], own, pooling, 16)
+        assert alone == pytest.approx(plain, abs=2e-5)
+    shorter = next(n for n in range(200) if len(words(folders[kind], text[:n])) == room - 1)
+    with_context, alone = vectors_of(tested, [Turn(text[:shorter], ("you",)), Turn(text[:shorter])])
+    assert (with_context != alone).any(), "one token of context has room"
+
+
+def test_turns_before_that_say_nothing_are_no_context(folders: dict[str, Path]) -> None:
+    tested = encoder(folders["roberta"], pooling="mean")
+    silent, alone = vectors_of(tested, [Turn("you", ("", "")), Turn("you")])
+    assert silent.tobytes() == alone.tobytes()
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -158,11 +297,11 @@ def test_long_texts_are_cut(folders: dict[str, Path], kind: str, max_tokens: int
     assert tested.max_tokens == min(max_tokens, longest)
     text = "lost " * 300
     expected = plainly(folders[kind], text, "cls", tested.max_tokens)
-    assert tested.encode([text])[0] == pytest.approx(expected, abs=2e-5)
+    assert vectors_of(tested, [text])[0] == pytest.approx(expected, abs=2e-5)
 
 
 def test_no_texts_give_no_vectors(folders: dict[str, Path]) -> None:
-    assert encoder(folders["roberta"]).encode([]).shape == (0, 32)
+    assert list(encoder(folders["roberta"]).encode([])) == []
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
@@ -204,4 +343,5 @@ def test_missing_pooling_layer_is_no_harm(folders: dict[str, Path], tmp_path: Pa
     kept = {name: value for name, value in weights.items() if not name.startswith("pooler")}
     assert len(kept) == len(weights) - 2
     save_file(kept, lean / "model.safetensors", metadata={"format": "pt"})
-    assert (encoder(lean).encode(TEXTS) == encoder(folders["bert"]).encode(TEXTS)).all()
+    whole = vectors_of(encoder(folders["bert"]), TEXTS)
+    assert (vectors_of(encoder(lean), TEXTS) == whole).all()

@@ -59,7 +59,7 @@ def test_two_writers_leave_one_whole_entry(tmp_path: Path) -> None:
         list(pool.map(lambda _: cache(tmp_path).put(key, ROW), range(50)))
     (held,) = contents(tmp_path)
     assert held.step == "audio" and held.entries == 1 and held.total_bytes > 0
-    assert held.fingerprint == 1
+    assert held.about == {}
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_prune_goes_by_last_use_and_removes_orphans(
 ) -> None:
     monkeypatch.setenv("ERC_CACHE", str(tmp_path))
     about = {"settings": {"layer": "logits"}, "encoder": {"name": "resnet101"}}
-    old, used = (ClipCache("visual", [about | {"n": n}, ""], SCHEMA) for n in range(2))
+    old, used = (ClipCache("visual", n, SCHEMA, about=about) for n in range(2))
     for held in (old, used):
         held.put(digest_of("clip"), ROW)
         for path in (*held.folder.rglob("*"), held.folder.with_name(f"{held.folder.name}.json")):
@@ -130,14 +130,14 @@ def test_prune_goes_by_last_use_and_removes_orphans(
     gone.wait()
     orphan = used.folder / f".k.{MACHINE}-{gone.pid}-abc.part"
     orphan.write_text("half")
-    assert ClipCache("visual", [about | {"n": 1}, ""], SCHEMA).folder == used.folder
+    assert ClipCache("visual", 1, SCHEMA, about=about).folder == used.folder
     caches.prune(1.0)
     assert not old.folder.exists() and used.has(digest_of("clip")) and not orphan.exists()
     assert [held.entries for held in contents()] == [1]
     capsys.readouterr()
     caches.show()
     assert "resnet101" in capsys.readouterr().out
-    assert caches.made_with([about, ""]) == "resnet101, layer logits"
+    assert caches.made_with(about) == "resnet101, layer logits"
 
 
 def test_code_digest_sees_code_and_not_comments(

@@ -20,11 +20,15 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 class WebServer(http.server.ThreadingHTTPServer):
-    """Serves `replies[path]`: (status, body, length it claims); counts what is asked."""
+    """Serves `replies[path]`: (status, body, length it claims); counts what is asked.
+
+    `headers[path]` are sent besides.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replies: dict[str, tuple[int, bytes, int]] = {}
+        self.headers: dict[str, dict[str, str]] = {}
         self.asked: list[str] = []
 
     @property
@@ -41,11 +45,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.wfile.write(self._answer())
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def _answer(self) -> bytes:
+        """Sends status and headers; returns the body."""
         status, body, claims = self.server.replies.get(self.path, (404, b"", 0))
         self.send_response(status)
         self.send_header("Content-Length", str(claims))
+        for name, value in self.server.headers.get(self.path, {}).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        return body
 
     def log_message(self, *_: object) -> None:
         """Quiet."""

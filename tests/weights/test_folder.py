@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.weights.folder import install, install_none, load
+from pipeline.weights.folder import load
+from pipeline.weights.install import install, install_none
 from pipeline.weights.lock import Lock
 from tests.weights.conftest import (
     BYTES,
@@ -93,7 +94,7 @@ def test_failed_install_leaves_the_old_folder(folder: Path, store: Path) -> None
 
 
 def test_encoder_of_another_role_is_refused(tmp_path: Path, store: Path) -> None:
-    with pytest.raises(PipelineError, match=r"Bad text\.meld\.encoder 'big'"):
+    with pytest.raises(PipelineError, match=r"text\.meld\.encoder: got 'big'"):
         install("big", "text", tmp_path / "out", store, "text.meld.encoder", lock=two_file_lock())
     assert not (tmp_path / "out").exists()
 

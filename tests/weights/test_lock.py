@@ -94,13 +94,12 @@ def test_size_may_be_unknown() -> None:
     assert one_file_lock(URL, bytes=None).encoders[0].files[0].bytes is None
 
 
-def test_unknown_encoder_lists_those_of_its_role() -> None:
-    with pytest.raises(PipelineError) as caught:
-        read_lock().find("roberta-base", "visual", "visual.meld.encoder")
-    assert str(caught.value) == (
-        "Bad visual.meld.encoder 'roberta-base', expected a visual encoder of the weights lock: "
-        "mobilenet_v2, resnet101."
-    )
+def test_an_encoder_is_found_by_name_and_role() -> None:
+    lock = read_lock()
+    assert lock.find("roberta-base", "visual") is None
+    for role in ("text", None):
+        found = lock.find("roberta-base", role)  # type: ignore[arg-type]
+        assert found is not None and found.architecture == "RobertaModel"
 
 
 def test_broken_lock_file_is_a_clear_error(tmp_path: Path) -> None:

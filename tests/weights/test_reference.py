@@ -1,0 +1,110 @@
+"""What params.yaml may name as an encoder; a typo is told with what was probably meant."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.weights.lock import LockedEncoder, Role, read_lock
+from pipeline.weights.reference import (
+    HubRevision,
+    LocalFolder,
+    Reference,
+    TorchWeights,
+    parse,
+    store_folder,
+)
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def meant(name: str, role: Role) -> Reference:
+    return parse(name, role, f"{role}.meld.encoder", read_lock())
+
+
+def refused(name: str, role: Role) -> str:
+    with pytest.raises(PipelineError) as caught:
+        meant(name, role)
+    message = str(caught.value)
+    assert message.startswith(f"{role}.meld.encoder: got {name!r}, ")
+    return message
+
+
+def test_names_of_the_lock_come_first() -> None:
+    for name, role in (("resnet101", "visual"), ("roberta-base", "text"), ("yunet", "faces")):
+        found = meant(name, role)  # type: ignore[arg-type]
+        assert isinstance(found, LockedEncoder) and store_folder(found) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["ResNet50_Weights.IMAGENET1K_V2", "ConvNeXt_Tiny_Weights.IMAGENET1K_V1"]
+)
+def test_torchvisions_own_names(name: str) -> None:
+    found = meant(name, "visual")
+    assert found == TorchWeights(name)
+    assert store_folder(TorchWeights(name)) == name
+
+
+@pytest.mark.parametrize("role", ["text", "audio"])
+def test_repositories_at_a_commit(role: Role) -> None:
+    for repo in ("FacebookAI/roberta-base", "facebook/wav2vec2-base_1.0"):
+        found = meant(f"{repo}@{COMMIT}", role)
+        assert found == HubRevision(repo, COMMIT)
+        assert store_folder(HubRevision(repo, COMMIT)) == f"{repo.replace('/', '--')}--{COMMIT}"
+
+
+@pytest.mark.parametrize("name", ["./my/encoder", "../encoder", "/data/encoder", ".", "/a b/c:d"])
+def test_folders(name: str) -> None:
+    assert meant(name, "text") == LocalFolder(name, Path(name), None)
+    assert meant(f"resnet50:{name}", "visual") == LocalFolder(
+        f"resnet50:{name}", Path(name), "resnet50"
+    )
+
+
+def test_folders_of_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = meant("~/encoder", "audio")
+    assert isinstance(found, LocalFolder) and found.folder == tmp_path / "encoder"
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "told"),
+    [
+        ("resnet110", "visual", "one of ['mobilenet_v2', 'resnet101']"),
+        ("resnet110", "visual", "ResNet50_Weights.IMAGENET1K_V2"),
+        ("resnet110", "visual", "did you mean 'resnet101'?"),
+        ("roberta-base", "visual", "expected one of ['mobilenet_v2', 'resnet101']"),
+        ("roberta_base", "text", "did you mean 'roberta-base'?"),
+        ("roberta_base", "text", "OWNER/NAME@COMMIT of huggingface.co, or a folder"),
+        ("resnet101", "faces", "expected one of ['yunet', 'yunet-int8']"),
+        ("./folder", "faces", "expected one of ['yunet', 'yunet-int8']"),
+        ("wav2vec2-base", "audio", "expected OWNER/NAME@COMMIT of huggingface.co, or a folder"),
+        ("", "text", "expected one of"),
+    ],
+)
+def test_other_names_are_refused_with_what_is_accepted(name: str, role: Role, told: str) -> None:
+    assert told in refused(name, role)
+
+
+@pytest.mark.parametrize("revision", ["", "@main", "@e2da8e2", f"@{COMMIT.upper()}", "@"])
+def test_a_revision_that_may_change_is_refused_and_how_to_find_one_is_told(revision: str) -> None:
+    message = refused(f"FacebookAI/roberta-base{revision}", "text")
+    assert "so it would not stay the same; write FacebookAI/roberta-base@COMMIT" in message
+    assert "git ls-remote https://huggingface.co/FacebookAI/roberta-base HEAD" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ResNet50_Weights.IMAGENET1K_V3", "'ResNet50_Weights.IMAGENET1K_V2']"),
+        ("ResNet50_Weights.DEFAULT", "which changes with torchvision's version"),
+        ("Resnet50_Weights.IMAGENET1K_V2", "did you mean ResNet50_Weights or"),
+        ("FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1", "does not know those weights"),
+        ("ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1", "at least 384 pixels; ours have 224"),
+        ("resnet5:./folder", "does not know the architecture 'resnet5'; did you mean resnet5"),
+        ("resnet50:folder", "whose folder 'folder' does not begin with ./, / or ~/"),
+        ("./folder", "write ARCHITECTURE:./folder"),
+    ],
+)
+def test_typos_in_torchvisions_names_are_told(name: str, told: str) -> None:
+    assert told in refused(name, "visual")
