@@ -47,7 +47,8 @@ def visual_of(
 ) -> Iterator[Found]:
     """The vectors of each utterance's pictures, each distinct picture computed once.
 
-    The rows are gone through twice: first for what the cache has, wherever in the corpus.
+    The rows are gone through twice, first for what the cache has, wherever in the corpus; once
+    where it has nothing.
 
     Args:
         rows: Gives the frame store's, from the first, each time it is called.
@@ -61,7 +62,8 @@ def visual_of(
         PipelineError: A picture cannot be decoded, or the cache was pruned under way.
     """
     seen = SeenPictures()
-    add_cached(rows(), seen, cache)
+    if not cache.is_empty():
+        add_cached(rows(), seen, cache)
     planned = steps(rows(), seen, encoder.batch_size)
     decoded = ordered_map(partial(_decoded, encoder), planned, DECODED_AHEAD)
     entries = _Entries(cache)

@@ -20,6 +20,8 @@ from pipeline.errors import PipelineError
 from pipeline.extractors.networks import SIDE, PictureNetwork
 
 Vectors = Callable[[], np.ndarray]
+# Runs before a graph is recorded, in which libraries choose their algorithms.
+WARM_UP = 3
 
 
 class Eager:
@@ -111,6 +113,9 @@ def _export(network: PictureNetwork, example: Tensor, path: Path) -> None:
 class Cuda:
     """torch on an NVIDIA GPU, which copies, computes and fetches while the CPU does other things.
 
+    The network is recorded once as a CUDA graph and replayed for every batch: launched one by one,
+    its kernels would wait for Python, which the threads that decode pictures keep busy.
+
     Args:
         network: In the precision to compute in.
         batch_size: Pictures of every batch.
@@ -122,6 +127,7 @@ class Cuda:
         self._network = network.to("cuda").to(memory_format=torch.channels_last)
         self._shape = (batch_size, SIDE, SIDE, 3)
         self._copies = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._run: Callable[[Tensor], Tensor] | None = None
 
     def room(self) -> np.ndarray:
         """uint8 RGB [batch_size, 224, 224, 3] in page-locked memory, to be filled.
@@ -138,15 +144,44 @@ class Cuda:
             pictures = torch.from_numpy(batch).to("cuda", non_blocking=True)
         computing.wait_stream(self._copies)
         pictures.record_stream(computing)  # so that its memory is not reused for a copy too early
-        # `flags` switches cuDNN off unless told otherwise. By default cuDNN rounds float32
-        # convolutions to TF32, a mantissa of 10 bits.
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            vectors = self._network(pictures)
+        if self._run is None:
+            self._run = _recorded(self._network, pictures)
+        vectors = self._run(pictures)
         fetched = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
         fetched.copy_(vectors, non_blocking=True)
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         done.record(computing)
         return partial(_fetch, done, fetched, batch)
+
+
+def _recorded(network: PictureNetwork, example: Tensor) -> Callable[[Tensor], Tensor]:
+    """The network as a graph, as it is where its steps cannot be recorded.
+
+    What it returns is overwritten by the next batch.
+    """
+
+    def run(pictures: Tensor) -> Tensor:
+        # `flags` switches cuDNN off unless told otherwise. By default cuDNN rounds float32
+        # convolutions to TF32, a mantissa of 10 bits.
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            return network(pictures)  # type: ignore[no-any-return]
+
+    given, graph = example.clone(), torch.cuda.CUDAGraph()
+    try:
+        for _ in range(WARM_UP):
+            run(given)
+        # Threads beside this one go on with page-locked memory of theirs.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            vectors = run(given)
+    except RuntimeError:
+        return run
+
+    def replay(pictures: Tensor) -> Tensor:
+        given.copy_(pictures)
+        graph.replay()
+        return vectors
+
+    return replay
 
 
 def _fetch(done: torch.cuda.Event, fetched: Tensor, _kept_until_copied: np.ndarray) -> np.ndarray:
