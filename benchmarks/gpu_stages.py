@@ -22,7 +22,7 @@ from pipeline import paths
 from pipeline.files import sha256_file
 from pipeline.jobs import workers
 from pipeline.manifest import Origin, Segment, Utterance, write_manifest
-from pipeline.weights.folder import install
+from pipeline.weights.install import install
 from pipeline.weights.record import EncoderRecord, FileRecord, write_record
 
 ROOT = Path(__file__).parents[1]
