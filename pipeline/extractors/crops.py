@@ -25,10 +25,21 @@ def face_crop(
     """
     height, width = image.shape[:2]
     left, top, length = _square(height, width, box, margin)
-    rows = np.clip(np.arange(top, top + length), 0, height - 1)
-    columns = np.clip(np.arange(left, left + length), 0, width - 1)
-    scaled = _scaled(image[rows[:, None], columns], side, side)
+    scaled = _scaled(_cut(image, left, top, length), side, side)
     return scaled, (float(left), float(top), float(length), float(length))
+
+
+def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
+    """A square of a picture, edge pixels repeated where it is larger than the picture."""
+    height, width = image.shape[:2]
+    inside = image[max(0, top) : top + length, max(0, left) : left + length]
+    if inside.shape[:2] == (length, length):
+        return inside
+    above, before = max(0, -top), max(0, -left)
+    below, behind = max(0, top + length - height), max(0, left + length - width)
+    borders = (above, below, before, behind)
+    padded: np.ndarray = cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE)
+    return padded
 
 
 def whole(image: np.ndarray, side: int = SIDE) -> tuple[np.ndarray, Box]:

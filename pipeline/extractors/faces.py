@@ -85,12 +85,11 @@ class FaceDetector:
         height, width = image.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         if scale < 1:
-            bgr = cv2.resize(bgr, small, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         detector = self._detector()
         detector.setInputSize(small)
-        _, rows = detector.detect(bgr)
+        _, rows = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         to_image = np.array([width / small[0], height / small[1]])
         return [_face(row, to_image) for row in (rows if rows is not None else [])]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 from torch.fx.proxy import TraceError
@@ -28,7 +29,7 @@ class PictureNetwork(nn.Module):
 
     Args:
         architecture: A torchvision classification model's name.
-        weights: Its state dict, a `.pth` file.
+        weights: Its state dict, a `.pth` or `.safetensors` file.
         layer: `logits`, or `pooled`: what the last linear layer reads.
 
     Attributes:
@@ -92,13 +93,19 @@ def _network(architecture: str, weights: Path) -> nn.Module:
         network: nn.Module = models.get_model(
             architecture, weights=None, **_OPTIONS.get(architecture, {})
         )
-        state: Any = torch.load(weights, map_location="cpu", weights_only=True)
-        network.load_state_dict(state)
+        network.load_state_dict(_state(weights))
     except Exception as error:  # random bytes make the unpickler raise almost anything
         raise PipelineError(
             f"{weights} holds no weights of the torchvision model {architecture!r}: {error}"
         ) from error
     return network.eval().requires_grad_(False)
+
+
+def _state(weights: Path) -> dict[str, Any]:
+    if weights.suffix == ".safetensors":
+        return load_file(weights)
+    state: dict[str, Any] = torch.load(weights, map_location="cpu", weights_only=True)
+    return state
 
 
 def _folded(network: nn.Module) -> nn.Module:

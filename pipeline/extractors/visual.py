@@ -18,7 +18,7 @@ class ImageEncoder:
 
     Args:
         architecture: A torchvision classification model's name.
-        weights: Its state dict, a `.pth` file.
+        weights: Its state dict, a `.pth` or `.safetensors` file.
         layer: `logits`, or `pooled`: what the last linear layer reads.
         device: `cpu`, `cuda` or `mps`.
         precision: `float32`; on cuda also `bfloat16` or `float16`. Elsewhere always float32.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, mobilenet_v2
 
 from benchmarks.random_network import random_network
@@ -130,6 +131,17 @@ def test_onnx_runtime_agrees_with_eager_float32(saved: Folder, architecture: str
     weights, images = saved(architecture), pictures(3)
     tested = encoder(weights, architecture=architecture, backend="onnxruntime", batch_size=2)
     assert_close(vectors_of(tested, images), plainly(architecture, weights, images))
+
+
+def test_safetensors_hold_weights_as_well(saved: Folder, tmp_path: Path) -> None:
+    state = torch.load(saved("mobilenet_v2"), weights_only=True)
+    save_file(state, tmp_path / "weights.safetensors")
+    images = pictures(2)
+    expected = vectors_of(encoder(saved("mobilenet_v2")), images)
+    assert (vectors_of(encoder(tmp_path / "weights.safetensors"), images) == expected).all()
+    (tmp_path / "weights.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(PipelineError, match="holds no weights"):
+        encoder(tmp_path / "weights.safetensors")
 
 
 def test_efficientnet_v2_l_is_fed_as_its_weights_want() -> None:
