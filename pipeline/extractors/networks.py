@@ -103,7 +103,8 @@ def _network(architecture: str, weights: Path) -> nn.Module:
 
 def _state(weights: Path) -> dict[str, Any]:
     if weights.suffix == ".safetensors":
-        return load_file(weights)
+        loaded: dict[str, Any] = load_file(weights)
+        return loaded
     state: dict[str, Any] = torch.load(weights, map_location="cpu", weights_only=True)
     return state
 
