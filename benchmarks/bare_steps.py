@@ -12,6 +12,7 @@ import torch
 from rich.table import Table
 from torchvision.models import get_model
 from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
 
 from benchmarks import naive_extraction as naive
 from benchmarks import our_extraction as ours
@@ -147,6 +148,7 @@ def write_text_network(folder: Path, config: Any) -> Path:
     """Saves a network of MiniLM's kind with random weights beside MiniLM's tokenizer."""
     torch.manual_seed(0)
     shutil.copytree(WEIGHTS / "all-MiniLM-L6-v2", folder, dirs_exist_ok=True)
+    logging.disable_progress_bar()
     AutoModel.from_config(config).save_pretrained(folder)
     return folder
 

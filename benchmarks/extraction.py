@@ -17,8 +17,11 @@ from benchmarks.bare_steps import bare_tables
 from benchmarks.choices import one_opening, threads_or_processes
 from benchmarks.material import Material, make_material
 from benchmarks.memory import memory_table
+from benchmarks.our_extraction import WEIGHTS
 from benchmarks.taking_turns import CONSOLE
 from benchmarks.whole_stages import whole_table
+from benchmarks.workspace import ENCODERS
+from pipeline.weights.store import bring
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ def main(
 ) -> None:
     """Prints a table for each step, one for whole stages and one for memory."""
     extent = QUICK if quick else FULL
+    for role, encoder in ENCODERS.items():
+        bring(encoder, WEIGHTS, role=role, setting="the benchmark's encoder")
     with tempfile.TemporaryDirectory(prefix="extraction") as name:
         folder = Path(name)
         start = time.perf_counter()

@@ -8,6 +8,7 @@ shorter than that is missed.
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -44,12 +45,12 @@ def memory_table(
     long = _with_clips(folder / "long", encoded, clips, seconds)
     for stage in ("frames", "audio"):
         for workspace, told in ((short, "all of 3 s"), (long, f"one of them of {seconds:.0f} s")):
-            table.add_row(stage, f"{clips} clips, {told}", f"{peak(workspace, stage):.0f}")
+            table.add_row(stage, f"{clips} clips, {told}", f"{_peak(workspace, stage):.0f}")
     spaces = {number: _with_stubs(folder / str(number), number) for number in utterances}
     for stage, note in (("manifest", "stub clips"), ("text", "a network of one layer")):
         for number, workspace in spaces.items():
             told = f"{number} utterances, {note}"
-            table.add_row(stage, told, f"{peak(workspace, stage):.0f}")
+            table.add_row(stage, told, f"{_peak(workspace, stage):.0f}")
     return table
 
 
@@ -92,11 +93,15 @@ def _shrink_text_encoder(folder: Path) -> None:
     write_record(folder, record.model_copy(update={"files": files}))
 
 
-def peak(workspace: Workspace, stage: str) -> float:
-    """Runs a stage; the MB that it and all its processes take at most."""
+def _peak(workspace: Workspace, stage: str) -> float:
+    return peak(workspace, workspace.command(stage))
+
+
+def peak(workspace: Workspace, command: Sequence[str]) -> float:
+    """Runs a command; the MB that it and all its processes take at most."""
     with (workspace.root / "said").open("w+") as said:
         process = subprocess.Popen(
-            workspace.command(stage),
+            command,
             cwd=workspace.root,
             env=workspace.environment,
             stdout=said,
@@ -108,7 +113,7 @@ def peak(workspace: Workspace, stage: str) -> float:
             time.sleep(INTERVAL)
         if process.returncode:
             said.seek(0)
-            sys.exit(f"{stage} failed:\n{said.read()}")
+            sys.exit(f"{' '.join(command)} failed:\n{said.read()}")
     return most / MB
 
 

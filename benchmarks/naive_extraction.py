@@ -17,6 +17,7 @@ import opensmile
 import torch
 from torchvision.models import get_model
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
 
 from pipeline.extractors.visual import MEAN, STD
 from pipeline.media.packets import Segment
@@ -165,6 +166,7 @@ def one_picture_per_call(
 
 def one_text_per_call(folder: Path, max_tokens: int) -> Callable[[Sequence[str]], np.ndarray]:
     """An encoder of transformers as it is, fed one text at a time; the mean of its tokens."""
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     network = AutoModel.from_pretrained(folder, local_files_only=True).eval()
 

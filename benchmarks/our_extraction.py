@@ -1,5 +1,6 @@
 """Our bare steps as the benchmark calls them: the one place that builds extractors."""
 
+import os
 from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
@@ -19,7 +20,7 @@ RATE = 16_000
 LONGEST = 600.0  # seconds
 FEATURE_SET = "ComParE_2016"
 MAX_TOKENS = 128
-WEIGHTS = Path(__file__).parents[1] / "models/weights"
+WEIGHTS = Path(os.environ.get("ERC_WEIGHTS") or Path(__file__).parents[1] / "models/weights")
 WHOLE = Segment(0.0, inf, LONGEST)
 
 Images = list[np.ndarray]

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.full_size import MELD_FOLDERS
+from benchmarks.our_extraction import WEIGHTS
 from pipeline.corpora.meld_csv import COLUMNS
 from pipeline.weights.folder import install
 from pipeline.weights.lock import Role
@@ -52,7 +53,6 @@ class Workspace:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "ERC_CACHE": str(root / "cache"),
-            "ERC_WEIGHTS": os.environ.get("ERC_WEIGHTS", str(ROOT / "models/weights")),
             "OMP_WAIT_POLICY": "passive",
         }
         _write_params(root / "params.yaml")
@@ -70,10 +70,9 @@ class Workspace:
 
     def install_encoders(self) -> None:
         """Brings the files of all encoders, as stage `weights` does."""
-        store = Path(self.environment["ERC_WEIGHTS"])
         for role, name in ENCODERS.items():
             folder = self.root / "models/encoders" / CORPUS / role
-            install(name, role, folder, store, f"{role}.{CORPUS}.encoder")
+            install(name, role, folder, WEIGHTS, f"{role}.{CORPUS}.encoder")
 
     def command(self, stage: str, *words: str) -> list[str]:
         """The command line of a stage."""
