@@ -5,9 +5,10 @@ media are made on the spot. What is compared takes turns in one process; read th
 see `benchmarks.gpu`.
 """
 
+import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -60,9 +61,13 @@ QUICK = Extent(1, 2, 20, 200, 16, 40, 1, 8, 60, (100, 2000))
 def main(
     quick: Annotated[bool, typer.Option(help="Less of everything: does it run?")] = False,
     part: Annotated[list[str] | None, typer.Option(help="bare, choices, stages, memory")] = None,
+    clips: Annotated[int | None, typer.Option(help="Of the corpus, 1023 at most.")] = None,
 ) -> None:
     """Prints a table for each step, one for whole stages and one for memory."""
     extent = QUICK if quick else FULL
+    if unknown := set(part or []) - set(PARTS):
+        sys.exit(f"--part: got {sorted(unknown)}, expected some of {list(PARTS)}")
+    extent = replace(extent, clips=clips or extent.clips)
     for role, encoder in ENCODERS.items():
         bring(encoder, WEIGHTS, role=role, setting="the benchmark's encoder")
     with tempfile.TemporaryDirectory(prefix="extraction") as name:
@@ -77,7 +82,7 @@ def main(
 
 
 def _bare(material: Material, folder: Path, extent: Extent) -> None:
-    for table in bare_tables(material, folder, extent.rounds, quick=extent is QUICK):
+    for table in bare_tables(material, folder, extent.rounds, quick=extent.rounds == QUICK.rounds):
         CONSOLE.print(table)
 
 
