@@ -19,13 +19,13 @@ from torchvision.models import get_model
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from pipeline.extractors.visual import MEAN, STD
 from pipeline.media.packets import Segment
 from pipeline.media.video import spaced
 
 Images = list[np.ndarray]
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
 RATE = 16_000
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 def _open_cv(path: Path) -> cv2.VideoCapture:
