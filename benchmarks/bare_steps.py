@@ -112,7 +112,7 @@ def faces(clip: Path, rounds: int) -> Table:
 
 def sound(clips: Sequence[Path], rounds: int) -> Table:
     """Functionals of each clip."""
-    extract = ours.functionals().extract
+    extract = ours.functionals()
     sounds = [ours.sound(clip) for clip in clips]
     by_ffmpeg = _each(lambda c: naive.ffmpeg_sound_new_smile(c, FEATURE_SET), clips)
     again = _each(lambda c: naive.new_smile(ours.sound(c), FEATURE_SET), clips)
@@ -129,9 +129,9 @@ def text(
     name: str, folder: Path, texts: Sequence[str], rounds: int, goal: float | None = None
 ) -> Table:
     """Vectors of MELD's utterances."""
-    encoder, one = ours.text_encoder(folder), naive.one_text_per_call(folder, MAX_TOKENS)
+    encode, one = ours.text_vectors(folder), naive.one_text_per_call(folder, MAX_TOKENS)
     ways = [
-        Way("ours: batches of like lengths", lambda: encoder.encode(texts)),
+        Way("ours: batches of like lengths", lambda: encode(texts)),
         Way("transformers, one text per call", lambda: one(texts), goal=goal),
     ]
     return compare(f"text, {name}, {len(texts)} utterances", "text", len(texts), ways, rounds)
@@ -160,11 +160,11 @@ def pictures(
     torch.manual_seed(0)
     state = get_model(architecture, weights=None).state_dict()
     torch.save(state, folder / "network.pth")
-    encoder = ours.image_encoder(architecture, folder / "network.pth", min(count, 32))
+    encode = ours.picture_vectors(architecture, folder / "network.pth", min(count, 32))
     one = naive.one_picture_per_call(architecture, state)
     images = list(np.random.default_rng(0).integers(0, 256, (count, 224, 224, 3), np.uint8))
     ways = [
-        Way("ours: a batch, folded batch norms", lambda: list(encoder.encode(images))),
+        Way("ours: a batch, folded batch norms", lambda: list(encode(images))),
         Way("eager, one picture per call", lambda: one(images), goal=goal),
     ]
     title = f"{architecture} on the CPU, random weights, {count} pictures"

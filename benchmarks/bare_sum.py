@@ -61,7 +61,7 @@ def _decode_and_detect(clip: Path) -> None:
 
 
 def _functionals(clip: Path) -> None:
-    ours.sound_features(clip, _smile().extract)
+    ours.sound_features(clip, _extract())
 
 
 @cache
@@ -71,13 +71,13 @@ def _detector() -> Any:
 
 
 @cache
-def _smile() -> Any:
+def _extract() -> Any:
     return ours.functionals()
 
 
 def _pictures(count: int) -> float:
     (weights,) = (ours.WEIGHTS / "mobilenet_v2").glob("*.pth")
-    encode = ours.image_encoder("mobilenet_v2", weights, BATCH).encode
+    encode = ours.picture_vectors("mobilenet_v2", weights, BATCH)
     rng = np.random.default_rng(0)
     crops = list(rng.integers(0, 256, (CROPS, SIDE, SIDE, 3), np.uint8))
     list(encode(crops))
@@ -86,7 +86,7 @@ def _pictures(count: int) -> float:
 
 
 def _texts(texts: Sequence[str]) -> float:
-    encode = ours.text_encoder(ours.WEIGHTS / "all-MiniLM-L6-v2").encode
+    encode = ours.text_vectors(ours.WEIGHTS / "all-MiniLM-L6-v2")
     encode(texts[:CROPS])
     return _seconds(encode, texts)
 

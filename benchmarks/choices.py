@@ -41,11 +41,11 @@ def threads_or_processes(clips: Sequence[Path], sounds: int, rounds: int) -> Tab
 
 
 def _extract(sound: np.ndarray) -> np.ndarray:
-    return _smile(get_ident()).extract(sound, ours.RATE)
+    return _extractor(get_ident())(sound, ours.RATE)
 
 
 @cache
-def _smile(thread: int) -> Any:
+def _extractor(thread: int) -> Any:
     """One object for each thread."""
     return ours.functionals()
 

@@ -1,7 +1,7 @@
 """Our bare steps as the benchmark calls them: the one place that builds extractors."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -32,23 +32,29 @@ def face_detector(**options: Any) -> FaceDetector:
     return FaceDetector(weights, score_threshold=0.6, **options)
 
 
-def functionals() -> Functionals:
-    """ComParE 2016."""
-    return Functionals(FEATURE_SET)
+def functionals() -> Callable[[np.ndarray, int], np.ndarray]:
+    """ComParE 2016 of a sound and its rate."""
+    return Functionals(FEATURE_SET).extract
 
 
-def text_encoder(folder: Path) -> TextEncoder:
+def text_vectors(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
     """The mean of a network's tokens, on the CPU."""
     where = {"device": "cpu", "precision": "float32"}
-    return TextEncoder(folder=folder, pooling="mean", max_tokens=MAX_TOKENS, batch_size=16, **where)
+    encoder = TextEncoder(
+        folder=folder, pooling="mean", max_tokens=MAX_TOKENS, batch_size=16, **where
+    )
+    return encoder.encode
 
 
-def image_encoder(architecture: str, weights: Path, batch_size: int = 32) -> ImageEncoder:
+def picture_vectors(
+    architecture: str, weights: Path, batch_size: int
+) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
     """The class scores of a network, on the CPU."""
     where = {"device": "cpu", "precision": "float32"}
-    return ImageEncoder(
+    encoder = ImageEncoder(
         architecture=architecture, weights=weights, layer="logits", batch_size=batch_size, **where
     )
+    return encoder.encode
 
 
 def frames(path: Path, count: int) -> Images:

@@ -87,7 +87,7 @@ def test_frames_of_turns_are_the_same_within_one(dialogue):
 
 
 def test_functionals_are_the_same(clip):
-    expected = ours.sound_features(clip, ours.functionals().extract)
+    expected = ours.sound_features(clip, ours.functionals())
     got = naive.new_smile(ours.sound(clip), ours.FEATURE_SET)
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
 
@@ -95,7 +95,7 @@ def test_functionals_are_the_same(clip):
 @NO_FFMPEG
 def test_functionals_by_ffmpeg_are_almost_the_same(clip):
     """Its mix is rounded to 16 bits, which functionals of silence and of extremes feel."""
-    expected = ours.sound_features(clip, ours.functionals().extract)
+    expected = ours.sound_features(clip, ours.functionals())
     got = naive.ffmpeg_sound_new_smile(clip, ours.FEATURE_SET)
     near = np.isclose(got, expected, rtol=0.05, atol=0.01)
     assert near.mean() > 0.8
@@ -112,7 +112,7 @@ def test_text_vectors_are_the_same(tmp_path):
     config = BertConfig(vocab_size=5 + len(words), intermediate_size=16, **shape)
     torch.manual_seed(0)
     BertModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
-    expected = ours.text_encoder(tmp_path).encode(texts)
+    expected = ours.text_vectors(tmp_path)(texts)
     got = naive.one_text_per_call(tmp_path, ours.MAX_TOKENS)(texts)
     np.testing.assert_allclose(got, expected, atol=1e-5)
     assert np.abs(expected[0] - expected[1]).max() > 1e-2
@@ -123,7 +123,7 @@ def test_picture_vectors_are_the_same(tmp_path):
     state = get_model("mobilenet_v2", weights=None).state_dict()
     torch.save(state, tmp_path / "network.pth")
     images = list(np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8))
-    encode = ours.image_encoder("mobilenet_v2", tmp_path / "network.pth", 4).encode
+    encode = ours.picture_vectors("mobilenet_v2", tmp_path / "network.pth", 4)
     got = naive.one_picture_per_call("mobilenet_v2", state)(images)
     np.testing.assert_allclose(got, np.stack(list(encode(images))), atol=1e-4)
 
