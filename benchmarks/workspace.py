@@ -14,7 +14,6 @@ from ruamel.yaml import YAML
 from benchmarks.full_size import MELD_FOLDERS
 from benchmarks.our_extraction import WEIGHTS
 from pipeline.corpora.meld_csv import COLUMNS
-from pipeline.weights.folder import install
 from pipeline.weights.lock import Role
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +31,15 @@ HERE: dict[str, dict[str, Any]] = {
     "text": {"encoder": ENCODERS["text"], "pooling": "mean"},
 }
 """Settings that differ: encoders that need no hub, and no longest segment."""
+INSTALL = """
+import sys
+from typing import get_args
+from pipeline.params import read_params
+from pipeline.weights.lock import Role
+from stages.weights import work
+for role in get_args(Role):
+    work(read_params(), sys.argv[1], role)
+"""
 TURNS = 10  # of a dialogue
 STAGES = ("frames", "visual", "audio", "text")
 
@@ -53,6 +61,7 @@ class Workspace:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "ERC_CACHE": str(root / "cache"),
+            "ERC_WEIGHTS": str(WEIGHTS),
             "OMP_WAIT_POLICY": "passive",
         }
         _write_params(root / "params.yaml")
@@ -69,10 +78,8 @@ class Workspace:
                     rows.writerows(_row(number, text) for number, text in enumerate(texts))
 
     def install_encoders(self) -> None:
-        """Brings the files of all encoders, as stage `weights` does."""
-        for role, name in ENCODERS.items():
-            folder = self.root / "models/encoders" / CORPUS / role
-            install(name, role, folder, WEIGHTS, f"{role}.{CORPUS}.encoder")
+        """Brings the files of all encoders, as stage `weights` does for each."""
+        run_quietly([sys.executable, "-c", INSTALL, CORPUS], self)
 
     def command(self, stage: str, *words: str) -> list[str]:
         """The command line of a stage."""
