@@ -54,8 +54,8 @@ class Extent:
     utterances: tuple[int, int]
 
 
-FULL = Extent(3, 8, 240, 200, 60, 1000, 6, 24, 305, (1000, 100_000))
-QUICK = Extent(1, 2, 20, 200, 16, 40, 1, 8, 60, (100, 2000))
+FULL = Extent(3, 8, 240, 600, 60, 1000, 6, 24, 305, (1000, 100_000))
+QUICK = Extent(1, 2, 20, 200, 16, 40, 1, 4, 60, (100, 1000))
 
 
 def main(
@@ -92,7 +92,9 @@ def _choices(material: Material, folder: Path, extent: Extent) -> None:
 
 
 def _stages(material: Material, folder: Path, extent: Extent) -> None:
-    CONSOLE.print(whole_table(folder / "whole", material.clips, extent.clips, extent.naive))
+    size = extent.clips, extent.naive
+    few = extent.rounds == QUICK.rounds
+    CONSOLE.print(whole_table(folder / "whole", material.clips, *size, quick=few))
 
 
 def _memory(material: Material, folder: Path, extent: Extent) -> None:
