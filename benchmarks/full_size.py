@@ -150,7 +150,7 @@ def _write_wav(path: Path, number: int) -> None:
 def write_meld(root: Path, annotations: Path) -> None:
     """Writes a tree of MELD: the real CSVs, and a stub clip for each of their rows."""
     root.mkdir(parents=True, exist_ok=True)
-    clip = _clip(root)
+    clip = stub_clip(root)
     for number, (split, folder) in enumerate(MELD_FOLDERS.items()):
         name = f"{split}_sent_emo.csv"
         shutil.copy(annotations / name, root / name)
@@ -159,15 +159,16 @@ def write_meld(root: Path, annotations: Path) -> None:
             for row in csv.DictReader(file):
                 ids = int(row["Dialogue_ID"]), int(row["Utterance_ID"])
                 path = root / folder / f"dia{ids[0]}_utt{ids[1]}.mp4"
-                path.write_bytes(clip + _free_box(bytes([number, *divmod(ids[0], 256), ids[1]])))
+                path.write_bytes(clip + free_box(bytes([number, *divmod(ids[0], 256), ids[1]])))
 
 
-def _free_box(content: bytes) -> bytes:
+def free_box(content: bytes) -> bytes:
     """A box that players pass over; it makes every clip a file of its own."""
     return (8 + len(content)).to_bytes(4, "big") + b"free" + content
 
 
-def _clip(folder: Path) -> bytes:
+def stub_clip(folder: Path) -> bytes:
+    """The bytes of an mp4 of 0.2 s."""
     path = folder / "stub.mp4"
     with av.open(str(path), "w") as box:
         video = box.add_stream("libx264", rate=25)

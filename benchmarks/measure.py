@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+import resource
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,10 +37,20 @@ class Cost:
 
 
 def cost(work: Callable[[], Result]) -> tuple[Cost, Result]:
-    """What it takes to do that once, and what comes of it."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    """What it takes to do that once, and what comes of it; processes that end meanwhile count."""
+    wall, cpu = time.perf_counter(), _cpu_seconds()
     result = work()
-    return Cost(time.perf_counter() - wall, time.process_time() - cpu), result
+    return Cost(time.perf_counter() - wall, _cpu_seconds() - cpu), result
+
+
+def _cpu_seconds() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """Of each kind of seconds."""
+    return Cost(statistics.median(c.wall for c in costs), statistics.median(c.cpu for c in costs))
 
 
 def with_peak_memory(work: Callable[[], Result]) -> tuple[Result, float | None]:

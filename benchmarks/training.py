@@ -4,7 +4,6 @@ Random features of the real sizes. The peer has ours' weights, and nothing is ti
 the same. Rows take turns in one process, so that a busy machine slows all alike; read the ratios.
 """
 
-import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
@@ -16,7 +15,7 @@ from rich.table import Table
 from torch.nn import functional
 
 from benchmarks.agreement import TOLERANCE, check, differences
-from benchmarks.measure import SIDE, Cost, cost, operations, product
+from benchmarks.measure import SIDE, Cost, cost, median, operations, product
 from benchmarks.naive_loss import naive_contrastive
 from benchmarks.synthetic_dialogues import IEMOCAP, MELD, Shape, random_dialogues
 from benchmarks.ways import Way, make_ways
@@ -108,11 +107,6 @@ def _ratios(epoch: Cost, epochs: Sequence[Cost]) -> tuple[str, ...]:
     """Seconds, then how many times as fast as the first and the second way."""
     ratios = (f for e in epochs[:2] for f in (e.wall / epoch.wall, e.cpu / epoch.cpu))
     return f"{epoch.wall:.1f}", f"{epoch.cpu:.1f}", *(f"{ratio:.2f}" for ratio in ratios)
-
-
-def median(costs: Sequence[Cost]) -> Cost:
-    """Of each kind of seconds."""
-    return Cost(statistics.median(c.wall for c in costs), statistics.median(c.cpu for c in costs))
 
 
 def time_contrastive(rounds: int) -> None:

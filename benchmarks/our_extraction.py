@@ -1,0 +1,82 @@
+"""Our bare steps as the benchmark calls them: the one place that builds extractors."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.extractors.audio import Functionals
+from pipeline.extractors.faces import FaceDetector
+from pipeline.extractors.text import TextEncoder
+from pipeline.extractors.visual import ImageEncoder
+from pipeline.media.audio import load_mono
+from pipeline.media.packets import Segment
+from pipeline.media.video import Wanted, sample_segments
+
+RATE = 16_000
+LONGEST = 600.0  # seconds
+FEATURE_SET = "ComParE_2016"
+MAX_TOKENS = 128
+WEIGHTS = Path(os.environ.get("ERC_WEIGHTS") or Path(__file__).parents[1] / "models/weights")
+WHOLE = Segment(0.0, inf, LONGEST)
+
+Images = list[np.ndarray]
+
+
+def face_detector(**options: Any) -> FaceDetector:
+    """YuNet as params.yaml has it."""
+    (weights,) = (WEIGHTS / "yunet").glob("*.onnx")
+    return FaceDetector(weights, score_threshold=0.6, **options)
+
+
+def functionals() -> Callable[[np.ndarray, int], np.ndarray]:
+    """ComParE 2016 of a sound and its rate."""
+    return Functionals(FEATURE_SET).extract
+
+
+def text_vectors(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
+    """The mean of a network's tokens, on the CPU."""
+    where = {"device": "cpu", "precision": "float32"}
+    encoder = TextEncoder(
+        folder=folder, pooling="mean", max_tokens=MAX_TOKENS, batch_size=16, **where
+    )
+    return encoder.encode
+
+
+def picture_vectors(
+    architecture: str, weights: Path, batch_size: int
+) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
+    """The class scores of a network, on the CPU."""
+    where = {"device": "cpu", "precision": "float32"}
+    encoder = ImageEncoder(
+        architecture=architecture, weights=weights, layer="logits", batch_size=batch_size, **where
+    )
+    return encoder.encode
+
+
+def frames(path: Path, count: int) -> Images:
+    """Evenly spaced frames of a clip."""
+    return turns_frames(path, count, [WHOLE])[0]
+
+
+def turns_frames(path: Path, count: int, turns: Sequence[Segment]) -> list[Images]:
+    """Evenly spaced frames of each turn of a dialogue."""
+    found: dict[int, Images] = {}
+    for place, sampled in sample_segments(path, count, [Wanted(turn) for turn in turns]):
+        if isinstance(sampled, Exception):
+            raise sampled
+        found[place] = [frame.image for frame in sampled]
+    return [found[place] for place in range(len(turns))]
+
+
+def sound(path: Path) -> np.ndarray:
+    """A clip's sound, (samples,) at 16 kHz."""
+    return load_mono(path, rate=RATE, max_seconds=LONGEST)
+
+
+def sound_features(path: Path, extract: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
+    """A clip's functionals."""
+    return extract(sound(path), RATE)
