@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from pipeline.extractors.audio import Functionals
+from pipeline.chunks import chunked
+from pipeline.extractors.audio import Smile
 from pipeline.extractors.faces import FaceDetector
 from pipeline.extractors.text import TextEncoder
+from pipeline.extractors.tokens import Turn
 from pipeline.extractors.visual import ImageEncoder
 from pipeline.media.audio import load_mono
 from pipeline.media.packets import Segment
@@ -20,6 +23,7 @@ RATE = 16_000
 LONGEST = 600.0  # seconds
 FEATURE_SET = "ComParE_2016"
 MAX_TOKENS = 128
+TOKENS_PER_BATCH = 256
 WEIGHTS = Path(os.environ.get("ERC_WEIGHTS") or Path(__file__).parents[1] / "models/weights")
 WHOLE = Segment(0.0, inf, LONGEST)
 
@@ -34,27 +38,53 @@ def face_detector(**options: Any) -> FaceDetector:
 
 def functionals() -> Callable[[np.ndarray, int], np.ndarray]:
     """ComParE 2016 of a sound and its rate."""
-    return Functionals(FEATURE_SET).extract
+    return Smile(FEATURE_SET, "functionals").extract
 
 
 def text_vectors(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
     """The mean of a network's tokens, on the CPU."""
-    where = {"device": "cpu", "precision": "float32"}
     encoder = TextEncoder(
-        folder=folder, pooling="mean", max_tokens=MAX_TOKENS, batch_size=16, **where
+        folder=folder,
+        pooling="mean",
+        max_tokens=MAX_TOKENS,
+        device="cpu",
+        precision="float32",
+        tokens_per_batch=TOKENS_PER_BATCH,
     )
-    return encoder.encode
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        vectors = np.empty((len(texts), encoder.dimension), np.float32)
+        for place, vector in encoder.encode([Turn(text) for text in texts]):
+            vectors[place] = vector
+        return vectors
+
+    return encode
 
 
 def picture_vectors(
-    architecture: str, weights: Path, batch_size: int
+    architecture: str, weights: Path, batch_size: int, backend: str = "onnxruntime"
 ) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
-    """The class scores of a network, on the CPU."""
-    where = {"device": "cpu", "precision": "float32"}
+    """The class scores of a network, on the CPU with as many threads as torch has."""
     encoder = ImageEncoder(
-        architecture=architecture, weights=weights, layer="logits", batch_size=batch_size, **where
+        architecture=architecture,
+        weights=weights,
+        layer="logits",
+        device="cpu",
+        precision="float32",
+        batch_size=batch_size,
+        backend=backend,
+        threads=torch.get_num_threads(),
     )
-    return encoder.encode
+
+    def encode(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for some in chunked(images, batch_size):
+            batch = encoder.room()
+            for place, image in enumerate(some):
+                batch[place] = image
+            batch[len(some) :] = 0
+            yield from encoder.start(batch)()[: len(some)]
+
+    return encode
 
 
 def frames(path: Path, count: int) -> Images:
