@@ -13,7 +13,7 @@ from pipeline.chunks import chunked
 from pipeline.extractors.audio import Smile
 from pipeline.extractors.faces import FaceDetector
 from pipeline.extractors.text import TextEncoder
-from pipeline.extractors.tokens import Turn
+from pipeline.extractors.turns import Turn
 from pipeline.extractors.visual import ImageEncoder
 from pipeline.media.audio import load_mono
 from pipeline.media.packets import Segment

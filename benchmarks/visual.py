@@ -85,7 +85,7 @@ def whole_step(encoder: ImageEncoder, store: Path, folder: Path) -> float:
         cache = ClipCache("visual", 1, VECTORS, Path(scratch))
         start = time.perf_counter()
         found = visual_of(partial(read_frames, store), encoder, cache)
-        write_features(Path(scratch) / "features.parquet", found, encoder.dimension, {})
+        write_features(Path(scratch) / "features.parquet", found, {})
         return time.perf_counter() - start
 
 

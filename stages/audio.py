@@ -32,24 +32,24 @@ CODE = {
         *SOUND,
     ),
 }
-# Rows, how many features they have, and what computes them.
-Extracted = tuple[Iterable[Found], int, dict[str, Any]]
+# Rows, and what computes them.
+Extracted = tuple[Iterable[Found], dict[str, Any]]
 
 
 def work(params: Params, corpus: str) -> None:
     """Writes the audio store and its ledger; both empty where audio is not extracted."""
     store, ledger = paths.features(corpus, "audio"), paths.ledger(corpus, "audio")
     if "audio" not in params.of(ExtractSettings, corpus).modalities:
-        write_features(store, [], 0, {"extractor": None})
+        write_features(store, [], {"extractor": None})
         write_ledger(ledger, [])
         return
     settings = params.of(AudioSettings, corpus)
     extract = _opensmile if settings.extractor == "opensmile" else _speech
-    found, dimension, about = extract(params, corpus)
+    found, about = extract(params, corpus)
     count = count_utterances(paths.manifest(corpus))
     tally = Tally("audio", corpus)
     rows = tally.counted(track(found, f"audio {corpus}", count))
-    write_features(store, rows, dimension, about)
+    write_features(store, rows, about)
     tally.close(ledger)
 
 
@@ -63,7 +63,7 @@ def _opensmile(params: Params, corpus: str) -> Extracted:
     }
     cache = ClipCache("audio", [about, code_digest(*CODE["opensmile"])], VECTORS, about=about)
     make = AudioMaker(paths.raw(corpus), smile.extract, cache)
-    return audio_of(stream_manifest(paths.manifest(corpus)), make), smile.dimension, about
+    return audio_of(stream_manifest(paths.manifest(corpus)), make), about
 
 
 def _speech(params: Params, corpus: str) -> Extracted:
@@ -92,7 +92,7 @@ def _speech(params: Params, corpus: str) -> Extracted:
     cache = ClipCache("audio", [*parts, code_digest(*CODE["speech"])], VECTORS, about=about)
     utterances = stream_manifest(paths.manifest(corpus))
     found = speech_of(utterances, Decoder(paths.raw(corpus)), network.encode, cache)
-    return found, network.dimension, about
+    return found, about
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def lay_out(corpus: str, size: Size = Size(), seed: int = 0) -> list[Entry]:
             "settings": {"feature_set": "synthetic"},
             "versions": {},
         }
-        write_features(paths.features(corpus, modality), rows, dimension, about)
+        write_features(paths.features(corpus, modality), rows, about)
     return entries
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.cache import ClipCache, digest_of
 from pipeline.chunks import chunked
 from pipeline.extraction.vectors import vectors_in, vectors_row
-from pipeline.extractors.tokens import Turn
+from pipeline.extractors.turns import Turn
 from pipeline.manifest import Utterance
 
 Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]

@@ -5,6 +5,7 @@ to the cache in threads behind it, so that the network waits for nothing. Every 
 a corpus is computed once.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,34 @@ class Encoder(Protocol):
 
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         """Starts on a batch; the result waits for its vectors."""
+
+
+class OnDemand:
+    """An encoder that is made when its first batch comes; where the cache has all, it never is.
+
+    Args:
+        make: Makes it.
+        batch_size: Pictures of a batch.
+    """
+
+    def __init__(self, make: Callable[[], Encoder], batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._make, self._made = make, threading.Lock()
+        self._encoder: Encoder | None = None
+
+    def _it(self) -> Encoder:
+        with self._made:
+            if self._encoder is None:
+                self._encoder = self._make()
+            return self._encoder
+
+    def room(self) -> np.ndarray:
+        """Where to put the pictures of a batch."""
+        return self._it().room()
+
+    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        """Starts on a batch; the result waits for its vectors."""
+        return self._it().start(batch)
 
 
 def visual_of(

@@ -27,8 +27,6 @@ WARM_UP = 3
 class Eager:
     """torch on the CPU, or on a device that is waited for."""
 
-    packages: tuple[str, ...] = ("torch", "torchvision")
-
     def __init__(self, network: PictureNetwork, batch_size: int, device: str) -> None:
         # On a CPU too this is the faster layout: 1.3 times for mobilenet_v2 on 2 threads.
         self._network = network.to(device).to(memory_format=torch.channels_last)
@@ -56,8 +54,6 @@ class Onnx:
         batch_size: Pictures of every batch.
         threads: CPU threads of one operation.
     """
-
-    packages: tuple[str, ...] = ("torch", "torchvision", "onnxruntime", "onnxscript")
 
     def __init__(self, network: PictureNetwork, batch_size: int, threads: int) -> None:
         self._network, self._threads = network, threads
@@ -120,8 +116,6 @@ class Cuda:
         network: In the precision to compute in.
         batch_size: Pictures of every batch.
     """
-
-    packages: tuple[str, ...] = ("torch", "torchvision")
 
     def __init__(self, network: PictureNetwork, batch_size: int) -> None:
         self._network = network.to("cuda").to(memory_format=torch.channels_last)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pipeline.chunks import chunked
 from pipeline.extractors.pretrained import LAYERS_AVERAGED, dtype_of, load_network
-from pipeline.extractors.tokens import Tokens, Turn, TurnTokenizer
+from pipeline.extractors.tokens import Tokens, TurnTokenizer
+from pipeline.extractors.turns import Turn
 
 # Padded lengths go up in steps of 2 as far as 16 tokens, 4 as far as 32, and so on: fine steps pad
 # little where most texts are, coarse ones leave few batches to fill up where few are. With MELD's

@@ -3,19 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from transformers import AutoTokenizer
 
 from pipeline.errors import PipelineError
 from pipeline.extractors.pretrained import LOCAL, no_encoder
-
-
-class Turn(NamedTuple):
-    """A turn's text and those of the turns before it that are read with it, oldest first."""
-
-    text: str
-    before: tuple[str, ...] = ()
+from pipeline.extractors.turns import Turn
 
 
 @dataclass(frozen=True)

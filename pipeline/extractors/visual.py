@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.extractors.backends import Cuda, Eager, Onnx, Vectors
-from pipeline.extractors.device import arithmetic
+from pipeline.extractors.device import picture_backend
 from pipeline.extractors.networks import PictureNetwork
 
 
@@ -28,8 +28,6 @@ class ImageEncoder:
 
     Attributes:
         dimension: Features of a vector.
-        compute: What of device, precision, backend and threads moves the last bits of a vector.
-        packages: Those whose versions do.
 
     Raises:
         PipelineError: No such architecture, or the weights are not a state dict of it.
@@ -48,19 +46,15 @@ class ImageEncoder:
         threads: int,
     ) -> None:
         self.batch_size = batch_size
-        self.compute = arithmetic(device, threads, precision)
         network = PictureNetwork(architecture, weights, layer)
         self.dimension = network.dimension
         if device == "cuda":
             lower = network.in_precision(getattr(torch, precision))
             self._backend: Cuda | Onnx | Eager = Cuda(lower, batch_size)
-        elif device == "cpu" and backend == "onnxruntime":
-            self.compute["backend"] = backend
+        elif picture_backend(device, backend) == "onnxruntime":
             self._backend = Onnx(network, batch_size, threads)
         else:
-            self.compute["backend"] = "torch"
             self._backend = Eager(network, batch_size, device)
-        self.packages = self._backend.packages
 
     def room(self) -> np.ndarray:
         """Where to put the pictures of a batch: uint8 RGB [batch_size, 224, 224, 3].

@@ -10,7 +10,7 @@ from pipeline.cache import ClipCache
 from pipeline.extraction import text
 from pipeline.extraction.text import text_of
 from pipeline.extraction.vectors import VECTORS
-from pipeline.extractors.tokens import Turn
+from pipeline.extractors.turns import Turn
 from pipeline.manifest import Segment, Utterance
 
 GONE = Segment("gone.mp4", missing="absent")

@@ -1,13 +1,26 @@
 """Device names: `auto` means what is there, an absent device is told."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from pipeline.errors import PipelineError
+from pipeline.extractors import device
 from pipeline.extractors.device import resolve_device, set_threads
+from tests.conftest import ROOT
 
 
-def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_cuda_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "nvidiactl"
+    monkeypatch.setattr(device, "GPU_DRIVERS", (str(driver),))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == "cpu", "without a driver torch is not even asked"
+    driver.touch()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto") == resolve_device("cuda") == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -27,3 +40,10 @@ def test_threads_are_fixed() -> None:
         assert torch.get_num_threads() == 1
     finally:
         set_threads(before)
+
+
+@pytest.mark.parametrize("stage", ["frames", "visual", "audio", "text"])
+def test_a_feature_stage_starts_without_torch(stage: str) -> None:
+    """What is all in the cache need not wait for libraries that would compute it."""
+    code = f"import sys, stages.{stage}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

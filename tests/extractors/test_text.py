@@ -26,7 +26,7 @@ from transformers import (
 
 from pipeline.errors import PipelineError
 from pipeline.extractors.text import TextEncoder, _padded_length
-from pipeline.extractors.tokens import Turn
+from pipeline.extractors.turns import Turn
 
 TEXTS = [
     "I am so happy to see you!",

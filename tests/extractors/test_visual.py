@@ -2,7 +2,6 @@
 
 import pickle
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torchvision.models import get_model, get_model_weights, mobilenet_v2
 
 from benchmarks.random_network import random_network
 from pipeline.errors import PipelineError
-from pipeline.extractors import visual
+from pipeline.extractors.device import arithmetic, picture_backend
 from pipeline.extractors.networks import PictureNetwork, scaling
 from pipeline.extractors.visual import ImageEncoder
 
@@ -163,32 +162,18 @@ def test_batch_norms_are_folded_in_float32_and_rounded_afterwards(saved: Folder)
     assert low(images).dtype == torch.float32
 
 
-def test_only_what_moves_a_bit_enters_the_fingerprint(
-    saved: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    weights = saved("shufflenet_v2_x0_5")
-    quick = partial(encoder, architecture="shufflenet_v2_x0_5")
-    on_cpu = quick(weights).compute
-    assert on_cpu == {"device": "cpu", "backend": "torch", "threads": 2}
-    assert quick(weights, precision="float16").compute == on_cpu
-    assert quick(weights, threads=1).compute != on_cpu
-    onnx = quick(weights, backend="onnxruntime")
-    assert onnx.compute == {"device": "cpu", "backend": "onnxruntime", "threads": 2}
-    assert "onnxruntime" in onnx.packages
-    monkeypatch.setattr(visual, "Cuda", lambda network, batch_size: OnCuda(network.precision))
-    on_gpu = {b: quick(weights, device="cuda", backend=b) for b in ("torch", "onnxruntime")}
-    assert [e.compute for e in on_gpu.values()] == [{"device": "cuda", "precision": "float32"}] * 2
-    assert quick(weights, device="cuda", threads=7).compute == on_gpu["torch"].compute
-    assert quick(weights, device="cuda", precision="float16").compute["precision"] == "float16"
-
-
-class OnCuda:
-    """Stands in for a GPU, which is not here."""
-
-    packages = ("torch", "torchvision")
-
-    def __init__(self, precision: torch.dtype) -> None:
-        self.precision = precision
+def test_only_what_moves_a_bit_enters_the_fingerprint() -> None:
+    assert (
+        arithmetic("cpu", 2, "float16")
+        == arithmetic("cpu", 2, "float32")
+        == {
+            "device": "cpu",
+            "threads": 2,
+        }
+    )
+    assert arithmetic("cuda", 7, "float16") == {"device": "cuda", "precision": "float16"}
+    assert picture_backend("cpu", "onnxruntime") == "onnxruntime"
+    assert picture_backend("cuda", "onnxruntime") == picture_backend("mps", "torch") == "torch"
 
 
 class Malicious:

@@ -28,31 +28,34 @@ def test_what_is_written_is_read(
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "x.parquet"
     written = rows(frames)
-    assert write_features(path, iter(written), 3, ABOUT) == sum(f > 0 for f in frames)
+    assert write_features(path, iter(written), ABOUT) == (
+        sum(f > 0 for f in frames),
+        3 if any(frames) else 0,
+    )
     store = read_features(path)
     assert store.utterances == [name for name, _ in written]
     assert store.present.tolist() == [f > 0 for f in frames]
     for row, (_, vectors) in enumerate(written):
         found = store.values[store.offsets[row] : store.offsets[row + 1]]
-        expected = np.zeros((0, 3)) if vectors is None else vectors
+        expected = np.zeros((0, store.dimension)) if vectors is None else vectors
         assert np.array_equal(found, expected)
 
 
 def test_the_bytes_do_not_depend_on_the_run(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_features(tmp_path / name, iter(rows([1, 0, 2] * 100)), 3, ABOUT)
+        write_features(tmp_path / name, iter(rows([1, 0, 2] * 100)), ABOUT)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_any_tool_reads_a_cell_with_one_call(tmp_path: Path) -> None:
     written = rows([2])
-    write_features(tmp_path / "x.parquet", written, 3, ABOUT)
+    write_features(tmp_path / "x.parquet", written, ABOUT)
     cell = pq.read_table(tmp_path / "x.parquet")["values"][0].as_py()
     assert np.array_equal(np.frombuffer(cell, "<f4").reshape(-1, 3), written[0][1])
 
 
 def test_an_empty_store_is_a_store(tmp_path: Path) -> None:
-    write_features(tmp_path / "x.parquet", [], 0, {"extractor": None})
+    write_features(tmp_path / "x.parquet", [], {"extractor": None})
     store = read_features(tmp_path / "x.parquet")
     assert store.utterances == [] and store.dimension == 0 and len(store.values) == 0
 
@@ -70,7 +73,7 @@ def test_bad_vectors_are_refused_and_leave_no_file(
 ) -> None:
     path = tmp_path / "x.parquet"
     with pytest.raises(PipelineError, match="u0") as error:
-        write_features(path, [("u0", vectors)], 3, ABOUT)
+        write_features(path, [("first", np.ones((1, 3), np.float32)), ("u0", vectors)], ABOUT)
     assert said in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -84,7 +87,7 @@ def test_a_store_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_utterances_a_store_lacks_are_named(tmp_path: Path) -> None:
-    write_features(tmp_path / "x.parquet", rows([1, 1]), 3, ABOUT)
+    write_features(tmp_path / "x.parquet", rows([1, 1]), ABOUT)
     store = read_features(tmp_path / "x.parquet")
     assert of_utterances(store, ["u1", "u0"]).tolist() == [1, 0]
     with pytest.raises(PipelineError, match="lacks 1 utterances, such as u7"):
