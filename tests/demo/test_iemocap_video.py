@@ -67,7 +67,7 @@ def test_yunet_finds_a_face_in_each_half(frames):
     ]
     weights = next((path for path in found if path.is_file()), None)
     if weights is None:
-        pytest.skip(f"needs {YUNET}; `python -m pipeline weights` tells how to get it")
+        pytest.skip(f"needs {YUNET}; `python -m stages.weights demo_meld faces` brings it")
     detector = FaceDetector(weights, 0.6)
     for frame in frames[::5, :, :, ::-1]:
         for half in (frame[:, :240], frame[:, 240:]):

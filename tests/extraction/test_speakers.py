@@ -25,7 +25,7 @@ GONE = Segment("gone.wav", missing="absent")
 @pytest.fixture(scope="module")
 def detector() -> FaceDetector:
     if not YUNET.is_file():
-        pytest.skip(f"needs {YUNET}; `python -m pipeline weights` tells how to get it")
+        pytest.skip(f"needs {YUNET}; `python -m stages.weights demo_meld faces` brings it")
     return FaceDetector(YUNET, 0.6)
 
 

@@ -32,7 +32,7 @@ def test_rubbish_is_no_detector(tmp_path: Path, capfd: pytest.CaptureFixture[str
 @pytest.fixture(scope="module")
 def detector() -> FaceDetector:
     if not YUNET.is_file():
-        pytest.skip(f"needs {YUNET}; `python -m pipeline weights` tells how to get it")
+        pytest.skip(f"needs {YUNET}; `python -m stages.weights demo_meld faces` brings it")
     return FaceDetector(YUNET, 0.6)
 
 
