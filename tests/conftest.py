@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pipeline.extractors.faces import FaceDetector
 from tests.dag.clone import copy_repository, ran, stages_of
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -16,6 +17,7 @@ settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
 
 
 @pytest.fixture
@@ -32,6 +34,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs {SHARED}, which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def detector() -> FaceDetector:
+    """YuNet as params.yaml has it; tests skip where its file is absent."""
+    if not YUNET.is_file():
+        pytest.skip(f"needs {YUNET}; `python -m stages.weights demo_meld faces` brings it")
+    return FaceDetector(YUNET, 0.6)
 
 
 @pytest.fixture(scope="session")

@@ -12,21 +12,12 @@ from pipeline.extractors.faces import FaceDetector
 from pipeline.extractors.tracks import Track, link
 from pipeline.manifest import Segment, Utterance
 from pipeline.media.video import Frame
-from tests.conftest import ROOT
 from tests.media.one_segment import sample_frames
 from tests.media.side_by_side import Pictures, pictures_of, silent, write_pair
 
-YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
 COUNT = 20
 SECONDS = 3.0
 GONE = Segment("gone.wav", missing="absent")
-
-
-@pytest.fixture(scope="module")
-def detector() -> FaceDetector:
-    if not YUNET.is_file():
-        pytest.skip(f"needs {YUNET}; `python -m stages.weights demo_meld faces` brings it")
-    return FaceDetector(YUNET, 0.6)
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,9 @@ from pipeline.errors import PipelineError
 from pipeline.extractors.audio import Smile
 from pipeline.extractors.faces import FaceDetector
 from pipeline.media.audio import load_mono
-from tests.conftest import ROOT
+from tests.conftest import YUNET
 from tests.media.one_segment import sample_frames
 
-YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
 COUNT = 8
 
 
@@ -27,13 +26,6 @@ def test_rubbish_is_no_detector(tmp_path: Path, capfd: pytest.CaptureFixture[str
         with pytest.raises(PipelineError, match="is no face detector OpenCV can read"):
             FaceDetector(path, 0.6)
     del capfd  # keeps OpenCV's own complaint out of the report
-
-
-@pytest.fixture(scope="module")
-def detector() -> FaceDetector:
-    if not YUNET.is_file():
-        pytest.skip(f"needs {YUNET}; `python -m stages.weights demo_meld faces` brings it")
-    return FaceDetector(YUNET, 0.6)
 
 
 @pytest.fixture(scope="module")
