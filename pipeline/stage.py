@@ -1,4 +1,4 @@
-"""What every stage does first and last: check the settings, tell errors without a traceback."""
+"""What every stage does first and last: check settings, measure, tell errors in words."""
 
 import errno
 import inspect
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.costs import measured
 from pipeline.errors import PipelineError
 from pipeline.params import read_params
 
@@ -22,7 +23,10 @@ def run(work: Callable[..., None]) -> None:
         usage = " ".join(word.upper() for word in wanted)
         sys.exit(f"usage: python -m stages.{Path(sys.argv[0]).stem} {usage}")
     try:
-        work(read_params(), *sys.argv[1:])
+        params = read_params()
+        corpus, *further = sys.argv[1:]
+        with measured("-".join([Path(sys.argv[0]).stem, *further]), corpus):
+            work(params, *sys.argv[1:])
     except PipelineError as error:
         sys.exit(f"\n{name}: {error}\n")
     except OSError as error:

@@ -8,11 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from pipeline.drawing import COLOURS, plain, save
 from pipeline.evaluation.evaluate import Run
-from pipeline.files import replacing
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
 MIDDLE = 0.5
 
 
@@ -32,7 +30,7 @@ def draw_confusion(path: Path, corpus: str, runs: Sequence[Run], classes: Sequen
     axes.set_yticks(labels, classes)
     axes.set(xlabel="predicted", ylabel="actual", title=f"{corpus}, test: share of each class")
     figure.colorbar(image, shrink=0.8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
@@ -58,8 +56,8 @@ def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
         title=f"{corpus}, test: F1 by class, epochs chosen on validation",
     )
     axes.legend(ncols=wide.shape[1], frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    plain(axes)
+    save(figure, path)
 
 
 def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> None:
@@ -84,11 +82,5 @@ def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> Non
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # Without a version or a date inside, the same numbers give the same bytes.
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+        plain(axes)
+    save(figure, path)
