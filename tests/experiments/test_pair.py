@@ -56,14 +56,14 @@ def test_a_planted_difference_is_found() -> None:
 
 
 def test_none_is_not() -> None:
-    """Of 20 pairs of models that are alike, some 95 % are called so; one more may be unlucky."""
+    """Of 40 pairs of models that are alike, 2 are expected to be told apart, more than 6 are not."""
     clear = []
-    for first in range(20, 60, 2):
+    for first in range(20, 100, 2):
         one, other = (table(0.5, seed, seeds=1) for seed in (first, first + 1))
         found = pair(Entrant("one", one, MODEL), Entrant("other", other, MODEL))
         clear.append(found.differences["weighted_f1"].clear)
         assert ("not clear of 0" in sentence(found)) is not clear[-1]
-    assert sum(clear) <= 2
+    assert sum(clear) <= 6
 
 
 def test_the_same_is_exactly_the_same() -> None:
