@@ -9,6 +9,7 @@ from pipeline.extraction.speech import Decoder, speech_of
 from pipeline.extraction.tally import Tally
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.audio import Smile
+from pipeline.extractors.device import arithmetic, resolve_device, set_threads
 from pipeline.features import write_features
 from pipeline.fingerprint import code_digest, versions
 from pipeline.manifest import count_utterances, stream_manifest
@@ -29,8 +30,6 @@ CODE = {
         *SOUND,
     ),
 }
-# Rows, and what computes them.
-Extracted = tuple[Iterable[Found], dict[str, Any]]
 
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
@@ -44,53 +43,68 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
     Raises:
         PipelineError: No such device, or the encoder's folder is not as it should be.
     """
-    settings = params.of(AudioSettings, corpus)
+    settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
+    told = about(params, corpus, places)
     if settings.extractor == "opensmile":
-        found, about = _opensmile(settings, places)
+        found = _opensmile(settings, places, told)
     else:
-        found, about = _speech(settings, params.of(ComputeSettings), places)
+        found = _speech(settings, compute, places, told)
     tally = Tally("audio")
     count = count_utterances(places.manifest)
     rows = tally.counted(track(found, f"audio {places.name}", count))
-    write_features(places.stores["audio"], rows, about)
+    write_features(places.stores["audio"], rows, told)
     tally.close(places.ledgers["audio"])
     return tally
 
 
-def _opensmile(settings: AudioSettings, places: Places) -> Extracted:
-    smile = Smile(settings.feature_set, settings.level)
-    about = {
-        "extractor": "opensmile",
-        "settings": settings.model_dump(include={"feature_set", "level"}),
-        "versions": versions("av", "opensmile", "numpy"),
+def about(params: Params, corpus: str, places: Places) -> dict[str, Any]:
+    """The provenance that `extract` writes.
+
+    Args:
+        params: The checked params.yaml.
+        corpus: Whose settings are used.
+        places: Where the encoder lies.
+    """
+    settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
+    if settings.extractor == "opensmile":
+        return {
+            "extractor": "opensmile",
+            "settings": settings.model_dump(include={"feature_set", "level"}),
+            "versions": versions("av", "opensmile", "numpy"),
+        }
+    device = resolve_device(compute.device)
+    return {
+        "extractor": "speech",
+        "settings": settings.model_dump(include={"encoder", "layers"}),
+        "compute": arithmetic(device, compute.threads, compute.precision),
+        "encoder": load(places.encoders["audio"]).about,
+        "versions": versions("av", "torch", "transformers", "numpy"),
     }
-    cache = ClipCache("audio", [about, code_digest(*CODE["opensmile"])], VECTORS, about=about)
+
+
+def _opensmile(settings: AudioSettings, places: Places, told: dict[str, Any]) -> Iterable[Found]:
+    smile = Smile(settings.feature_set, settings.level)
+    cache = ClipCache("audio", [told, code_digest(*CODE["opensmile"])], VECTORS, about=told)
     make = AudioMaker(places.raw, smile.extract, cache)
-    return audio_of(stream_manifest(places.manifest), make), about
+    return audio_of(stream_manifest(places.manifest), make)
 
 
-def _speech(settings: AudioSettings, compute: ComputeSettings, places: Places) -> Extracted:
-    # They import torch, which takes seconds that openSMILE need not wait.
-    from pipeline.extractors.device import arithmetic, resolve_device, set_threads
+def _speech(
+    settings: AudioSettings, compute: ComputeSettings, places: Places, told: dict[str, Any]
+) -> Iterable[Found]:
+    # It imports torch, which takes seconds that openSMILE need not wait.
     from pipeline.extractors.speech import SpeechEncoder
 
     set_threads(compute.threads)
-    encoder = load(places.encoders["audio"])
     network = SpeechEncoder(
-        folder=encoder.folder,
+        folder=places.encoders["audio"],
         layers=settings.layers,
         device=resolve_device(compute.device),
         precision=compute.precision,
     )
-    about = {
-        "extractor": "speech",
-        "settings": settings.model_dump(include={"encoder", "layers"}),
-        "compute": arithmetic(network.device, compute.threads, compute.precision),
-        "encoder": encoder.about,
-        "versions": versions("av", "torch", "transformers", "numpy"),
-    }
     # An encoder under another name computes the same.
-    parts = ["speech", settings.layers, about["compute"], encoder.digest, about["versions"]]
-    cache = ClipCache("audio", [*parts, code_digest(*CODE["speech"])], VECTORS, about=about)
+    parts = ["speech", settings.layers, told["compute"], told["encoder"]["sha256"]]
+    code = code_digest(*CODE["speech"])
+    cache = ClipCache("audio", [*parts, told["versions"], code], VECTORS, about=told)
     utterances = stream_manifest(places.manifest)
-    return speech_of(utterances, Decoder(places.raw), network.encode, cache), about
+    return speech_of(utterances, Decoder(places.raw), network.encode, cache)

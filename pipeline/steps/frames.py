@@ -51,31 +51,47 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
         PipelineError: The detector's folder is not as it should be.
     """
     settings, choice = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
-    encoder = load(places.encoders["faces"]) if settings.crop == "face" else None
-    about = _about(settings, choice, encoder)
-    cache = ClipCache("frames", [about, code_digest(*CODE)], PICTURES, about=about)
+    encoder = _encoder(settings, places)
+    made_with = _made_with(settings, choice, encoder)
+    cache = ClipCache("frames", [made_with, code_digest(*CODE)], PICTURES, about=made_with)
     make = FrameMaker(places.raw, settings, _faces(choice, encoder), cache)
     found = frames_of(stream_manifest(places.manifest), make)
     tally, shares = Tally("visual"), Shares()
     count = count_utterances(places.manifest)
     rows = tally.counted(track(found, f"frames {places.name}", count))
-    write_frames(places.frames, shares.counted(rows), about)
+    write_frames(places.frames, shares.counted(rows), _told(made_with, encoder))
     tally.close(places.ledgers["frames"])
     print("".join(f"{line}\n" for line in shares.lines()), end="")
     return tally
 
 
-def _about(
+def about(params: Params, corpus: str, places: Places) -> dict[str, Any]:
+    """The provenance that `extract` would write, without extracting."""
+    settings, choice = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
+    encoder = _encoder(settings, places)
+    return _told(_made_with(settings, choice, encoder), encoder)
+
+
+def _encoder(settings: FramesSettings, places: Places) -> Encoder | None:
+    return load(places.encoders["faces"]) if settings.crop == "face" else None
+
+
+def _made_with(
     settings: FramesSettings, choice: FacesSettings, encoder: Encoder | None
 ) -> dict[str, Any]:
-    about = {
+    """What the pictures depend on, besides the clip and the code."""
+    made_with = {
         "extractor": "frames",
         "settings": settings.model_dump(),
         "versions": versions("av", "opencv-python", "numpy"),
     }
     if encoder is None:
-        return about
-    return {**about, "faces": choice.model_dump(), "encoder": encoder.about}
+        return made_with
+    return {**made_with, "faces": choice.model_dump(), "encoder": encoder.identity}
+
+
+def _told(made_with: dict[str, Any], encoder: Encoder | None) -> dict[str, Any]:
+    return made_with if encoder is None else {**made_with, "encoder": encoder.about}
 
 
 def _faces(choice: FacesSettings, encoder: Encoder | None) -> Faces:

@@ -15,8 +15,8 @@ from pipeline.model.mcn_cl import MCNCL
 
 VERSION = "checkpoint/1"
 KEY = "erc"
-LAST_BITS = ("versions", "compute", "batch_size", "tokens_per_batch")
-"""Of a store's provenance: they move the last bits of a feature, not what it means."""
+NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licence")
+"""Of a store's provenance: they move the last bits of a feature at most, not what it means."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -91,9 +91,9 @@ def _compare(
 
 
 def _flat(name: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Nested facts as dotted names and values, without those that move last bits alone."""
+    """Nested facts as dotted names and values, without those that do not matter."""
     for key, value in facts.items():
-        if key in LAST_BITS:
+        if key in NOT_COMPARED:
             continue
         if isinstance(value, Mapping):
             yield from _flat(f"{name}.{key}", value)
