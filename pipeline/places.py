@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from pipeline import paths
 from pipeline.settings.base import MODALITIES
+from pipeline.weights.lock import Role
 
-ROLES = ("faces", "visual", "text", "audio")
+ROLES: tuple[Role, ...] = get_args(Role)
 WITH_LEDGER = ("frames", "audio")
 
 
@@ -28,7 +30,7 @@ class Places:
     name: str
     raw: Path
     manifest: Path
-    encoders: Mapping[str, Path]
+    encoders: Mapping[Role, Path]
     frames: Path
     stores: Mapping[str, Path]
     ledgers: Mapping[str, Path]

@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import replacing
 from pipeline.model.mcn_cl import MCNCL
 
-VERSION = "checkpoint/1"
+VERSION = "checkpoint/2"
 KEY = "erc"
 NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licence")
 """Of a store's provenance: they move the last bits of a feature at most, not what it means."""
@@ -25,8 +25,9 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
     Args:
         path: Where to.
         state: The model's state dict, normalisation included.
-        facts: `model` (arguments of MCNCL), `classes`, `features` (provenance by modality) and
-            whatever else tells where the weights come from; JSON can hold it.
+        facts: `corpus` (whose settings made the features), `model` (arguments of MCNCL),
+            `classes`, `features` (provenance by modality) and whatever else tells where the
+            weights come from; JSON can hold it.
     """
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
     text = json.dumps({"version": VERSION, **facts}, sort_keys=True)
