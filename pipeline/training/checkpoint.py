@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,44 @@ def load_checkpoint(
         PipelineError: The file is absent, damaged, or no checkpoint of this version; or the stores
             are not made as those it was trained on: every difference is named.
     """
-    facts, state = _read(path)
+    facts = read_facts(path)
+    check_features(path, facts, stores)
+    model = MCNCL(**facts["model"])
+    with _opened(path) as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    model.load_state_dict(state)
+    return model.eval(), facts
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts a checkpoint was saved with, without its weights.
+
+    Raises:
+        PipelineError: The file is absent, damaged, or no checkpoint of this version.
+    """
+    with _opened(path) as file:
+        facts: dict[str, Any] = json.loads((file.metadata() or {}).get(KEY, "{}"))
+    if facts.get("version") != VERSION:
+        raise PipelineError(
+            f"{path} is {facts.get('version', 'no checkpoint of this pipeline')!r}, expected "
+            f"{VERSION!r}; train again: `dvc repro train@CORPUS`."
+        )
+    return facts
+
+
+def check_features(
+    path: Path, facts: Mapping[str, Any], stores: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuses features that are not made as those a checkpoint was trained on.
+
+    Args:
+        path: Of the checkpoint.
+        facts: It was saved with.
+        stores: By modality, the provenance of the features it is to read (`Features.about`).
+
+    Raises:
+        PipelineError: Every difference is named.
+    """
     different = [
         line for m, about in facts["features"].items() for line in _compare(m, about, stores)
     ]
@@ -59,23 +97,18 @@ def load_checkpoint(
         raise PipelineError(
             f"{path} was trained on other features:\n"
             + "\n".join(f"  {line}" for line in different)
-            + "\nUse the settings it was trained with, or train again."
+            + "\nGive params.yaml the settings it was trained with and run `dvc repro` for the "
+            "encoders, or train again."
         )
-    model = MCNCL(**facts["model"])
-    model.load_state_dict(state)
-    return model.eval(), facts
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if facts.get("version") != VERSION:
-        raise PipelineError(f"{path} is {facts.get('version')!r}, expected {VERSION!r}; retrain.")
-    return facts, state
 
 
 def _compare(
