@@ -119,6 +119,23 @@ def contact_sheet_command(
     contact_sheet.draw(corpus, out or paths.contact_sheet(corpus), count)
 
 
+@app.command("predict")
+def predict_command(
+    model: Annotated[
+        Path, typer.Option("--model", help="A checkpoint, or a folder: the mean of all in it.")
+    ],
+    folder: Annotated[Path, typer.Option("--input", help="Holds utterances.csv and its clips.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Default: the folder predictions in the input.")
+    ] = None,
+) -> None:
+    """Predict the emotions of a new conversation with a trained model."""
+    # Here, so that the other commands need not wait for torch.
+    from pipeline.commands import predict
+
+    predict.predict(model, folder, out or folder / "predictions")
+
+
 def main() -> None:
     """Runs the app; what a user can mend is told without a traceback."""
     try:

@@ -1,92 +1,20 @@
 """Texts to one vector each."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from pipeline import paths
-from pipeline.cache import ClipCache
-from pipeline.extraction.text import text_of
-from pipeline.extraction.vectors import VECTORS
-from pipeline.extractors.device import arithmetic, resolve_device, set_threads
-from pipeline.extractors.turns import Turn
 from pipeline.features import write_features
-from pipeline.fingerprint import code_digest, versions
-from pipeline.manifest import stream_manifest
 from pipeline.params import Params
-from pipeline.progress import track
-from pipeline.settings.compute import ComputeSettings
+from pipeline.places import places
 from pipeline.settings.extract import ExtractSettings
-from pipeline.settings.text import TextSettings
 from pipeline.stage import run
-from pipeline.weights.folder import load
-
-if TYPE_CHECKING:
-    from pipeline.extractors.text import TextEncoder
-
-CODE = (
-    "pipeline.extraction.text",
-    "pipeline.extractors.pretrained",
-    "pipeline.extractors.text",
-    "pipeline.extractors.tokens",
-    "pipeline.extractors.turns",
-)
+from pipeline.steps import text
 
 
 def work(params: Params, corpus: str) -> None:
     """Writes the text store; an empty one where text is not extracted."""
-    store = paths.features(corpus, "text")
-    if "text" not in params.of(ExtractSettings, corpus).modalities:
-        write_features(store, [], {"extractor": None})
-        return
-    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    device = resolve_device(compute.device)
-    encoder = load(paths.encoder(corpus, "text"))
-    about = {
-        "extractor": "text",
-        "settings": settings.model_dump(),
-        "compute": arithmetic(device, compute.threads, compute.precision),
-        "encoder": encoder.about,
-        "versions": versions("torch", "transformers", "tokenizers", "numpy"),
-    }
-    # An encoder under another name computes the same; the context is in the key of each text.
-    reading = settings.model_dump(exclude={"encoder", "context_turns"})
-    parts = [reading, about["compute"], encoder.digest, about["versions"], code_digest(*CODE)]
-    entries = ClipCache("text", parts, VECTORS, about=about)
-
-    def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
-        if not turns:
-            return []
-        network = _network(encoder.folder, settings, compute, device)
-        return track(network.encode(turns), f"text {corpus}", len(turns))
-
-    utterances = stream_manifest(paths.manifest(corpus))
-    rows = text_of(utterances, settings.context_turns, encode, entries)
-    present, dimension = write_features(store, rows, about)
-    print(f"text: {present} utterances, {dimension} features")
-
-
-@cache
-def _network(
-    folder: Path, settings: TextSettings, compute: ComputeSettings, device: str
-) -> TextEncoder:
-    # Here, so that a stage that finds everything in the cache does not wait for torch.
-    from pipeline.extractors.text import TextEncoder
-
-    set_threads(compute.threads)
-    return TextEncoder(
-        folder=folder,
-        pooling=settings.pooling,
-        max_tokens=settings.max_tokens,
-        device=device,
-        precision=compute.precision,
-        tokens_per_batch=settings.tokens_per_batch,
-    )
+    where = places(corpus)
+    if "text" in params.of(ExtractSettings, corpus).modalities:
+        text.extract(params, corpus, where)
+    else:
+        write_features(where.stores["text"], [], {"extractor": None})
 
 
 if __name__ == "__main__":

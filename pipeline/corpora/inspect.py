@@ -184,6 +184,7 @@ def _identical(utterances: Sequence[Utterance]) -> Iterator[Problem]:
             if known != path:
                 alike = (u.emotion, u.sentiment) == (other.emotion, other.sentiment)
                 kind = "identical" if alike else "identical_other_label"
-                labels = f"{u.emotion} here, {other.emotion} there"
-                detail = f"the same bytes as {known} of {other.utterance}: {labels}"
+                detail = f"the same bytes as {known} of {other.utterance}"
+                if u.emotion or other.emotion:
+                    detail = f"{detail}: {u.emotion} here, {other.emotion} there"
                 yield Problem(u.utterance, modality, kind, detail)

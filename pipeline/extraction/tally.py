@@ -1,4 +1,4 @@
-"""What a feature stage counts while its rows pass by, and what it says at the end."""
+"""What a feature step counts while its rows pass by, and what it says at the end."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,15 +12,14 @@ V = TypeVar("V")
 
 
 class Tally:
-    """Counts utterances with and without a modality, and gathers the stage's problems.
+    """Counts utterances with and without a modality, and gathers the step's problems.
 
     Args:
         modality: Which.
-        corpus: Whose.
     """
 
-    def __init__(self, modality: Modality, corpus: str) -> None:
-        self.modality, self.corpus = modality, corpus
+    def __init__(self, modality: Modality) -> None:
+        self.modality = modality
         self.problems: list[Problem] = []
         self.present = self.missing = 0
 
@@ -35,7 +34,16 @@ class Tally:
             yield utterance, value
 
     def close(self, ledger: Path) -> None:
-        """Writes the ledger and prints the stage's summary.
+        """Writes the ledger and prints the step's summary."""
+        write_ledger(ledger, self.problems)
+        print(f"{self.modality}: {self.present} utterances, {self.missing} masked")
+        print("".join(f"{line}\n" for line in summary(self.problems)), end="")
+
+    def check(self, corpus: str) -> None:
+        """Refuses a modality that a corpus has nowhere.
+
+        Args:
+            corpus: Whose utterances were counted.
 
         Raises:
             PipelineError: No utterance at all has the modality.
@@ -43,9 +51,6 @@ class Tally:
         if not self.present:
             raise PipelineError(
                 f"none of {self.missing} utterances has {self.modality}: see the manifest's "
-                f"problems with `python -m pipeline doctor {self.corpus}`, put the clips where it "
-                f"looks for them, or take {self.modality} out of extract.{self.corpus}.modalities."
+                f"problems with `python -m pipeline doctor {corpus}`, put the clips where it "
+                f"looks for them, or take {self.modality} out of extract.{corpus}.modalities."
             )
-        write_ledger(ledger, self.problems)
-        print(f"{self.modality}: {self.present} utterances, {self.missing} masked")
-        print("".join(f"{line}\n" for line in summary(self.problems)), end="")

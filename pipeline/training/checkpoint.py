@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from pipeline.errors import PipelineError
 from pipeline.files import replacing
 from pipeline.model.mcn_cl import MCNCL
 
-VERSION = "checkpoint/1"
+VERSION = "checkpoint/2"
 KEY = "erc"
-LAST_BITS = ("versions", "compute", "batch_size", "tokens_per_batch")
-"""Of a store's provenance: they move the last bits of a feature, not what it means."""
+NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licence")
+"""Of a store's provenance: they move the last bits of a feature at most, not what it means."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -25,8 +26,9 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
     Args:
         path: Where to.
         state: The model's state dict, normalisation included.
-        facts: `model` (arguments of MCNCL), `classes`, `features` (provenance by modality) and
-            whatever else tells where the weights come from; JSON can hold it.
+        facts: `corpus` (whose settings made the features), `model` (arguments of MCNCL),
+            `classes`, `features` (provenance by modality) and whatever else tells where the
+            weights come from; JSON can hold it.
     """
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
     text = json.dumps({"version": VERSION, **facts}, sort_keys=True)
@@ -50,7 +52,44 @@ def load_checkpoint(
         PipelineError: The file is absent, damaged, or no checkpoint of this version; or the stores
             are not made as those it was trained on: every difference is named.
     """
-    facts, state = _read(path)
+    facts = read_facts(path)
+    check_features(path, facts, stores)
+    model = MCNCL(**facts["model"])
+    with _opened(path) as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    model.load_state_dict(state)
+    return model.eval(), facts
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts a checkpoint was saved with, without its weights.
+
+    Raises:
+        PipelineError: The file is absent, damaged, or no checkpoint of this version.
+    """
+    with _opened(path) as file:
+        facts: dict[str, Any] = json.loads((file.metadata() or {}).get(KEY, "{}"))
+    if facts.get("version") != VERSION:
+        raise PipelineError(
+            f"{path} is {facts.get('version', 'no checkpoint of this pipeline')!r}, expected "
+            f"{VERSION!r}; train again: `dvc repro train@CORPUS`."
+        )
+    return facts
+
+
+def check_features(
+    path: Path, facts: Mapping[str, Any], stores: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuses features that are not made as those a checkpoint was trained on.
+
+    Args:
+        path: Of the checkpoint.
+        facts: It was saved with.
+        stores: By modality, the provenance of the features it is to read (`Features.about`).
+
+    Raises:
+        PipelineError: Every difference is named.
+    """
     different = [
         line for m, about in facts["features"].items() for line in _compare(m, about, stores)
     ]
@@ -58,23 +97,18 @@ def load_checkpoint(
         raise PipelineError(
             f"{path} was trained on other features:\n"
             + "\n".join(f"  {line}" for line in different)
-            + "\nUse the settings it was trained with, or train again."
+            + "\nGive params.yaml the settings it was trained with and run `dvc repro` for the "
+            "encoders, or train again."
         )
-    model = MCNCL(**facts["model"])
-    model.load_state_dict(state)
-    return model.eval(), facts
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get(KEY, "{}"))
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError) as error:
         raise PipelineError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if facts.get("version") != VERSION:
-        raise PipelineError(f"{path} is {facts.get('version')!r}, expected {VERSION!r}; retrain.")
-    return facts, state
 
 
 def _compare(
@@ -91,9 +125,9 @@ def _compare(
 
 
 def _flat(name: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Nested facts as dotted names and values, without those that move last bits alone."""
+    """Nested facts as dotted names and values, without those that do not matter."""
     for key, value in facts.items():
-        if key in LAST_BITS:
+        if key in NOT_COMPARED:
             continue
         if isinstance(value, Mapping):
             yield from _flat(f"{name}.{key}", value)

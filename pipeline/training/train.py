@@ -12,6 +12,7 @@ from pipeline import paths
 from pipeline.cache import cache_root, digest_of
 from pipeline.files import replacing, sha256_file
 from pipeline.progress import track
+from pipeline.training.card import write_card
 from pipeline.training.checkpoint import save_checkpoint
 from pipeline.training.data import TrainingData, TrainingSettings, read_data
 from pipeline.training.epochs import EpochPrediction, write_epochs
@@ -21,7 +22,7 @@ from pipeline.training.task import Task
 
 
 def train_corpus(corpus: str, settings: TrainingSettings) -> None:
-    """Trains one model per fold and seed, and writes checkpoints, history and epoch predictions.
+    """Trains one model per fold and seed; writes checkpoints, cards, history, epoch predictions.
 
     Args:
         corpus: Which.
@@ -66,9 +67,10 @@ def _write(corpus: str, data: TrainingData, runs: Runs) -> None:
             state = runs.file(fold, seed).read()
             history += [{"fold": fold, "seed": seed, **row} for row in state.history]
             epochs += list(_predictions(task, state, fold, seed))
-            name = f"fold{fold}-seed{seed}.safetensors"
-            facts = _facts(task, data, fold, seed, state)
-            save_checkpoint(paths.checkpoints(corpus) / name, state.best, facts)
+            checkpoint = paths.checkpoints(corpus) / f"fold{fold}-seed{seed}.safetensors"
+            facts = {"corpus": corpus, **_facts(task, data, fold, seed, state)}
+            save_checkpoint(checkpoint, state.best, facts)
+            write_card(checkpoint, facts, data.protocol.entries)
             _tell(state, fold, seed)
     with replacing(paths.metrics(corpus, "history.csv")) as part:
         pd.DataFrame(history).to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
@@ -97,11 +99,13 @@ def _facts(task: Task, data: TrainingData, fold: int, seed: int, state: RunState
         "fold": fold,
         "seed": seed,
         "epoch": state.best_epoch,
+        "epochs": len(state.history),
+        "valid_weighted_f1": state.scores[state.best_epoch - 1],
     }
 
 
 def _tell(state: RunState, fold: int, seed: int) -> None:
-    best = state.history[state.best_epoch - 1]["valid_weighted_f1"]
+    best = state.scores[state.best_epoch - 1]
     print(
         f"  fold {fold} seed {seed}: epoch {state.best_epoch} of {len(state.history)}, "
         f"validation weighted F1 {best:.2f}"

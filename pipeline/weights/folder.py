@@ -24,6 +24,7 @@ class Encoder:
         role: `faces`, `visual`, `text` or `audio`.
         architecture: A torchvision model's or a transformers class's name, or `YuNet`.
         revision: The upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
+        licence: As its publisher states it.
         folder: Where the files lie.
         files: Hex SHA-256 by file name.
     """
@@ -32,6 +33,7 @@ class Encoder:
     role: Role
     architecture: str
     revision: str
+    licence: str
     folder: Path
     files: dict[str, str]
 
@@ -42,14 +44,19 @@ class Encoder:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     @property
-    def about(self) -> dict[str, str]:
-        """What a feature store keeps of its encoder."""
+    def identity(self) -> dict[str, str]:
+        """What tells it from every other encoder."""
         return {
             "name": self.name,
             "architecture": self.architecture,
             "revision": self.revision,
             "sha256": self.digest,
         }
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a feature store keeps of its encoder."""
+        return {**self.identity, "licence": self.licence}
 
 
 def load(folder: Path, *, verify: bool = True) -> Encoder:
@@ -75,6 +82,7 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
         role=record.role,
         architecture=record.architecture,
         revision=record.revision,
+        licence=record.licence,
         folder=folder,
         files={name: file.sha256 for name, file in sorted(record.files.items())},
     )

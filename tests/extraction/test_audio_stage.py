@@ -11,6 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.features import read_features
 from pipeline.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.params import read_params
+from pipeline.steps import audio as step
 from stages import audio, weights
 from tests.conftest import ROOT
 from tests.dag.clone import with_corpora, with_values
@@ -92,10 +93,10 @@ def test_each_extractors_entries_depend_on_its_own_code(
     assert folders() == 1
     run()
     assert folders() == 1, "what the extractor ignores is not in its key"
-    monkeypatch.setitem(audio.CODE, "speech", ("pipeline.cache",))
+    monkeypatch.setitem(step.CODE, "speech", ("pipeline.cache",))
     run()
     assert folders() == 1
-    monkeypatch.setitem(audio.CODE, "opensmile", ("pipeline.cache",))
+    monkeypatch.setitem(step.CODE, "opensmile", ("pipeline.cache",))
     run()
     assert folders() == 2
 

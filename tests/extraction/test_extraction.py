@@ -155,13 +155,14 @@ def test_the_tally_writes_the_ledger_and_refuses_an_empty_modality(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     problem = Problem("u1", "audio", "no_audio", "x")
-    tally = Tally("audio", "toy")
+    tally = Tally("audio")
     passed = list(tally.counted([("u0", 1, []), ("u1", None, [problem])]))
     assert passed == [("u0", 1), ("u1", None)]
     tally.close(tmp_path / "l.parquet")
+    tally.check("toy")
     assert read_ledger(tmp_path / "l.parquet") == [problem]
     assert "1 utterances, 1 masked" in capsys.readouterr().out
-    empty = Tally("audio", "toy")
+    empty = Tally("audio")
     list(empty.counted([("u1", None, [problem])]))
     with pytest.raises(PipelineError, match="none of 1 utterances has audio"):
-        empty.close(tmp_path / "l.parquet")
+        empty.check("toy")

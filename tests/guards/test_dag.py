@@ -111,11 +111,11 @@ AROUND = {"keys", "once", "shares", "tally", "vectors", "device"}
 
 @pytest.mark.parametrize("name", ["frames", "visual", "audio", "text"])
 def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
-    """A stage's CODE names every extracting module it imports, or stale entries would be read."""
+    """A step's CODE names every extracting module of its stage, or stale entries would be read."""
     folders = ("pipeline/extraction/", "pipeline/extractors/", "pipeline/media/")
     files = [Path(file) for file in closure(f"stages.{name}") if file.startswith(folders)]
     computing = [".".join(f.with_suffix("").parts) for f in files if f.stem not in AROUND]
-    code = importlib.import_module(f"stages.{name}").CODE
+    code = importlib.import_module(f"pipeline.steps.{name}").CODE
     if isinstance(code, dict):  # by extractor
         code = {module for modules in code.values() for module in modules}
     assert sorted(code) == computing

@@ -89,5 +89,5 @@ def test_a_damaged_file_and_another_version_are_told(workspace: Path) -> None:
     with pytest.raises(PipelineError, match="cannot be read as a checkpoint"):
         load_checkpoint(Path("broken.safetensors"), {})
     save_file({"x": torch.zeros(1)}, "old.safetensors", {"erc": '{"version": "checkpoint/0"}'})
-    with pytest.raises(PipelineError, match="'checkpoint/0', expected 'checkpoint/1'"):
+    with pytest.raises(PipelineError, match="'checkpoint/0', expected 'checkpoint/2'"):
         load_checkpoint(Path("old.safetensors"), {})

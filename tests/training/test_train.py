@@ -34,7 +34,8 @@ def test_writes_a_checkpoint_for_each_seed_and_every_epochs_predictions(
     lay_out("toy")
     train_corpus("toy", settings)
     names = [path.name for path in sorted(paths.checkpoints("toy").iterdir())]
-    assert names == ["fold0-seed1.safetensors", "fold0-seed2.safetensors"]
+    kinds = ("md", "safetensors")
+    assert names == [f"fold0-seed{seed}.{kind}" for seed in (1, 2) for kind in kinds]
     history = pd.read_csv(paths.metrics("toy", "history.csv"))
     assert list(history["seed"].unique()) == [1, 2]
     assert set(history.columns) >= COLUMNS and history.notna().all(axis=None)

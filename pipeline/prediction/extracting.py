@@ -1,0 +1,106 @@
+"""A conversation to features, by the same steps, settings, encoders and cache as a corpus."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.features import Features, read_features
+from pipeline.ledger import Problem
+from pipeline.params import Params
+from pipeline.places import WITH_LEDGER, Places, places
+from pipeline.steps import audio, frames, text, visual
+from pipeline.weights.lock import Role
+from pipeline.weights.record import RECORD
+from pipeline.weights.wanted import wanted
+
+ROLES: dict[str, tuple[Role, ...]] = {
+    "text": ("text",),
+    "audio": ("audio",),
+    "visual": ("faces", "visual"),
+}
+
+
+def places_of(corpus: str, folder: Path, stores: Path) -> Places:
+    """Where the features of a conversation are read from and written to.
+
+    Args:
+        corpus: Whose encoders compute them.
+        folder: Holds the clips.
+        stores: Takes everything that is written.
+    """
+    return replace(
+        places(corpus),
+        name="conversation",
+        raw=folder,
+        manifest=stores / "manifest.parquet",
+        frames=stores / "frames.parquet",
+        stores={modality: stores / f"{modality}.parquet" for modality in ROLES},
+        ledgers={step: stores / f"{step}-ledger.parquet" for step in WITH_LEDGER},
+    )
+
+
+def check_encoders(params: Params, corpus: str, where: Places, modalities: Sequence[str]) -> None:
+    """Refuses to start without the encoders of a corpus.
+
+    Raises:
+        PipelineError: A folder is not there; the message has the command that makes it.
+    """
+    lacking = [
+        role
+        for role in _roles(modalities)
+        if wanted(params, corpus, role) and not (where.encoders[role] / RECORD).is_file()
+    ]
+    if lacking:
+        folders = ", ".join(str(where.encoders[role]) for role in lacking)
+        targets = " ".join(f"weights@{corpus}-{role}" for role in lacking)
+        raise PipelineError(
+            f"The encoders that {corpus} was extracted with are not here: {folders}.\n"
+            f"  next: dvc repro {targets}"
+        )
+
+
+def _roles(modalities: Sequence[str]) -> Iterator[Role]:
+    for modality in modalities:
+        yield from ROLES[modality]
+
+
+def provenance(
+    params: Params, corpus: str, where: Places, modalities: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """By modality what its store will say of itself, but for the number of its features."""
+    found = {}
+    for modality in modalities:
+        if modality == "visual":
+            pictures = frames.about(params, corpus, where)
+            found[modality] = visual.about(params, corpus, where, pictures)
+        else:
+            step = {"text": text, "audio": audio}[modality]
+            found[modality] = step.about(params, corpus, where)
+    return found
+
+
+def extracted(
+    params: Params, corpus: str, where: Places, modalities: Sequence[str]
+) -> tuple[dict[str, Features], list[Problem]]:
+    """Runs the feature steps; what the clip cache has is not computed.
+
+    Args:
+        params: The checked params.yaml.
+        corpus: Whose settings are used.
+        where: A manifest is there already.
+        modalities: Which.
+
+    Returns:
+        The stores by modality, and what went wrong on the way.
+    """
+    problems: list[Problem] = []
+    if "text" in modalities:
+        text.extract(params, corpus, where)
+    if "audio" in modalities:
+        problems += audio.extract(params, corpus, where).problems
+    if "visual" in modalities:
+        problems += frames.extract(params, corpus, where).problems
+        visual.extract(params, corpus, where)
+    return {m: read_features(where.stores[m]) for m in modalities}, problems
