@@ -51,10 +51,7 @@ def load_checkpoint(
             are not made as those it was trained on: every difference is named.
     """
     facts, state = _read(path)
-    different = [
-        line for m, about in facts["features"].items() for line in _compare(m, about, stores)
-    ]
-    if different:
+    if different := differences(facts["features"], stores):
         raise PipelineError(
             f"{path} was trained on other features:\n"
             + "\n".join(f"  {line}" for line in different)
@@ -63,6 +60,18 @@ def load_checkpoint(
     model = MCNCL(**facts["model"])
     model.load_state_dict(state)
     return model.eval(), facts
+
+
+def differences(
+    trained: Mapping[str, Mapping[str, Any]], stores: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """A line for each fact in which features differ from those of a training.
+
+    Args:
+        trained: By modality, the provenance of the features of the training.
+        stores: Likewise of others; there may be further modalities.
+    """
+    return [line for m, about in trained.items() for line in _compare(m, about, stores)]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
