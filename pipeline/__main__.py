@@ -136,6 +136,20 @@ def predict_command(
     predict.predict(model, folder, out or folder / "predictions")
 
 
+@app.command("robustness")
+def robustness_command(
+    corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed, and at most four points a curve.")
+    ] = False,
+) -> None:
+    """Drop or corrupt each modality at test time, in steps, and draw what is left of F1."""
+    # Here, so that the other commands need not wait for torch.
+    from pipeline.commands import robustness
+
+    robustness.carry_out(corpus, quick)
+
+
 def main() -> None:
     """Runs the app; what a user can mend is told without a traceback."""
     try:

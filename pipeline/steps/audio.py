@@ -1,7 +1,10 @@
 """Raw sound to the audio store: one vector per utterance, by openSMILE or by a speech encoder."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cache import ClipCache
 from pipeline.extraction.audio import AudioMaker, Found, audio_of
@@ -19,6 +22,9 @@ from pipeline.progress import track
 from pipeline.settings.audio import AudioSettings
 from pipeline.settings.compute import ComputeSettings
 from pipeline.weights.folder import load
+
+if TYPE_CHECKING:
+    from pipeline.extractors.speech import SpeechEncoder
 
 SOUND = ("pipeline.extraction.sound", "pipeline.media.audio", "pipeline.media.opening")
 CODE = {
@@ -92,19 +98,24 @@ def _opensmile(settings: AudioSettings, places: Places, told: dict[str, Any]) ->
 def _speech(
     settings: AudioSettings, compute: ComputeSettings, places: Places, told: dict[str, Any]
 ) -> Iterable[Found]:
-    # It imports torch, which takes seconds that openSMILE need not wait.
-    from pipeline.extractors.speech import SpeechEncoder
-
-    set_threads(compute.threads)
-    network = SpeechEncoder(
-        folder=places.encoders["audio"],
-        layers=settings.layers,
-        device=resolve_device(compute.device),
-        precision=compute.precision,
-    )
+    speech = network(places.encoders["audio"], settings, compute)
     # An encoder under another name computes the same.
     parts = ["speech", settings.layers, told["compute"], told["encoder"]["sha256"]]
     code = code_digest(*CODE["speech"])
     cache = ClipCache("audio", [*parts, told["versions"], code], VECTORS, about=told)
     utterances = stream_manifest(places.manifest)
-    return speech_of(utterances, Decoder(places.raw), network.encode, cache)
+    return speech_of(utterances, Decoder(places.raw), speech.encode, cache)
+
+
+def network(folder: Path, settings: AudioSettings, compute: ComputeSettings) -> SpeechEncoder:
+    """The speech encoder of a folder."""
+    # It imports torch, which takes seconds that openSMILE need not wait.
+    from pipeline.extractors.speech import SpeechEncoder
+
+    set_threads(compute.threads)
+    return SpeechEncoder(
+        folder=folder,
+        layers=settings.layers,
+        device=resolve_device(compute.device),
+        precision=compute.precision,
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.cache import ClipCache
-from pipeline.extraction.text import text_of
+from pipeline.extraction.text import Encode, text_of
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.device import arithmetic, resolve_device, set_threads
 from pipeline.extractors.turns import Turn
@@ -49,20 +49,10 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     """
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
     told = about(params, corpus, places)
-    # An encoder under another name computes the same; the context is in the key of each text.
-    reading = settings.model_dump(exclude={"encoder", "context_turns"})
-    parts = [reading, told["compute"], told["encoder"]["sha256"], told["versions"]]
-    entries = ClipCache("text", [*parts, code_digest(*CODE)], VECTORS, about=told)
-
-    def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
-        if not turns:
-            return []
-        network = _network(places.encoders["text"], settings, compute)
-        return track(network.encode(turns), f"text {places.name}", len(turns))
-
+    encode = encoding(f"text {places.name}", places.encoders["text"], settings, compute)
     utterances = stream_manifest(places.manifest)
-    found = text_of(utterances, settings.context_turns, encode, entries)
-    rows = _with_words(stream_manifest(places.manifest), found)
+    found = text_of(utterances, settings.context_turns, encode, entries(settings, told))
+    rows = with_words(stream_manifest(places.manifest), found)
     present, dimension = write_features(places.stores["text"], rows, told)
     masked = count_utterances(places.manifest) - present
     without = f", {masked} without words masked" if masked else ""
@@ -88,7 +78,26 @@ def about(params: Params, corpus: str, places: Places) -> dict[str, Any]:
     }
 
 
-def _with_words(
+def entries(settings: TextSettings, told: dict[str, Any]) -> ClipCache:
+    """The clip cache of the texts that are read with these settings and this provenance."""
+    # An encoder under another name computes the same; the context is in the key of each text.
+    reading = settings.model_dump(exclude={"encoder", "context_turns"})
+    parts = [reading, told["compute"], told["encoder"]["sha256"], told["versions"]]
+    return ClipCache("text", [*parts, code_digest(*CODE)], VECTORS, about=told)
+
+
+def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeSettings) -> Encode:
+    """Turns to vectors by the encoder of a folder, with a progress display."""
+
+    def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
+        if not turns:
+            return []
+        return track(_network(folder, settings, compute).encode(turns), label, len(turns))
+
+    return encode
+
+
+def with_words(
     utterances: Iterable[Utterance], found: Iterable[tuple[str, np.ndarray]]
 ) -> Iterator[tuple[str, np.ndarray | None]]:
     """What has no words has no text, as what has no clip has no sound."""

@@ -63,8 +63,8 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     encoder = load(places.encoders["visual"])
     made_with = _made_with(settings, compute, encoder)
     cache = ClipCache("visual", [made_with, code_digest(*CODE)], VECTORS, about=made_with)
-    network = OnDemand(partial(_network, encoder, settings, compute), settings.batch_size)
-    found = visual_of(partial(read_frames, places.frames), network, cache)
+    on_demand = OnDemand(partial(network, encoder, settings, compute), settings.batch_size)
+    found = visual_of(partial(read_frames, places.frames), on_demand, cache)
     rows = track(found, f"visual {places.name}", count_utterances(places.manifest))
     told = _told(made_with, encoder, read_about(places.frames, VERSION))
     present, dimension = write_features(places.stores["visual"], rows, told)
@@ -111,7 +111,8 @@ def _told(
     return {**made_with, "encoder": encoder.about, "frames": dict(pictures)}
 
 
-def _network(encoder: Encoder, settings: VisualSettings, compute: ComputeSettings) -> ImageEncoder:
+def network(encoder: Encoder, settings: VisualSettings, compute: ComputeSettings) -> ImageEncoder:
+    """The network that turns pictures into vectors."""
     # Here, so that a run that finds everything in the cache does not wait for torch.
     from pipeline.extractors.visual import ImageEncoder
 

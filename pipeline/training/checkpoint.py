@@ -90,16 +90,25 @@ def check_features(
     Raises:
         PipelineError: Every difference is named.
     """
-    different = [
-        line for m, about in facts["features"].items() for line in _compare(m, about, stores)
-    ]
-    if different:
+    if different := differences(facts["features"], stores):
         raise PipelineError(
             f"{path} was trained on other features:\n"
             + "\n".join(f"  {line}" for line in different)
             + "\nGive params.yaml the settings it was trained with and run `dvc repro` for the "
             "encoders, or train again."
         )
+
+
+def differences(
+    trained: Mapping[str, Mapping[str, Any]], stores: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """A line for each fact in which features differ from those of a training.
+
+    Args:
+        trained: By modality, the provenance of the features of the training.
+        stores: Likewise of others; there may be further modalities.
+    """
+    return [line for m, about in trained.items() for line in _compare(m, about, stores)]
 
 
 @contextmanager

@@ -6,7 +6,6 @@ was killed and goes on from a saved epoch ends in the same bytes as one that was
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from pipeline.model.inputs import DialogueBatch
 from pipeline.model.loss import Loss, LossTerms
 from pipeline.model.mcn_cl import MCNCL
 from pipeline.training.batches import draw, length_buckets
+from pipeline.training.inference import autocast, lower_precision, probabilities
 from pipeline.training.schedule import learning_rate
 from pipeline.training.scores import cross_entropy, weighted_f1
 from pipeline.training.state import RunState, StateFile
@@ -53,9 +53,8 @@ class Run:
             weight_decay=task.optimisation.weight_decay,
             fused=self.device.type != "mps",
         )
-        precision = task.compute.precision if self.device.type == "cuda" else "float32"
-        self.low_precision = None if precision == "float32" else getattr(torch, precision)
-        self.scaler = torch.GradScaler(self.device.type, enabled=precision == "float16")
+        self.precision = lower_precision(self.device.type, task.compute.precision)
+        self.scaler = torch.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         self.loss = _loss(task)
         self.steps = math.ceil(len(task.train) / task.optimisation.batch_size)
 
@@ -111,7 +110,7 @@ class Run:
 
     def _step(self, batch: DialogueBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Learns from a batch; returns its logits, and numbers that stay on the device."""
-        with self._autocast():
+        with autocast(self.device, self.precision):
             output = self.model(batch)
             terms = self.loss(output, batch)
         self.optimiser.zero_grad(set_to_none=True)
@@ -131,23 +130,10 @@ class Run:
             group["lr"] = rate
         return rate
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.low_precision is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.low_precision)
-
-    @torch.inference_mode()
     def predict(self, dialogues: Sequence[Dialogue]) -> Tensor:
         """Class probabilities, [utterance, class] float32, utterances in dialogue order."""
-        self.model.eval()
-        parts: dict[int, Tensor] = {}
-        for numbers in self.task.batches(dialogues):
-            with self._autocast():
-                logits = self.model(self.task.load(dialogues, numbers)).logits
-            for row, number in enumerate(numbers):
-                turns = logits[row, : len(dialogues[number])]
-                parts[number] = turns.float().softmax(-1).cpu()
-        return torch.cat([parts[number] for number in range(len(dialogues))])
+        batch_size = self.task.optimisation.batch_size
+        return torch.cat(probabilities(self.model, dialogues, batch_size, self.precision))
 
 
 def _named(terms: LossTerms) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """What one training run is given."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,12 +41,6 @@ class Task:
     def dimensions(self) -> dict[str, int]:
         """Number of features by modality in use."""
         return {m: v.shape[-1] for m, v in self.train[0].features.items()}
-
-    def batches(self, dialogues: Sequence[Dialogue]) -> Iterator[list[int]]:
-        """Dialogue numbers in batches of similar length, for prediction."""
-        order = sorted(range(len(dialogues)), key=lambda i: (len(dialogues[i]), i))
-        step = self.optimisation.batch_size
-        return (order[i : i + step] for i in range(0, len(order), step))
 
     def load(self, dialogues: Sequence[Dialogue], batch: Sequence[int]) -> DialogueBatch:
         """One padded batch on the device."""

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from pipeline import paths
-from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
+from pipeline.evaluation.baselines import baselines, pooled
+from pipeline.evaluation.evaluate import metrics, predictions, selected_runs
 from pipeline.features import read_features
 from pipeline.params import read_params
 from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
@@ -64,7 +65,10 @@ def test_figures_of_several_folds(protocol: Protocol) -> None:
     stores = {m: read_features(paths.features("toy", m)) for m in ("text", "audio", "visual")}
     texts = {e.utterance: f"word{e.label}" for e in protocol.entries}
     settings = read_params(ROOT / "params.yaml").of(EvaluateSettings, "demo_iemocap")
-    beside = baseline_scores(read, stores, texts, settings)
-    found = metrics(read_epochs(paths.epochs("toy")), read, beside)
+    beside = pooled(baselines(read, stores, texts, settings))
+    epochs = read_epochs(paths.epochs("toy"))
+    found = metrics(predictions(epochs, read, beside), epochs, read)
     assert set(found["baselines"]) == set(settings.baselines)
-    assert 0 <= found["test"]["weighted_f1"] <= 100
+    assert 0 <= found["test"]["weighted_f1_low"] <= found["test"]["weighted_f1_high"] <= 100
+    counts = [fold["utterances"] for fold in found["folds"].values()]
+    assert list(found["folds"]) == ["fold 0", "fold 1"] and sum(counts) == len(on_test(protocol))

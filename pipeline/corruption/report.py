@@ -1,0 +1,173 @@
+"""The curves of a corpus as a page, as CSV and on the terminal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.corruption.curves import Curve, Point, Robustness
+from pipeline.corruption.plot import draw
+from pipeline.corruption.scoring import Score
+from pipeline.evaluation.intervals import RESAMPLES
+from pipeline.evaluation.paired import Difference
+from pipeline.files import replacing, write_text
+
+PAGES = Path("docs/robustness")
+HEADS = (
+    "modality",
+    "corruption",
+    "step",
+    "masked",
+    "weighted F1 [95 %]",
+    "less clean [95 %]",
+    "which is",
+)
+
+
+def command(corpus: str, quick: bool) -> str:
+    """What a user types to have the page."""
+    return f"python -m pipeline robustness {corpus}{' --quick' if quick else ''}"
+
+
+def show(found: Robustness, console: Console | None = None) -> None:
+    """Prints the table."""
+    console = console or Console()
+    table = Table(
+        title=f"{found.corpus}: {_tested(found)}", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    for number, head in enumerate(("", *HEADS[-3:-1])):
+        table.add_column(head, justify="right" if number else "left", no_wrap=number > 0)
+    for curve in found.curves:
+        for point in curve.points:
+            score, difference = _score(point.score), _difference(point.difference)
+            table.add_row(curve.corruption.title(point.level), score, difference)
+        table.add_section()
+    console.print(table)
+    for line in _said(found):
+        console.print(line, soft_wrap=True)
+
+
+def write(found: Robustness, quick: bool) -> list[Path]:
+    """Writes CORPUS.md, CORPUS.csv and CORPUS.png to docs/robustness, quick ones below it.
+
+    Returns:
+        Their paths.
+    """
+    folder = PAGES / "quick" if quick else PAGES
+    page, table, picture = (folder / f"{found.corpus}.{kind}" for kind in ("md", "csv", "png"))
+    draw(picture, found)
+    with replacing(table) as part:
+        rows = pd.DataFrame(list(_flat(found)))
+        rows.to_csv(part, index=False, float_format="%.2f", lineterminator="\n")
+    write_text(page, "\n".join(_page(found, quick)))
+    return [page, table, picture]
+
+
+def _page(found: Robustness, quick: bool) -> Iterator[str]:
+    yield from (f"# Robustness: {found.corpus}", "")
+    yield from ("```sh", command(found.corpus, quick), "```", "")
+    yield (
+        "Written by this command. The trained models are asked again about test utterances of "
+        "which one modality is missing or made worse; nothing is trained anew, and train and "
+        "validation splits are left alone. Epochs are those that validation chose."
+    )
+    yield from ("", f"{_tested(found)}.", "", *(f"- {line}" for line in _said(found)), "")
+    yield f"![weighted F1 by corruption and step]({found.corpus}.png)"
+    yield from ("", f"| {' | '.join(HEADS)} |", "|---|---|---:|---:|---:|---:|---|")
+    yield from (f"| {' | '.join(cells)} |" for cells in _rows(found))
+    yield from ("", "What is done:", "")
+    for curve in found.curves:
+        corruption = curve.corruption
+        yield f"- {corruption.modality} {corruption.name}: {corruption.about}."
+    yield ""
+    yield (
+        "What a step takes away, all stronger steps take away too, and noise is the same at every "
+        "step, only louder. *masked*: labelled test utterances without the modality, also "
+        "those that lack it anyway and sounds without finite features. F1 in percent, mean ± "
+        "sample standard deviation over seeds. Intervals hold 95 % of "
+        f"{RESAMPLES:,} resamples of the test dialogues, those of differences on the same "
+        "resamples; they know nothing of other train splits, nor that many steps are compared. A "
+        "difference whose interval holds 0 is not clear."
+    )
+    yield ""
+
+
+def _tested(found: Robustness) -> str:
+    utterances = f"{found.utterances} labelled test utterances in {found.dialogues} dialogues"
+    folds = "" if found.folds == 1 else f" of {found.folds} folds, pooled"
+    seeds = ", ".join(map(str, found.seeds))
+    return f"{utterances}{folds}; {'seed' if len(found.seeds) == 1 else 'seeds'} {seeds}"
+
+
+def _said(found: Robustness) -> Iterator[str]:
+    """What the table says, in words."""
+    yield f"clean: {_score(found.clean)}; majority class: {found.majority:.1f}"
+    for curve in found.curves:
+        yield f"{curve.corruption.modality} {curve.corruption.name}: {_reading(curve)}"
+    for modality in found.left_out:
+        yield f"{modality}: not in the model, so left out"
+
+
+def _reading(curve: Curve) -> str:
+    worse = [f"{point.level:g}" for point in curve.points if point.difference.high < 0]
+    last = curve.points[-1]
+    end = f"{_difference(last.difference)} at {curve.corruption.called(last.level)}"
+    if not worse:
+        return f"not clearly worse at any step; {end}"
+    return f"clearly worse at {', '.join(worse)} {curve.corruption.unit}; {end}"
+
+
+def _rows(found: Robustness) -> Iterator[list[str]]:
+    for curve in found.curves:
+        corruption = curve.corruption
+        name = [corruption.modality, corruption.name]
+        masked = str(found.masked[corruption.modality])
+        yield [*name, "none", masked, _score(found.clean), "", ""]
+        for point in curve.points:
+            cells = [corruption.called(point.level), str(point.masked), _score(point.score)]
+            yield [*name, *cells, _difference(point.difference), _word(point.difference)]
+
+
+def _score(score: Score) -> str:
+    spread = "" if score.std is None else f" ± {score.std:.1f}"
+    return f"{score.value:.1f}{spread} [{score.low:.1f}, {score.high:.1f}]"
+
+
+def _difference(found: Difference) -> str:
+    return f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+
+
+def _word(found: Difference) -> str:
+    if not found.clear:
+        return "not clear"
+    return "better" if found.low > 0 else "worse"
+
+
+def _flat(found: Robustness) -> Iterator[dict[str, str | float | None]]:
+    for curve in found.curves:
+        yield _line(curve, found.clean, found.masked[curve.corruption.modality], None)
+        for point in curve.points:
+            yield _line(curve, point.score, point.masked, point)
+
+
+def _line(
+    curve: Curve, score: Score, masked: int, point: Point | None
+) -> dict[str, str | float | None]:
+    difference = point.difference if point else None
+    return {
+        "modality": curve.corruption.modality,
+        "corruption": curve.corruption.name,
+        "level": point.level if point else None,
+        "unit": curve.corruption.unit,
+        "masked": masked,
+        "weighted_f1": score.value,
+        "weighted_f1_std": score.std,
+        "weighted_f1_low": score.low,
+        "weighted_f1_high": score.high,
+        "difference": difference.value if difference else None,
+        "difference_low": difference.low if difference else None,
+        "difference_high": difference.high if difference else None,
+    }
