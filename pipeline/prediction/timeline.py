@@ -18,7 +18,7 @@ INCHES = 12.0  # of the turns of a row
 LETTER, LEAST = 0.07, 0.6  # inches: of a label's letter, and of a turn at least
 LINE = 0.3  # inches of a speaker's or a class's line
 ROWS_A_PAGE = 12
-NAME = 18  # letters of a speaker's name that are shown
+NAME = 18  # letters of a name that are shown
 DARK = 0.55  # from this probability on, writing is white
 OURS = re.compile(r"\d+-[\w.-]*\.png")
 
@@ -72,7 +72,7 @@ def draw_timelines(folder: Path, dialogues: list[Predicted]) -> Iterator[Path]:
 
 def _turn_width(dialogue: Predicted) -> float:
     """Inches of a turn, so that the longest label fits."""
-    return max(LEAST, LETTER * max(len(name) for name in dialogue.classes) + 0.15)
+    return max(LEAST, LETTER * max(len(_short(name)) for name in dialogue.classes) + 0.15)
 
 
 def _rows(dialogue: Predicted) -> list[Row]:
@@ -124,7 +124,7 @@ def _draw_speakers(axes: Axes, dialogue: Predicted, row: Row) -> None:
         axes.text(
             place,
             lane,
-            labels[place],
+            _short(labels[place]),
             ha="center",
             va="center",
             fontsize=8,
@@ -161,7 +161,8 @@ def _draw_classes(axes: Axes, dialogue: Predicted, row: Row) -> None:
             if chosen:
                 frame = Rectangle((place - 0.5, number - 0.5), 1, 1, fill=False, linewidth=1.5)
                 axes.add_patch(frame)
-    axes.set_yticks(range(len(dialogue.classes)), dialogue.classes, parse_math=False)
+    classes = [_short(name) for name in dialogue.classes]
+    axes.set_yticks(range(len(classes)), classes, parse_math=False)
     places = list(range(row.begin, row.end))
     axes.set_xticks(places, [_tick(dialogue, place) for place in places], fontsize=8)
     plain(axes)

@@ -54,10 +54,16 @@ def load_checkpoint(
     """
     facts = read_facts(path)
     check_features(path, facts, stores)
-    model = MCNCL(**facts["model"])
     with _opened(path) as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    model.load_state_dict(state)
+    try:
+        model = MCNCL(**facts["model"])
+        model.load_state_dict(state)
+    except (TypeError, RuntimeError) as error:
+        raise PipelineError(
+            f"{path} does not fit the model as its code is here; take the code it was trained "
+            f"with, or train again.\n{error}"
+        ) from error
     return model.eval(), facts
 
 
@@ -68,11 +74,14 @@ def read_facts(path: Path) -> dict[str, Any]:
         PipelineError: The file is absent, damaged, or no checkpoint of this version.
     """
     with _opened(path) as file:
-        facts: dict[str, Any] = json.loads((file.metadata() or {}).get(KEY, "{}"))
+        text = (file.metadata() or {}).get(KEY)
+    if text is None:
+        raise PipelineError(f"{path} is no checkpoint of this pipeline; `dvc repro` trains some.")
+    facts: dict[str, Any] = json.loads(text)
     if facts.get("version") != VERSION:
         raise PipelineError(
-            f"{path} is {facts.get('version', 'no checkpoint of this pipeline')!r}, expected "
-            f"{VERSION!r}; train again: `dvc repro train@CORPUS`."
+            f"{path} is {facts.get('version')!r}, expected {VERSION!r}; train again: "
+            "`dvc repro train@CORPUS`."
         )
     return facts
 

@@ -1,0 +1,105 @@
+"""A working folder in which `predict` runs: real steps and media, tiny networks for encoders.
+
+A text's vector is its length, a picture's its mean colour; sound goes through openSMILE.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import paths
+from pipeline.extractors.turns import Turn
+from pipeline.model.mcn_cl import MCNCL
+from pipeline.params import read_params
+from pipeline.prediction.extracting import places_of, provenance
+from pipeline.steps import text, visual
+from pipeline.training.checkpoint import save_checkpoint
+from pipeline.weights.folder import Encoder
+from pipeline.weights.lock import Role
+from tests.conftest import ROOT
+from tests.dag.clone import with_values
+from tests.extraction.small_corpus import write_clip
+from tests.inline import run_inline
+
+CORPUS = "demo_meld"
+CLASSES = ["calm", "angry", "glad"]
+DIMENSIONS = {"text": 2, "audio": 88, "visual": 3}
+
+
+class Network:
+    """Counts what it computes."""
+
+    batch_size = 2
+
+    def __init__(self) -> None:
+        self.texts = self.batches = 0
+        self.broken = False
+
+    def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
+        for place, turn in enumerate(turns):
+            self.texts += 1
+            yield place, np.array([len(turn.text), 1], np.float32)
+
+    def room(self) -> np.ndarray:
+        return np.zeros((self.batch_size, 224, 224, 3), np.uint8)
+
+    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        if self.broken:
+            raise KeyboardInterrupt
+        self.batches += 1
+        return lambda: batch.mean(axis=(1, 2)).astype(np.float32)
+
+
+def _encoder(folder: Path, digest: str = "a") -> Encoder:
+    role: Role = "text" if folder.name == "text" else "visual"
+    return Encoder("tiny", role, "None", "1", "MIT", folder, {"model": digest * 64})
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+    """Lays out params.yaml, encoders and two checkpoints; returns the network of the encoders."""
+    values = {"count": 2, "crop": "frame", "feature_set": "eGeMAPSv02", "batch_size": 2}
+    (folder / "params.yaml").write_text(
+        with_values((ROOT / "params.yaml").read_text(), values, CORPUS)
+    )
+    network = Network()
+    run_inline(monkeypatch)
+    for step in (text, visual):
+        monkeypatch.setattr(step, "load", _encoder)
+        monkeypatch.setattr(step, "_network", lambda *_: network)
+    for role in ("text", "visual"):
+        paths.encoder(CORPUS, role).mkdir(parents=True)
+        (paths.encoder(CORPUS, role) / "encoder.json").touch()
+    for seed in (1, 2):
+        write_checkpoint(seed)
+    return network
+
+
+def checkpoint(seed: int) -> Path:
+    return paths.checkpoints(CORPUS) / f"fold0-seed{seed}.safetensors"
+
+
+def write_checkpoint(
+    seed: int, modalities: Sequence[str] = tuple(DIMENSIONS), **facts: Any
+) -> None:
+    """An untrained model that says of itself what a trained one does."""
+    where = places_of(CORPUS, Path("in"), Path("out"))
+    about = provenance(read_params(), CORPUS, where, modalities)
+    features = {m: {**about[m], "dimension": DIMENSIONS[m]} for m in modalities}
+    dimensions = {m: DIMENSIONS[m] for m in modalities}
+    model = {"dimensions": dimensions, "classes": 3, "width": 16, "projection": 4, "layers": 1}
+    torch.manual_seed(seed)
+    known = {"corpus": CORPUS, "classes": CLASSES, "model": model, "features": features}
+    save_checkpoint(checkpoint(seed), MCNCL(**model).state_dict(), {**known, **facts})
+
+
+def conversation(folder: Path, *rows: str, clips: int = 0) -> Path:
+    """Writes utterances.csv and so many clips, 0.mp4, 1.mp4, ...; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "utterances.csv").write_text("\n".join(["clip,speaker,text", *rows]))
+    for number in range(clips):
+        write_clip(folder / f"{number}.mp4", number)
+    return folder
