@@ -52,6 +52,10 @@ def repeat(results: Results) -> Section:
     lines += [
         f"dvc repro report@{corpus}",
         f"python -m pipeline summary {corpus}",
+        *(
+            f"python -m pipeline compare workspace workspace:{name} --corpus {corpus}"
+            for name in results.best_baseline
+        ),
         f"python -m pipeline report {corpus}",
     ]
     return Section(
@@ -66,7 +70,7 @@ def repeat(results: Results) -> Section:
             Commands(tuple(lines)),
             Text(
                 f"`{paths.predictions(corpus)}` holds what each model says of each test utterance, "
-                "with probabilities: every figure of this page can be computed from it again."
+                "with probabilities: the validation-selected figures of this page come from it."
             ),
         ),
     )

@@ -7,7 +7,7 @@ from pipeline.evaluation.predictions import MODEL
 from pipeline.report.blocks import Block, Points, Row, Section, Table, Text
 from pipeline.report.paper import Paper, PaperRow, PaperTable, by_class, read_paper
 from pipeline.report.read import Results
-from pipeline.report.words import NONE, listed, number, spread, whole
+from pipeline.report.words import NONE, listed, number, whole
 from pipeline.settings.base import MODALITIES
 from pipeline.settings.model import ModelSettings
 
@@ -138,7 +138,7 @@ def _measured(table: PaperTable, results: Results) -> Iterator[Row]:
     f1 = [number(metrics["test"]["f1"].get(c), 2) for c in table.classes]
     own = whole(metrics["test"], "weighted_f1", 2)
     yield Row((f"{name}, validation-selected", *f1, own, "measured here"), strong=True)
-    on_test = spread(metrics["test_selected"], "weighted_f1", 2)
+    on_test = whole(metrics["test_selected"], "weighted_f1", 2)
     nothing = [NONE] * len(table.classes)
     yield Row((f"{name}, test-selected", *nothing, on_test, "measured here"), strong=True)
 

@@ -1,7 +1,8 @@
 """Where the model is right: confusions, calibration, parts of the test split, each epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,12 @@ from pipeline.report.blocks import Figure, Figures, Row, Section, Table, Text
 from pipeline.report.read import Results
 from pipeline.report.words import many, number, records, whole
 
-SHOWN = 12  # parts of a figure
-LISTED = 40  # rows of a table
 DESCRIPTIONS = {
     "turn position": "place of the turn in its dialogue, from 1",
     "dialogue length": "turns of the dialogue",
     "speaker": "who speaks",
-    "modalities present": "what of the utterance is not masked",
-    "emotion shift": "whether the label is that of the turn before",
+    "modalities present": "how many are not masked",
+    "emotion shift": "whether the speaker's label differs from that of their turn before",
 }
 
 
@@ -77,55 +76,41 @@ def parts(results: Results) -> Section:
     groups = dict(tuple(table.groupby("by", sort=False)))
     figures = tuple(_figure(str(by), rows) for by, rows in groups.items())
     note = Text(
-        f"{MODEL}, validation-selected, with 95 % intervals by dialogue; the number of utterances "
-        "is in brackets. A part's weighted F1 depends on which classes it holds, so parts differ "
-        "for that reason too."
+        f"{MODEL}, validation-selected, with 95 % intervals by dialogue, which a part of one "
+        "dialogue has not; the number of utterances is in brackets. A part's weighted F1 depends "
+        "on which classes it holds, so parts differ for that reason too."
     )
     tables = tuple(_table(str(by), rows) for by, rows in groups.items())
     return Section("parts", "Parts of the test split", (note, Figures(figures), *tables))
 
 
 def _figure(by: str, rows: pd.DataFrame) -> Figure:
-    shown, left = _largest(rows, SHOWN)
-    more = f", the {SHOWN} with the most utterances" if left else ""
     return Figure(
         f"by-{by.replace(' ', '-')}",
         f"Weighted F1 by {by}",
-        f"{DESCRIPTIONS.get(by, by)}{more}: a mark at the weighted F1 of each part, a line over "
-        "its interval; the tables below hold the figures.",
+        f"{DESCRIPTIONS.get(by, by)}: a mark at the weighted F1 of each part, a line over its "
+        "interval; the tables below hold the figures.",
         "slices.png",
-        partial(plots.slices, shown),
+        partial(plots.slices, rows),
     )
 
 
 def _table(by: str, rows: pd.DataFrame) -> Table:
-    shown, left = _largest(rows, LISTED)
     cells = [
-        Row(
-            (
-                row["slice"],
-                f"{row['utterances']:,}",
-                whole(row, "weighted_f1"),
-                number(row["accuracy"]),
-            )
-        )
-        for row in records(shown)
+        Row((row["slice"], *_counts(row), whole(row, "weighted_f1"), number(row["accuracy"])))
+        for row in records(rows)
     ]
-    more = (f"{many(left, 'more part')} in `slices.csv`.",) if left else ()
     return Table(
         f"By {by} ({DESCRIPTIONS.get(by, by)})",
-        (by, "utterances", "weighted F1", "accuracy"),
+        (by, "utterances", "dialogues", "weighted F1", "accuracy"),
         tuple(cells),
-        "lrrr",
-        more,
+        "lrrrr",
         folded=True,
     )
 
 
-def _largest(rows: pd.DataFrame, number: int) -> tuple[pd.DataFrame, int]:
-    """The parts with the most utterances in the order they stand in, and how many are left out."""
-    kept = rows["utterances"].sort_values(ascending=False, kind="stable").index[:number]
-    return rows.loc[sorted(kept)], max(0, len(rows) - number)
+def _counts(row: Mapping[str, Any]) -> list[str]:
+    return [f"{row[name]:,}" for name in ("utterances", "dialogues")]
 
 
 def learning(results: Results) -> Section:

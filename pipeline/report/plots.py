@@ -17,6 +17,7 @@ from pipeline.report.words import model_name
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = {"train": ":", "valid": "--", "test": "-"}
 MANY_RUNS = 6
+LONGEST = 24  # characters of a name beside a figure
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
@@ -27,15 +28,15 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
         classes: Names by class number.
     """
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    number = len(classes)
+    number, names = len(classes), [_short(name) for name in classes]
     figure = Canvas(figsize=(WIDTH, 4.6), layout="constrained")
     axes = figure.subplots()
     for (row, column), share in np.ndenumerate(shares):
         corner = (column - 0.5, row - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=HEAT, alpha=float(share), linewidth=0))
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
-    axes.set_xticks(range(number), classes, rotation=40, ha="right")
-    axes.set_yticks(range(number), classes)
+    axes.set_xticks(range(number), names, rotation=40, ha="right")
+    axes.set_yticks(range(number), names)
     axes.set(xlim=(-0.5, number - 0.5), ylim=(number - 0.5, -0.5), aspect="equal")
     axes.set(xlabel="predicted", ylabel="actual")
     axes.tick_params(length=0)
@@ -59,7 +60,7 @@ def by_model(table: pd.DataFrame, label: str) -> Canvas:
         _intervals(axes, rows, heights, place, model_name(model))
     for line in np.arange(len(groups) - 1) + 0.5:
         axes.axhline(line, color=FAINT, linewidth=0.6)
-    _percent(axes, list(groups), label)
+    _percent(axes, [_short(group) for group in groups], label)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -75,8 +76,13 @@ def slices(rows: pd.DataFrame) -> Canvas:
     names = {"weighted_f1": "value", "weighted_f1_low": "low", "weighted_f1_high": "high"}
     _intervals(axes, rows.rename(columns=names), np.arange(len(rows)), 0, None)
     parts = zip(rows["slice"], rows["utterances"], strict=True)
-    _percent(axes, [f"{name} ({count:,})" for name, count in parts], "weighted F1 (%)")
+    _percent(axes, [f"{_short(name)} ({count:,})" for name, count in parts], "weighted F1 (%)")
     return figure
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what is drawn."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _percent(axes: Axes, names: Sequence[str], label: str) -> None:

@@ -27,7 +27,10 @@ from pipeline.settings.train import TrainSettings
 
 COLUMNS = {
     "classes": ("class", "model", "precision", "recall", "f1", "f1_low", "f1_high", "support"),
-    "slices": ("by", "slice", "utterances", "weighted_f1", "accuracy"),
+    "slices": (
+        *("by", "slice", "utterances", "dialogues", "accuracy"),
+        *("weighted_f1", "weighted_f1_low", "weighted_f1_high"),
+    ),
     "reliability": ("low", "high", "confidence", "accuracy", "utterances"),
     "curves": ("fold", "seed", "epoch", "split", "weighted_f1"),
     "history": ("fold", "seed", "epoch", "train_total", "train_cross_entropy"),
@@ -82,6 +85,12 @@ class Results:
     tables: Mapping[str, pd.DataFrame]
     predictions: Predictions
     ledgers: Mapping[str, Sequence[Problem]]
+
+    @property
+    def best_baseline(self) -> list[str]:
+        """The baseline with the highest weighted F1 on test; none where none was run."""
+        found = self.metrics["baselines"]
+        return sorted(found, key=lambda name: -found[name]["weighted_f1"])[:1]
 
 
 def read_results(params: Params, corpus: str) -> Results:

@@ -60,8 +60,7 @@ def _tiles(results: Results) -> Iterator[Tile]:
         spread(metrics["test"], name),
         f"95 % interval {interval(metrics['test'], name)}",
     )
-    best = max(metrics["baselines"], key=lambda b: metrics["baselines"][b][name], default=None)
-    if best is not None:
+    for best in results.best_baseline:
         beside = metrics["baselines"][best]
         yield Tile(
             f"Best baseline: {model_name(best)}",
@@ -110,7 +109,8 @@ def _overall(metrics: Mapping[str, Any]) -> Table:
         tuple(rows),
         "l" + "r" * len(columns),
         (
-            INTERVALS,
+            f"{INTERVALS} Models are tested on the same utterances, so two whose intervals overlap "
+            "may still differ: `python -m pipeline compare` tells.",
             "Validation-selected: each run's epoch is the one with the highest weighted F1 on the "
             "validation split, which test has no part in. Test-selected: the epoch that test would "
             "have chosen, which is too high by construction.",

@@ -30,15 +30,15 @@ def section(results: Results) -> Section:
         "What was run",
         (
             *corpus(results),
-            Points(tuple(map(sentence, _protocol(results)))),
+            Points(tuple(map(sentence, _protocol(results, results.settings.protocol)))),
             _features(results),
             _settings(results),
         ),
     )
 
 
-def _protocol(results: Results) -> Iterator[str]:
-    settings, train = results.settings.protocol, results.settings.train
+def _protocol(results: Results, settings: ProtocolSettings) -> Iterator[str]:
+    train = results.settings.train
     name = settings.label_set if isinstance(settings.label_set, str) else "of its own"
     yield (
         f"label set `{name}` ({', '.join(results.protocol.classes)}); "

@@ -39,11 +39,22 @@ def write_report(params: Params, corpus: str) -> tuple[Path, Path]:
         PipelineError: params.yaml does not know the corpus, or results of it are absent.
     """
     results = read_results(params, corpus)
-    run = circumstances.section(circumstances.circumstances(corpus))
-    page, sheet = paths.metrics(corpus, "report.md"), paths.metrics(corpus, "report.html")
-    write_text(page, _rendered("report.md", _in_markdown, _report(results, circumstances.LEFT_OUT)))
-    write_text(sheet, _rendered("report.html", _in_html, _report(results, run)))
-    return page, sheet
+    found = (paths.metrics(corpus, "report.md"), paths.metrics(corpus, "report.html"))
+    for path, text in zip(found, (in_markdown(results), in_html(results)), strict=True):
+        write_text(path, text)
+    return found
+
+
+def in_markdown(results: Results) -> str:
+    """The page that git keeps: the same results give the same text."""
+    report = _report(results, circumstances.LEFT_OUT)
+    return _rendered("report.md", _escaped_for_markdown, report)
+
+
+def in_html(results: Results) -> str:
+    """The page with every figure, and with what differs from run to run."""
+    run = circumstances.section(circumstances.circumstances(results.corpus))
+    return _rendered("report.html", _escaped_for_html, _report(results, run))
 
 
 def _report(results: Results, run: Section) -> Report:
@@ -80,7 +91,7 @@ def _rendered(template: str, finalize: Callable[[Any], Markup], report: Report) 
     return environment.get_template(template).render(report=report)
 
 
-def _in_html(text: Any) -> Markup:
+def _escaped_for_html(text: Any) -> Markup:
     """Text as HTML: a word between backticks is code, a line end is kept."""
     if hasattr(text, "__html__"):
         return Markup(text)
@@ -88,7 +99,7 @@ def _in_html(text: Any) -> Markup:
     return Markup(CODE.sub(r"<code>\1</code>", escaped).replace("\n", "<br>"))
 
 
-def _in_markdown(text: Any) -> Markup:
+def _escaped_for_markdown(text: Any) -> Markup:
     """Text as Markdown, in a table too: what is between backticks stays as it is."""
     if hasattr(text, "__html__"):
         return Markup(text)
