@@ -81,8 +81,9 @@ def slices(rows: pd.DataFrame) -> Canvas:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for what is drawn."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    """A name that leaves room for what is drawn, without characters that XML cannot hold."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in name)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 def _percent(axes: Axes, names: Sequence[str], label: str) -> None:

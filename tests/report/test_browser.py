@@ -108,10 +108,14 @@ def test_nothing_is_wider_than_the_window(page: tuple[Page, list[str]]) -> None:
     opened.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     wide = opened.eval_on_selector_all(
-        "svg, figure, p, li, dl > div",
-        "all => all.filter(one => one.getBoundingClientRect().right > innerWidth + 1).length",
+        "svg, figure, p, li, dl > div, dd",
+        "all => all.filter(one => one.getBoundingClientRect().right > innerWidth + 1"
+        " || one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200))",
     )
-    assert wide == 0
+    assert wide == []
+    heads = opened.eval_on_selector_all("tbody th", "all => all.map(one => one.clientWidth)")
+    inside = opened.evaluate("innerWidth")
+    assert max(heads) < 0.6 * inside, "the column that stays leaves room for others"
 
 
 def test_figures_are_drawn_and_can_be_read(page: tuple[Page, list[str]]) -> None:

@@ -20,7 +20,7 @@ def drawn(name: str, draw: Callable[[], Canvas]) -> str:
 
 
 def confusion() -> Canvas:
-    return plots.confusion(np.array([[3.0, 1.0], [0.0, 0.0]]), ("$a$", "<b>"))
+    return plots.confusion(np.array([[3.0, 1.0], [0.0, 0.0]]), ("$a$", "<b>\x01"))
 
 
 def by_model() -> Canvas:
@@ -58,7 +58,7 @@ def test_models_differ_in_more_than_colour() -> None:
 
 def test_words_stay_words_and_names_stay_as_they_are() -> None:
     found = drawn("one", confusion)
-    assert ">$a$</text>" in found and ">&lt;b&gt;</text>" in found
+    assert ">$a$</text>" in found and ">&lt;b&gt; </text>" in found
     assert ">75</text>" in found and ">25</text>" in found
     assert found.count(">0</text>") == 2, "a class that does not occur has an empty row"
     assert '<title id="one-title">T &lt; t</title>' in found
