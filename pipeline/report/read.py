@@ -18,8 +18,6 @@ from pipeline.params import Params
 from pipeline.protocol import Protocol, read_protocol
 from pipeline.settings.compute import ComputeSettings
 from pipeline.settings.evaluate import EvaluateSettings
-from pipeline.settings.faces import FacesSettings
-from pipeline.settings.frames import FramesSettings
 from pipeline.settings.loss import LossSettings
 from pipeline.settings.model import ModelSettings
 from pipeline.settings.protocol import ProtocolSettings
@@ -43,8 +41,6 @@ class Settings:
     """The sections of params.yaml that decide what was run, for one corpus."""
 
     protocol: ProtocolSettings
-    frames: FramesSettings
-    faces: FacesSettings
     model: ModelSettings
     loss: LossSettings
     train: TrainSettings
@@ -119,8 +115,6 @@ def read_results(params: Params, corpus: str) -> Results:
 def _settings(params: Params, corpus: str) -> Settings:
     return Settings(
         protocol=params.of(ProtocolSettings, corpus),
-        frames=params.of(FramesSettings, corpus),
-        faces=params.of(FacesSettings, corpus),
         model=params.of(ModelSettings, corpus),
         loss=params.of(LossSettings, corpus),
         train=params.of(TrainSettings, corpus),

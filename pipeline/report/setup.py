@@ -1,6 +1,6 @@
 """What was run: the corpus, the protocol in words, the features, all settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.report.blocks import Points, Row, Section, Table
@@ -85,35 +85,39 @@ def _features(results: Results) -> Table:
 
 def _facts(results: Results, modality: str) -> dict[str, str | None]:
     about: dict[str, Any] = results.about["features"][modality]
-    encoder = about.get("encoder", {})
+    encoder, pictures = about.get("encoder", {}), about.get("frames", {})
     return {
         "extractor": about.get("extractor"),
-        "encoder": encoder.get("name"),
-        "architecture": encoder.get("architecture"),
-        "revision": encoder.get("revision"),
-        "SHA-256": encoder.get("sha256", "")[:DIGITS],
+        **_encoder(encoder),
         "dimension": f"{about['dimension']:,}" if "dimension" in about else None,
-        "settings": value(about["settings"]).replace(", ", "\n"),
-        "pictures": _pictures(results) if modality == "visual" else None,
-        "computed on": value(about.get("compute", {})).replace(", ", "\n"),
-        "versions": value(about["versions"]).replace(", ", "\n"),
+        "settings": _lines(about["settings"]),
+        "computed on": _lines(about.get("compute", {})),
+        "versions": _lines(about["versions"]),
+        "frames": _lines(pictures.get("settings", {})),
+        "faces": _lines(pictures.get("faces", {})),
+        **{f"faces, {name}": fact for name, fact in _encoder(pictures.get("encoder", {})).items()},
         "masked utterances": f"{results.about['masked'][modality]:,}",
     }
 
 
-def _pictures(results: Results) -> str:
-    frames, faces = results.settings.frames, results.settings.faces
-    chosen = value(frames.model_dump())
-    if frames.crop == "face":
-        chosen += ", " + value({f"faces {name}": fact for name, fact in faces.model_dump().items()})
-    return chosen.replace(", ", "\n")
+def _encoder(encoder: Mapping[str, str]) -> dict[str, str | None]:
+    return {
+        "encoder": encoder.get("name"),
+        "architecture": encoder.get("architecture"),
+        "revision": encoder.get("revision"),
+        "SHA-256": encoder.get("sha256", "")[:DIGITS],
+        "licence": encoder.get("licence"),
+    }
+
+
+def _lines(settings: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}: {value(setting)}" for name, setting in settings.items())
 
 
 def _settings(results: Results) -> Table:
     rows = tuple(
         Row((f"{section}.{name}", value(setting)))
         for section, settings in results.settings.sections().items()
-        if section not in ("frames", "faces")  # they stand with the visual features
         for name, setting in settings.model_dump().items()
         if setting is not None
     )

@@ -124,6 +124,8 @@ def metrics(corpus: Corpus) -> dict[str, Any]:
 
 def _write_metrics(corpus: Corpus) -> None:
     encoder = {"name": "roberta-base", "revision": "r" * 40, "sha256": "ab" * 32}
+    detector = {"name": "yunet", "licence": "MIT"}
+    pictures = {"settings": {"count": 4, "crop": "face"}, "encoder": detector, "faces": {}}
     about = {
         "features": {
             "text": {
@@ -132,9 +134,16 @@ def _write_metrics(corpus: Corpus) -> None:
                 "encoder": encoder,
                 "settings": {"pooling": "cls"},
                 "versions": {"torch": "2.0"},
-            }
+            },
+            "visual": {
+                "extractor": "visual",
+                "encoder": {"name": "resnet101"},
+                "settings": {"layer": "logits"},
+                "versions": {},
+                "frames": pictures,
+            },
         },
-        "masked": {"text": 0, "audio": 4},
+        "masked": {"text": 0, "visual": 4},
         "ledger": {"manifest": {}, "frames": {}, "audio": {"audio cut": 4}},
     }
     for name, content in (("metrics.json", metrics(corpus)), ("run.json", about)):

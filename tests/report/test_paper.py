@@ -77,7 +77,10 @@ def test_melds_tables_stand_beside_a_run_on_its_emotions(workspace: Path) -> Non
     assert row(page, "MCN-CL, test-selected")[-2:] == ["71.71 ± 1.25<br>[68.71, 78.71]", ours[-1]]
     assert "names no validation protocol, no number of seeds and no rule" in page
     assert "text: in the paper RoBERTa-base; here roberta-base (cls)." in page
-    assert "visual: in the paper ResNet-101, 1000 values per frame; here not used." in page
+    assert (
+        "visual: in the paper ResNet-101, 1000 values per frame; here resnet101 (logits)." in page
+    )
+    assert "audio: in the paper openSMILE, feature set not named; here not used." in page
     assert "The corpus here is a part of a release" in page
 
 

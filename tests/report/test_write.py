@@ -61,7 +61,12 @@ def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
         "4",
         "<br>".join(f"train0_{n}: detail {n}" for n in range(3)),
     ]
-    assert row(page, "SHA-256") == ["abababababab"] and row(page, "encoder") == ["roberta-base"]
+    assert row(page, "encoder") == ["roberta-base", "resnet101"]
+    assert row(page, "SHA-256") == ["abababababab", "-"]
+    assert row(page, "frames") == ["-", "count: 4<br>crop: face"]
+    assert row(page, "faces, encoder") == ["-", "yunet"]
+    assert row(page, "faces, licence") == ["-", "MIT"]
+    assert row(page, "masked utterances") == ["0", "4"]
     assert row(page, "loss.hard_ratio") == ["0.3"]
     assert "21 utterances in 3 dialogues by 1 speaker." in page
     assert "expected calibration error 7.8 %" in page
