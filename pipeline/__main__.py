@@ -30,6 +30,22 @@ def summary_command(
         show(name)
 
 
+@app.command("report")
+def report_command(
+    corpus: Annotated[
+        list[str] | None, typer.Argument(help="Default: those of params.yaml.")
+    ] = None,
+) -> None:
+    """Write the last run's report again: metrics/CORPUS/report.html and report.md."""
+    # Here, so that the other commands need not wait for scikit-learn and matplotlib.
+    from pipeline.report.write import write_report
+
+    params = read_params()
+    for name in corpus or params.corpora:
+        for path in write_report(params, name):
+            print(path)
+
+
 @app.command("doctor")
 def doctor_command(
     corpus: Annotated[

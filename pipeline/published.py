@@ -5,7 +5,7 @@ or was edited gives figures that compare with nobody's.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.manifest import Utterance
@@ -30,14 +30,21 @@ class Published:
 def differences(utterances: Sequence[Utterance], published: Published) -> list[str]:
     """A line for each group that differs from the published counts, with the likely cause."""
     found = []
-    for parts, expected in published.counts.items():
-        chosen = [u for u in utterances if not parts or getattr(u, published.by) in parts]
-        counts = _counted(chosen)
-        where = f"{published.by} {'+'.join(parts)}" if parts else "in all"
+    for where, counts, expected in side_by_side(utterances, published):
         differing = unequal(counts, expected)
         if differing:
             found.append(f"{where}: {differing}. Likely: {_cause(counts, expected)}")
     return found
+
+
+def side_by_side(
+    utterances: Sequence[Utterance], published: Published
+) -> Iterator[tuple[str, Counts, Counts]]:
+    """Each group in words, what was counted of it, and what was published."""
+    for parts, expected in published.counts.items():
+        chosen = [u for u in utterances if not parts or getattr(u, published.by) in parts]
+        where = f"{published.by} {'+'.join(parts)}" if parts else "in all"
+        yield where, _counted(chosen), expected
 
 
 def unequal(found: Counts, expected: Counts) -> str:

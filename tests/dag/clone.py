@@ -25,7 +25,17 @@ TINY_SESSIONS = {
     "max_seconds": 1.1,
     "valid_fraction": 0.5,
 }
-STAGES = ("manifest", "protocol", "frames", "visual", "audio", "text", "train", "evaluate")
+STAGES = (
+    "manifest",
+    "protocol",
+    "frames",
+    "visual",
+    "audio",
+    "text",
+    "train",
+    "evaluate",
+    "report",
+)
 SMALLER = {"count": 2, "epochs": 2, "feature_set": "eGeMAPSv02"}
 
 

@@ -34,6 +34,14 @@ def test_metrics_are_whole(reproduced: Path) -> None:
     assert "| manifest | visual | truncated | 1 |" in page
 
 
+def test_the_report_is_written(reproduced: Path) -> None:
+    page = (reproduced / "metrics/demo_meld/report.md").read_text()
+    assert "| manifest | visual | truncated | 1 |" in page
+    sheet = (reproduced / "metrics/demo_meld/report.html").read_text()
+    assert "peak memory" in sheet and "peak memory" not in page
+    assert ">evaluate</th>" in sheet, "what it cost"
+
+
 def test_a_second_run_runs_nothing_and_leaves_nothing_untracked(reproduced: Path) -> None:
     assert "up to date" in dvc(reproduced, "repro")
     status = subprocess.run(
@@ -45,21 +53,22 @@ def test_a_second_run_runs_nothing_and_leaves_nothing_untracked(reproduced: Path
 
 # Each comes on top of those before it.
 CHANGES = [
-    ("params.yaml", "heads: 4", "heads: 2", {"train", "evaluate"}),
+    ("params.yaml", "heads: 4", "heads: 2", {"train", "evaluate", "report"}),
     (
         "params.yaml",
         "feature_set: eGeMAPSv02",
         "feature_set: eGeMAPSv01b",
-        {"audio", "train", "evaluate"},
+        {"audio", "train", "evaluate", "report"},
     ),
     (
         "params.yaml",
         "label_set: emotion",
         "label_set: sentiment",
-        {"protocol", "train", "evaluate"},
+        {"protocol", "train", "evaluate", "report"},
     ),
-    ("params.yaml", "pooling: mean", "pooling: cls", {"text", "train", "evaluate"}),
+    ("params.yaml", "pooling: mean", "pooling: cls", {"text", "train", "evaluate", "report"}),
     ("pipeline/extractors/text.py", '"""Any', '# A comment.\n"""Any', {"text"}),
+    ("pipeline/report/templates/style.css", ":root", "\n:root", {"report"}),
     ("pipeline/settings/visual.py", '"""`visual`', '# A comment.\n"""`visual`', {"visual"}),
 ]
 
@@ -78,7 +87,7 @@ def test_a_change_runs_what_depends_on_it(reproduced: Path) -> None:
             put_back()
         again = ran(reproduced)
     # The rest lies in the run-cache; DVC keeps no run of a stage that has plain outs for git there.
-    assert again <= {"evaluate" + DEMO}
+    assert again <= {"evaluate" + DEMO, "report" + DEMO}
     assert (reproduced / "dvc.lock").read_text() == lock
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.guards.closure import ROOT, closure, imported
+from tests.guards.closure import PACKAGES, ROOT, beside, closure, data, imported
 from tests.guards.module_map import module_map
 
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
@@ -32,6 +32,25 @@ def test_every_stage_module_is_in_dvc_yaml() -> None:
 def test_code_deps_are_the_import_closure(name: str) -> None:
     listed = [dep for dep in stage(name)["deps"] if dep.endswith(".py")]
     assert listed == closure(f"stages.{name}"), "run `python -m tests.guards.closure`"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_data_deps_are_what_the_modules_read(name: str) -> None:
+    """An edit of a template or of the weights' lock is an edit of the stage."""
+    ours = tuple(f"{package}/" for package in PACKAGES)
+    listed = [dep for dep in stage(name)["deps"] if dep.startswith(ours) and dep[-3:] != ".py"]
+    assert listed == data(name), "run `python -m tests.guards.closure`"
+
+
+def test_data_are_found_by_the_place_of_the_module(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    for name in ("a.yaml", "b.yaml", "pages/c.html", "pages/d.py"):
+        (tmp_path / name).touch()
+    module = tmp_path / "module.py"
+    module.write_text('A = Path(__file__).with_name("a.yaml")\nB = "b.yaml"\n')
+    assert beside(module) == {tmp_path / "a.yaml"}
+    module.write_text('def place():\n    return Path(__file__).parent / "pages"\n')
+    assert beside(module) == {tmp_path / "pages/c.html"}
 
 
 @pytest.mark.parametrize("name", STAGES)

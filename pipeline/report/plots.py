@@ -1,0 +1,214 @@
+"""The report's figures, drawn for `svg.inline`: no meaning hangs on a colour alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.drawing import COLOURS, plain
+from pipeline.report.svg import FAINT, HEAT, INK, WIDTH
+from pipeline.report.words import model_name
+
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = {"train": ":", "valid": "--", "test": "-"}
+MANY_RUNS = 6
+LONGEST = 24  # characters of a name beside a figure
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
+    """Shares of each actual class by predicted class; the diagonal is recall.
+
+    Args:
+        counts: [actual, predicted].
+        classes: Names by class number.
+    """
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    number, names = len(classes), [_short(name) for name in classes]
+    figure = Canvas(figsize=(WIDTH, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for (row, column), share in np.ndenumerate(shares):
+        corner = (column - 0.5, row - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor=HEAT, alpha=float(share), linewidth=0))
+        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
+    axes.set_xticks(range(number), names, rotation=40, ha="right")
+    axes.set_yticks(range(number), names)
+    axes.set(xlim=(-0.5, number - 0.5), ylim=(number - 0.5, -0.5), aspect="equal")
+    axes.set(xlabel="predicted", ylabel="actual")
+    axes.tick_params(length=0)
+    return figure
+
+
+def by_model(table: pd.DataFrame, label: str) -> Canvas:
+    """A figure of several models with its interval, for several groups, one model below the other.
+
+    Args:
+        table: Columns group, model, value, low and high, in percent.
+        label: Of the axis.
+    """
+    groups, models = table["group"].unique(), table["model"].unique()
+    height = 0.9 + 0.15 * len(groups) * (len(models) + 1)
+    figure = Canvas(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    for place, model in enumerate(models):
+        rows = table[table["model"] == model].set_index("group").loc[groups]
+        heights = np.arange(len(groups)) + (place - (len(models) - 1) / 2) * 0.8 / len(models)
+        _intervals(axes, rows, heights, place, model_name(model))
+    for line in np.arange(len(groups) - 1) + 0.5:
+        axes.axhline(line, color=FAINT, linewidth=0.6)
+    _percent(axes, [_short(group) for group in groups], label)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def slices(rows: pd.DataFrame) -> Canvas:
+    """Weighted F1 of parts of the test split with its interval.
+
+    Args:
+        rows: slices.csv, of one `by`.
+    """
+    figure = Canvas(figsize=(WIDTH, 0.75 + 0.3 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    names = {"weighted_f1": "value", "weighted_f1_low": "low", "weighted_f1_high": "high"}
+    _intervals(axes, rows.rename(columns=names), np.arange(len(rows)), 0, None)
+    parts = zip(rows["slice"], rows["utterances"], strict=True)
+    _percent(axes, [f"{_short(name)} ({count:,})" for name, count in parts], "weighted F1 (%)")
+    return figure
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what is drawn, without characters that XML cannot hold."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in name)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+
+
+def _percent(axes: Axes, names: Sequence[str], label: str) -> None:
+    """Names down the side, percent along the bottom."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel=label, xlim=(0, 100), ylim=(len(names) - 0.5, -0.5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", linewidth=0.6)
+    plain(axes)
+
+
+def _intervals(
+    axes: Axes, rows: pd.DataFrame, heights: np.ndarray, place: int, label: str | None
+) -> None:
+    """A mark for each row's value, and a line from the low to the high end of its interval."""
+    colour = COLOURS[place % len(COLOURS)]
+    axes.hlines(heights, rows["low"], rows["high"], color=colour, linewidth=1.4)
+    axes.plot(
+        rows["value"],
+        heights,
+        linestyle="none",
+        marker=MARKS[place % len(MARKS)],
+        markersize=5,
+        color=colour,
+        markeredgecolor=INK,
+        markeredgewidth=0.6,
+        label=label,
+        clip_on=False,
+    )
+
+
+def reliability(bins: pd.DataFrame) -> Canvas:
+    """Accuracy by confidence, and how many predictions lie in each bin.
+
+    Args:
+        bins: reliability.csv.
+    """
+    figure = Canvas(figsize=(WIDTH, 4.4), layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    upper.vlines(bins["confidence"], bins["confidence"], bins["accuracy"], color=FAINT)
+    upper.plot([0, 1], [0, 1], color=INK, linestyle=":", label="calibrated")
+    upper.plot(bins["confidence"], bins["accuracy"], color=COLOURS[0], marker="o", label="observed")
+    upper.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    upper.legend(loc="upper left")
+    lower.bar(
+        bins["low"],
+        bins["utterances"],
+        bins["high"] - bins["low"],
+        align="edge",
+        color=COLOURS[0],
+        edgecolor=INK,
+        linewidth=0.6,
+    )
+    lower.set(xlabel="probability of the predicted class", ylabel="utterances")
+    for axes in (upper, lower):
+        plain(axes)
+    return figure
+
+
+def f1_curves(curves: pd.DataFrame) -> Canvas:
+    """Weighted F1 of each split by epoch, a line per run; a mark where validation chose.
+
+    Args:
+        curves: curves.csv.
+    """
+    figure = Canvas(figsize=(WIDTH, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for place, split in enumerate(DASHES):
+        runs = curves[curves["split"] == split].groupby(["fold", "seed"])
+        look: dict[str, Any] = {
+            "color": COLOURS[place],
+            "linestyle": DASHES[split],
+            **_weight(len(runs)),
+        }
+        for line, (_, rows) in enumerate(runs):
+            axes.plot(rows["epoch"], rows["weighted_f1"], label=None if line else split, **look)
+    valid = curves[curves["split"] == "valid"]
+    chosen = valid.loc[valid.groupby(["fold", "seed"])["weighted_f1"].idxmax()]
+    axes.plot(
+        chosen["epoch"],
+        chosen["weighted_f1"],
+        linestyle="none",
+        marker="o",
+        color=COLOURS[1],
+        markeredgecolor=INK,
+        label="chosen on valid",
+    )
+    axes.set(xlabel="epoch", ylabel="weighted F1 (%)", ylim=(0, 102))
+    return _with_legend(figure, axes)
+
+
+def losses(history: pd.DataFrame) -> Canvas:
+    """The losses by epoch, a line per run.
+
+    Args:
+        history: history.csv.
+    """
+    kinds = {
+        "train_total": ("train, all terms", "-"),
+        "train_cross_entropy": ("train, cross-entropy", ":"),
+        "valid_cross_entropy": ("valid, cross-entropy", "--"),
+    }
+    figure = Canvas(figsize=(WIDTH, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, (label, dash)) in enumerate(kinds.items()):
+        if name not in history:
+            continue
+        runs = history.groupby(["fold", "seed"])
+        look: dict[str, Any] = {"color": COLOURS[place], "linestyle": dash, **_weight(len(runs))}
+        for line, (_, rows) in enumerate(runs):
+            axes.plot(rows["epoch"], rows[name], label=None if line else label, **look)
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    return _with_legend(figure, axes)
+
+
+def _weight(runs: int) -> dict[str, Any]:
+    """Thinner lines where there are many."""
+    return (
+        {"linewidth": 1.2, "alpha": 0.9} if runs <= MANY_RUNS else {"linewidth": 0.8, "alpha": 0.5}
+    )
+
+
+def _with_legend(figure: Canvas, axes: Axes) -> Canvas:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", linewidth=0.6)
+    plain(axes)
+    figure.legend(loc="outside upper center", ncols=2)
+    return figure

@@ -1,0 +1,131 @@
+"""What was run: the corpus, the protocol in words, the features, all settings."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.report.blocks import Points, Row, Section, Table
+from pipeline.report.counts import corpus
+from pipeline.report.read import Results
+from pipeline.report.words import NONE, listed, many, sentence, value
+from pipeline.settings.protocol import ProtocolSettings
+
+POLICIES = {
+    "consensus": "the label is the one that the corpus' authors found",
+    "erc7433": "the label is the one that the corpus' authors found, with the 53 more happy "
+    "utterances of IEMOCAP's published pickles",
+}
+SPLITTING = {
+    "official": "the splits are those of the corpus' authors",
+    "session5": "test is session 5",
+    "leave_one_session_out": "each session is the test split of one fold",
+    "speakers": "no speaker is in two splits",
+}
+DIGITS = 12  # of a digest
+
+
+def section(results: Results) -> Section:
+    """Corpus, protocol, features and settings."""
+    return Section(
+        "setup",
+        "What was run",
+        (
+            *corpus(results),
+            Points(tuple(map(sentence, _protocol(results, results.settings.protocol)))),
+            _features(results),
+            _settings(results),
+        ),
+    )
+
+
+def _protocol(results: Results, settings: ProtocolSettings) -> Iterator[str]:
+    train = results.settings.train
+    name = settings.label_set if isinstance(settings.label_set, str) else "of its own"
+    yield (
+        f"label set `{name}` ({', '.join(results.protocol.classes)}); "
+        f"{POLICIES[settings.label_policy]}."
+    )
+    what = "left out" if settings.unlabelled == "drop" else "kept as turns without loss and score"
+    yield f"utterances without a label in the set are {what}."
+    yield f"{SPLITTING[settings.splits]}{_validation(settings)}."
+    yield (
+        f"seeds {listed(train.seeds)}, one model per seed and fold; each trains up to "
+        f"{many(train.epochs, 'epoch')}, until {many(train.patience, 'epoch')} bring no better "
+        "weighted F1 on validation, and keeps the first epoch with the best. Test has no part in "
+        "it."
+    )
+
+
+def _validation(settings: ProtocolSettings) -> str:
+    if settings.splits == "speakers":
+        shares = (settings.valid_fraction or 0, settings.test_fraction or 0)
+        valid, test = (f"{100 * share:g} %" for share in shares)
+        whom = f"; {valid} of the speakers are for validation, {test} for test"
+        return f"{whom}, drawn by seed {settings.seed}"
+    fraction = f"{100 * (settings.valid_fraction or 0):g} %"
+    return {
+        None: "",
+        "cosmic": "; validation is the 12 dialogues that COSMIC took",
+        "last_20": "; validation is the last 20 of the dialogues that are not tested on",
+        "fraction": f"; validation is {fraction} of each session's dialogues, drawn by seed "
+        f"{settings.seed}",
+    }[settings.validation]
+
+
+def _features(results: Results) -> Table:
+    """A column for each modality in use."""
+    stores = results.about["features"]
+    facts = {name: _facts(results, name) for name in stores}
+    rows = [
+        Row((what, *(facts[name][what] or NONE for name in stores)))
+        for what in next(iter(facts.values()))
+        if any(facts[name][what] for name in stores)
+    ]
+    return Table("Features", ("", *stores), tuple(rows), "l" * (1 + len(stores)))
+
+
+def _facts(results: Results, modality: str) -> dict[str, str | None]:
+    about: dict[str, Any] = results.about["features"][modality]
+    encoder, pictures = about.get("encoder", {}), about.get("frames", {})
+    return {
+        "extractor": about.get("extractor"),
+        **_encoder(encoder),
+        "dimension": f"{about['dimension']:,}" if "dimension" in about else None,
+        "settings": _lines(about["settings"]),
+        "computed on": _lines(about.get("compute", {})),
+        "versions": _lines(about["versions"]),
+        "frames": _lines(pictures.get("settings", {})),
+        "faces": _lines(pictures.get("faces", {})),
+        **{f"faces, {name}": fact for name, fact in _encoder(pictures.get("encoder", {})).items()},
+        "masked utterances": f"{results.about['masked'][modality]:,}",
+    }
+
+
+def _encoder(encoder: Mapping[str, str]) -> dict[str, str | None]:
+    return {
+        "encoder": encoder.get("name"),
+        "architecture": encoder.get("architecture"),
+        "revision": encoder.get("revision"),
+        "SHA-256": encoder.get("sha256", "")[:DIGITS],
+        "licence": encoder.get("licence"),
+    }
+
+
+def _lines(settings: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}: {value(setting)}" for name, setting in settings.items())
+
+
+def _settings(results: Results) -> Table:
+    rows = tuple(
+        Row((f"{section}.{name}", value(setting)))
+        for section, settings in results.settings.sections().items()
+        for name, setting in settings.model_dump().items()
+        if setting is not None
+    )
+    return Table(
+        "All settings of protocol, model, loss, training and evaluation",
+        ("setting", "value"),
+        rows,
+        "ll",
+        ("As params.yaml names them; pipeline/settings says what each means.",),
+        folded=True,
+    )

@@ -1,0 +1,20 @@
+"""Results to a report: a page in Markdown that git keeps, and one in HTML with what the run cost.
+
+The HTML is no output of DVC's, because it holds the date and other things that differ from run to
+run; see `pipeline.report.write`. DVC never restores this stage from its run-cache, since an output
+of it is kept by git, so that the HTML is there after each run.
+"""
+
+from pipeline.params import Params
+from pipeline.report.write import write_report
+from pipeline.stage import run
+
+
+def work(params: Params, corpus: str) -> None:
+    """Writes both pages and tells where they are."""
+    for path in write_report(params, corpus):
+        print(path)
+
+
+if __name__ == "__main__":
+    run(work)

@@ -1,0 +1,76 @@
+"""What differs from run to run: commit, changes, and what stages cost."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from pipeline.report.blocks import Points, Table, Text
+from pipeline.report.circumstances import Circumstances, circumstances, section
+
+
+def git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def told(found: Circumstances) -> str:
+    points = section(found).blocks[0]
+    assert isinstance(points, Points)
+    return points.items[0]
+
+
+def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
+    assert told(circumstances("c")) == "commit: none, there is no git repository"
+    git("init", "-q")
+    assert told(circumstances("c")) == "commit: none, there is no git repository"
+    git("config", "user.name", "t")
+    git("config", "user.email", "t@example.org")
+    for name in ("params.yaml", "dvc.lock", "metrics/c/metrics.json", "old name"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("1")
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    commit = git("rev-parse", "HEAD")
+    for written in ("dvc.lock", "metrics/c/metrics.json", "nobody knows this"):
+        Path(written).write_text("2")
+    ending = "without changes but for what a run writes"
+    assert told(circumstances("c")) == f"commit: `{commit}`, {ending}"
+    Path("params.yaml").write_text("2")
+    git("mv", "old name", "new name")
+    ending = "with changes that are not committed in new name and params.yaml"
+    assert told(circumstances("c")) == f"commit: `{commit}`, {ending}"
+
+
+def test_many_changes_are_counted() -> None:
+    found = Circumstances("c" * 40, tuple("abcdefgh"), "now", "here", {})
+    assert told(found).endswith("committed in a, b, c, d, e and 3 more")
+
+
+def test_costs_in_the_order_of_the_stages(workspace: Path) -> None:
+    folder = Path("data/costs/c")
+    folder.mkdir(parents=True)
+    costs = {
+        "evaluate": (3.04, 100.0),
+        "weights-text": (0.5, 50.0),
+        "train": (3725.0, 1200.0),
+        "demo": (75.0, 300.0),
+    }
+    for name, (seconds, memory) in costs.items():
+        file = folder / f"{name}.json"
+        file.write_text(json.dumps({"seconds": seconds, "peak_megabytes": memory}))
+    table = section(circumstances("c")).blocks[1]
+    assert isinstance(table, Table)
+    assert [row.cells for row in table.rows] == [
+        ("demo", "1 min 15 s", "300 MiB"),
+        ("weights-text", "0.5 s", "50 MiB"),
+        ("train", "1 h 02 min", "1,200 MiB"),
+        ("evaluate", "3.0 s", "100 MiB"),
+        ("all", "1 h 03 min", "1,200 MiB"),
+    ]
+
+
+def test_no_cost_is_known() -> None:
+    found = Circumstances(None, (), "now", "here", {})
+    assert section(found).blocks[1] == Text(
+        "No stage has been run in this folder, so nothing is known of costs."
+    )
