@@ -170,7 +170,8 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     with pytest.raises(PipelineError, match="is a file, expected the name of a folder"):
         command.predict(checkpoint(1), folder, Path("params.yaml"))
     write_checkpoint(2, corpus="mine")
-    with pytest.raises(PipelineError, match="trained on 'mine', of which params.yaml has no block"):
+    told = r"trained on 'mine', of which params\.yaml has no block"
+    with pytest.raises(PipelineError, match=told):
         run(checkpoint(2), folder)
     for role in ("text", "visual"):
         (paths.encoder(CORPUS, role) / "encoder.json").unlink()
