@@ -1,5 +1,6 @@
 """`predict`, from a folder to results: what is masked, refused, averaged, and never done twice."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,10 @@ import pandas as pd
 import pytest
 
 from pipeline import paths
+from pipeline.__main__ import main
 from pipeline.commands import predict as command
 from pipeline.errors import PipelineError
 from pipeline.tables import read_about
-from tests.conftest import ROOT
-from tests.dag.clone import python
 from tests.prediction.small_model import (
     CORPUS,
     Network,
@@ -163,15 +163,14 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     folder = conversation(Path("talk"), *TALK, clips=2)
     with pytest.raises(PipelineError, match="does not exist; expected a checkpoint, or a folder"):
         run(Path("nowhere"), folder)
-    with pytest.raises(PipelineError, match=f"Did you mean {paths.checkpoints(CORPUS)}?"):
+    with pytest.raises(PipelineError, match=f"Did you mean {paths.checkpoints(CORPUS)}"):
         run(Path("models/checkpoints"), folder)
     with pytest.raises(PipelineError, match="cannot be read as a checkpoint"):
         run(folder / "0.mp4", folder)
     with pytest.raises(PipelineError, match="is a file, expected the name of a folder"):
         command.predict(checkpoint(1), folder, Path("params.yaml"))
     write_checkpoint(2, corpus="mine")
-    told = r"trained on 'mine', of which params\.yaml has no block"
-    with pytest.raises(PipelineError, match=told):
+    with pytest.raises(PipelineError, match="trained on 'mine', of which params"):
         run(checkpoint(2), folder)
     for role in ("text", "visual"):
         (paths.encoder(CORPUS, role) / "encoder.json").unlink()
@@ -180,8 +179,10 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     assert f"dvc repro weights@{CORPUS}-text weights@{CORPUS}-visual" in str(lacking.value)
 
 
-def test_errors_are_told_without_a_traceback(network: Network) -> None:
-    words = ("pipeline", "predict", "--model", str(checkpoint(1)), "--input", "nowhere")
-    done = python(Path.cwd(), *words, PYTHONPATH=str(ROOT))
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "nowhere is no folder" in done.stderr
+def test_errors_are_told_without_a_traceback(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["predict", "--model", str(checkpoint(1)), "--input", "nowhere"]
+    monkeypatch.setattr(sys, "argv", ["pipeline", *words])
+    with pytest.raises(SystemExit, match="nowhere is no folder"):
+        main()

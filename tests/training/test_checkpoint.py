@@ -13,7 +13,7 @@ from pipeline import paths
 from pipeline.dataset import collate, dialogues
 from pipeline.errors import PipelineError
 from pipeline.features import Features, read_features
-from pipeline.training.checkpoint import load_checkpoint
+from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
 from pipeline.training.epochs import read_epochs
 from pipeline.training.train import train_corpus
 from tests.synthetic import CLASSES, lay_out
@@ -91,3 +91,14 @@ def test_a_damaged_file_and_another_version_are_told(workspace: Path) -> None:
     save_file({"x": torch.zeros(1)}, "old.safetensors", {"erc": '{"version": "checkpoint/0"}'})
     with pytest.raises(PipelineError, match="'checkpoint/0', expected 'checkpoint/2'"):
         load_checkpoint(Path("old.safetensors"), {})
+    save_file({"x": torch.zeros(1)}, "encoder.safetensors")
+    with pytest.raises(PipelineError, match="is no checkpoint of this pipeline"):
+        load_checkpoint(Path("encoder.safetensors"), {})
+
+
+@pytest.mark.parametrize("model", [{"wheels": 4}, {"dimensions": {"text": 3}, "classes": 2}])
+def test_weights_of_another_model_are_told(tmp_path: Path, model: dict[str, Any]) -> None:
+    path = tmp_path / "other.safetensors"
+    save_checkpoint(path, {"x": torch.zeros(1)}, {"model": model, "features": {}})
+    with pytest.raises(PipelineError, match="does not fit the model as its code is here"):
+        load_checkpoint(path, {})
