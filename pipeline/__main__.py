@@ -84,6 +84,26 @@ def experiment_command(
     experiment.carry_out(name)
 
 
+@app.command("compare")
+def compare_command(
+    one: Annotated[str, typer.Argument(metavar="REV_A", help="A git revision or an experiment.")],
+    other: Annotated[str, typer.Argument(metavar="REV_B", help="REV:MODEL for a baseline of it.")],
+    corpus: Annotated[
+        list[str] | None, typer.Option("--corpus", help="Default: those of params.yaml.")
+    ] = None,
+) -> None:
+    """Say whether two results differ by more than the choice of test dialogues explains."""
+    # Here, so that the other commands need not wait for scikit-learn.
+    from pipeline.commands import compare
+    from pipeline.experiments.kept import dvc_reader
+
+    corpora = corpus or read_params().corpora
+    for name, found in zip(
+        corpora, compare.compared((one, other), corpora, dvc_reader()), strict=True
+    ):
+        compare.show(name, found)
+
+
 @app.command("contact-sheet")
 def contact_sheet_command(
     corpus: Annotated[str, typer.Argument(help="Whose frames.")],

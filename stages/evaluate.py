@@ -1,22 +1,29 @@
-"""Epoch predictions to figures: metrics, tables for plots, predictions, pictures."""
+"""Epoch predictions to figures: predictions, metrics, tables for plots, pictures."""
+
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from pipeline import paths
 from pipeline.evaluation import pictures, results
+from pipeline.evaluation.baselines import baselines, pooled
+from pipeline.evaluation.calibration import reliability
 from pipeline.evaluation.curves import f1_curves
-from pipeline.evaluation.evaluate import baseline_scores, metrics, selected_runs
+from pipeline.evaluation.evaluate import metrics, predictions
+from pipeline.evaluation.predictions import MODEL, Predictions, Said, write_predictions
+from pipeline.evaluation.slices import slices
 from pipeline.evaluation.summary import about_run, read_ledgers, show
 from pipeline.features import Features, read_features
 from pipeline.files import write_text
 from pipeline.ledger import page
 from pipeline.manifest import read_manifest
 from pipeline.params import Params
-from pipeline.protocol import read_protocol
+from pipeline.progress import track
+from pipeline.protocol import Protocol, read_protocol
 from pipeline.settings.evaluate import EvaluateSettings
 from pipeline.settings.model import ModelSettings
 from pipeline.stage import run
-from pipeline.training.epochs import read_epochs
+from pipeline.training.epochs import EpochPrediction, read_epochs
 
 
 def work(params: Params, corpus: str) -> None:
@@ -25,25 +32,65 @@ def work(params: Params, corpus: str) -> None:
     epochs = read_epochs(paths.epochs(corpus))
     modalities = params.of(ModelSettings, corpus).modalities
     stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in modalities}
+    beside = _baselines(corpus, protocol, stores, params.of(EvaluateSettings, corpus))
+    found = predictions(epochs, protocol, beside)
+    write_predictions(paths.predictions(corpus), found)
+    _write_figures(corpus, found, epochs, protocol)
+    _write_slices(corpus, found, protocol, stores)
+    _write_history(corpus, epochs, protocol)
+    _write_about(corpus, protocol, stores)
+    show(corpus)
+
+
+def _baselines(
+    corpus: str, protocol: Protocol, stores: Mapping[str, Features], settings: EvaluateSettings
+) -> dict[str, Said]:
     texts = {u.utterance: u.text for u in read_manifest(paths.manifest(corpus))}
-    settings = params.of(EvaluateSettings, corpus)
-    found = metrics(epochs, protocol, baseline_scores(protocol, stores, texts, settings))
-    test = selected_runs(epochs, protocol, "test")
-    results.write_json(paths.metrics(corpus, "metrics.json"), found)
-    ledgers = read_ledgers(corpus)
-    about = about_run(corpus, protocol, stores, ledgers)
-    results.write_json(paths.metrics(corpus, "run.json"), about)
-    write_text(paths.metrics(corpus, "ledger.md"), page(corpus, ledgers))
-    results.write_predictions(paths.predictions(corpus), test, protocol.classes)
-    results.write_confusion(paths.metrics(corpus, "confusion.csv"), test, protocol.classes)
-    results.write_f1(paths.metrics(corpus, "f1.csv"), found)
-    pictures.draw_confusion(paths.metrics(corpus, "confusion.png"), corpus, test, protocol.classes)
-    pictures.draw_f1(paths.metrics(corpus, "f1.png"), corpus, results.f1_table(found))
+    fits = baselines(protocol, stores, texts, settings)
+    count = len(protocol.folds) * len(settings.baselines)
+    return pooled(track(fits, f"evaluate {corpus}, baselines", count))
+
+
+def _write_figures(
+    corpus: str, found: Predictions, epochs: Sequence[EpochPrediction], protocol: Protocol
+) -> None:
+    figures, said = metrics(found, epochs, protocol), found.said[MODEL]
+    assert said.probabilities is not None  # the model gives them
+    classes = results.class_table(found)
+    confusion = results.confusion_table(found.tested, said)
+    bins = reliability(found.tested.actual, said.probabilities)
+    results.write_json(paths.metrics(corpus, "metrics.json"), figures)
+    for name, table in (("classes", classes), ("confusion", confusion), ("reliability", bins)):
+        results.write_csv(paths.metrics(corpus, f"{name}.csv"), table)
+    pictures.draw_f1(paths.metrics(corpus, "f1.png"), corpus, classes)
+    pictures.draw_confusion(
+        paths.metrics(corpus, "confusion.png"), corpus, confusion, protocol.classes
+    )
+    pictures.draw_reliability(
+        paths.metrics(corpus, "reliability.png"), corpus, bins, figures["test"]["ece"]
+    )
+
+
+def _write_slices(
+    corpus: str, found: Predictions, protocol: Protocol, stores: Mapping[str, Features]
+) -> None:
+    table = slices(found.tested, found.said[MODEL], protocol.entries, stores)
+    results.write_csv(paths.metrics(corpus, "slices.csv"), table)
+    pictures.draw_slices(paths.metrics(corpus, "slices.png"), corpus, table)
+
+
+def _write_history(corpus: str, epochs: Sequence[EpochPrediction], protocol: Protocol) -> None:
     history = pd.read_csv(paths.metrics(corpus, "history.csv"))
     curves = f1_curves(history, epochs, protocol)
     results.write_csv(paths.metrics(corpus, "curves.csv"), curves)
     pictures.draw_history(paths.metrics(corpus, "history.png"), history, curves)
-    show(corpus)
+
+
+def _write_about(corpus: str, protocol: Protocol, stores: Mapping[str, Features]) -> None:
+    ledgers = read_ledgers(corpus)
+    about = about_run(corpus, protocol, stores, ledgers)
+    results.write_json(paths.metrics(corpus, "run.json"), about)
+    write_text(paths.metrics(corpus, "ledger.md"), page(corpus, ledgers))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,28 @@
 """From every epoch's predictions to the figures that are reported."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation import baselines
-from pipeline.evaluation.scores import Scores, score, summarised
-from pipeline.features import Features
+from pipeline.evaluation.calibration import ece
+from pipeline.evaluation.counts import OVERALL
+from pipeline.evaluation.intervals import resample
+from pipeline.evaluation.predictions import MODEL, Predictions, Said, Tested
+from pipeline.evaluation.scores import Scores, deviation, mean, score
 from pipeline.protocol import Protocol
-from pipeline.settings.evaluate import EvaluateSettings
 from pipeline.training.epochs import EpochPrediction
 
 
 @dataclass(frozen=True)
 class Run:
-    """The test predictions of one seed, folds pooled.
+    """The predictions of one seed on one split, folds pooled.
 
     Attributes:
         seed: Which.
-        utterances: Labelled test utterances.
+        utterances: The labelled ones.
         actual: [utterance] class numbers.
         probabilities: [utterance, class].
     """
@@ -94,58 +95,100 @@ def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
     return runs
 
 
-def baseline_scores(
-    protocol: Protocol,
-    stores: Mapping[str, Features],
-    texts: Mapping[str, str],
-    settings: EvaluateSettings,
-) -> dict[str, Scores]:
-    """The figures of each baseline, folds pooled."""
-    found: dict[str, list[np.ndarray]] = defaultdict(list)
-    actual = []
-    for fold in protocol.folds:
-        splits = baselines.labelled(protocol.entries, fold)
-        actual.append(splits.labels["test"])
-        for name in settings.baselines:
-            found[name].append(_baseline(name, splits, stores, texts, settings.regularisation))
-    truth = np.concatenate(actual)
-    return {n: score(truth, np.concatenate(parts), protocol.classes) for n, parts in found.items()}
-
-
-def _baseline(
-    name: str,
-    splits: baselines.Splits,
-    stores: Mapping[str, Features],
-    texts: Mapping[str, str],
-    strengths: Sequence[float],
-) -> np.ndarray:
-    if name == "majority":
-        return baselines.majority(splits)
-    if name == "tfidf":
-        return baselines.tfidf(splits, texts, strengths)
-    return baselines.logistic_regression(splits, stores, strengths)
-
-
-def metrics(
-    rows: Sequence[EpochPrediction], protocol: Protocol, beside: Mapping[str, Scores]
-) -> dict[str, Any]:
-    """What goes into metrics.json, in percent.
+def predictions(
+    rows: Sequence[EpochPrediction], protocol: Protocol, beside: Mapping[str, Said]
+) -> Predictions:
+    """What the model says of the test utterances at the epochs that validation chose.
 
     Args:
         rows: Every epoch's predictions.
         protocol: With all labels.
-        beside: The baselines' figures on test.
+        beside: What the baselines say, in protocol order, folds one after another.
     """
-    test, valid = (selected_runs(rows, protocol, split) for split in ("test", "valid"))
-    by_test = runs_chosen_on_test(rows, protocol)
+    runs = selected_runs(rows, protocol, "test")
+    said = Said(
+        seeds=tuple(run.seed for run in runs),
+        predicted=np.stack([run.predicted for run in runs]),
+        probabilities=np.stack([run.probabilities for run in runs]),
+    )
+    return Predictions(tested_in(protocol), {MODEL: said, **beside})
+
+
+def tested_in(protocol: Protocol) -> Tested:
+    """The labelled test utterances in protocol order, folds one after another."""
+    entries = [
+        entry
+        for fold in protocol.folds
+        for entry in protocol.entries
+        if entry.fold == fold and entry.split == "test" and entry.label is not None
+    ]
+    return Tested(
+        classes=protocol.classes,
+        utterances=tuple(entry.utterance for entry in entries),
+        dialogues=tuple(entry.dialogue for entry in entries),
+        folds=np.array([entry.fold for entry in entries], np.int32),
+        actual=np.array([entry.label for entry in entries]),
+    )
+
+
+def metrics(
+    found: Predictions, rows: Sequence[EpochPrediction], protocol: Protocol
+) -> dict[str, Any]:
+    """What goes into metrics.json, in percent.
+
+    Args:
+        found: What the model and the baselines say of the test utterances.
+        rows: Every epoch's predictions.
+        protocol: With all labels.
+    """
     classes = protocol.classes
+    valid = selected_runs(rows, protocol, "valid")
+    by_test = runs_chosen_on_test(rows, protocol)
+    folds = dict(_folds(found.tested, found.said[MODEL]))
     return {
-        "test": summarised([run.scores(classes) for run in test]),
-        "validation": _overall(summarised([run.scores(classes) for run in valid])),
-        "test_selected": _overall(summarised([run.scores(classes) for run in by_test])),
-        "baselines": {name: summarised([scores]) for name, scores in beside.items()},
+        "test": _on_test(found.tested, found.said[MODEL]),
+        "validation": overall([run.scores(classes) for run in valid]),
+        "test_selected": overall([run.scores(classes) for run in by_test]),
+        **({"folds": folds} if len(folds) > 1 else {}),
+        "baselines": {
+            name: _on_test(found.tested, said) for name, said in found.said.items() if name != MODEL
+        },
     }
 
 
-def _overall(summary: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in summary.items() if name != "f1"}
+def scores_of(tested: Tested, said: Said) -> list[Scores]:
+    """The figures of each seed."""
+    return [score(tested.actual, run, tested.classes) for run in said.predicted]
+
+
+def overall(runs: Sequence[Scores]) -> dict[str, float]:
+    """Mean over runs, and the sample standard deviation where there are several."""
+    found = {}
+    for name in OVERALL:
+        values = [getattr(run, name) for run in runs]
+        found[name] = mean(values)
+        if len(runs) > 1:
+            found[f"{name}_std"] = deviation(values)
+    return found
+
+
+def _on_test(tested: Tested, said: Said) -> dict[str, Any]:
+    """Overall figures with their intervals, calibration, F1 by class."""
+    runs = scores_of(tested, said)
+    found: dict[str, Any] = overall(runs)
+    draws = resample(tested.actual, said.predicted, tested.clusters, len(tested.classes))
+    for name, figure in OVERALL.items():
+        ends = draws.interval(figure)
+        found |= {f"{name}_low": round(ends.low, 2), f"{name}_high": round(ends.high, 2)}
+    if said.probabilities is not None:
+        found["ece"] = mean([100 * ece(tested.actual, run) for run in said.probabilities])
+    found["f1"] = {name: mean([run.f1[name] for run in runs]) for name in tested.classes}
+    return found
+
+
+def _folds(tested: Tested, said: Said) -> Iterator[tuple[str, dict[str, float]]]:
+    """The overall figures of each fold's own test split."""
+    for fold in np.unique(tested.folds):
+        own = tested.folds == fold
+        runs = [score(tested.actual[own], run[own], tested.classes) for run in said.predicted]
+        yield f"fold {fold}", {**overall(runs), "utterances": int(own.sum())}

@@ -1,33 +1,17 @@
-"""Differences between two models on the same test utterances, with intervals by dialogue.
-
-Turns of a dialogue are not independent of each other: who resamples utterances gets intervals that
-are too narrow. So whole dialogues are drawn, and both models are scored on the same draw. F1 needs
-no more than confusion counts, and those of a draw are sums of the dialogues' own; all draws
-together are therefore one matrix product, [resample, dialogue] @ [dialogue, ...].
-"""
+"""Differences between two models on the same test utterances."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
-RESAMPLES = 2000
-SEED = 20_000
-INTERVAL = (2.5, 97.5)  # percentiles
+from pipeline.evaluation.counts import Score, weighted_f1
+from pipeline.evaluation.intervals import Interval, drawn, spread
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Weighted F1 of one model less that of another, in percentage points.
-
-    Attributes:
-        value: On the test split as it is.
-        low: Lower end of the 95 % interval.
-        high: Its upper end.
-    """
-
-    value: float
-    low: float
-    high: float
+class Difference(Interval):
+    """A score of one model less that of another, in percentage points."""
 
     @property
     def clear(self) -> bool:
@@ -35,106 +19,52 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def confusions(
-    actual: np.ndarray, predicted: np.ndarray, dialogues: np.ndarray, classes: int
-) -> np.ndarray:
-    """Confusion counts of each dialogue.
+@dataclass(frozen=True)
+class McNemar:
+    """McNemar's test: of the utterances that only one of two models gets right, whose are they?
 
-    Args:
-        actual: [utterance] class numbers.
-        predicted: [seed, utterance] class numbers.
-        dialogues: [utterance] dialogue numbers from 0, none left out.
-        classes: How many classes there are.
-
-    Returns:
-        [seed, dialogue, actual, predicted] float64, in which such counts are exact.
+    Attributes:
+        one: Utterances that only the first gets right.
+        other: Utterances that only the second gets right.
+        p: Two-sided, exact (binomial); turns of a dialogue are taken for independent, so it is
+            more easily small than the interval by dialogue is clear of 0.
     """
-    seeds, shape = len(predicted), (dialogues.max() + 1, classes, classes)
-    cells = np.ravel_multi_index(
-        (
-            np.broadcast_to(dialogues, predicted.shape),
-            np.broadcast_to(actual, predicted.shape),
-            predicted,
-        ),
-        shape,
-    )
-    size = int(np.prod(shape))
-    counted = [np.bincount(cells[seed], minlength=size) for seed in range(seeds)]
-    return np.stack(counted).reshape(seeds, *shape).astype(np.float64)
+
+    one: int
+    other: int
+    p: float
 
 
-def f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 by class, 0 for a class that neither occurs nor is predicted.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [..., class], from 0 to 1.
-    """
-    right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    named = confusion.sum(-1) + confusion.sum(-2)  # occurrences and predictions of the class
-    found: np.ndarray = np.divide(2 * right, named, out=np.zeros_like(right), where=named > 0)
-    return found
-
-
-def weighted_f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 averaged over classes by their number of utterances.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [...], from 0 to 1.
-    """
-    support = confusion.sum(-1)
-    weighted: np.ndarray = (f1(confusion) * support).sum(-1) / support.sum(-1)
-    return weighted
-
-
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 averaged over classes, all alike.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [...], from 0 to 1.
-    """
-    plain: np.ndarray = f1(confusion).mean(-1)
-    return plain
-
-
-def resampled(dialogues: int, number: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """How often each dialogue is drawn, with replacement, in each resample.
-
-    Returns:
-        [resample, dialogue] float64; each row sums to the number of dialogues.
-    """
-    shares = np.full(dialogues, 1 / dialogues)
-    return np.random.default_rng(seed).multinomial(dialogues, shares, number).astype(np.float64)
-
-
-def difference(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> Difference:
-    """Compares two models by weighted F1, each averaged over its seeds.
+def difference(
+    one: np.ndarray, other: np.ndarray, weights: np.ndarray, score: Score = weighted_f1
+) -> Difference:
+    """Compares two models by a score, each averaged over its seeds, on the same resamples.
 
     Args:
         one: [seed, dialogue, actual, predicted] counts.
         other: The same of the other model, with as many seeds as it has.
         weights: [resample, dialogue], see `resampled`.
+        score: From counts to a figure.
 
     Returns:
         `one` less `other`: on all dialogues once, and the percentile interval over resamples.
     """
-    once = np.ones((1, weights.shape[1]))
-    (value,) = _mean_score(one, once) - _mean_score(other, once)
-    drawn = _mean_score(one, weights) - _mean_score(other, weights)
-    low, high = np.percentile(drawn, INTERVAL)
-    return Difference(100 * float(value), 100 * float(low), 100 * float(high))
+    value = score(one.sum(1)).mean(0) - score(other.sum(1)).mean(0)
+    draws = score(drawn(one, weights)).mean(0) - score(drawn(other, weights)).mean(0)
+    found = spread(value, draws)
+    return Difference(found.value, found.low, found.high)
 
 
-def _mean_score(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted F1, averaged over seeds, in each resample: [resample]."""
-    scores = [weighted_f1(np.tensordot(weights, seed, axes=1)) for seed in counts]
-    mean: np.ndarray = np.mean(scores, axis=0)
-    return mean
+def mcnemar(actual: np.ndarray, one: np.ndarray, other: np.ndarray) -> McNemar:
+    """Compares two models by which utterances they get right (McNemar, 1947; exact form).
+
+    Args:
+        actual: [utterance] class numbers.
+        one: [utterance] predictions.
+        other: [utterance] predictions.
+    """
+    first, second = one == actual, other == actual
+    only_one, only_other = int((first & ~second).sum()), int((second & ~first).sum())
+    apart = only_one + only_other
+    p = float(binomtest(only_one, apart, 0.5).pvalue) if apart else 1.0
+    return McNemar(only_one, only_other, p)

@@ -1,25 +1,33 @@
 """The plots as PNG: what a person looks at without a browser or a network."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from pipeline.drawing import COLOURS, plain, save
-from pipeline.evaluation.evaluate import Run
 
+HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
+MARKERS = ("o", "s", "^", "D")
 MIDDLE = 0.5
 
 
-def draw_confusion(path: Path, corpus: str, runs: Sequence[Run], classes: Sequence[str]) -> None:
-    """Draws the confusion matrix over all seeds; rows are normalised, so the diagonal is recall."""
-    actual = np.concatenate([run.actual for run in runs])
-    predicted = np.concatenate([run.predicted for run in runs])
+def draw_confusion(path: Path, corpus: str, table: pd.DataFrame, classes: tuple[str, ...]) -> None:
+    """Draws the confusion matrix over all seeds; rows are normalised, so the diagonal is recall.
+
+    Args:
+        path: Where to.
+        corpus: Whose.
+        table: Columns actual, predicted.
+        classes: In order.
+    """
     labels = list(range(len(classes)))
-    shares = confusion_matrix(actual, predicted, labels=labels, normalize="true")
+    shares = confusion_matrix(
+        table["actual"], table["predicted"], labels=list(classes), normalize="true"
+    )
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -34,28 +42,39 @@ def draw_confusion(path: Path, corpus: str, runs: Sequence[Run], classes: Sequen
 
 
 def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
-    """Draws F1 by class, the model beside the baselines.
+    """Draws F1 by class with its interval, the model beside the baselines.
 
     Args:
         path: Where to.
         corpus: Whose.
-        table: Columns class, model, f1 in percent.
+        table: See `results.class_table`.
     """
-    wide = table.pivot(index="class", columns="model", values="f1")
-    wide = wide.loc[table["class"].unique(), table["model"].unique()]
+    models = table["model"].unique()
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
-    places, width = np.arange(len(wide)), 0.8 / wide.shape[1]
-    for number, (name, values) in enumerate(wide.items()):
-        offset = (number - (wide.shape[1] - 1) / 2) * width
-        axes.bar(places + offset, values, width, label=str(name), color=COLOURS[number])
-    axes.set_xticks(places, [str(name) for name in wide.index])
+    names = table["class"].unique()
+    places, width = np.arange(len(names)), 0.8 / len(models)
+    for number, model in enumerate(models):
+        rows = table[table["model"] == model]
+        offset = (number - (len(models) - 1) / 2) * width
+        axes.bar(
+            places + offset,
+            rows["f1"],
+            width,
+            label=model,
+            color=COLOURS[number],
+            edgecolor="white",
+            hatch=HATCHES[number],
+            yerr=_reach(rows, "f1"),
+            error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": "0.25"},
+        )
+    axes.set_xticks(places, names)
     axes.set(
         ylabel="F1 (%)",
-        ylim=(0, 100),
-        title=f"{corpus}, test: F1 by class, epochs chosen on validation",
+        ylim=(0, 105),
+        title=f"{corpus}, test: F1 by class with 95 % intervals, epochs chosen on validation",
     )
-    axes.legend(ncols=wide.shape[1], frameon=False, fontsize=8)
+    figure.legend(ncols=len(models), frameon=False, fontsize=8, loc="outside lower center")
     plain(axes)
     save(figure, path)
 
@@ -76,7 +95,8 @@ def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> Non
         runs = curves[curves["split"] == split].groupby(["fold", "seed"])
         for line, (_, rows) in enumerate(runs):
             label = str(split) if not line else None
-            right.plot(rows["epoch"], rows["weighted_f1"], color=COLOURS[number], label=label)
+            style = {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 2.5}
+            right.plot(rows["epoch"], rows["weighted_f1"], label=label, **style)
     left.set(xlabel="epoch", title="training loss, a line per run")
     right.set(xlabel="epoch", title="weighted F1 (%) by split", ylim=(0, 102))
     right.legend(frameon=False, fontsize=8)
@@ -84,3 +104,79 @@ def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> Non
         axes.xaxis.get_major_locator().set_params(integer=True)
         plain(axes)
     save(figure, path)
+
+
+def draw_reliability(path: Path, corpus: str, table: pd.DataFrame, ece: float) -> None:
+    """Draws accuracy by confidence, and how many predictions each bin has.
+
+    Args:
+        path: Where to.
+        corpus: Whose.
+        table: See `calibration.reliability`.
+        ece: Expected calibration error, in percent.
+    """
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="as sure as right")
+    upper.plot(table["confidence"], table["accuracy"], color=COLOURS[0], marker="o", label="MCN-CL")
+    upper.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1))
+    upper.set_title(f"{corpus}, test: reliability, ECE {ece:.1f} %")
+    upper.legend(frameon=False, fontsize=8)
+    width = table["high"] - table["low"]
+    lower.bar(table["low"], table["utterances"], width, align="edge", color=COLOURS[5], ec="white")
+    lower.set(xlabel="probability of the predicted class", ylabel="utterances")
+    for axes in (upper, lower):
+        plain(axes)
+    save(figure, path)
+
+
+def draw_slices(path: Path, corpus: str, table: pd.DataFrame) -> None:
+    """Draws the weighted F1 of each slice with its interval, a panel per kind.
+
+    Args:
+        path: Where to.
+        corpus: Whose.
+        table: See `slices.slices`.
+    """
+    kinds = table["by"].unique()
+    heights = [len(table[table["by"] == kind]) + 1.2 for kind in kinds]
+    figure = Figure(figsize=(7, 0.27 * sum(heights) + 0.6), layout="constrained")
+    for axes, kind in zip(
+        figure.subplots(len(kinds), 1, sharex=True, height_ratios=heights), kinds, strict=True
+    ):
+        _draw_kind(axes, str(kind), table[table["by"] == kind])
+    figure.axes[-1].set(xlabel="weighted F1 (%) with 95 % interval", xlim=(0, 100))
+    figure.suptitle(f"{corpus}, test: who is right where", fontsize=11)
+    save(figure, path)
+
+
+def _draw_kind(axes: Axes, kind: str, rows: pd.DataFrame) -> None:
+    places = np.arange(len(rows))[::-1]
+    axes.errorbar(
+        rows["weighted_f1"],
+        places,
+        xerr=_reach(rows, "weighted_f1"),
+        fmt="o",
+        color=COLOURS[0],
+        ecolor=COLOURS[5],
+        capsize=2,
+        markersize=4,
+    )
+    names = [f"{row.slice} (n={row.utterances})" for row in rows.itertuples()]
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_title(f"by {kind}", loc="left", fontsize=9)
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    plain(axes)
+
+
+def _reach(rows: pd.DataFrame, name: str) -> np.ndarray:
+    """[2, row] lengths of the interval below and above each figure; none where there is none.
+
+    A percentile interval need not hold the figure itself, so lengths are cut off at 0.
+    """
+    below = rows[name] - rows[f"{name}_low"]
+    above = rows[f"{name}_high"] - rows[name]
+    lengths: np.ndarray = np.nan_to_num(np.clip([below, above], 0, None))
+    return lengths

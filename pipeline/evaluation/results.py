@@ -1,19 +1,18 @@
-"""The files that `evaluate` writes: tables for DVC's plots, predictions, and pictures."""
+"""The tables that `evaluate` writes for DVC's plots and for whoever reads them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from pipeline.evaluation.evaluate import Run
+from pipeline.evaluation.counts import f1
+from pipeline.evaluation.evaluate import scores_of
+from pipeline.evaluation.intervals import resample
+from pipeline.evaluation.predictions import Predictions, Said, Tested
 from pipeline.files import replacing, write_text
-from pipeline.tables import write_table
-
-VERSION = "predictions/1"
-MODEL = "MCN-CL"
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
@@ -21,52 +20,58 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(facts, indent=2) + "\n")
 
 
-def write_predictions(path: Path, runs: Sequence[Run], classes: Sequence[str]) -> None:
-    """Writes one row per seed and test utterance, so that anyone can recompute every figure."""
-    tables = [_predictions(run, classes) for run in runs]
-    write_table(path, pa.concat_tables(tables), VERSION, {"classes": list(classes)})
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table; a figure that does not exist is an empty cell."""
+    with replacing(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n")
 
 
-def _predictions(run: Run, classes: Sequence[str]) -> pa.Table:
-    count = len(run.utterances)
-    return pa.table(
+def confusion_table(tested: Tested, said: Said) -> pd.DataFrame:
+    """Actual and predicted class of every test utterance and seed, as DVC's template counts them.
+
+    Returns:
+        Columns actual, predicted.
+    """
+    names = np.array(tested.classes)
+    return pd.DataFrame(
         {
-            "seed": pa.array([run.seed] * count, pa.int64()),
-            "utterance": run.utterances,
-            "actual": [classes[i] for i in run.actual],
-            "predicted": [classes[i] for i in run.predicted],
-            **{name: run.probabilities[:, i] for i, name in enumerate(classes)},
+            "actual": np.tile(names[tested.actual], len(said.seeds)),
+            "predicted": names[said.predicted].ravel(),
         }
     )
 
 
-def write_confusion(path: Path, runs: Sequence[Run], classes: Sequence[str]) -> None:
-    """Writes actual and predicted class of every test utterance and seed, for `dvc plots`."""
+def class_table(found: Predictions) -> pd.DataFrame:
+    """Precision, recall, F1 and support by class, of the model and of each baseline.
+
+    Returns:
+        Columns class, model, precision, recall, f1, f1_std, f1_low, f1_high (percent, means over
+        seeds, the 95 % interval by dialogue) and support, class by class.
+    """
     rows = [
-        {"actual": classes[actual], "predicted": classes[predicted]}
-        for run in runs
-        for actual, predicted in zip(run.actual, run.predicted, strict=True)
+        {"class": name, "model": model, **figures}
+        for model, said in found.said.items()
+        for name, figures in _by_class(found.tested, said).items()
     ]
-    write_csv(path, pd.DataFrame(rows))
+    order = {name: number for number, name in enumerate(found.tested.classes)}
+    table = pd.DataFrame(rows).sort_values("class", key=lambda c: c.map(order), kind="stable")
+    return table.round(2).reset_index(drop=True)
 
 
-def f1_table(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """F1 by class of the model and of each baseline: columns class, model, f1."""
-    columns = {MODEL: metrics["test"], **metrics["baselines"]}
-    rows = [
-        {"class": name, "model": model, "f1": value}
-        for model, summary in columns.items()
-        for name, value in summary["f1"].items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def write_f1(path: Path, metrics: Mapping[str, Any]) -> None:
-    """Writes `f1_table` as CSV, for `dvc plots`."""
-    write_csv(path, f1_table(metrics))
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Writes a table for `dvc plots`."""
-    with replacing(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+def _by_class(tested: Tested, said: Said) -> dict[str, dict[str, float]]:
+    runs = scores_of(tested, said)
+    draws = resample(tested.actual, said.predicted, tested.clusters, len(tested.classes))
+    ends = dict(zip(tested.classes, draws.by_class(f1), strict=True))
+    found = {}
+    for name in tested.classes:
+        values = [run.f1[name] for run in runs]
+        found[name] = {
+            "precision": float(np.mean([run.precision[name] for run in runs])),
+            "recall": float(np.mean([run.recall[name] for run in runs])),
+            "f1": float(np.mean(values)),
+            "f1_std": float(np.std(values, ddof=1)) if len(values) > 1 else np.nan,
+            "f1_low": ends[name].low,
+            "f1_high": ends[name].high,
+            "support": runs[0].support[name],
+        }
+    return found

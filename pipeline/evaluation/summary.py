@@ -9,13 +9,13 @@ from rich.table import Table
 
 from pipeline import paths
 from pipeline.errors import PipelineError
-from pipeline.evaluation.results import MODEL
+from pipeline.evaluation.counts import OVERALL
+from pipeline.evaluation.predictions import MODEL
 from pipeline.features import Features
 from pipeline.ledger import Problem, counted, read_ledger
 from pipeline.protocol import Protocol, counts
 
 LEDGERS = ("manifest", "frames", "audio")
-OVERALL = ("weighted_f1", "macro_f1", "accuracy")
 
 
 def read_ledgers(corpus: str) -> dict[str, list[Problem]]:
@@ -62,6 +62,10 @@ def show(corpus: str, console: Console | None = None) -> None:
         console.print(
             f"  {modality}: {_source(store)}, {about['masked'][modality]} masked", soft_wrap=True
         )
+    console.print(
+        "  mean ± standard deviation over seeds; intervals: test dialogues resampled",
+        soft_wrap=True,
+    )
     problems = {f"{s}: {k}": n for s, kinds in about["ledger"].items() for k, n in kinds.items()}
     listed = ", ".join(f"{kind} {count}" for kind, count in problems.items()) or "empty"
     console.print(f"  ledger: {listed}", soft_wrap=True)
@@ -88,6 +92,7 @@ def _table(corpus: str, found: Mapping[str, Any]) -> Table:
     table.add_section()
     for name in OVERALL:
         table.add_row(name.replace("_", " "), *(_cell(c, name) for c in columns.values()))
+        table.add_row("  95 %", *(_ends(c, name) for c in columns.values()), style="dim")
     return table
 
 
@@ -96,6 +101,13 @@ def _cell(summary: Mapping[str, Any], name: str) -> str:
         return "-"
     deviation = summary.get(f"{name}_std")
     return f"{summary[name]:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "")
+
+
+def _ends(summary: Mapping[str, Any], name: str) -> str:
+    """The interval by dialogue; those of epochs that test chose are not reported."""
+    if f"{name}_low" not in summary:
+        return ""
+    return f"{summary[f'{name}_low']:.1f}-{summary[f'{name}_high']:.1f}"
 
 
 def _source(about: Mapping[str, Any]) -> str:

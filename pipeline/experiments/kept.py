@@ -15,7 +15,8 @@ import pandas as pd
 from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.evaluation import baselines
-from pipeline.evaluation.results import VERSION
+from pipeline.evaluation.labelled import labelled
+from pipeline.evaluation.predictions import MODEL, VERSION
 from pipeline.protocol import read_protocol
 from pipeline.tables import read_about
 
@@ -87,7 +88,7 @@ def read_truth(read: Reader, name: str, corpus: str) -> Truth:
     """Reads a corpus' test split from an experiment."""
     with _fetched(read, name, paths.protocol(corpus)) as file:
         protocol = read_protocol(file)
-    folds = [baselines.labelled(protocol.entries, fold) for fold in protocol.folds]
+    folds = [labelled(protocol, fold) for fold in protocol.folds]
     utterances = [u for fold in folds for u in fold.utterances["test"]]
     dialogue = {entry.utterance: entry.dialogue for entry in protocol.entries}
     _, numbers = np.unique([dialogue[u] for u in utterances], return_inverse=True)
@@ -110,7 +111,8 @@ def read_outcome(read: Reader, name: str, corpus: str, truth: Truth) -> Outcome:
     """
     with _fetched(read, name, paths.predictions(corpus)) as file:
         classes = tuple(read_about(file, VERSION)["classes"])
-        rows = pd.read_parquet(file, columns=["seed", "utterance", "actual", "predicted"])
+        rows = pd.read_parquet(file, columns=["model", "seed", "utterance", "actual", "predicted"])
+    rows = rows[rows["model"] == MODEL]
     if classes != truth.classes or not _same_labels(rows, truth):
         raise PipelineError(
             f"{name} was tested on other utterances, labels or classes of {corpus} than the "

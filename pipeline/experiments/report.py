@@ -8,7 +8,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.evaluation.paired import RESAMPLES, Difference
+from pipeline.evaluation.intervals import RESAMPLES
+from pipeline.evaluation.paired import Difference
 from pipeline.experiments.recipe import FOLDER, Recipe
 from pipeline.experiments.results import Comparison, Row
 from pipeline.files import replacing, write_text

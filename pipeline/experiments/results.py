@@ -5,14 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.paired import (
-    Difference,
-    confusions,
-    difference,
-    macro_f1,
-    resampled,
-    weighted_f1,
-)
+from pipeline.evaluation.counts import confusions, macro_f1, weighted_f1
+from pipeline.evaluation.intervals import resampled
+from pipeline.evaluation.paired import Difference, difference
 from pipeline.experiments.kept import Outcome, Reader, Truth, read_outcome, read_truth
 from pipeline.experiments.plan import Experiment
 

@@ -1,0 +1,74 @@
+"""`python -m pipeline compare REV_A REV_B`: whether two results differ by more than chance."""
+
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import paths
+from pipeline.evaluation.counts import OVERALL
+from pipeline.evaluation.predictions import MODEL, Predictions, read_predictions
+from pipeline.experiments.kept import Reader
+from pipeline.experiments.pair import Entrant, Pair, Side, pair, sentence
+
+WORKSPACE = "workspace"  # DVC's own word for the files as they are
+
+
+def compared(sides: tuple[str, str], corpora: list[str], read: Reader) -> list[Pair]:
+    """Compares two revisions on each corpus.
+
+    Args:
+        sides: Each `REV` or `REV:MODEL`; a revision is anything that git or DVC knows by a name,
+            or `workspace`.
+        corpora: Which.
+        read: Gives a revision's files.
+
+    Raises:
+        PipelineError: No such revision, it has no predictions of the corpus, or the two were not
+            tested on the same utterances.
+    """
+    return [pair(*(_entrant(read, side, corpus) for side in sides)) for corpus in corpora]
+
+
+def show(corpus: str, found: Pair, console: Console | None = None) -> None:
+    """Prints a table of both sides and the outcome in words."""
+    console = console or Console()
+    dialogues = len(set(found.tested.dialogues))
+    title = f"{corpus}: {len(found.tested.utterances)} test utterances in {dialogues} dialogues"
+    table = Table("percent", *map(_head, (found.one, found.other)), "difference", title=title)
+    for name in OVERALL:
+        apart = found.differences[name]
+        table.add_row(
+            name.replace("_", " "),
+            _cell(found.one, name),
+            _cell(found.other, name),
+            f"{apart.value:+.1f} [{apart.low:+.1f}, {apart.high:+.1f}]",
+        )
+    console.print(table)
+    console.print(sentence(found), soft_wrap=True)
+
+
+def _entrant(read: Reader, side: str, corpus: str) -> Entrant:
+    revision, _, model = side.partition(":")
+    return Entrant(side, _predictions(read, revision, corpus), model or MODEL)
+
+
+def _predictions(read: Reader, revision: str, corpus: str) -> Predictions:
+    path = paths.predictions(corpus)
+    if revision == WORKSPACE:
+        return read_predictions(path)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        copy.write_bytes(read(revision, path))
+        return read_predictions(copy)
+
+
+def _head(side: Side) -> str:
+    return f"{side.name}\n{len(side.seeds)} run{'s' if len(side.seeds) > 1 else ''}"
+
+
+def _cell(side: Side, name: str) -> str:
+    figure, spread = side.figures[name], side.deviations[name]
+    deviation = "" if spread is None else f" ± {spread:.1f}"
+    return f"{figure.value:.1f}{deviation} [{figure.low:.1f}, {figure.high:.1f}]"

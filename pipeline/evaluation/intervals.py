@@ -1,0 +1,110 @@
+"""Intervals of scores, resampled by dialogue.
+
+Turns of a dialogue are not independent of each other: who resamples utterances gets intervals that
+are too narrow. So whole dialogues are drawn, with replacement, as many as there are. Counts of a
+draw are sums of the dialogues' own, so all draws together are one matrix product,
+[resample, dialogue] @ [dialogue, actual, predicted].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.evaluation.counts import Score, confusions
+
+RESAMPLES = 2000
+SEED = 20_000
+PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval, in percent or percentage points.
+
+    Attributes:
+        value: On the test split as it is.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def resampled(dialogues: int, number: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """How often each dialogue is drawn, with replacement, in each resample.
+
+    Returns:
+        [resample, dialogue] float64; each row sums to the number of dialogues.
+    """
+    shares = np.full(dialogues, 1 / dialogues)
+    return np.random.default_rng(seed).multinomial(dialogues, shares, number).astype(np.float64)
+
+
+def drawn(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Counts of each resample.
+
+    Args:
+        counts: [seed, dialogue, actual, predicted].
+        weights: [resample, dialogue], see `resampled`.
+
+    Returns:
+        [seed, resample, actual, predicted].
+    """
+    return np.stack([np.tensordot(weights, seed, axes=1) for seed in counts])
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A model's counts, on the test split as it is and on each resample of its dialogues.
+
+    Attributes:
+        whole: [seed, actual, predicted].
+        draws: [seed, resample, actual, predicted].
+    """
+
+    whole: np.ndarray
+    draws: np.ndarray
+
+    def interval(self, score: Score) -> Interval:
+        """A score averaged over seeds, and the percentile interval of that average."""
+        return spread(score(self.whole).mean(0), score(self.draws).mean(0))
+
+    def by_class(self, score: Score) -> list[Interval]:
+        """The same of a score that gives [..., class]."""
+        values, draws = score(self.whole).mean(0), score(self.draws).mean(0)
+        return [spread(value, draws[:, number]) for number, value in enumerate(values)]
+
+
+def resample(
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    clusters: np.ndarray,
+    classes: int,
+    weights: np.ndarray | None = None,
+) -> Resampled:
+    """Counts what a model says, and draws resamples of it.
+
+    Args:
+        actual: [utterance] class numbers.
+        predicted: [seed, utterance] class numbers.
+        clusters: [utterance] dialogue numbers from 0, none left out.
+        classes: How many classes there are.
+        weights: [resample, dialogue]; the usual ones if None.
+    """
+    counts = confusions(actual, predicted, clusters, classes)
+    if weights is None:
+        weights = resampled(counts.shape[1])
+    return Resampled(counts.sum(1), drawn(counts, weights))
+
+
+def spread(value: np.ndarray, resamples: np.ndarray) -> Interval:
+    """A figure and the percentiles of its resamples, both from 0 to 1, in percent.
+
+    Args:
+        value: [] on the test split.
+        resamples: [resample].
+    """
+    low, high = np.percentile(resamples, PERCENTILES)
+    return Interval(100 * float(value), 100 * float(low), 100 * float(high))

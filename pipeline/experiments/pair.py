@@ -1,0 +1,184 @@
+"""Two models on the same test utterances: how far apart they are, and whether that is clear."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.counts import OVERALL, confusions
+from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
+from pipeline.evaluation.paired import Difference, McNemar, difference, mcnemar
+from pipeline.evaluation.predictions import Predictions, Said, Tested
+
+SHOWN = 5  # utterances that an error names
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two.
+
+    Attributes:
+        name: Revision, and the model where it is not MCN-CL.
+        seeds: Of its runs.
+        figures: Each overall figure averaged over seeds, with its interval, by name.
+        deviations: Its sample standard deviation over seeds; None where there is one run.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    figures: Mapping[str, Interval]
+    deviations: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides on the same utterances.
+
+    Attributes:
+        tested: On what.
+        one: The first.
+        other: The second.
+        differences: Second less first, by the figure's name.
+        mcnemar: Of the predictions from probabilities averaged over seeds (the most frequent
+            prediction where a model gives no probabilities).
+    """
+
+    tested: Tested
+    one: Side
+    other: Side
+    differences: Mapping[str, Difference]
+    mcnemar: McNemar
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """What is compared.
+
+    Attributes:
+        name: For whoever reads the outcome.
+        found: The table of predictions that holds it.
+        model: Which of the table's models.
+    """
+
+    name: str
+    found: Predictions
+    model: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The true class by utterance."""
+        tested = self.found.tested
+        return {u: tested.classes[n] for u, n in zip(tested.utterances, tested.actual, strict=True)}
+
+    def said(self, utterances: Sequence[str]) -> Said:
+        """What the model says of these utterances, in this order.
+
+        Raises:
+            PipelineError: The table lacks the model.
+        """
+        if self.model not in self.found.said:
+            known = list(self.found.said)
+            raise PipelineError(
+                f"{self.name}: got the model {self.model!r}, expected one of {known}."
+            )
+        place = {name: number for number, name in enumerate(self.found.tested.utterances)}
+        order = [place[name] for name in utterances]
+        said = self.found.said[self.model]
+        shares = said.probabilities
+        shares = None if shares is None else shares[:, order]
+        return Said(said.seeds, said.predicted[:, order], shares)
+
+
+def pair(one: Entrant, other: Entrant) -> Pair:
+    """Compares what two models say.
+
+    Raises:
+        PipelineError: A table lacks its model; the two were tested on other utterances, labels or
+            classes.
+    """
+    _check_same(one, other)
+    tested = one.found.tested
+    said = [entrant.said(tested.utterances) for entrant in (one, other)]
+    clusters, classes = tested.clusters, len(tested.classes)
+    counts = [confusions(tested.actual, side.predicted, clusters, classes) for side in said]
+    weights = resampled(counts[0].shape[1])
+    sides = [
+        _side(entrant.name, side.seeds, Resampled(count.sum(1), drawn(count, weights)))
+        for entrant, side, count in zip((one, other), said, counts, strict=True)
+    ]
+    return Pair(
+        tested=tested,
+        one=sides[0],
+        other=sides[1],
+        differences={
+            name: difference(counts[1], counts[0], weights, score)
+            for name, score in OVERALL.items()
+        },
+        mcnemar=mcnemar(tested.actual, *(_together(side, classes) for side in said)),
+    )
+
+
+def _check_same(one: Entrant, other: Entrant) -> None:
+    labels, others = one.labels, other.labels
+    problems = _only(one.name, labels, others) + _only(other.name, others, labels)
+    classes = [list(entrant.found.tested.classes) for entrant in (one, other)]
+    if classes[0] != classes[1]:
+        problems.append(f"classes: {classes[0]} and {classes[1]}")
+    unlike = [u for u in labels if u in others and labels[u] != others[u]]
+    if unlike:
+        problems.append(f"{len(unlike)} utterances with other labels: {_listed(unlike)}")
+    if problems:
+        raise PipelineError(
+            f"{one.name} and {other.name} were not tested on the same:\n"
+            + "\n".join(f"  {problem}" for problem in problems)
+            + "\nOnly models of the same corpus, labels and splits can be compared in pairs."
+        )
+
+
+def _only(name: str, here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    alone = [utterance for utterance in here if utterance not in there]
+    return [f"{len(alone)} utterances of {name} alone: {_listed(alone)}"] if alone else []
+
+
+def _listed(utterances: Sequence[str]) -> str:
+    return ", ".join(utterances[:SHOWN]) + (", ..." if len(utterances) > SHOWN else "")
+
+
+def _side(name: str, seeds: tuple[int, ...], draws: Resampled) -> Side:
+    return Side(
+        name=name,
+        seeds=seeds,
+        figures={figure: draws.interval(score) for figure, score in OVERALL.items()},
+        deviations={
+            figure: float(100 * score(draws.whole).std(ddof=1)) if len(seeds) > 1 else None
+            for figure, score in OVERALL.items()
+        },
+    )
+
+
+def _together(said: Said, classes: int) -> np.ndarray:
+    """[utterance] one prediction of all seeds; of equal votes the first class."""
+    if said.probabilities is not None:
+        together: np.ndarray = said.probabilities.mean(0).argmax(-1)
+        return together
+    votes: np.ndarray = np.eye(classes)[said.predicted].sum(0).argmax(-1)
+    return votes
+
+
+def sentence(found: Pair) -> str:
+    """The outcome in words."""
+    one, other, test = found.one.name, found.other.name, found.mcnemar
+    apart, dialogues = found.differences["weighted_f1"], len(set(found.tested.dialogues))
+    how = f"{abs(apart.value):.1f} points {'above' if apart.value > 0 else 'below'}"
+    if apart.clear:
+        words = "clear of 0: more than the choice of test dialogues explains"
+    else:
+        words = "not clear of 0: these test dialogues do not tell the two apart"
+    return (
+        f"Weighted F1 of {other} is {how if apart.value else 'the same as'} {one}; the 95 % "
+        f"interval of the difference over {dialogues} dialogues, {apart.low:+.1f} to "
+        f"{apart.high:+.1f}, is {words}. McNemar: {one} alone is right in {test.one} of "
+        f"{len(found.tested.utterances)} utterances, {other} alone in {test.other}, "
+        f"p = {test.p:.2g}; it takes turns for independent."
+    )

@@ -1,0 +1,136 @@
+"""Selection on validation, the test-selected column, folds, and the files of the stage."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import paths
+from pipeline.evaluation.evaluate import (
+    metrics,
+    predictions,
+    runs_chosen_on_test,
+    selected_runs,
+)
+from pipeline.evaluation.predictions import MODEL, PROBABILITY, Said
+from pipeline.protocol import Entry, Protocol
+from pipeline.training.epochs import EpochPrediction, read_epochs, write_epochs
+from tests.synthetic import CLASSES, lay_out
+
+ABC = ("a", "b", "c")
+
+
+def prediction(split: str, epoch: int, selected: bool, classes: list[int]) -> EpochPrediction:
+    probabilities = np.eye(3, dtype=np.float32)[classes]
+    names = [f"{split}{n}" for n in range(len(classes))]
+    return EpochPrediction(0, 1, epoch, selected, split, names, probabilities)
+
+
+ROWS = [
+    prediction("valid", 1, True, [0, 1, 2]),
+    prediction("test", 1, True, [0, 0, 0, 2]),
+    prediction("valid", 2, False, [0, 0, 0]),
+    prediction("test", 2, False, [0, 1, 1, 2]),
+]
+PROTOCOL = Protocol(
+    ABC,
+    [
+        Entry(0, split, "d", f"{split}{n}", "s", label)
+        for split, labels in (("valid", [0, 1, 2]), ("test", [0, 1, 1, None]))
+        for n, label in enumerate(labels)
+    ],
+)
+
+
+def test_validation_chooses_and_test_selected_stands_apart() -> None:
+    (chosen,) = selected_runs(ROWS, PROTOCOL, "test")
+    assert chosen.predicted.tolist() == [0, 0, 0], "epoch 1; the unlabelled turn is left out"
+    (best,) = runs_chosen_on_test(ROWS, PROTOCOL)
+    assert best.predicted.tolist() == [0, 1, 1]
+    found = metrics(predictions(ROWS, PROTOCOL, {}), ROWS, PROTOCOL)
+    assert found["test"]["accuracy"] == 33.33
+    assert found["test_selected"]["accuracy"] == 100.0
+    assert found["validation"]["accuracy"] == 100.0
+
+
+def test_folds_are_pooled_and_told_apart() -> None:
+    """Fold 0: a b right, weighted F1 100. Fold 1: b as a, 0. Pooled: a 2/3, b 2/3."""
+    entries = [Entry(0, "test", "d", "u0", "s", 0), Entry(0, "test", "d", "u1", "s", 1)]
+    entries += [Entry(1, "test", "e", "v0", "s", 1)]
+    entries += [Entry(fold, "valid", "f", "w", "s", 0) for fold in (0, 1)]
+    protocol = Protocol(ABC[:2], entries)
+    right = np.eye(2, dtype=np.float32)
+    rows = [
+        EpochPrediction(fold, seed, 1, True, split, names, right[classes])
+        for seed in (1, 2)
+        for fold, split, names, classes in (
+            (0, "valid", ["w"], [0]),
+            (0, "test", ["u0", "u1"], [0, 1]),
+            (1, "valid", ["w"], [0]),
+            (1, "test", ["v0"], [0]),
+        )
+    ]
+    beside = {"majority": Said((0,), np.array([[0, 0, 0]]), None)}
+    found = metrics(predictions(rows, protocol, beside), rows, protocol)
+    assert found["folds"]["fold 0"]["weighted_f1"] == 100
+    assert found["folds"]["fold 0"]["utterances"] == 2
+    assert found["folds"]["fold 1"]["weighted_f1"] == 0
+    assert found["test"]["weighted_f1"] == 66.67 and found["test"]["weighted_f1_std"] == 0
+    assert found["baselines"]["majority"]["accuracy"] == 33.33
+    assert "ece" not in found["baselines"]["majority"], "it gives no probabilities"
+
+
+def test_epochs_read_back(tmp_path: Path) -> None:
+    write_epochs(tmp_path / "e.parquet", ROWS)
+    for row, found in zip(ROWS, read_epochs(tmp_path / "e.parquet"), strict=True):
+        assert np.array_equal(row.probabilities, found.probabilities)
+        assert (row.epoch, row.selected, row.utterances) == (
+            found.epoch,
+            found.selected,
+            found.utterances,
+        )
+
+
+def test_the_stage_writes_every_file_and_prints_a_table(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.params import read_params
+    from stages import evaluate
+    from tests.conftest import ROOT
+
+    monkeypatch.setenv("COLUMNS", "140")
+    entries = lay_out("demo_meld")
+    generator = np.random.default_rng(0)
+    rows = []
+    for split in ("valid", "test"):
+        names = [e.utterance for e in entries if e.split == split]
+        chances = generator.dirichlet(np.ones(len(CLASSES)), len(names)).astype(np.float32)
+        rows.append(EpochPrediction(0, 1, 1, True, split, names, chances))
+    write_epochs(paths.epochs("demo_meld"), rows)
+    history = pd.DataFrame(
+        {"fold": [0], "seed": [1], "epoch": [1], "train_total": [1.0]}
+        | {f"{split}_weighted_f1": [10.0] for split in ("train", "valid")}
+    )
+    paths.metrics("demo_meld", "x").parent.mkdir(parents=True)
+    history.to_csv(paths.metrics("demo_meld", "history.csv"), index=False)
+    evaluate.work(read_params(ROOT / "params.yaml"), "demo_meld")
+    written = {path.name for path in Path("metrics/demo_meld").iterdir()}
+    tables = ("classes", "confusion", "curves", "history", "reliability", "slices")
+    pictures = ("confusion", "f1", "history", "reliability", "slices")
+    expected = {f"{t}.csv" for t in tables} | {f"{p}.png" for p in pictures}
+    assert written == expected | {"metrics.json", "run.json", "ledger.md"}
+    every = pd.read_parquet(paths.predictions("demo_meld"))
+    assert list(every["model"].unique()) == [MODEL, "majority", "tfidf", "logistic_regression"]
+    said = every[every["model"] == MODEL]
+    found = json.loads(paths.metrics("demo_meld", "metrics.json").read_text())
+    right = (said["actual"] == said["predicted"]).mean()
+    assert found["test"]["accuracy"] == pytest.approx(100 * right, abs=0.01)
+    chances = said[[f"{PROBABILITY}{name}" for name in CLASSES]].to_numpy()
+    assert np.array_equal(np.array(CLASSES)[chances.argmax(1)], said["predicted"])
+    interval = [found["test"][f"accuracy_{end}"] for end in ("low", "high")]
+    assert interval[0] <= found["test"]["accuracy"] <= interval[1]
+    assert found["baselines"]["logistic_regression"]["uar_low"] >= 0
+    printed = capsys.readouterr().out
+    assert "validation-" in printed and "test-" in printed and "fear" in printed
