@@ -92,12 +92,18 @@ def add_corpus_command(
 @app.command("experiment")
 def experiment_command(
     name: Annotated[str, typer.Argument(help="The recipe experiments/NAME.yaml.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The recipe's quick part alone, with one seed.")
+    ] = False,
+    corpus: Annotated[
+        list[str] | None, typer.Option("--corpus", help="Instead of the recipe's; repeatable.")
+    ] = None,
 ) -> None:
-    """Run a recipe's variants over DVC's queue, and compare them."""
+    """Run a recipe over DVC's queue, and compare what it runs."""
     # Here, so that the other commands need not wait for scikit-learn.
     from pipeline.commands import experiment
 
-    experiment.carry_out(name)
+    experiment.carry_out(name, quick=quick, corpora=corpus or ())
 
 
 @app.command("compare")

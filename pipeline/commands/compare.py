@@ -1,15 +1,12 @@
 """`python -m pipeline compare REV_A REV_B`: whether two results differ by more than chance."""
 
-import tempfile
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
 from pipeline import paths
 from pipeline.evaluation.counts import OVERALL
 from pipeline.evaluation.predictions import MODEL, Predictions, read_predictions
-from pipeline.experiments.kept import Reader
+from pipeline.experiments.kept import Reader, fetched
 from pipeline.experiments.pair import Entrant, Pair, Side, pair, sentence
 
 WORKSPACE = "workspace"  # DVC's own word for the files as they are
@@ -58,9 +55,7 @@ def _predictions(read: Reader, revision: str, corpus: str) -> Predictions:
     path = paths.predictions(corpus)
     if revision == WORKSPACE:
         return read_predictions(path)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, path.name)
-        copy.write_bytes(read(revision, path))
+    with fetched(read, revision, path) as copy:
         return read_predictions(copy)
 
 

@@ -1,21 +1,31 @@
-"""`python -m pipeline experiment NAME`: a recipe's variants, run over DVC's queue and compared."""
+"""`python -m pipeline experiment NAME`: a recipe, run over DVC's queue and compared."""
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from pipeline.commands.tools import programs, repository
 from pipeline.errors import PipelineError
-from pipeline.experiments import report
-from pipeline.experiments.kept import dvc_reader
+from pipeline.experiments import pages, search_pages, tables
+from pipeline.experiments.grid import Search
+from pipeline.experiments.kept import Reader, dvc_reader
 from pipeline.experiments.plan import experiments
 from pipeline.experiments.queue import Queue
-from pipeline.experiments.recipe import read_recipe
+from pipeline.experiments.request import Request
 from pipeline.experiments.results import compare
 from pipeline.experiments.running import run
+from pipeline.experiments.search import LAST, rank
+from pipeline.experiments.variants import Variants
 from pipeline.params import read_params
 
 
-def carry_out(name: str) -> None:
+def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) -> None:
     """Runs what DVC does not have yet, prints the tables and writes them to docs/experiments.
+
+    Args:
+        name: Of the recipe.
+        quick: Whether few variants run, with one seed.
+        corpora: Instead of the recipe's.
 
     Raises:
         PipelineError: The recipe or the repository needs mending, or experiments failed.
@@ -24,10 +34,51 @@ def carry_out(name: str) -> None:
         if finding.level == "MEND":
             raise PipelineError(finding.text)
     read_params()  # says what is wrong with it before anything else trips over that
-    recipe = read_recipe(name)
-    plan = experiments(name, recipe)
-    run(name, partial(experiments, name, recipe), recipe.jobs, Queue())
-    read = dvc_reader()
+    request = Request(name, quick, tuple(corpora))
+    recipe = request.recipe()
+    queue, read = Queue(), dvc_reader()
+    if isinstance(recipe, Search):
+        written = search(request, recipe, queue, read)
+    else:
+        written = compare_variants(request, recipe, queue, read)
+    print("written:", *written)
+
+
+def compare_variants(request: Request, recipe: Variants, queue: Queue, read: Reader) -> list[Path]:
+    """Runs the variants and compares them; returns what was written."""
+    again = partial(experiments, request.label, recipe.corpora, recipe.runs())
+    plan = again()
+    run(request, again, recipe.jobs, queue)
     comparisons = [compare(plan, corpus, read) for corpus in recipe.corpora]
-    report.show(comparisons)
-    print("written:", *report.write(name, recipe, comparisons))
+    tables.show(comparisons)
+    return pages.write(request, recipe, comparisons)
+
+
+def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list[Path]:
+    """Trains the points of a grid, and tests the one that validation chooses.
+
+    Returns:
+        What was written.
+
+    Raises:
+        PipelineError: Experiments failed, or files changed between the choice and the test.
+    """
+    again = partial(experiments, request.label, recipe.corpora, recipe.runs(), LAST)
+    plan = again()
+    run(request, again, recipe.jobs, queue)
+    rankings = [rank(plan, corpus, read) for corpus in recipe.corpora]
+    search_pages.show(recipe, rankings)
+    for ranking in rankings:
+        print(f"{request.label}, {search_pages.told(recipe, ranking)}")
+    if again() != plan:
+        raise PipelineError(
+            f"Files that decide the results changed during the search. `{request.command}` "
+            "searches with the files as they are now; nothing has been tested."
+        )
+    decided = recipe.decided({ranking.corpus: ranking.chosen for ranking in rankings})
+    again = partial(experiments, request.label, recipe.corpora, decided)
+    tested = again()
+    run(request, again, recipe.jobs, queue)
+    comparisons = [compare(tested, corpus, read) for corpus in recipe.corpora]
+    tables.show(comparisons)
+    return search_pages.write(request, recipe, rankings, comparisons)

@@ -1,151 +1,104 @@
-"""What experiments left behind: test labels and predictions, read from DVC without a checkout."""
+"""What experiments and commits left behind, read from DVC and git without a checkout."""
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from pipeline import paths
 from pipeline.errors import PipelineError
-from pipeline.evaluation import baselines
-from pipeline.evaluation.labelled import labelled
-from pipeline.evaluation.predictions import MODEL, VERSION
-from pipeline.protocol import read_protocol
-from pipeline.tables import read_about
+from pipeline.evaluation.predictions import Predictions, read_predictions
 
-# Gives the bytes of a file of an experiment: by the experiment's name in DVC and the file's path.
+# Gives the bytes of a file of a revision: a commit, branch, tag or experiment, and the file's path.
 Reader = Callable[[str, Path], bytes]
 
 
-@dataclass(frozen=True)
-class Truth:
-    """The labelled test utterances of a corpus, folds pooled.
-
-    Attributes:
-        classes: Names by class number.
-        utterances: Their ids.
-        actual: [utterance] class numbers.
-        dialogues: [utterance] dialogue numbers from 0.
-        majority: [utterance] most frequent class of the train split that goes with it.
-        folds: How many the protocol has.
-        learned: Labelled utterances of the first fold's `train` and `valid`.
-    """
-
-    classes: tuple[str, ...]
-    utterances: list[str]
-    actual: np.ndarray
-    dialogues: np.ndarray
-    majority: np.ndarray
-    folds: int
-    learned: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one experiment says of a corpus.
-
-    Attributes:
-        seeds: Of its runs.
-        modalities: That its model sees.
-        predicted: [seed, utterance] class numbers, in the order of the test split.
-        baselines: Its baselines' figures in percent, by name.
-    """
-
-    seeds: tuple[int, ...]
-    modalities: tuple[str, ...]
-    predicted: np.ndarray
-    baselines: dict[str, Any]
-
-
 def dvc_reader() -> Reader:
-    """Reads from DVC's cache, and what git keeps from git."""
+    """Reads from DVC's cache, and what git keeps from git.
+
+    Raises:
+        PipelineError: On reading: there is no such revision, it has no such file, or DVC's cache
+            no longer holds it.
+    """
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
+    from dvc.scm import RevError
 
-    system = cache(lambda name: DVCFileSystem(".", rev=name))  # opening one takes a second
+    system = cache(lambda revision: DVCFileSystem(".", rev=revision))  # takes a second
 
-    def read(name: str, path: Path) -> bytes:
+    def read(revision: str, path: Path) -> bytes:
         try:
-            content: bytes = system(name).read_bytes(path.as_posix())
-        except (DvcException, OSError) as error:
+            content: bytes = system(revision).read_bytes(path.as_posix())
+        except RevError as error:
             raise PipelineError(
-                f"The experiment {name} is there, but its {path} is not: {error}. Was DVC's cache "
-                f"emptied? `dvc exp remove {name}`, then run this again."
+                f"There is no revision {revision!r}: expected a commit, branch or tag of git "
+                "(`git log --oneline`), or an experiment's name (`dvc exp list --all-commits`)."
             ) from error
+        except (DvcException, OSError) as error:
+            why = _why_absent(system(revision), path, error)
+            raise PipelineError(f"{path} cannot be read from {revision}: {why}") from error
         return content
 
     return read
 
 
-def read_truth(read: Reader, name: str, corpus: str) -> Truth:
-    """Reads a corpus' test split from an experiment."""
-    with _fetched(read, name, paths.protocol(corpus)) as file:
-        protocol = read_protocol(file)
-    folds = [labelled(protocol, fold) for fold in protocol.folds]
-    utterances = [u for fold in folds for u in fold.utterances["test"]]
-    dialogue = {entry.utterance: entry.dialogue for entry in protocol.entries}
-    _, numbers = np.unique([dialogue[u] for u in utterances], return_inverse=True)
-    return Truth(
-        classes=protocol.classes,
-        utterances=utterances,
-        actual=np.concatenate([fold.labels["test"] for fold in folds]),
-        dialogues=numbers,
-        majority=np.concatenate([baselines.majority(fold) for fold in folds]),
-        folds=len(folds),
-        learned={split: len(folds[0].labels[split]) for split in ("train", "valid")},
+def _why_absent(files: Any, path: Path, error: Exception) -> str:
+    """Why DVC's file system of a revision has no content of a file."""
+    if not files.exists(path.as_posix()):
+        return "no stage there makes it, and git does not keep it. Was its corpus run there?"
+    known = files.info(path.as_posix()).get("dvc_info")
+    if known is None:
+        return str(error)
+    if "md5" not in known:
+        return "its dvc.lock does not know it, so the stage that makes it has not run there."
+    return (
+        "DVC's cache does not hold it. If it was pushed, `dvc pull` brings it; if not, it is made "
+        "again by `dvc exp remove NAME` and the same command for an experiment, by `git checkout` "
+        "and `dvc repro` for a commit."
     )
 
 
-def read_outcome(read: Reader, name: str, corpus: str, truth: Truth) -> Outcome:
-    """Reads what an experiment says of a corpus' test split.
+@dataclass(frozen=True)
+class Outcome:
+    """What one revision says of a corpus.
+
+    Attributes:
+        found: The test utterances, and what each model says of them.
+        modalities: That its model sees.
+        learned: Labelled utterances of the first fold's `train` and `valid`.
+    """
+
+    found: Predictions
+    modalities: tuple[str, ...]
+    learned: Mapping[str, int]
+
+
+def read_outcome(read: Reader, revision: str, corpus: str) -> Outcome:
+    """Reads what a revision says of a corpus' test split.
 
     Raises:
-        PipelineError: It was tested on other utterances, labels or classes than the reference.
+        PipelineError: One of its files cannot be read.
     """
-    with _fetched(read, name, paths.predictions(corpus)) as file:
-        classes = tuple(read_about(file, VERSION)["classes"])
-        rows = pd.read_parquet(file, columns=["model", "seed", "utterance", "actual", "predicted"])
-    rows = rows[rows["model"] == MODEL]
-    if classes != truth.classes or not _same_labels(rows, truth):
-        raise PipelineError(
-            f"{name} was tested on other utterances, labels or classes of {corpus} than the "
-            "reference, so the two cannot be compared: leave `protocol` and `demo` to the recipe's "
-            "`changes`."
-        )
-    predicted = rows.pivot(index="utterance", columns="seed", values="predicted")
-    numbers = predicted.loc[truth.utterances].apply(lambda says: says.map(classes.index))
-    metrics, about = (
-        json.loads(read(name, paths.metrics(corpus, file))) for file in ("metrics.json", "run.json")
-    )
+    with fetched(read, revision, paths.predictions(corpus)) as file:
+        found = read_predictions(file)
+    about = json.loads(read(revision, paths.metrics(corpus, "run.json")))
+    counts = about["labelled_utterances"]
+    first = counts if "train" in counts else next(iter(counts.values()))
     return Outcome(
-        seeds=tuple(int(seed) for seed in predicted.columns),
+        found=found,
         modalities=tuple(about["features"]),
-        predicted=numbers.to_numpy().T,
-        baselines=metrics["baselines"],
-    )
-
-
-def _same_labels(rows: pd.DataFrame, truth: Truth) -> bool:
-    """Whether every seed was tested on the very utterances of the split, with their labels."""
-    labels = [truth.classes[number] for number in truth.actual]
-    expected = sorted(zip(truth.utterances, labels, strict=True))
-    return all(
-        sorted(zip(run["utterance"], run["actual"], strict=True)) == expected
-        for _, run in rows.groupby("seed")
+        learned={split: sum(first[split].values()) for split in ("train", "valid")},
     )
 
 
 @contextmanager
-def _fetched(read: Reader, name: str, path: Path) -> Iterator[Path]:
-    """A copy of an experiment's file, for what reads files."""
+def fetched(read: Reader, revision: str, path: Path) -> Iterator[Path]:
+    """A copy of a revision's file, for what reads files."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, path.name)
-        copy.write_bytes(read(name, path))
+        copy.write_bytes(read(revision, path))
         yield copy

@@ -73,9 +73,9 @@ class Queue:
 
     def put(self, experiment: Experiment) -> None:
         """Queues an experiment with the workspace's files as they are."""
-        words = [word for setting in experiment.settings for word in ("-S", setting)]
-        missing = ["--allow-missing"] if experiment.allow_missing else []
-        self._dvc("exp", "run", "--queue", "--name", experiment.name, *missing, *words)
+        words = ["--allow-missing"] if experiment.allow_missing else []
+        words += [word for setting in experiment.settings for word in ("-S", setting)]
+        self._dvc("exp", "run", "--queue", "--name", experiment.name, *words, *experiment.targets)
 
     def start(self, jobs: int) -> None:
         """Brings the workers to a number.

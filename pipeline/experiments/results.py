@@ -1,18 +1,25 @@
 """What a recipe's experiments found on one corpus: each variant beside the reference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.evaluation.counts import confusions, macro_f1, weighted_f1
-from pipeline.evaluation.intervals import resampled
+from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
 from pipeline.evaluation.paired import Difference, difference
-from pipeline.experiments.kept import Outcome, Reader, Truth, read_outcome, read_truth
+from pipeline.evaluation.predictions import MODEL, Tested
+from pipeline.experiments.kept import Outcome, Reader, read_outcome
+from pipeline.experiments.pair import Entrant
+from pipeline.experiments.pairing import apart
 from pipeline.experiments.plan import Experiment
 
-MAJORITY = "majority class"
-LOGISTIC_REGRESSION = "logistic regression"
+MAJORITY = "majority"
+BASELINES = {
+    MAJORITY: "majority class",
+    "tfidf": "TF-IDF",
+    "logistic_regression": "logistic regression",
+}
 
 
 @dataclass(frozen=True)
@@ -21,18 +28,27 @@ class Row:
 
     Attributes:
         name: The variant's, or the baseline's.
-        weighted_f1: Mean over seeds.
-        weighted_f1_std: Sample standard deviation over seeds; None where there is one run.
+        tested: What it was tested on.
+        weighted_f1: Mean over seeds, with its own interval.
+        by_seed: Weighted F1 of each seed.
         macro_f1: Mean over seeds.
-        to_reference: Difference in weighted F1; None for the reference itself, and where there are
-            no predictions to draw from.
+        to_reference: Difference in weighted F1; None for the reference itself, and for what cannot
+            be paired with it.
+        apart: Why it cannot be paired, in words; "" where it can.
     """
 
     name: str
-    weighted_f1: float
-    weighted_f1_std: float | None
+    tested: Tested
+    weighted_f1: Interval
+    by_seed: tuple[float, ...]
     macro_f1: float
     to_reference: Difference | None
+    apart: str
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation of weighted F1 over seeds; None where there is one run."""
+        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -42,9 +58,9 @@ class Comparison:
     Attributes:
         corpus: Which.
         reference: The variant that the others are compared with.
-        truth: What they were tested on.
-        seeds: Of the reference.
+        outcome: The reference's.
         rows: The reference, the other variants, the baselines.
+        variants: How many of the rows are variants.
         lead: The reference less the best variant with a single modality; None without such a
             variant, or where it is the reference.
         singles: Each variant with a single modality less the majority class, the best first.
@@ -52,11 +68,31 @@ class Comparison:
 
     corpus: str
     reference: str
-    truth: Truth
-    seeds: Sequence[int]
+    outcome: Outcome
     rows: Sequence[Row]
+    variants: int
     lead: Difference | None
     singles: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What one variant or baseline says, counted.
+
+    Attributes:
+        tested: The test utterances.
+        counts: [seed, dialogue, actual, predicted].
+        apart: Why it cannot be paired with the reference, in words; "" where it can.
+    """
+
+    tested: Tested
+    counts: np.ndarray
+    apart: str
+
+    @property
+    def score(self) -> float:
+        """Weighted F1, mean over seeds, from 0 to 1."""
+        return float(weighted_f1(self.counts.sum(1)).mean())
 
 
 def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison:
@@ -68,58 +104,82 @@ def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison
         read: Gives an experiment's files.
 
     Raises:
-        PipelineError: A file is gone, or a variant was tested on something else.
+        PipelineError: A file is gone.
     """
-    truth = read_truth(read, plan[0].name, corpus)
-    outcomes = {e.variant: read_outcome(read, e.name, corpus, truth) for e in plan}
-    counts = {name: _counts(truth, outcome.predicted) for name, outcome in outcomes.items()}
-    counts[MAJORITY] = _counts(truth, truth.majority[None])
-    weights = resampled(len(np.unique(truth.dialogues)))
+    outcomes = {e.variant: read_outcome(read, e.name, corpus) for e in plan}
     reference = plan[0].variant
-    rows = [_row(name, counts, reference, weights) for name in counts]
-    singles = _singles(outcomes, counts)
+    models = {
+        name: _counted(outcome, MODEL, outcomes[reference]) for name, outcome in outcomes.items()
+    }
+    beside = dict(_baselines(outcomes, models))
+    weights = resampled(models[reference].counts.shape[1])
+    rows = [_row(name, m, models[reference], weights) for name, m in {**models, **beside}.items()]
+    singles = _singles(outcomes, models)
     best = singles[0] if singles and singles[0] != reference else None
     return Comparison(
         corpus=corpus,
         reference=reference,
-        truth=truth,
-        seeds=outcomes[reference].seeds,
-        rows=[*rows, *_unpaired(outcomes[reference])],
-        lead=difference(counts[reference], counts[best], weights) if best else None,
-        singles={name: difference(counts[name], counts[MAJORITY], weights) for name in singles},
+        outcome=outcomes[reference],
+        rows=rows,
+        variants=len(models),
+        lead=_difference(models[reference], models[best], weights) if best else None,
+        singles={
+            name: _difference(models[name], beside[BASELINES[MAJORITY]], weights)
+            for name in singles
+            if BASELINES[MAJORITY] in beside
+        },
     )
 
 
-def _counts(truth: Truth, predicted: np.ndarray) -> np.ndarray:
-    """[seed, dialogue, actual, predicted] counts of [seed, utterance] predictions."""
-    return confusions(truth.actual, predicted, truth.dialogues, len(truth.classes))
+def _counted(outcome: Outcome, model: str, reference: Outcome) -> Model:
+    """Counts in the order of the reference's utterances and dialogues, if the two can be paired."""
+    why = apart(reference.found.tested, outcome.found.tested)
+    tested = outcome.found.tested if why else reference.found.tested
+    said = Entrant(model, outcome.found, model).said(tested.utterances)
+    counts = confusions(tested.actual, said.predicted, tested.clusters, len(tested.classes))
+    return Model(tested, counts, why)
 
 
-def _row(name: str, counts: Mapping[str, np.ndarray], reference: str, weights: np.ndarray) -> Row:
-    whole = counts[name].sum(1)  # [seed, actual, predicted]
-    scores = 100 * weighted_f1(whole)
+def _baselines(
+    outcomes: Mapping[str, Outcome], models: Mapping[str, Model]
+) -> Iterator[tuple[str, Model]]:
+    """The reference's baselines; those of the others, too, where they were tested otherwise."""
+    reference = next(iter(outcomes))
+    for variant, outcome in outcomes.items():
+        if variant == reference or models[variant].apart:
+            for name in outcome.found.said:
+                if name != MODEL:
+                    of = "" if variant == reference else f", {variant}"
+                    label = BASELINES.get(name, name) + of
+                    yield label, _counted(outcome, name, outcomes[reference])
+
+
+def _row(name: str, model: Model, reference: Model, weights: np.ndarray) -> Row:
+    whole = model.counts.sum(1)  # [seed, actual, predicted]
+    own = resampled(model.counts.shape[1]) if model.apart else weights
+    alone = model is reference or bool(model.apart)
     return Row(
         name=name,
-        weighted_f1=float(scores.mean()),
-        weighted_f1_std=float(scores.std(ddof=1)) if len(scores) > 1 else None,
+        tested=model.tested,
+        weighted_f1=Resampled(whole, drawn(model.counts, own)).interval(weighted_f1),
+        by_seed=tuple((100 * weighted_f1(whole)).tolist()),
         macro_f1=float(100 * macro_f1(whole).mean()),
-        to_reference=(
-            difference(counts[name], counts[reference], weights) if name != reference else None
-        ),
+        to_reference=None if alone else _difference(model, reference, weights),
+        apart=model.apart,
     )
 
 
-def _singles(outcomes: Mapping[str, Outcome], counts: Mapping[str, np.ndarray]) -> list[str]:
+def _difference(one: Model, other: Model, weights: np.ndarray) -> Difference:
+    return difference(one.counts, other.counts, weights)
+
+
+def _singles(outcomes: Mapping[str, Outcome], models: Mapping[str, Model]) -> list[str]:
     """Variants that see one modality, the best first; none where all see the same."""
     if len({outcome.modalities for outcome in outcomes.values()}) == 1:
         return []
-    found = [name for name, outcome in outcomes.items() if len(outcome.modalities) == 1]
-    return sorted(found, key=lambda name: -weighted_f1(counts[name].sum(1)).mean())
-
-
-def _unpaired(reference: Outcome) -> list[Row]:
-    """Logistic regression on the reference's features: its figures are kept, not what it says."""
-    found = reference.baselines.get("logistic_regression")
-    if found is None:
-        return []
-    return [Row(LOGISTIC_REGRESSION, found["weighted_f1"], None, found["macro_f1"], None)]
+    found = [
+        name
+        for name, outcome in outcomes.items()
+        if len(outcome.modalities) == 1 and not models[name].apart
+    ]
+    return sorted(found, key=lambda name: -models[name].score)

@@ -1,20 +1,21 @@
 """Running a recipe's experiments: what is done is skipped, what failed or was stopped goes on."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pipeline.errors import PipelineError
 from pipeline.experiments.batch import Batch, Plan, stop
-from pipeline.experiments.plan import check
-from pipeline.experiments.queue import Queue
+from pipeline.experiments.checking import check
+from pipeline.experiments.queue import Queue, Task
+from pipeline.experiments.request import Request
 
 
-def run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> None:
-    """Runs a recipe's experiments; returns when all are in DVC.
+def run(request: Request, plan: Plan, jobs: int, queue: Queue) -> None:
+    """Runs experiments; returns when all are in DVC.
 
     Args:
-        recipe_name: For messages.
+        request: What the user asked for, for messages.
         plan: Names the experiments after the files as they are now, the reference first.
         jobs: Experiments at a time.
         queue: DVC's.
@@ -25,32 +26,35 @@ def run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> None:
     """
     experiments = plan()
     names = {experiment.name for experiment in experiments}
-    _refuse_others(queue, names)
+    tasks = queue.tasks()  # before what is finished: what ends in between is in one of the two
+    todo = names - queue.finished()
+    print(f"{request.label}: {len(names)} experiments, {len(names) - len(todo)} of them done")
+    if not todo:
+        return
+    _refuse_others(tasks, names)
     try:
-        todo = names - queue.finished()
-        print(f"{recipe_name}: {len(names)} experiments, {len(names) - len(todo)} of them done")
         check([experiment for experiment in experiments if experiment.name in todo])
-        failed = _run(recipe_name, plan, jobs, queue)
+        failed = _run(request.label, plan, jobs, queue)
     except KeyboardInterrupt:
         with _deaf():
-            print(f"{recipe_name}: stopping, which may take a minute")
+            print(f"{request.label}: stopping, which may take a minute")
             stop(queue, names)
-        raise PipelineError(f"Stopped; what is done is kept. {_again(recipe_name)}") from None
+        raise PipelineError(f"Stopped; what is done is kept. {_again(request)}") from None
     if failed:
         raise PipelineError(
             f"{len(failed)} of {len(names)} experiments failed:\n"
             + "\n".join(failed.values())
-            + f"\nMend that; then {_again(recipe_name)}"
+            + f"\nMend that; then {_again(request)}"
         )
 
 
-def _run(recipe_name: str, plan: Plan, jobs: int, queue: Queue) -> dict[str, str]:
+def _run(label: str, plan: Plan, jobs: int, queue: Queue) -> dict[str, str]:
     """What went wrong, by the experiment's name; what loses its worker gets another chance."""
-    batch = Batch(recipe_name, queue, plan, jobs)
+    batch = Batch(label, queue, plan, jobs)
     batch.run()
     if batch.stranded:
-        print(f"{recipe_name}: the worker of {sorted(batch.stranded)} has died; once more")
-        batch = Batch(recipe_name, queue, plan, jobs)
+        print(f"{label}: the worker of {sorted(batch.stranded)} has died; once more")
+        batch = Batch(label, queue, plan, jobs)
         batch.run()
     return batch.failed | {name: f"{name}: its worker has died twice" for name in batch.stranded}
 
@@ -65,12 +69,12 @@ def _deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _again(recipe_name: str) -> str:
-    return f"`python -m pipeline experiment {recipe_name}` goes on with the rest."
+def _again(request: Request) -> str:
+    return f"`{request.command}` goes on with the rest."
 
 
-def _refuse_others(queue: Queue, names: set[str]) -> None:
-    others = [task for task in queue.tasks() if task.active and task.name not in names]
+def _refuse_others(tasks: Sequence[Task], names: set[str]) -> None:
+    others = [task for task in tasks if task.active and task.name not in names]
     if others:
         listed = ", ".join(f"{task.name or task.id} ({task.status})" for task in others)
         raise PipelineError(

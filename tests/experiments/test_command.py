@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline import paths
+from pipeline.errors import PipelineError
 from pipeline.experiments.kept import dvc_reader
 from tests.conftest import ROOT
 from tests.dag.clone import copy_repository, python
@@ -24,12 +27,23 @@ variants:
 reference: full
 jobs: 2
 """
+SEARCH = """\
+about: Whether a search runs.
+corpora: [demo_meld]
+changes: [train.CORPUS.workers=1, "evaluate.CORPUS.baselines=[majority]"]
+grid:
+  train.CORPUS.learning_rate: [0.001, 0.01]
+  model.CORPUS.layers: [1, 2]
+budget: 3
+quick: 2
+jobs: 2
+"""
 # What the command may write to, or what is no part of the workspace: stores, and git's own.
 APART = (".git/", ".dvc/", "data/cache/", "models/weights/", "docs/experiments/")
 
 
-def experiment(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
-    return python(folder, "pipeline", "experiment", name, PYTHONPATH=str(ROOT))
+def experiment(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return python(folder, "pipeline", "experiment", *words, PYTHONPATH=str(ROOT))
 
 
 def git(folder: Path, *words: str) -> str:
@@ -44,6 +58,14 @@ def test_without_a_repository_or_a_commit_one_message_says_so(tmp_path: Path) ->
     git(tmp_path, "init", "-q")
     empty = experiment(tmp_path, "demo-ablation")
     assert empty.returncode == 1 and "the repository has no commit yet" in empty.stderr
+
+
+def kept(folder: Path, label: str) -> list[tuple[str, str]]:
+    """Variant and name of a recipe's experiments in DVC."""
+    refs = git(folder, "for-each-ref", "refs/exps", "--format=%(refname)").split()
+    names = [ref.rpartition("/")[2] for ref in refs]
+    pattern = re.compile(rf"{label}-(\w+)-[0-9a-f]{{8}}")
+    return sorted((found[1], name) for name in names if (found := pattern.fullmatch(name)))
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -69,6 +91,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, reproduced: Path) -> Path:
     git(folder, "add", "dvc.lock", "metrics")
     git(folder, "commit", "-qm", "results")
     (folder / "experiments/tiny.yaml").write_text(RECIPE)
+    (folder / "experiments/tiny-search.yaml").write_text(SEARCH)
     for name, end in (("params.yaml", "# mine\n"), ("README.md", "mine\n")):
         with (folder / name).open("a") as file:
             file.write(end)
@@ -87,20 +110,47 @@ def test_a_recipe_end_to_end_and_again(clone: Path, monkeypatch: pytest.MonkeyPa
     assert list(rows.index) == ["full", "text", "gru", "majority class", "logistic regression"]
     assert "Best single modality: text" in first.stdout
 
-    refs = git(clone, "for-each-ref", "refs/exps")
-    names = {
-        line.rpartition("/")[2].rpartition("-")[0]: line.rpartition("/")[2]
-        for line in refs.splitlines()
-    }
-    assert names.keys() == {"tiny-full", "tiny-text", "tiny-gru"}
+    refs, names = git(clone, "for-each-ref", "refs/exps"), dict(kept(clone, "tiny"))
+    assert names.keys() == {"full", "text", "gru"}
     monkeypatch.chdir(clone)
     read = dvc_reader()
     for variant in ("full", "text", "gru"):
-        kept = json.loads(read(names[f"tiny-{variant}"], Path("metrics/demo_meld/metrics.json")))
-        assert rows["weighted_f1"][variant] == pytest.approx(kept["test"]["weighted_f1"], abs=0.011)
+        test = json.loads(read(names[variant], Path("metrics/demo_meld/metrics.json")))["test"]
+        for name in ("weighted_f1", "weighted_f1_low", "weighted_f1_high"):
+            assert rows[name][variant] == pytest.approx(test[name], abs=0.011)
 
-    pages = [table.read_bytes(), table.with_suffix(".md").read_bytes()]
+    pages = [table.with_suffix(end).read_bytes() for end in (".csv", ".md", ".png")]
     again = experiment(clone, "tiny")
     assert again.returncode == 0 and "tiny: 3 experiments, 3 of them done" in again.stdout
     assert git(clone, "for-each-ref", "refs/exps") == refs and contents(clone) == before
-    assert [table.read_bytes(), table.with_suffix(".md").read_bytes()] == pages
+    assert [table.with_suffix(end).read_bytes() for end in (".csv", ".md", ".png")] == pages
+
+
+@pytest.mark.slow
+def test_a_search_tests_nothing_but_its_choice(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(clone)
+    done = experiment(clone, "tiny-search", "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert contents(clone) == before, "the workspace is as it was"
+    rows = pd.read_csv(clone / "docs/experiments/quick/tiny-search.csv").set_index("point")
+    assert list(rows.index) == ["as_it_is", "p1", "p2"] and rows["chosen"].sum() == 1
+    assert rows.index[rows["chosen"]] == rows["validation_weighted_f1"][1:].idxmax()
+
+    monkeypatch.chdir(clone)
+    read, names = dvc_reader(), kept(clone, "tiny-search-quick")
+    assert [variant for variant, _ in names] == ["as_it_is", "as_it_is", "chosen", "p1", "p2"]
+    tested = []
+    for variant, name in names:
+        read(name, paths.epochs("demo_meld"))
+        try:
+            read(name, paths.predictions("demo_meld"))
+            tested.append(variant)
+        except PipelineError as error:
+            assert "its dvc.lock does not know it" in str(error)
+            assert read(name, paths.metrics("demo_meld", "metrics.json")) == b"{}\n", "as before"
+    assert tested == ["as_it_is", "chosen"]
+
+    again = experiment(clone, "tiny-search", "--quick")
+    assert again.returncode == 0 and kept(clone, "tiny-search-quick") == names

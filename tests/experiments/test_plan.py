@@ -8,11 +8,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.errors import PipelineError
-from pipeline.experiments.plan import check, experiments
-from pipeline.experiments.recipe import Recipe
+from pipeline.experiments.checking import check
+from pipeline.experiments.plan import Experiment, experiments
+from pipeline.experiments.variants import Variants
 from tests.conftest import ROOT
 
-RECIPE = Recipe(
+RECIPE = Variants(
     about="Why.",
     corpora=("demo_meld",),
     changes=("train.CORPUS.workers=1",),
@@ -29,12 +30,16 @@ def repository(workspace: Path) -> Path:
     return workspace
 
 
-def names(recipe: Recipe = RECIPE) -> dict[str, str]:
-    return {experiment.variant: experiment.name for experiment in experiments("r", recipe)}
+def planned(recipe: Variants = RECIPE, last: str | None = None) -> list[Experiment]:
+    return experiments("r", recipe.corpora, recipe.runs(), last)
+
+
+def names(recipe: Variants = RECIPE, last: str | None = None) -> dict[str, str]:
+    return {experiment.variant: experiment.name for experiment in planned(recipe, last)}
 
 
 def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> None:
-    found = experiments("r", RECIPE)
+    found = planned()
     assert [e.variant for e in found] == ["full", "text"]
     assert found[0].name.startswith("r-full-") and len(found[0].name) == len("r-full-") + 8
     assert found[0].name[-8:] != found[1].name[-8:] and names() == names()
@@ -52,7 +57,7 @@ def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> Non
         ("pipeline/weights/lock.yaml", True),
         ("stages/train.py", True),
         ("pipeline/commands/doctor.py", False),
-        ("pipeline/experiments/report.py", False),
+        ("pipeline/experiments/tables.py", False),
         ("pipeline/evaluation/paired.py", False),
     ],
 )
@@ -71,18 +76,26 @@ def test_settings_change_the_name_and_jobs_do_not(repository: Path) -> None:
     assert names(RECIPE.model_copy(update={"jobs": 9, "about": "x"})) == names()
 
 
+def test_what_ends_after_another_stage_has_another_name_and_targets(repository: Path) -> None:
+    recipe = RECIPE.on(["demo_meld", "demo_iemocap"])
+    short = planned(recipe, "train")
+    assert [e.targets for e in short] == [("train@demo_meld", "train@demo_iemocap")] * 2
+    assert all(not e.targets for e in planned(recipe))
+    assert not set(names(recipe).values()) & {e.name for e in short}
+
+
 def test_a_corpus_that_is_not_generated_needs_its_manifest(repository: Path) -> None:
     recipe = RECIPE.model_copy(update={"corpora": ("demo_meld", "meld")})
     with pytest.raises(PipelineError, match=r"dvc.lock knows nothing of \['meld'\].*dvc repro"):
-        experiments("r", recipe)
+        planned(recipe)
     lock = {"stages": {"manifest@meld": {"cmd": "x", "outs": [{"path": "m", "md5": "1"}]}}}
     YAML(typ="safe").dump(lock, repository / "dvc.lock")
-    first = experiments("r", recipe)
+    first = planned(recipe)
     assert first[0].allow_missing
     assert first[0].settings[:2] == ("corpora=[demo_meld,meld]", "demos=[demo_meld]")
     lock["stages"]["manifest@meld"]["outs"] = [{"path": "m", "md5": "2"}]
     YAML(typ="safe").dump(lock, repository / "dvc.lock")
-    assert experiments("r", recipe)[0].name != first[0].name
+    assert planned(recipe)[0].name != first[0].name
 
 
 def test_an_unknown_corpus_is_told(repository: Path) -> None:
@@ -102,7 +115,7 @@ def test_an_unknown_corpus_is_told(repository: Path) -> None:
 def test_settings_that_do_not_fit_are_told_before_anything_runs(
     repository: Path, setting: str, said: str
 ) -> None:
-    full, text = experiments("r", RECIPE)
+    full, text = planned()
     before = Path("params.yaml").read_bytes()
     with pytest.raises(PipelineError) as error:
         check([full, replace(text, settings=(*text.settings, setting))])
@@ -111,7 +124,7 @@ def test_settings_that_do_not_fit_are_told_before_anything_runs(
 
 
 def test_a_problem_of_all_variants_is_told_once(repository: Path) -> None:
-    bad = [replace(e, settings=(*e.settings, "no.such=1")) for e in experiments("r", RECIPE)]
+    bad = [replace(e, settings=(*e.settings, "no.such=1")) for e in planned()]
     with pytest.raises(PipelineError) as error:
         check(bad)
     assert len(str(error.value).splitlines()) == 2 and "  full, text: Could" in str(error.value)

@@ -47,11 +47,11 @@ def test_what_is_queued_with_what(dvc: FakeDvc, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("ERC_CACHE", "some/cache")
     monkeypatch.delenv("ERC_WEIGHTS", raising=False)
     Queue().put(Experiment("a", "r-a", ("x.y=[1]", "z=2"), allow_missing=False))
-    Queue().put(Experiment("b", "r-b", (), allow_missing=True))
+    Queue().put(Experiment("b", "r-b", ("z=2",), allow_missing=True, targets=("train@x",)))
     common = ["exp", "run", "--queue", "--name"]
     assert dvc.asked("exp") == [
         [*common, "r-a", "-S", "x.y=[1]", "-S", "z=2"],
-        [*common, "r-b", "--allow-missing"],
+        [*common, "r-b", "--allow-missing", "-S", "z=2", "train@x"],
     ]
     call = dvc.calls()[0]
     assert call["ERC_CACHE"] == str(Path("some/cache").absolute())

@@ -1,13 +1,12 @@
-"""Recipes: what they say, what is wrong with them, and that the shipped ones fit params.yaml."""
+"""Recipes: what they say, and what is wrong with them."""
 
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.experiments.plan import check, experiments
-from pipeline.experiments.recipe import FOLDER, Recipe, read_recipe
-from tests.conftest import ROOT
+from pipeline.experiments.reading import read_recipe
+from pipeline.experiments.variants import Variants
 
 GOOD = """\
 about: Why.
@@ -19,11 +18,24 @@ variants:
   text: ["model.CORPUS.modalities=[text]"]
 reference: full
 """
+NUMBERS = """\
+about: Why.
+corpora: [demo_meld]
+variants:
+  "0.3": [loss.CORPUS.hard_ratio=0.3]
+  all: [loss.CORPUS.hard_ratio=null, train.CORPUS.epochs=1]
+  "0.5": [loss.CORPUS.hard_ratio=0.5]
+reference: all
+quick: [all, "0.3"]
+axis: loss.CORPUS.hard_ratio
+"""
 
 
-def written(folder: Path, text: str) -> Recipe:
+def written(folder: Path, text: str) -> Variants:
     (folder / "r.yaml").write_text(text)
-    return read_recipe("r", folder)
+    recipe = read_recipe("r", folder)
+    assert isinstance(recipe, Variants)
+    return recipe
 
 
 def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
@@ -33,14 +45,66 @@ def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
         "train.demo_meld.workers=1",
         "train.demo_iemocap.workers=1",
     ]
-    assert recipe.settings("full") == changes
-    assert recipe.settings("text") == [
-        *changes,
-        "train.demo_meld.epochs=4",
-        "model.demo_meld.modalities=[text]",
+    assert recipe.runs() == {
+        "full": changes,
+        "text": [
+            *changes,
+            "train.demo_meld.epochs=4",
+            "model.demo_meld.modalities=[text]",
+            "model.demo_iemocap.modalities=[text]",
+        ],
+    }
+    assert recipe.jobs == 1
+
+
+def test_on_other_corpora_settings_of_those_left_out_fall_away(tmp_path: Path) -> None:
+    recipe = written(tmp_path, GOOD)
+    assert recipe.on(["meld", "demo_iemocap"]).runs()["text"] == [
+        "train.meld.workers=1",
+        "train.demo_iemocap.workers=1",
+        "model.meld.modalities=[text]",
         "model.demo_iemocap.modalities=[text]",
     ]
-    assert recipe.jobs == 1
+    both = recipe.on(["demo_meld", "meld"]).runs()["full"]
+    assert both[0] == "demo.demo_meld.dialogues.train=3", "of those that stay they stay"
+
+
+def test_a_quick_recipe_has_one_seed_and_the_quick_variants(tmp_path: Path) -> None:
+    quick = written(tmp_path, NUMBERS).quickened()
+    seed = "train.demo_meld.seeds=[1]"
+    assert quick.runs() == {
+        "all": [seed, "loss.demo_meld.hard_ratio=null", "train.demo_meld.epochs=1"],
+        "0.3": [seed, "loss.demo_meld.hard_ratio=0.3"],
+    }
+
+
+def test_numbers_of_the_axis_are_those_that_are_set(tmp_path: Path) -> None:
+    recipe = written(tmp_path, NUMBERS)
+    assert [recipe.axis_value(name) for name in recipe.variants] == [0.3, None, 0.5]
+
+
+def test_a_recipe_like_another_has_its_corpora_and_changes(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD)
+    own = "about: Else.\nlike: base\nvariants: {a: [], b: [c=1]}\nreference: a\n"
+    recipe = written(tmp_path, own)
+    assert recipe.corpora == ("demo_meld", "demo_iemocap") and not recipe.others
+    assert recipe.changes == ("demo.demo_meld.dialogues.train=3", "train.CORPUS.workers=1")
+    other = written(tmp_path, own + "corpora: [demo_iemocap]\nchanges: [x.y=1]\n")
+    assert other.corpora == ("demo_iemocap",)
+    assert other.changes == ("train.CORPUS.workers=1", "x.y=1"), "what concerns it, then its own"
+
+
+@pytest.mark.parametrize("like", ["r", "second"])
+def test_a_recipe_cannot_be_like_one_that_is_like_another(tmp_path: Path, like: str) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD)
+    (tmp_path / "second.yaml").write_text(GOOD + "like: base\n")
+    with pytest.raises(PipelineError, match=f"like: got '{like}', expected a recipe that is like"):
+        written(tmp_path, GOOD + f"like: {like}\n")
+
+
+def test_a_recipe_like_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"There is no recipe .*nowhere.yaml"):
+        written(tmp_path, GOOD + "like: nowhere\n")
 
 
 @pytest.mark.parametrize(
@@ -57,12 +121,20 @@ def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
         ("modalities=[text]", "modalities", "variants.text: got 'model.CORPUS.modalities'"),
         ("  full: []\n  text", "  full", "variants: got {'full': ['model"),
         ("reference: full", "reference: full\njobs: 0", "jobs: got 0; Input should be greater"),
+        ("  text: [", "  tex..t: [", "variants: got 'tex..t', expected a name of a-z"),
+        ('[all, "0.3"]', '["0.5", "0.3"]', "quick: got ['0.5', '0.3'], expected two or more of"),
+        ('[all, "0.3"]', "[all]", "quick: got ['all'], expected two or more of"),
+        ('[all, "0.3"]', '[all, "0.7"]', "each once, 'all' among them"),
+        ('[all, "0.3"]', "[all, all]", "quick: got ['all', 'all'], expected two or more of"),
+        ('[all, "0.3"]', "[a, b, c, d, e]", "Tuple should have at most 4 items"),
+        ("ratio=0.5", "ratio=half", "variants.0.5: expected loss.CORPUS.hard_ratio=NUMBER"),
+        ("ratio=0.5", "ratios=0.5", "variants.0.5: expected loss.CORPUS.hard_ratio=NUMBER"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert old in GOOD
+    good = next(text for text in (GOOD, NUMBERS) if old in text)
     with pytest.raises(PipelineError) as error:
-        written(tmp_path, GOOD.replace(old, new))
+        written(tmp_path, good.replace(old, new))
     assert said in str(error.value) and str(error.value).startswith(f"{tmp_path}/r.yaml needs")
 
 
@@ -71,12 +143,7 @@ def test_one_message_names_all_mistakes(tmp_path: Path) -> None:
         written(tmp_path, "abuot: x\njobs: many\n")
     lines = str(error.value).splitlines()[1:]
     assert [line.split(":")[0].strip() for line in lines] == [
-        "about",
-        "corpora",
-        "variants",
-        "reference",
-        "jobs",
-        "abuot",
+        *("about", "corpora", "jobs", "variants", "reference", "abuot"),
     ]
 
 
@@ -92,13 +159,3 @@ def test_an_unknown_recipe_is_told_with_those_there_are(tmp_path: Path, name: st
     (tmp_path / "one.yaml").touch()
     with pytest.raises(PipelineError, match=r"There is no recipe .*; .* has \['one'\]"):
         read_recipe(name, tmp_path)
-
-
-@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / FOLDER).glob("*.yaml")))
-def test_shipped_recipes_fit_params_yaml(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every key of theirs exists, and every value passes the checks of the stages."""
-    monkeypatch.chdir(ROOT)
-    recipe = read_recipe(name)
-    plan = experiments(name, recipe)
-    assert plan[0].variant == recipe.reference and len(plan) == len(recipe.variants)
-    check(plan)

@@ -9,6 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.experiments import batch, running
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue, Task
+from pipeline.experiments.request import Request
 from tests.experiments.conftest import FakeDvc, plan
 
 ALL = ["r-full", "r-text", "r-audio", "r-visual"]
@@ -23,7 +24,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def run(experiments: list[Experiment], jobs: int = 2) -> None:
-    running.run("r", lambda: experiments, jobs, Queue())
+    running.run(Request("r"), lambda: experiments, jobs, Queue())
 
 
 def task(name: str, status: str, number: str = "b582254") -> dict[str, str]:
@@ -111,7 +112,7 @@ def test_files_that_change_meanwhile_are_not_run_under_the_old_name(dvc: FakeDvc
     dvc.set(finished=["r-full"])
     plans = [plan(), plan(), plan(), plan(["full", "other"])]
     with pytest.raises(PipelineError, match="changed before r-audio was queued; nothing is in"):
-        running.run("r", lambda: plans.pop(0), 2, Queue())
+        running.run(Request("r"), lambda: plans.pop(0), 2, Queue())
     assert dvc.queued() == ["r-text"] and not any_active(dvc)
 
 
@@ -120,7 +121,14 @@ def test_other_experiments_in_the_queue_are_left_alone(dvc: FakeDvc) -> None:
     dvc.set(tasks=theirs)
     with pytest.raises(PipelineError, match=r"mine \(Queued\), 0000007 \(Running\)\. Wait"):
         run(plan())
-    assert dvc.state["tasks"] == theirs and len(dvc.calls()) == 1
+    assert dvc.state["tasks"] == theirs and len(dvc.calls()) == 2, "both only looked"
+
+
+def test_where_all_is_done_other_experiments_do_not_matter(dvc: FakeDvc) -> None:
+    """A search that was killed while it tested its choice finds its points done."""
+    dvc.set(finished=ALL, tasks=[task("r-chosen", "Queued")])
+    run(plan())
+    assert len(dvc.calls()) == 2
 
 
 def test_what_a_reboot_left_running_is_queued_anew(dvc: FakeDvc) -> None:
@@ -201,3 +209,11 @@ def test_ctrl_c_leaves_nothing_in_the_queue(dvc: FakeDvc, monkeypatch: pytest.Mo
     assert not any_active(dvc)
     assert dvc.asked("queue", "stop") == [["queue", "stop", "--kill"]]
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_command_that_goes_on_has_its_options(dvc: FakeDvc) -> None:
+    dvc.set(failing=["r-full"])
+    request = Request("r", quick=True, corpora=("meld", "iemocap"))
+    command = "`python -m pipeline experiment r --quick --corpus meld --corpus iemocap` goes on"
+    with pytest.raises(PipelineError, match=command):
+        running.run(request, plan, 1, Queue())

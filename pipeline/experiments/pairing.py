@@ -1,0 +1,26 @@
+"""Whether two outcomes can be compared utterance by utterance."""
+
+from collections.abc import Mapping
+
+from pipeline.evaluation.predictions import Tested
+
+
+def apart(one: Tested, other: Tested) -> str:
+    """In what the second differs, in words; "" where both were tested on the very same.
+
+    That are equal utterances in equal dialogues with equal labels, of which there are the same
+    classes in the same order; the order of the utterances does not matter.
+    """
+    if one.classes != other.classes:
+        return f"other classes ({', '.join(other.classes)})"
+    first, second = _facts(one), _facts(other)
+    if first.keys() != second.keys():
+        return f"other utterances ({len(first.keys() & second.keys())} are in both)"
+    changed = sum(first[utterance] != second[utterance] for utterance in first)
+    return f"other labels or dialogues of {changed} utterances" if changed else ""
+
+
+def _facts(tested: Tested) -> Mapping[str, tuple[str, int]]:
+    """Dialogue and class number by utterance."""
+    pairs = zip(tested.dialogues, tested.actual.tolist(), strict=True)
+    return dict(zip(tested.utterances, pairs, strict=True))

@@ -1,0 +1,177 @@
+"""A recipe's tables on test: their cells, on the terminal, as Markdown and as CSV."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.evaluation.intervals import Interval
+from pipeline.evaluation.paired import Difference
+from pipeline.evaluation.predictions import MODEL, Tested
+from pipeline.experiments.results import Comparison, Row
+from pipeline.files import replacing
+
+BAR = r"\|"  # a bar that ends no cell
+
+
+def show(comparisons: Sequence[Comparison], console: Console | None = None) -> None:
+    """Prints a table per corpus, and below each what it says in words."""
+    console = console or Console()
+    for found in comparisons:
+        title = f"{found.corpus}: {_tested(found.outcome.found.tested)}, F1 in percent"
+        table = Table(title=title, title_justify="left")
+        for number, head in enumerate(_heads(found)):
+            table.add_column(head, justify="right" if number else "left")
+        for row in found.rows:
+            table.add_row(*_cells(row))
+        console.print(table)
+        for words in said(found):
+            console.print(words, soft_wrap=True)
+
+
+def section(found: Comparison) -> str:
+    """The part of a page that holds a corpus' table."""
+    whose = f" ({found.reference})" if any(row.apart for row in found.rows) else ""
+    lines = [
+        f"### {found.corpus}",
+        "",
+        f"{_learned(found)} and {_tested(found.outcome.found.tested)}, all labelled{whose}; "
+        f"{_seeds(found)}",
+        "",
+        *markdown(_heads(found), map(_cells, found.rows), "---:|---:|---:|---"),
+        "",
+    ]
+    for words in said(found):
+        lines += [words, ""]
+    return "\n".join(lines)
+
+
+def _seeds(found: Comparison) -> str:
+    seeds = found.outcome.found.said[MODEL].seeds
+    if len(seeds) == 1:
+        return f"one seed, {seeds[0]}, so the spread over seeds is not known. F1 in percent."
+    listed = ", ".join(map(str, seeds))
+    return f"seeds {listed}. F1 in percent, mean ± sample standard deviation over seeds."
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], rule: str) -> list[str]:
+    """The lines of a table whose first column is text; `rule` aligns the others."""
+    return [_line(heads), f"|---|{rule}|", *map(_line, rows)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
+
+
+def code(settings: Iterable[str]) -> str:
+    """Settings as code, or that there are none."""
+    return ", ".join(f"`{setting}`" for setting in settings) or "as it is"
+
+
+def said(found: Comparison) -> list[str]:
+    """What a table says in words, a paragraph each: of single modalities, of what is not paired."""
+    return [words for words in (_of_singles(found), _of_apart(found)) if words]
+
+
+def _of_singles(found: Comparison) -> str:
+    if not found.singles:
+        return ""
+    best = next(iter(found.singles))
+    text = f"Best single modality: {best}"
+    if found.lead is not None:
+        text += f"; {found.reference} is {_lead(found.lead)}"
+    each = ", ".join(
+        f"{name} {_difference(d)}{'' if d.low > 0 else ' (does not beat it)'}"
+        for name, d in found.singles.items()
+    )
+    return f"{text}. Each one less the majority class: {each}."
+
+
+def _lead(lead: Difference) -> str:
+    if not lead.clear:
+        return f"not clearly apart from it, {_difference(lead)}"
+    return f"{_word(lead)}, {_difference(lead)}"
+
+
+def _of_apart(found: Comparison) -> str:
+    rows = [row for row in found.rows[: found.variants] if row.apart]
+    if not rows:
+        return ""
+    each = "; ".join(f"{row.name}: {_tested(row.tested)}, {row.apart}" for row in rows)
+    return (
+        f"A difference needs the same utterances with the same labels and classes in both. So none "
+        f"to {found.reference} is given of {each}. Figures on other labels answer other questions; "
+        "each stands beside its own baselines."
+    )
+
+
+def _tested(tested: Tested) -> str:
+    return f"{len(tested.utterances)} test utterances in {len(set(tested.dialogues))} dialogues"
+
+
+def _learned(found: Comparison) -> str:
+    learned, folds = found.outcome.learned, len(set(found.outcome.found.tested.folds.tolist()))
+    text = f"{learned['train']} train, {learned['valid']} validation"
+    return text if folds == 1 else f"{text} (first of {folds} folds, tests pooled)"
+
+
+def _heads(found: Comparison) -> list[str]:
+    return ["", "weighted F1 [95 %]", "macro F1", f"less {found.reference} [95 %]", "which is"]
+
+
+def _cells(row: Row) -> list[str]:
+    own = f"{mean_std(row.weighted_f1.value, row.std)} {_ends(row.weighted_f1, '.1f')}"
+    cells = [row.name, own, f"{row.macro_f1:.1f}"]
+    if row.to_reference is None:
+        return [*cells, "", "not paired" if row.apart else ""]
+    return [*cells, _difference(row.to_reference), _word(row.to_reference)]
+
+
+def mean_std(mean: float, std: float | None) -> str:
+    """A mean over seeds with its sample standard deviation, if there is one."""
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def _difference(found: Difference) -> str:
+    return f"{found.value:+.1f} {_ends(found, '+.1f')}"
+
+
+def _ends(found: Interval, form: str) -> str:
+    return f"[{found.low:{form}}, {found.high:{form}}]"
+
+
+def _word(found: Difference) -> str:
+    if not found.clear:
+        return "not clear"
+    return "better" if found.low > 0 else "worse"
+
+
+def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """All rows of all corpora, for CSV."""
+    return pd.DataFrame([_flat(found.corpus, row) for found in comparisons for row in found.rows])
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table with two decimals and reproducible bytes."""
+    with replacing(path) as part:
+        table.to_csv(part, index=False, float_format="%.2f", lineterminator="\n")
+
+
+def _flat(corpus: str, row: Row) -> dict[str, str | float | None]:
+    found = row.to_reference
+    return {
+        "corpus": corpus,
+        "variant": row.name,
+        "weighted_f1": row.weighted_f1.value,
+        "weighted_f1_std": row.std,
+        "weighted_f1_low": row.weighted_f1.low,
+        "weighted_f1_high": row.weighted_f1.high,
+        "macro_f1": row.macro_f1,
+        "difference": found.value if found else None,
+        "difference_low": found.low if found else None,
+        "difference_high": found.high if found else None,
+        "utterances": len(row.tested.utterances),
+        "classes": len(row.tested.classes),
+    }

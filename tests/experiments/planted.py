@@ -1,0 +1,104 @@
+"""Outcomes of experiments with planted skill, as the files that DVC would keep of them."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import paths
+from pipeline.evaluation.predictions import MODEL, Predictions, Said, Tested, write_predictions
+from pipeline.experiments.kept import Reader
+
+CLASSES = ("a", "b", "c")
+DIALOGUES, TURNS = 40, 6
+Files = dict[tuple[str, str], bytes]  # by experiment and path
+
+
+def split(classes: Sequence[str] = CLASSES, dialogues: int = DIALOGUES) -> Tested:
+    """A test split in which the first class is twice as common as the others."""
+    places = [(d, t) for d in range(dialogues) for t in range(TURNS)]
+    shares = np.array([2] + [1] * (len(classes) - 1))
+    generator = np.random.default_rng(0)
+    return Tested(
+        classes=tuple(classes),
+        utterances=tuple(f"d{d}_{t}" for d, t in places),
+        dialogues=tuple(f"d{d}" for d, _ in places),
+        folds=np.zeros(len(places), np.int32),
+        actual=generator.choice(len(classes), len(places), p=shares / shares.sum()),
+    )
+
+
+def guesses(tested: Tested, skills: Sequence[float], start: int) -> np.ndarray:
+    """[seed, utterance]: right as often as planted, else any class."""
+    found = []
+    for seed, skill in enumerate(skills):
+        generator = np.random.default_rng([start, seed])
+        wrong = generator.integers(len(tested.classes), size=len(tested.actual))
+        found.append(np.where(generator.random(len(wrong)) < skill, tested.actual, wrong))
+    return np.stack(found)
+
+
+def outcome(
+    name: str,
+    skills: Sequence[float],
+    modalities: Sequence[str] = ("text",),
+    tested: Tested | None = None,
+    linear: float | None = 0.7,
+    *,
+    shuffled: bool = False,
+    baselines: bool = True,
+) -> Files:
+    """The files of one experiment on the corpus `x`.
+
+    Args:
+        name: Of the experiment; it also draws where the model errs.
+        skills: How often it is right, by seed; seeds are numbered from 1.
+        modalities: That its model sees.
+        tested: Its test split.
+        linear: How often logistic regression is right; None: it was not fitted.
+        shuffled: Whether the utterances stand in another order.
+        baselines: Whether it has any.
+    """
+    tested = tested or split()
+    said = {MODEL: _said(guesses(tested, skills, sum(name.encode())), first=1)}
+    if baselines:
+        said["majority"] = _said(np.zeros((1, len(tested.actual)), int), first=0)
+    if baselines and linear is not None:
+        said["logistic_regression"] = _said(guesses(tested, [linear], 7), first=0)
+    found = Predictions(tested, said)
+    counts = {"train": {"a": 100, "b": 20}, "valid": {"a": 20, "b": 10}, "test": {}}
+    about = {"features": {key: {} for key in modalities}, "labelled_utterances": counts}
+    return {
+        (name, str(paths.predictions("x"))): _bytes(_shuffled(found) if shuffled else found),
+        (name, str(paths.metrics("x", "run.json"))): json.dumps(about).encode(),
+    }
+
+
+def _said(predicted: np.ndarray, first: int) -> Said:
+    return Said(tuple(range(first, first + len(predicted))), predicted, None)
+
+
+def _shuffled(found: Predictions) -> Predictions:
+    order = np.random.default_rng(3).permutation(len(found.tested.utterances))
+    tested = replace(
+        found.tested,
+        utterances=tuple(found.tested.utterances[n] for n in order),
+        dialogues=tuple(found.tested.dialogues[n] for n in order),
+        actual=found.tested.actual[order],
+    )
+    said = {name: replace(s, predicted=s.predicted[:, order]) for name, s in found.said.items()}
+    return Predictions(tested, said)
+
+
+def _bytes(found: Predictions) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        write_predictions(Path(folder, "p"), found)
+        return Path(folder, "p").read_bytes()
+
+
+def reader(files: Mapping[tuple[str, str], bytes]) -> Reader:
+    """Reads what was planted."""
+    return lambda name, path: files[name, str(path)]

@@ -1,0 +1,115 @@
+"""Searches: which points are tried, what they set, what of a choice is tested."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import PipelineError
+from pipeline.experiments.grid import CHOSEN, REFERENCE, Search
+from pipeline.experiments.reading import read_recipe
+
+GOOD = """\
+about: Why.
+corpora: [m, i]
+changes: [train.CORPUS.workers=1]
+grid:
+  train.CORPUS.learning_rate: [0.001, 1e-05]
+  loss.CORPUS.hard_ratio: [0.3, null]
+  model.CORPUS.psa: [true, false]
+budget: 8
+quick: 3
+"""
+
+
+def written(folder: Path, text: str = GOOD) -> Search:
+    (folder / "r.yaml").write_text(text)
+    recipe = read_recipe("r", folder)
+    assert isinstance(recipe, Search)
+    return recipe
+
+
+def test_all_points_of_a_grid_within_the_budget(tmp_path: Path) -> None:
+    search = written(tmp_path)
+    points = search.points()
+    assert list(points) == [f"p{number}" for number in range(1, 9)]
+    values = [tuple(point.values()) for point in points.values()]
+    assert values == list(product(("0.001", "1e-05"), ("0.3", "null"), ("true", "false")))
+    runs = search.runs()
+    assert list(runs) == [REFERENCE, *points]
+    workers = ["train.m.workers=1", "train.i.workers=1"]
+    assert runs[REFERENCE] == workers
+    assert runs["p4"] == [
+        *workers,
+        *("train.m.learning_rate=0.001", "train.i.learning_rate=0.001"),
+        *("loss.m.hard_ratio=null", "loss.i.hard_ratio=null"),
+        *("model.m.psa=false", "model.i.psa=false"),
+    ]
+
+
+@given(st.integers(2, 30), st.integers(0, 9), st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_a_sample_holds_different_points_in_the_grids_order(
+    budget: int, seed: int, lengths: list[int]
+) -> None:
+    grid = {f"a.CORPUS.k{key}": tuple(range(count)) for key, count in enumerate(lengths)}
+    search = Search(about="x", corpora=("m",), grid=grid, budget=budget, seed=seed)
+    everything = [tuple(map(str, point)) for point in product(*grid.values())]
+    found = [tuple(point.values()) for point in search.points().values()]
+    assert len(found) == min(budget, len(everything)) and len(set(found)) == len(found)
+    assert [everything.index(point) for point in found] == sorted(map(everything.index, found))
+    assert search.points() == search.points()
+
+
+def test_the_seed_draws_the_sample() -> None:
+    grid = {"a.CORPUS.k": tuple(range(100))}
+    drawn = [
+        list(Search(about="x", corpora=("m",), grid=grid, budget=5, seed=seed).points().values())
+        for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_quick_search_has_one_seed_and_the_quick_budget(tmp_path: Path) -> None:
+    quick = written(tmp_path).quickened()
+    assert len(quick.points()) == 3 and len(quick.runs()) == 4
+    assert quick.runs()[REFERENCE][-2:] == ["train.m.seeds=[1]", "train.i.seeds=[1]"]
+
+
+def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
+    decided = written(tmp_path).decided({"m": "p1", "i": "p8"})
+    workers = ["train.m.workers=1", "train.i.workers=1"]
+    assert decided == {
+        REFERENCE: workers,
+        CHOSEN: [
+            *workers,
+            *("train.m.learning_rate=0.001", "loss.m.hard_ratio=0.3", "model.m.psa=true"),
+            *("train.i.learning_rate=1e-05", "loss.i.hard_ratio=null", "model.i.psa=false"),
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("train.CORPUS.learning_rate", "train.m.lr", "grid: got 'train.m.lr', expected section."),
+        ("[true, false]", "[true, true]", "grid.model.CORPUS.psa: got [True, True], expected"),
+        ("[true, false]", "[]", "grid.model.CORPUS.psa: got [], expected values that differ"),
+        ("budget: 8", "budget: 2", "quick: got 3, expected no more than the budget, 2"),
+        ("budget: 8\n", "", "budget: missing; Points that are tried at most"),
+        ("quick: 3", "quick: 5", "quick: got 5; Input should be less than or equal to 4"),
+        ("budget: 8", "budget: 8\nreference: x", "reference: unknown key, expected some of"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    with pytest.raises(PipelineError) as error:
+        written(tmp_path, GOOD.replace(old, new))
+    assert said in str(error.value)
+
+
+def test_a_grid_of_one_point_is_told(tmp_path: Path) -> None:
+    one = "about: x\ncorpora: [m]\ngrid: {a.CORPUS.b: [1]}\nbudget: 2\n"
+    with pytest.raises(PipelineError, match="grid: has one point, expected two or more"):
+        written(tmp_path, one)

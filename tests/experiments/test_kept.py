@@ -1,0 +1,85 @@
+"""Reading of any revision: what is there is read, what is not is told with its reason."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from pipeline import paths
+from pipeline.errors import PipelineError
+from pipeline.experiments.kept import dvc_reader, read_outcome
+from tests.experiments.planted import outcome, reader, split
+
+DAG = """\
+stages:
+  evaluate:
+    cmd: python make.py
+    deps: [make.py]
+    outs: [data/predictions/x.parquet]
+    metrics:
+      - metrics/x/metrics.json: {cache: false}
+  never:
+    cmd: python make.py
+    deps: [data/predictions/x.parquet]
+    outs: [data/epochs/x.parquet]
+"""
+
+
+def run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(workspace: Path) -> Path:
+    """A commit `old` with a result, and one after it with another; one stage has not run."""
+    run("git", "init", "-q")
+    run("git", "config", "user.email", "t@example.org")
+    run("git", "config", "user.name", "t")
+    repo = Repo.init()  # not by its command line, which takes a second each time
+    for folder in ("data/predictions", "metrics/x"):
+        Path(folder).mkdir(parents=True)
+    Path("dvc.yaml").write_text(DAG)
+    for text in ("old", "new"):
+        Path("make.py").write_text(
+            "import pathlib\n"
+            f"pathlib.Path('data/predictions/x.parquet').write_text({text!r})\n"
+            f"pathlib.Path('metrics/x/metrics.json').write_text({text!r})\n"
+        )
+        repo.reproduce("evaluate", single_item=True)
+        run("git", "add", "-A")
+        run("git", "commit", "-qm", text)
+        run("git", "tag", text)
+    return workspace
+
+
+def test_reading_of_revisions(repository: Path) -> None:
+    read = dvc_reader()
+    kept, tracked = paths.predictions("x"), paths.metrics("x", "metrics.json")
+    assert read("old", kept) == read("old", tracked) == b"old"
+    assert read("HEAD", kept) == read("new", tracked) == b"new"
+    for revision in ("nowhere", "HEAD~5", "-x"):
+        with pytest.raises(PipelineError, match=f"There is no revision '{revision}': expected a"):
+            read(revision, kept)
+    with pytest.raises(PipelineError, match=r"y.parquet cannot be read from old: no stage there"):
+        read("old", paths.predictions("y"))
+    with pytest.raises(PipelineError, match=r"its dvc.lock does not know it, so the stage"):
+        read("old", paths.epochs("x"))
+    shutil.rmtree(".dvc/cache")
+    with pytest.raises(PipelineError, match=r"from old: DVC's cache does not hold it. If it was"):
+        dvc_reader()("old", kept)
+    assert dvc_reader()("old", tracked) == b"old", "git keeps it"
+
+
+def test_what_was_learned_from_is_that_of_the_first_fold() -> None:
+    files = outcome("e", (0.5,), ("text", "visual"), split())
+    found = read_outcome(reader(files), "e", "x")
+    assert found.learned == {"train": 120, "valid": 30}
+    assert found.modalities == ("text", "visual")
+    about = json.loads(files["e", "metrics/x/run.json"])
+    folds = {"fold 0": {"train": {"a": 7}, "valid": {"a": 2, "b": 1}, "test": {}}, "fold 1": {}}
+    changed = {**about, "labelled_utterances": folds}
+    files["e", "metrics/x/run.json"] = json.dumps(changed).encode()
+    assert read_outcome(reader(files), "e", "x").learned == {"train": 7, "valid": 3}
