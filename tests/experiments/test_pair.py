@@ -56,7 +56,7 @@ def test_a_planted_difference_is_found() -> None:
 
 
 def test_none_is_not() -> None:
-    """Of 40 pairs of models that are alike, 2 are expected to be told apart, more than 6 are not."""
+    """Of 40 pairs that are alike, 2 are expected to be told apart, more than 6 are not."""
     clear = []
     for first in range(20, 100, 2):
         one, other = (table(0.5, seed, seeds=1) for seed in (first, first + 1))
