@@ -46,7 +46,8 @@ def _content(name: str, folder: Path) -> tuple[Any, list[str]]:
         return content, []
     own = {key: value for key, value in content.items() if key != LIKE}
     other = str(content[LIKE])
-    if other == name or LIKE in (_parsed(_path(other, folder)) or ()):
+    there = _parsed(_path(other, folder))
+    if isinstance(there, dict) and LIKE in there:  # itself, for one
         return own, [f"{LIKE}: got {other!r}, expected a recipe that is like no other"]
     return _taken_over(own, read_recipe(other, folder)), []
 

@@ -18,6 +18,14 @@ from pipeline.experiments.tables import frame, markdown, mean_std, section, writ
 from pipeline.files import write_text
 
 VALIDATION = "weighted F1 on validation, %"
+RULES = (
+    "The points were trained, no further: the stage `evaluate`, which reads the test labels, ran "
+    "for none of them (what `dvc exp show` has of them in its columns of test belongs to the "
+    "commit they were queued on). For each corpus the point with the highest weighted F1 on "
+    "validation is chosen, averaged over seeds; of equal ones the first. Being the best of "
+    "several, its figure on validation is too favourable; its figure on test, read once, is not. "
+    f"{REFERENCE} is params.yaml with the changes above, and cannot be chosen."
+)
 ON_TEST = tuple(
     f"test_{name}"
     for name in (
@@ -61,11 +69,7 @@ def write(
         *changed(search.changes),
         "## Validation",
         "",
-        f"{_budget(search)} The points were trained, no further: the stage `evaluate`, which reads "
-        "the test labels, ran for none of them. Chosen for each corpus is the one with the highest "
-        "weighted F1 on validation, averaged over seeds; of equal ones the first. Being the best "
-        f"of several, that figure is too high; the one on test is not. {REFERENCE} is params.yaml "
-        "with the changes above, and not to be chosen.",
+        f"{_budget(search)} {RULES}",
         "",
         *markdown(_heads(search, rankings), _rows(search, rankings), rule),
         "",

@@ -151,6 +151,3 @@ def test_a_search_tests_nothing_but_its_choice(
             assert "its dvc.lock does not know it" in str(error)
             assert read(name, paths.metrics("demo_meld", "metrics.json")) == b"{}\n", "as before"
     assert tested == ["as_it_is", "chosen"]
-
-    again = experiment(clone, "tiny-search", "--quick")
-    assert again.returncode == 0 and kept(clone, "tiny-search-quick") == names
