@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.evaluation.counts import Score, confusions
 
+FEW = 50  # dialogues; from there on intervals hold the truth about as often as they say
 RESAMPLES = 2000
 SEED = 20_000
 PERCENTILES = (2.5, 97.5)
@@ -30,6 +31,19 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+def caution(dialogues: int) -> str:
+    """What to think of intervals over so few dialogues, in words; "" where there are enough.
+
+    The shares were found by tests/evaluation/test_coverage.py's simulation, 600 trials each.
+    """
+    if dialogues >= FEW:
+        return ""
+    return (
+        f"{dialogues} dialogues are few: such intervals are too short. In a simulation those of 4 "
+        "dialogues held the truth in 80 % of cases, of 10 in 88 %, of 20 in 91 %, of 50 in 94 %."
+    )
 
 
 def resampled(dialogues: int, number: int = RESAMPLES, seed: int = SEED) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.counts import OVERALL, confusions
-from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
+from pipeline.evaluation.intervals import Interval, Resampled, caution, drawn, resampled
 from pipeline.evaluation.paired import Difference, McNemar, difference, mcnemar
 from pipeline.evaluation.predictions import Predictions, Said, Tested
 
@@ -175,10 +175,11 @@ def sentence(found: Pair) -> str:
         words = "clear of 0: more than the choice of test dialogues explains"
     else:
         words = "not clear of 0: these test dialogues do not tell the two apart"
-    return (
+    said = (
         f"Weighted F1 of {other} is {how if apart.value else 'the same as'} {one}; the 95 % "
         f"interval of the difference over {dialogues} dialogues, {apart.low:+.1f} to "
         f"{apart.high:+.1f}, is {words}. McNemar: {one} alone is right in {test.one} of "
         f"{len(found.tested.utterances)} utterances, {other} alone in {test.other}, "
         f"p = {test.p:.2g}; it takes turns for independent."
     )
+    return f"{said} {caution(dialogues)}".rstrip()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.intervals import caution
 from pipeline.evaluation.predictions import MODEL
 from pipeline.report import plots
 from pipeline.report.blocks import Block, Figure, Figures, Row, Section, Table, Text, Tile, Tiles
@@ -83,14 +84,15 @@ def _tiles(results: Results) -> Iterator[Tile]:
 def section(results: Results) -> Section:
     """All figures on the test split."""
     classes = results.tables["classes"]
-    blocks: list[Block] = [_overall(results.metrics), _by_class(classes)]
+    few = caution(len(set(results.predictions.tested.dialogues)))
+    blocks: list[Block] = [_overall(results.metrics, few), _by_class(classes)]
     blocks.append(Figures((_class_figure(classes), _overall_figure(results.metrics))))
     if "folds" in results.metrics:
         blocks.append(_folds(results.metrics["folds"]))
     return Section("results", "Results on the test split", tuple(blocks))
 
 
-def _overall(metrics: Mapping[str, Any]) -> Table:
+def _overall(metrics: Mapping[str, Any], few: str) -> Table:
     columns = {
         ON_VALIDATION: metrics["test"],
         ON_TEST: metrics["test_selected"],
@@ -115,6 +117,7 @@ def _overall(metrics: Mapping[str, Any]) -> Table:
             "validation split, which test has no part in. Test-selected: the epoch that test would "
             "have chosen, which is too high by construction.",
             f"On the validation split, at the epochs it chose: {chosen}.",
+            *([few] if few else []),
         ),
     )
 

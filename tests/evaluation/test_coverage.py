@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.counts import OVERALL, Score, confusions
-from pipeline.evaluation.intervals import Interval, resample, resampled
+from pipeline.evaluation.intervals import Interval, caution, resample, resampled
 from pipeline.evaluation.paired import difference
 
 # All three were fixed before the first run.
@@ -74,6 +74,21 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(name: str) -> None:
         f"{shares[1]:.1%} of {TRIALS} trials with {DIALOGUES} dialogues"
     )
     assert (shares >= 0.92).all() and (shares <= 0.98).all()
+
+
+@pytest.mark.slow
+def test_few_dialogues_make_intervals_that_are_too_short() -> None:
+    """What `caution` says of 10 dialogues."""
+    score, trials = OVERALL["weighted_f1"], 600
+    value, _ = truth(score)
+    held = 0
+    for trial in range(trials):
+        found = corpus(np.random.default_rng([SEED, 10, trial]), 10)
+        draws = resample(found.actual, found.predicted[1:], found.dialogues, len(SHARES))
+        held += _holds(draws.interval(score), value)
+    print(f"10 dialogues: the interval holds the truth in {held / trials:.1%} of {trials} trials")
+    assert 0.83 < held / trials < 0.92
+    assert "88 %" in caution(10) and caution(DIALOGUES) == ""
 
 
 def _holds(found: Interval, value: float) -> bool:
