@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.dataset import Dialogue, collate
+from pipeline.dataset import Dialogue
 from pipeline.errors import PipelineError
 from pipeline.features import FLOATS, Features
-from pipeline.model.mcn_cl import MCNCL
 from pipeline.progress import track
 from pipeline.settings.base import MODALITIES
 from pipeline.training.checkpoint import check_features, load_checkpoint, read_facts
+from pipeline.training.inference import probabilities
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,8 @@ class Checkpoints:
         said = []
         for file in track(self.files, "models", len(self.files)):
             model, _ = load_checkpoint(file, about)
-            said.append(np.concatenate([_said(model, dialogue) for dialogue in dialogues]))
+            said.append(torch.cat(probabilities(model, dialogues, batch_size=1)).numpy())
         return np.stack(said)
-
-
-@torch.inference_mode()
-def _said(model: MCNCL, dialogue: Dialogue) -> np.ndarray:
-    """[turn, class] probabilities."""
-    shares: np.ndarray = model(collate([dialogue])).logits[0].softmax(-1).numpy()
-    return shares
 
 
 def find_checkpoints(path: Path) -> Checkpoints:
