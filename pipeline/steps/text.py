@@ -92,7 +92,7 @@ def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeS
     def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
         if not turns:
             return []
-        return track(_network(folder, settings, compute).encode(turns), label, len(turns))
+        return track(network(folder, settings, compute).encode(turns), label, len(turns))
 
     return encode
 
@@ -106,7 +106,8 @@ def with_words(
 
 
 @cache
-def _network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> TextEncoder:
+def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> TextEncoder:
+    """The text encoder of a folder."""
     # Here, so that a run that finds everything in the cache does not wait for torch.
     from pipeline.extractors.text import TextEncoder
 

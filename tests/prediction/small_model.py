@@ -69,7 +69,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
     run_inline(monkeypatch)
     for step in (text, visual):
         monkeypatch.setattr(step, "load", _encoder)
-        monkeypatch.setattr(step, "_network", lambda *_: network)
+        monkeypatch.setattr(step, "network", lambda *_: network)
     for role in ("text", "visual"):
         paths.encoder(CORPUS, role).mkdir(parents=True)
         (paths.encoder(CORPUS, role) / "encoder.json").touch()
