@@ -29,7 +29,7 @@ class Lengths:
 
 
 def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_network", lambda *_: Lengths())
+    monkeypatch.setattr(text, "network", lambda *_: Lengths())
     monkeypatch.setattr(text, "load", lambda folder: ENCODER)
     where = places(CORPUS)
     rows = [said(0, "one"), said(1, " \t"), said(2, ""), said(3, "three")]
