@@ -73,7 +73,7 @@ def _speech(params: Params, corpus: str) -> Extracted:
 
     settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
     set_threads(compute.threads)
-    encoder = load(paths.encoder(corpus, "audio"))
+    encoder = load(paths.pretrained(corpus, "audio"))
     network = SpeechEncoder(
         folder=encoder.folder,
         layers=settings.layers,

@@ -72,7 +72,7 @@ def _faces(
     }
     if settings.crop != "face":
         return Faces(_none, faces.margin, faces.speaker), about
-    encoder = load(paths.encoder(corpus, "faces"))
+    encoder = load(paths.pretrained(corpus, "faces"))
     (weights,) = (encoder.folder / name for name in encoder.files)
     detector = FaceDetector(weights, faces.score_threshold)
     about |= {"faces": faces.model_dump(), "encoder": encoder.about}

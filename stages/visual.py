@@ -56,7 +56,7 @@ def work(params: Params, corpus: str) -> None:
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
     device = resolve_device(compute.device)
     backend = picture_backend(device, settings.backend)
-    encoder = load(paths.encoder(corpus, "visual"))
+    encoder = load(paths.pretrained(corpus, "visual"))
     about = {
         "extractor": "visual",
         "settings": settings.model_dump(exclude={"backend"}),

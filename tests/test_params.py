@@ -100,7 +100,11 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
         ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
         ("threads: 2", "threads: two", "compute.threads: got 'two'"),
-        ("learning_rate: 0.001", "learning_rate: .nan", "train.demo_meld.learning_rate"),
+        (
+            "\n    learning_rate: 0.001",
+            "\n    learning_rate: .nan",
+            "train.demo_meld.learning_rate",
+        ),
     ],
 )
 def test_each_problem_says_what_was_got_and_expected(

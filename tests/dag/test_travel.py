@@ -33,7 +33,7 @@ def test_a_colleague_trains_on_the_stores_of_a_remote(reproduced: Path, tmp_path
     git(tmp_path, "clone", "-q", str(author), str(colleague))
     dvc(colleague, "pull", *STAGES)
     dvc(colleague, "pull", LEDGER)
-    for lacking in ("data/raw", "data/frames", "models/encoders"):
+    for lacking in ("data/raw", "data/frames", "models/pretrained"):
         assert not list((colleague / lacking).glob("*")), "none of these left the author's machine"
     params = colleague / "params.yaml"
     params.write_text(params.read_text().replace("heads: 4", "heads: 2", 1))

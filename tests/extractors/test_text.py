@@ -171,13 +171,13 @@ def test_batch_mates_do_not_change_a_byte(
 def recorded(tested: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of the batches its network is given from here on."""
     shapes: list[tuple[int, ...]] = []
-    forward = tested.network.forward
+    forward = tested.network.network.forward
 
     def watched(**inputs: Any) -> Any:
         shapes.append(tuple(inputs["input_ids"].shape))
         return forward(**inputs)
 
-    monkeypatch.setattr(tested.network, "forward", watched)
+    monkeypatch.setattr(tested.network.network, "forward", watched)
     return shapes
 
 
