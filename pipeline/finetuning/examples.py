@@ -1,4 +1,4 @@
-"""What fine-tuning is given: the labelled utterances of the train and validation dialogues.
+"""What fine-tuning is given: labelled utterances with words, of train and validation dialogues.
 
 Test dialogues are left out before anything is read of them, and their labels are never read. A
 turn is read with turns of its own dialogue alone, so no word of a test dialogue is in here.
@@ -19,7 +19,7 @@ LEARNT = ("train", "valid")
 
 
 class Example(NamedTuple):
-    """A labelled utterance.
+    """A labelled utterance with words.
 
     Attributes:
         dialogue: Its dialogue's id.
@@ -36,7 +36,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Examples:
-    """The labelled utterances of two splits, in manifest order.
+    """The labelled utterances with words of two splits, in manifest order.
 
     Attributes:
         classes: Names by class number.
@@ -89,7 +89,7 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
     found: dict[str, list[Example]] = {"train": [], "valid": []}
     for u, turn in read_turns((u for u in utterances if u.dialogue in split_of), window):
         label = labels.get(u.utterance)
-        if label is not None:
+        if label is not None and u.text.strip():
             found[split_of[u.dialogue]].append(Example(u.dialogue, turn, label, u.sentiment))
     dialogues = tuple(name for name, split in split_of.items() if split == "train")
     return Examples(protocol.classes, dialogues, found["train"], found["valid"])

@@ -77,10 +77,13 @@ def head_says(head: Head, store: Features, utterances: Sequence[str]) -> np.ndar
     Args:
         head: Of the encoder that made the store.
         store: The text features.
-        utterances: Of the store, each with text.
+        utterances: Of the store. Those without text have the vector 0, which leaves the biases.
 
     Raises:
         PipelineError: The store lacks one.
     """
-    rows = store.offsets[of_utterances(store, utterances)]
-    return head.probabilities(store.values[rows])
+    rows = of_utterances(store, utterances)
+    vectors = np.zeros((len(rows), store.dimension), np.float32)
+    there = store.present[rows]
+    vectors[there] = store.values[store.offsets[rows[there]]]
+    return head.probabilities(vectors)

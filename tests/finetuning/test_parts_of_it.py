@@ -206,6 +206,9 @@ def test_examples_are_the_labelled_ones_of_train_and_validation(toy: None) -> No
     unlabelled = [replace(e, label=None) if e == first else e for e in protocol.entries]
     found = examples(rows, Protocol(protocol.classes, unlabelled), window_of(tiny.text_settings()))
     assert (len(found.train), len(found.valid)) == (10 * 5 - 1, 4 * 5)
+    silent = [replace(u, text=" ") if u.dialogue == "valid/dia0" else u for u in rows]
+    kept = examples(silent, protocol, window_of(tiny.text_settings()))
+    assert (len(kept.train), len(kept.valid)) == (10 * 5, 3 * 5)
     assert found.train[0] == Example(
         "train/dia0", Turn(rows[1].text, (rows[0].text,)), protocol.entries[1].label, "neutral"
     )
@@ -225,9 +228,11 @@ def test_a_head_says_of_a_store_what_its_numbers_say(tmp_path: Path) -> None:
     write_head(tmp_path / "head", head)
     read = read_head(tmp_path / "head")
     values = np.array([[1, 0], [0, 1], [3, 1]], np.float32)
-    store = Features(["x", "y", "z"], np.ones(3, bool), np.arange(4), values, {"dimension": 2})
-    found = head_says(read, store, ["z", "x"])
-    scores = np.exp(np.array([[3.0, 3.0], [1.0, 1.0]]))
+    present = np.array([True, False, True, True])
+    offsets = np.array([0, 1, 1, 2, 3])
+    store = Features(["x", "silent", "y", "z"], present, offsets, values, {"dimension": 2})
+    found = head_says(read, store, ["z", "x", "silent"])
+    scores = np.exp(np.array([[3.0, 3.0], [1.0, 1.0], [0.0, 1.0]]))
     assert read.classes == ("a", "b")
     assert found == pytest.approx(scores / scores.sum(1, keepdims=True))
     write_head(tmp_path / "head", None)
