@@ -53,6 +53,7 @@ class TextEncoder:
         self.device, self.tokens_per_batch = device, tokens_per_batch
         self.network = TextNetwork(folder, pooling)
         self.network.to(device, dtype_of(device, precision))
+        self.dimension = self.network.dimension
         self.max_tokens = min(max_tokens, self.network.longest)
         self.tokenizer = TurnTokenizer(folder, self.max_tokens)
 
