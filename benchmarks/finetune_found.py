@@ -40,6 +40,19 @@ class Results:
         """Whether a run was done before."""
         return any(row.get("run") == job.key for row in self.rows)
 
+    def of_same_settings(self, job: Job) -> Found | None:
+        """What a run of another phase with the same settings and seed found; None: none did."""
+        if job.test or job.vectors or job.left_out:
+            return None
+        wanted = (dict(job.variant.text), dict(job.variant.finetune), job.seed)
+        for row in self.rows:
+            if "validation" in row and "run" in row:
+                valid = self.arrays.get(f"{row['run']}|valid")
+                if valid is not None and (row["text"], row["finetune"], row["seed"]) == wanted:
+                    names = {"run": job.key, "phase": job.phase, "name": job.variant.name}
+                    return Found({**row, **names, "kind": job.variant.kind}, {"valid": valid})
+        return None
+
     def add(self, job: Job, found: Found) -> None:
         """Keeps a run at once."""
         self.write(found.row)
@@ -58,10 +71,10 @@ class Results:
         with replacing(self.folder / PROBABILITIES) as part, part.open("wb") as file:
             np.savez(file, **self.arrays)  # type: ignore[arg-type]
 
-    def validation(self, variant: Variant) -> float:
-        """Mean weighted F1 of the runs of these very settings, in percent.
+    def validation(self, variant: Variant) -> dict[int, float]:
+        """Weighted F1 of the runs of these very settings in percent, by seed.
 
-        Over the seeds that all variants have: further ones of the final setting choose nothing.
+        Further seeds of the final setting choose nothing.
         """
         wanted = (dict(variant.text), dict(variant.finetune))
         by_seed: dict[int, float] = {}
@@ -69,7 +82,7 @@ class Results:
             same = "run" in row and (row["text"], row["finetune"]) == wanted
             if same and "validation" in row and row["seed"] in SEEDS:
                 by_seed.setdefault(row["seed"], row["validation"]["weighted_f1"])
-        return float(np.mean(list(by_seed.values()))) if by_seed else -np.inf
+        return by_seed
 
     def final(self) -> Variant | None:
         """The settings of the runs that predicted test; None before any."""

@@ -88,7 +88,14 @@ class Runner:
         Returns:
             What was found, by run.
         """
-        waiting = [job for job in jobs if not self.results.has(job)]
+        waiting = []
+        for job in jobs:
+            if self.results.has(job):
+                continue
+            if known := self.results.of_same_settings(job):
+                self.results.add(job, known)
+            else:
+                waiting.append(job)
         running: dict[Future[Found], Job] = {}
         found: dict[str, Found] = {}
         while running or (waiting and self.share_used() < until):

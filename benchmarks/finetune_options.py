@@ -50,8 +50,8 @@ class Phase:
 class Scores(Protocol):
     """What has been found so far."""
 
-    def validation(self, variant: Variant) -> float:
-        """Mean weighted F1 over the variant's seeds, in percent; minus infinity before any."""
+    def validation(self, variant: Variant) -> Mapping[int, float]:
+        """Weighted F1 in percent, by seed; empty before any run of these settings."""
 
     def final(self) -> Variant | None:
         """The final setting, if test was predicted before: it stays."""
@@ -158,8 +158,11 @@ def plan(scores: Scores) -> Iterator[Phase]:
 
 
 def _best(variants: Sequence[Variant], scores: Scores) -> Variant:
-    """The best on validation; the first of several."""
-    return max(variants, key=scores.validation)
+    """The best on validation, over the seeds that all have; the first of several."""
+    found = {n: by_seed for n, v in enumerate(variants) if (by_seed := scores.validation(v))}
+    seeds = set.intersection(*map(set, found.values())) if found else set()
+    means = {n: sum(by_seed[s] for s in sorted(seeds)) for n, by_seed in found.items() if seeds}
+    return variants[max(means, key=lambda n: means[n])] if means else variants[0]
 
 
 def _together(
@@ -168,7 +171,9 @@ def _together(
     """The two, three, ... best of the options that helped, of each kind the best."""
     found: dict[str, tuple[float, Variant]] = {}
     for variant, option in zip(tried, options, strict=True):
-        gain = scores.validation(variant) - scores.validation(chosen)
+        ours, theirs = scores.validation(variant), scores.validation(chosen)
+        seeds = sorted(set(ours) & set(theirs))
+        gain = sum(ours[seed] - theirs[seed] for seed in seeds) / max(1, len(seeds))
         if gain > found.get(option.kind, (0.0, option))[0]:
             found[option.kind] = (gain, option)
     helpful = [option for _, option in sorted(found.values(), key=lambda pair: -pair[0])]

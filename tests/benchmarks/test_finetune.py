@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from benchmarks.finetune_found import Results
 from benchmarks.finetune_memory import SHAPES, bytes_of
@@ -34,7 +33,7 @@ class Made:
         self.asked.append(variant)
         values = {"text": variant.text, "finetune": variant.finetune}
         found = [g for (s, key, value), g in GAINS.items() if values[s].get(key) == value]
-        return 50 + sum(found)
+        return dict.fromkeys(SEEDS, 50 + sum(found))
 
     def final(self):
         return None
@@ -53,6 +52,26 @@ def test_each_phase_goes_on_from_the_best_of_the_one_before():
     assert (final.finetune["sentiment"], final.finetune["ema"]) == (1.0, 0.99)
     (alone,) = phases["no context"].variants
     assert alone.finetune == final.finetune and alone.text["context_turns"] == 0
+
+
+def test_variants_are_compared_over_the_seeds_that_all_have():
+    """Where time was up, some have a seed more."""
+    made = Made()
+    values = made.validation
+
+    def fewer(variant):
+        found = values(variant)
+        if variant.finetune.get("learning_rate") == 5e-5:
+            found = {1: 49, 2: 99}
+        elif variant.finetune.get("learning_rate") == 1e-4:
+            found = {}
+        else:
+            found.pop(2)
+        return found
+
+    made.validation = fewer
+    phases = {phase.name: phase for phase in plan(made)}
+    assert phases["options"].variants[0].finetune["learning_rate"] == 4e-4
 
 
 def test_a_final_setting_stays_once_test_was_predicted():
@@ -81,14 +100,18 @@ def row(variant, seed, score, phase="rate"):
 
 def test_results_survive_and_further_seeds_choose_nothing(tmp_path):
     results = Results(tmp_path)
-    assert results.validation(BASE) == -np.inf and results.final() is None
+    assert results.validation(BASE) == {} and results.final() is None
     for seed, score in zip((*SEEDS, 4), (50, 51, 55, 99), strict=True):
         job, found = row(BASE, seed, score)
         assert not results.has(job)
         results.add(job, found)
     results.save()
     again = Results(tmp_path)
-    assert again.has(job) and again.validation(BASE) == pytest.approx(52)
+    assert again.has(job) and again.validation(BASE) == {1: 50, 2: 51, 3: 55}
+    known = again.of_same_settings(Job("context", replace(BASE, name="3 turns before"), 2))
+    assert known.row["run"].startswith("context|3 turns before|2|")
+    assert known.row["validation"] == {"weighted_f1": 51}
+    assert again.of_same_settings(Job("final", BASE, 2, test=True)) is None
     other = replace(BASE, finetune={**BASE.finetune, "ema": 0.9})
     assert not again.has(Job("rate", other, 4)), "the same name with other settings is another run"
     assert again.arrays[f"{job.key}|valid"].tolist() == np.eye(2).tolist()
