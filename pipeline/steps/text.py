@@ -93,7 +93,7 @@ def readers_of(params: Params, corpus: str, places: Places, label: str | None = 
     told, encoder = about(params, corpus, places), load(places.encoders["text"])
 
     def reader(of: Encoder) -> Reader:
-        encode = _encoding(label or f"text {places.name}", of.folder, settings, compute)
+        encode = encoding(label or f"text {places.name}", of.folder, settings, compute)
         return Reader(encode, _entries(settings, told, of))
 
     return Readers(
@@ -109,7 +109,7 @@ def _entries(settings: TextSettings, told: dict[str, Any], encoder: Encoder) -> 
     return ClipCache("text", [*parts, code_digest(*CODE)], VECTORS, about=told)
 
 
-def _encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeSettings) -> Encode:
+def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeSettings) -> Encode:
     """Turns to vectors by the encoder of a folder, with a progress display."""
 
     def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
