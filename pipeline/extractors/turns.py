@@ -48,18 +48,19 @@ def turns(dialogue: Sequence[Said], window: Window) -> Iterator[Turn]:
     """What is read of each turn of a dialogue.
 
     With speaker marks the last piece before a turn is the mark of its own speaker, so that it is
-    no part of the turn's words. Turns that say nothing are no context.
+    no part of the turn's words, and turns that say nothing are left out.
 
     Args:
         dialogue: Its turns in order.
         window: How much of it is read with each.
     """
     for place, own in enumerate(dialogue):
-        before = [s for s in dialogue[max(0, place - window.before) : place] if s.text]
-        after = [s for s in dialogue[place + 1 : place + 1 + window.after] if s.text]
+        before = dialogue[max(0, place - window.before) : place]
+        after = dialogue[place + 1 : place + 1 + window.after]
         if window.speaker_marks == "none":
             yield Turn(own.text, tuple(s.text for s in before), tuple(s.text for s in after))
             continue
+        before, after = ([s for s in some if s.text] for some in (before, after))
         met = [own.speaker, *(s.speaker for s in (*reversed(before), *after))]
         marks = _marks(list(dict.fromkeys(met)), window.speaker_marks)
         yield Turn(

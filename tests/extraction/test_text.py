@@ -76,7 +76,7 @@ def test_context_is_the_turns_before_in_the_same_dialogue(cache: ClipCache) -> N
         Turn("dddd", ("bb", "ccc")),
         Turn("eeeee"),
         Turn("", ("eeeee",)),
-        Turn("f", ("eeeee",)),
+        Turn("f", ("eeeee", "")),
     ]
 
 

@@ -27,13 +27,16 @@ def test_alone() -> None:
 
 def test_before_and_after() -> None:
     assert read(1, 2, 1) == Turn("b", ("a",), ())
-    assert read(3, 3, 3) == Turn("d", ("a", "b"), ("e",))
-    assert read(3, 1, 0) == Turn("d"), "a turn that says nothing counts, and is not read"
+    assert read(3, 3, 3) == Turn("d", ("a", "b", ""), ("e",))
 
 
 def test_names() -> None:
     assert read(0, marks="names") == Turn("a", ("Ross:",))
     assert read(3, 3, 1, marks="names") == Turn("d", ("Ross: a", "Joey: b", "Mona:"), ("Joey: e",))
+
+
+def test_a_turn_that_says_nothing_counts_but_has_no_mark() -> None:
+    assert read(3, 1, 0, marks="names") == Turn("d", ("Mona:",))
 
 
 def test_letters_begin_with_the_turns_own_speaker_and_go_back_first() -> None:
