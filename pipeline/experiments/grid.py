@@ -55,7 +55,7 @@ class Search(Recipe):
         """All values of -S by point; the settings as they are come first."""
         settings = {name: [f"{k}={v}" for k, v in p.items()] for name, p in self.points().items()}
         everything = {REFERENCE: [], **settings}
-        return {name: self.filled([*self.changes, *own]) for name, own in everything.items()}
+        return {name: self.filled([*self.common, *own]) for name, own in everything.items()}
 
     def decided(self, chosen: Mapping[str, str]) -> dict[str, list[str]]:
         """All values of -S of what is tested: the settings as they are, and the chosen ones.
@@ -63,7 +63,7 @@ class Search(Recipe):
         Args:
             chosen: The name of a point by corpus.
         """
-        points, common = self.points(), self.filled(self.changes)
+        points, common = self.points(), self.filled(self.common)
         settings = [
             f"{key.replace(CORPUS, corpus)}={value}"
             for corpus in self.corpora

@@ -28,7 +28,7 @@ def write(request: Request, recipe: Variants, comparisons: Sequence[Comparison])
     rows = [[name, code(settings)] for name, settings in recipe.variants.items()]
     lines = [
         *head(request, recipe),
-        *changed(recipe.changes, f"- but for {recipe.reference}: ", recipe.others),
+        *changed(recipe.common, f"- but for {recipe.reference}: ", recipe.others),
         *markdown(heads, rows, "---"),
         "",
         "## Test",

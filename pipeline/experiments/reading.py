@@ -54,11 +54,15 @@ def _content(name: str, folder: Path) -> tuple[Any, list[str]]:
 
 def _taken_over(own: dict[str, Any], other: Variants | Search) -> dict[str, Any]:
     """A recipe with another's corpora, if it has none, and changes, as far as they concern it."""
-    corpora, changes = own.get("corpora", list(other.corpora)), own.get("changes", [])
-    if not isinstance(corpora, list) or not isinstance(changes, list):
+    corpora = own.get("corpora", list(other.corpora))
+    if not isinstance(corpora, list):
         return own  # its model says what is wrong with it
     gone = {corpus for corpus in other.corpora if corpus not in corpora}
-    return {**own, "corpora": corpora, "changes": [*without(other.changes, gone), *changes]}
+    taken = {**own, "corpora": corpora}
+    for key, settings in (("changes", other.changes), ("larger", other.larger)):
+        if isinstance(mine := own.get(key, []), list):  # its model says what else it may not be
+            taken[key] = [*without(settings, gone), *mine]
+    return taken
 
 
 def _path(name: str, folder: Path) -> Path:

@@ -24,6 +24,10 @@ class Recipe(BaseModel):
     changes: Settings = Field(
         default=(), description="Values of dvc's -S for every experiment; CORPUS stands for each."
     )
+    larger: Settings = Field(
+        default=(),
+        description="Further values of -S, not of quick runs: larger corpora, for example.",
+    )
     jobs: int = Field(default=1, ge=1, le=64, description="Experiments at a time.")
 
     def on(self, corpora: Sequence[str]) -> Self:
@@ -33,11 +37,19 @@ class Recipe(BaseModel):
 
     def without(self, corpora: set[str]) -> dict[str, object]:
         """The fields that hold settings, less the settings that name some corpora."""
-        return {"changes": without(self.changes, corpora)}
+        return {
+            "changes": without(self.changes, corpora),
+            "larger": without(self.larger, corpora),
+        }
+
+    @property
+    def common(self) -> Settings:
+        """Values of -S of every experiment."""
+        return (*self.changes, *self.larger)
 
     def quickened(self) -> Self:
-        """The recipe with one seed, and less of what it runs."""
-        return self.model_copy(update={"changes": (*self.changes, ONE_SEED)})
+        """The recipe with one seed, without what is larger, and less of what it runs."""
+        return self.model_copy(update={"changes": (*self.changes, ONE_SEED), "larger": ()})
 
     def filled(self, settings: Iterable[str]) -> list[str]:
         """Settings as DVC takes them: CORPUS is replaced by each corpus."""
@@ -53,6 +65,7 @@ class Recipe(BaseModel):
         if len(set(self.corpora)) < len(self.corpora):
             yield f"corpora: names one twice: {list(self.corpora)}"
         yield from unfit("changes", self.changes)
+        yield from unfit("larger", self.larger)
 
 
 def without(settings: Settings, corpora: set[str]) -> Settings:

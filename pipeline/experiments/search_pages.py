@@ -66,7 +66,7 @@ def write(
     rule = "|".join(["---"] * len(search.grid) + ["---:"] * len(rankings))
     lines = [
         *head(request, search),
-        *changed(search.changes),
+        *changed(search.common),
         "## Validation",
         "",
         f"{_budget(search)} {RULES}",

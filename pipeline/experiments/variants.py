@@ -37,7 +37,7 @@ class Variants(Recipe):
         return {name: self.filled([*self._common(name), *self.variants[name]]) for name in names}
 
     def _common(self, name: str) -> Settings:
-        return self.changes if name == self.reference else (*self.changes, *self.others)
+        return self.common if name == self.reference else (*self.common, *self.others)
 
     def without(self, corpora: set[str]) -> dict[str, object]:
         """The fields that hold settings, less the settings that name some corpora."""

@@ -64,4 +64,7 @@ def dvc(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDvc:
 
 def plan(variants: Sequence[str] = ("full", "text", "audio", "visual")) -> list[Experiment]:
     """Experiments r-VARIANT, the reference first."""
-    return [Experiment(v, f"r-{v}", (f"model.x.v={v}",), allow_missing=False) for v in variants]
+    return [
+        Experiment(v, f"r-{v}", (f"model.x.v={v}",), allow_missing=False, targets=())
+        for v in variants
+    ]

@@ -30,11 +30,11 @@ def repository(workspace: Path) -> Path:
     return workspace
 
 
-def planned(recipe: Variants = RECIPE, last: str | None = None) -> list[Experiment]:
+def planned(recipe: Variants = RECIPE, last: str = "evaluate") -> list[Experiment]:
     return experiments("r", recipe.corpora, recipe.runs(), last)
 
 
-def names(recipe: Variants = RECIPE, last: str | None = None) -> dict[str, str]:
+def names(recipe: Variants = RECIPE, last: str = "evaluate") -> dict[str, str]:
     return {experiment.variant: experiment.name for experiment in planned(recipe, last)}
 
 
@@ -80,7 +80,7 @@ def test_what_ends_after_another_stage_has_another_name_and_targets(repository: 
     recipe = RECIPE.on(["demo_meld", "demo_iemocap"])
     short = planned(recipe, "train")
     assert [e.targets for e in short] == [("train@demo_meld", "train@demo_iemocap")] * 2
-    assert all(not e.targets for e in planned(recipe))
+    assert planned(recipe)[0].targets == ("evaluate@demo_meld", "evaluate@demo_iemocap")
     assert not set(names(recipe).values()) & {e.name for e in short}
 
 

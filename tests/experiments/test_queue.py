@@ -46,11 +46,13 @@ def test_another_status_is_an_error() -> None:
 def test_what_is_queued_with_what(dvc: FakeDvc, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ERC_CACHE", "some/cache")
     monkeypatch.delenv("ERC_WEIGHTS", raising=False)
-    Queue().put(Experiment("a", "r-a", ("x.y=[1]", "z=2"), allow_missing=False))
+    Queue().put(
+        Experiment("a", "r-a", ("x.y=[1]", "z=2"), allow_missing=False, targets=("evaluate@x",))
+    )
     Queue().put(Experiment("b", "r-b", ("z=2",), allow_missing=True, targets=("train@x",)))
     common = ["exp", "run", "--queue", "--name"]
     assert dvc.asked("exp") == [
-        [*common, "r-a", "-S", "x.y=[1]", "-S", "z=2"],
+        [*common, "r-a", "-S", "x.y=[1]", "-S", "z=2", "evaluate@x"],
         [*common, "r-b", "--allow-missing", "-S", "z=2", "train@x"],
     ]
     call = dvc.calls()[0]

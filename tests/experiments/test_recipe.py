@@ -57,6 +57,23 @@ def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
     assert recipe.jobs == 1
 
 
+def test_a_quick_run_leaves_out_what_is_larger(tmp_path: Path) -> None:
+    recipe = written(tmp_path, NUMBERS + "changes: [x.y=1]\nlarger: [demo.CORPUS.seed=3]\n")
+    assert recipe.runs()["0.5"][:2] == ["x.y=1", "demo.demo_meld.seed=3"]
+    assert recipe.quickened().runs() == {
+        "all": [
+            "x.y=1",
+            "train.demo_meld.seeds=[1]",
+            "loss.demo_meld.hard_ratio=null",
+            "train.demo_meld.epochs=1",
+        ],
+        "0.3": ["x.y=1", "train.demo_meld.seeds=[1]", "loss.demo_meld.hard_ratio=0.3"],
+    }
+    (tmp_path / "r.yaml").rename(tmp_path / "whole.yaml")
+    alike = written(tmp_path, NUMBERS.replace("corpora: [demo_meld]", "like: whole"))
+    assert alike.larger == ("demo.CORPUS.seed=3",) and alike.changes == ("x.y=1",)
+
+
 def test_on_other_corpora_settings_of_those_left_out_fall_away(tmp_path: Path) -> None:
     recipe = written(tmp_path, GOOD)
     assert recipe.on(["meld", "demo_iemocap"]).runs()["text"] == [

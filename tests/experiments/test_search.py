@@ -73,7 +73,7 @@ def test_validation_chooses_though_test_would_choose_otherwise() -> None:
     files |= trained("r-p1", [(WRONG, RIGHT)], good_on_test)
     files |= trained("r-p2", [(ALL_ZERO, ALL_ZERO)], test=WRONG)
     names = ("as_it_is", "p1", "p2")
-    plan = [Experiment(name, f"r-{name}", (), allow_missing=False) for name in names]
+    plan = [Experiment(name, f"r-{name}", (), allow_missing=False, targets=()) for name in names]
     found = rank(plan, "x", reader(files))
     assert found.chosen == "p2", "though p1 is right on test, and as_it_is no point of the grid"
     assert list(found.by_seed) == list(names) and found.by_seed["p1"] == [0]
