@@ -26,7 +26,7 @@ def test_alone() -> None:
 
 
 def test_before_and_after() -> None:
-    assert read(1, 2, 1) == Turn("b", ("a",), ())
+    assert read(1, 2, 1) == Turn("b", ("a",), ("",))
     assert read(3, 3, 3) == Turn("d", ("a", "b", ""), ("e",))
 
 
