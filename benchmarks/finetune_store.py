@@ -17,9 +17,11 @@ from benchmarks.finetune_found import RUNS
 from benchmarks.finetune_runs import CORPUS
 from pipeline import paths
 from pipeline.features import write_features
+from pipeline.files import sha256_file
 from pipeline.finetuning.head import Head, write_head
 from pipeline.manifest import stream_manifest
 from pipeline.protocol import read_protocol
+from pipeline.weights.folder import load
 
 
 def write_store(folder: Path, phase: str, seed: int) -> None:
@@ -52,7 +54,11 @@ def _about(folder: Path, phase: str, seed: int) -> dict[str, Any]:
     for row in map(json.loads, lines):
         if row.get("run", "").startswith(start) and row.get("seed") == seed:
             told = {"finetune": row["finetune"], **row["text"], "seed": seed}
-            return {"extractor": "text", "settings": told, "encoder": None, "versions": {}}
+            base = load(paths.pretrained(CORPUS, "text")).about
+            revision = f"{base['revision']}, fine-tuned on another machine, seed {seed}"
+            vectors = sha256_file(folder / f"vectors-{phase}-{seed}.npz")
+            encoder = {**base, "revision": revision, "sha256": vectors}
+            return {"extractor": "text", "settings": told, "encoder": encoder, "versions": {}}
     raise SystemExit(f"{folder / RUNS} has no run of {phase} with seed {seed}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.cache import cache_root, digest_of
+from pipeline.cache import cache_root, describe, digest_of
 from pipeline.extraction.text import window_of
 from pipeline.extractors.device import (
     arithmetic,
@@ -71,6 +71,8 @@ def finetune_corpus(
     parts = parts_of(examples.dialogues, settings.cross_fit, settings.seed)
     # Kept: no minutes are lost where a file was edited that changes nothing here.
     folder = cache_root() / "finetune" / _key(task, pretrained)[:32]
+    settings_told = {**text.model_dump(), **settings.model_dump()}
+    describe(folder, {"encoder": pretrained.about, "settings": settings_told})
     whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
     tasks = [task.without(part, whole.best_epoch) for part in parts]
     states = [

@@ -49,7 +49,8 @@ def write_finetuned_record(folder: Path, pretrained: Path, finetuned: FinetunedR
     base = read_record(pretrained)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     record = EncoderRecord(
-        **base.model_dump(exclude={"files", "folder", "finetuned", "description"}),
+        **base.model_dump(exclude={"files", "folder", "finetuned", "description", "revision"}),
+        revision=f"{base.revision}, fine-tuned on {finetuned.corpus}",
         description=f"{base.description} Fine-tuned on the train split of {finetuned.corpus}.",
         files={
             path.relative_to(folder).as_posix(): FileRecord(

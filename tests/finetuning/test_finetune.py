@@ -86,7 +86,8 @@ def test_the_record_says_where_it_comes_from() -> None:
     finetune(epochs=2)
     record = read_record(paths.text_encoder(CORPUS))
     before = read_record(paths.pretrained(CORPUS, "text"))
-    assert (record.name, record.revision) == (before.name, before.revision)
+    assert record.name == before.name
+    assert record.revision == f"{before.revision}, fine-tuned on toy"
     assert record.description == "Random. Fine-tuned on the train split of toy."
     assert {n: f for n, f in record.files.items() if n != "model.safetensors"} == {
         n: f for n, f in before.files.items() if n != "model.safetensors"
