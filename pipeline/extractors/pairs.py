@@ -23,18 +23,6 @@ class Tokens:
     pooled: Sequence[bool]
 
 
-class Pieces(NamedTuple):
-    """Pieces of context as tokens.
-
-    Attributes:
-        ids: [token] of all pieces.
-        counts: Tokens of each piece.
-    """
-
-    ids: list[int]
-    counts: list[int]
-
-
 class Form(NamedTuple):
     """A sentence pair as a tokenizer writes it.
 
@@ -52,37 +40,27 @@ class Form(NamedTuple):
     context: int
     own: int
 
-    def special_tokens(self, *, after: bool) -> int:
-        """How many there are round a turn, with something after it or not."""
-        return len(self.first[0]) + (1 + after) * len(self.between[0]) + len(self.last[0])
+    def room(self, own: list[int], max_tokens: int, *, after: bool) -> int:
+        """Tokens of context that fit beside a turn, with something after it or not."""
+        special = len(self.first[0]) + (1 + after) * len(self.between[0]) + len(self.last[0])
+        return max_tokens - special - len(own)
 
 
-def between(
-    form: Form, own: list[int], before: Pieces, after: Pieces, max_tokens: int
-) -> Tokens | None:
-    """A turn between as much of its context as there is room for.
+def between(form: Form, own: list[int], before: list[int], after: list[int]) -> Tokens:
+    """A turn between its context.
 
     Args:
         form: How a pair is written.
         own: The turn's own tokens.
-        before: What stands before it, oldest first.
-        after: What stands after it, nearest first.
-        max_tokens: Longest input, special tokens included.
-
-    Returns:
-        None where nothing of the context has room, or the turn or the context has no tokens.
+        before: Tokens of what stands before it.
+        after: Tokens of what stands after it.
     """
-    room = max_tokens - form.special_tokens(after=bool(after.ids)) - len(own)
-    earlier, later = kept(before.counts, after.counts, room)
-    if not own or not earlier + later:
-        return None
-    head = [form.first, _of(before.ids[len(before.ids) - earlier :], form.context), form.between]
+    head = [form.first, _of(before, form.context), form.between]
     tail = [form.last]
-    if later:
+    if after:
         # A third sentence has no type of its own: it takes the first one's, as context too.
         separator = _of(form.between[0], form.own)
-        third, end = _of(after.ids[:later], form.context), _of(form.last[0], form.context)
-        tail = [separator, third, end]
+        tail = [separator, _of(after, form.context), _of(form.last[0], form.context)]
     ids, types = (
         [list(chain.from_iterable(part[n] for part in parts)) for parts in (head, tail)]
         for n in (0, 1)

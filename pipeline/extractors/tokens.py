@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from pipeline.errors import PipelineError
-from pipeline.extractors.pairs import Form, Marked, Pieces, Tokens, between
+from pipeline.extractors.pairs import Form, Marked, Tokens, between, kept
 from pipeline.extractors.pretrained import LOCAL, no_encoder
 from pipeline.extractors.turns import Turn
 
@@ -61,35 +61,60 @@ class TurnTokenizer:
                 "tokenizer does not tell which tokens are the turn's own; set them to 0, 0 and "
                 "none, or name an encoder that has a tokenizer.json."
             )
-        texts = [turns[place].text for place in places]
-        own = self._plain(texts)
-        sample = next((text for text, ids in zip(texts, own, strict=True) if ids), None)
+        own = self._plain([turns[place].text for place in places])
+        sample = next((turns[p].text for p, ids in zip(places, own, strict=True) if ids), None)
         if sample is None:
             return {}
         form = self._form(sample)
-        before = self._pieces([turns[place].before for place in places])
-        after = self._pieces([turns[place].after for place in places])
-        made = {}
-        for place, mine, *context in zip(places, own, before, after, strict=True):
-            tokens = between(form, mine, context[0], context[1], self.max_tokens)
-            if tokens is not None:
-                made[place] = tokens
-        return made
+        before = self._plain([_joined(turns[place].before) for place in places])
+        after = self._plain([_joined(turns[place].after) for place in places])
+        rooms = [
+            form.room(mine, self.max_tokens, after=bool(behind))
+            for mine, behind in zip(own, after, strict=True)
+        ]
+        sides = self._kept([turns[place] for place in places], before, after, rooms)
+        return {
+            place: between(form, mine, b[len(b) - earlier :], a[:later])
+            for place, mine, b, a, (earlier, later) in zip(
+                places, own, before, after, sides, strict=True
+            )
+            if mine and earlier + later
+        }
+
+    def _kept(
+        self,
+        turns: Sequence[Turn],
+        before: Sequence[list[int]],
+        after: Sequence[list[int]],
+        rooms: Sequence[int],
+    ) -> list[tuple[int, int]]:
+        """How many tokens before and after each turn have room.
+
+        Where each piece ends among the tokens is asked of the few that are too long alone.
+        """
+        found = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
+        long = [n for n, sides in enumerate(found) if sum(sides) > rooms[n]]
+        ahead = self._counts([turns[n].before for n in long])
+        behind = self._counts([turns[n].after for n in long])
+        for n, *counts in zip(long, ahead, behind, strict=True):
+            found[n] = kept(counts[0], counts[1], rooms[n])
+        return found
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _pieces(self, groups: Sequence[Sequence[str]]) -> list[Pieces]:
-        """The pieces of each turn, read as one text: so a piece's first word follows a blank."""
-        texts = [[piece for piece in group if piece] for group in groups]
+    def _counts(self, groups: Sequence[Sequence[str]]) -> list[list[int]]:
+        """How many tokens each piece of each group has in the joined text."""
+        if not groups:
+            return []
         encoded = self._tokenizer(
-            [" ".join(pieces) for pieces in texts],
+            [_joined(pieces) for pieces in groups],
             add_special_tokens=False,
             return_offsets_mapping=True,
         )
-        found = zip(encoded["input_ids"], encoded["offset_mapping"], texts, strict=True)
-        return [Pieces(ids, _counts(spans, pieces)) for ids, spans, pieces in found]
+        spans = encoded["offset_mapping"]
+        return [_counts(span, pieces) for span, pieces in zip(spans, groups, strict=True)]
 
     def _form(self, text: str) -> Form:
         """How a pair is written, read off a text beside itself."""
@@ -106,10 +131,15 @@ class TurnTokenizer:
         return Form(*special, *sentences)
 
 
+def _joined(pieces: Sequence[str]) -> str:
+    """Pieces as one text, so that each but the first follows a blank; empty ones are left out."""
+    return " ".join(filter(None, pieces))
+
+
 def _counts(spans: Sequence[tuple[int, int]], pieces: Sequence[str]) -> list[int]:
     """How many of the tokens, given where each lies in the joined text, belong to each piece."""
-    starts, counts, piece = [0], [0] * len(pieces), 0
-    for text in pieces[:-1]:
+    starts, counts, piece = [0], [0] * sum(map(bool, pieces)), 0
+    for text in filter(None, pieces):
         starts.append(starts[-1] + len(text) + 1)
     for _, end in spans:
         piece = max(piece, bisect_right(starts, max(0, end - 1)) - 1)
