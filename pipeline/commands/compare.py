@@ -6,7 +6,7 @@ from rich.table import Table
 from pipeline import paths
 from pipeline.evaluation.counts import OVERALL
 from pipeline.evaluation.predictions import MODEL, Predictions, read_predictions
-from pipeline.experiments.kept import Reader, fetched
+from pipeline.experiments.kept import Reader, read_tested
 from pipeline.experiments.pair import Entrant, Pair, Side, pair, sentence
 
 WORKSPACE = "workspace"  # DVC's own word for the files as they are
@@ -52,11 +52,9 @@ def _entrant(read: Reader, side: str, corpus: str) -> Entrant:
 
 
 def _predictions(read: Reader, revision: str, corpus: str) -> Predictions:
-    path = paths.predictions(corpus)
     if revision == WORKSPACE:
-        return read_predictions(path)
-    with fetched(read, revision, path) as copy:
-        return read_predictions(copy)
+        return read_predictions(paths.predictions(corpus))
+    return read_tested(read, revision, corpus)
 
 
 def _head(side: Side) -> str:

@@ -9,10 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import Predictions, read_predictions
 
+LOCK = Path("dvc.lock")
 # Gives the bytes of a file of a revision: a commit, branch, tag or experiment, and the file's path.
 Reader = Callable[[str, Path], bytes]
 
@@ -83,8 +86,7 @@ def read_outcome(read: Reader, revision: str, corpus: str) -> Outcome:
     Raises:
         PipelineError: One of its files cannot be read.
     """
-    with fetched(read, revision, paths.predictions(corpus)) as file:
-        found = read_predictions(file)
+    found = read_tested(read, revision, corpus)
     about = json.loads(read(revision, paths.metrics(corpus, "run.json")))
     counts = about["labelled_utterances"]
     first = counts if "train" in counts else next(iter(counts.values()))
@@ -93,6 +95,34 @@ def read_outcome(read: Reader, revision: str, corpus: str) -> Outcome:
         modalities=tuple(about["features"]),
         learned={split: sum(first[split].values()) for split in ("train", "valid")},
     )
+
+
+def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
+    """Reads what a revision's models say of a corpus' test utterances.
+
+    Raises:
+        PipelineError: The file cannot be read, or is of an earlier training than the revision's.
+    """
+    with fetched(read, revision, paths.predictions(corpus)) as file:
+        found = read_predictions(file)
+    lock = YAML(typ="safe", pure=True).load(read(revision, LOCK).decode())
+    trained = _digest(lock, "train", "outs", corpus)
+    evaluated = _digest(lock, "evaluate", "deps", corpus)
+    # An experiment that ends at `train` still has the predictions of the commit it started from.
+    if trained != evaluated:
+        raise PipelineError(
+            f"{revision}: the predictions of {corpus} are of another training than its models. "
+            f"`evaluate@{corpus}` has not run since. Is it a point of a search? Of those test is "
+            "read for the chosen one alone."
+        )
+    return found
+
+
+def _digest(lock: Any, stage: str, side: str, corpus: str) -> str | None:
+    """What dvc.lock says of the table of epochs, on one side of a stage."""
+    files = ((lock or {}).get("stages") or {}).get(f"{stage}@{corpus}", {}).get(side, [])
+    path = paths.epochs(corpus).as_posix()
+    return next((file["md5"] for file in files if file["path"] == path), None)
 
 
 @contextmanager

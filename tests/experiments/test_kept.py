@@ -27,6 +27,8 @@ stages:
     outs: [data/epochs/x.parquet]
 """
 
+EPOCHS = "data/epochs/x.parquet"
+
 
 def run(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
@@ -83,3 +85,19 @@ def test_what_was_learned_from_is_that_of_the_first_fold() -> None:
     changed = {**about, "labelled_utterances": folds}
     files["e", "metrics/x/run.json"] = json.dumps(changed).encode()
     assert read_outcome(reader(files), "e", "x").learned == {"train": 7, "valid": 3}
+
+
+@pytest.mark.parametrize(("evaluated", "stale"), [("b", True), ("a", False)])
+def test_predictions_of_an_earlier_training_are_refused(evaluated: str, stale: bool) -> None:
+    """As in a point of a search: it ends at `train`, and has its commit's predictions."""
+    lock = {
+        "train@x": {"outs": [{"path": "models", "md5": "m"}, {"path": EPOCHS, "md5": "a"}]},
+        "evaluate@x": {"deps": [{"path": EPOCHS, "md5": evaluated}]},
+    }
+    files = outcome("e", (0.5,), ("text",), split())
+    files["e", "dvc.lock"] = json.dumps({"stages": lock}).encode()
+    if not stale:
+        assert read_outcome(reader(files), "e", "x").modalities == ("text",)
+        return
+    with pytest.raises(PipelineError, match="e: the predictions of x are of another training"):
+        read_outcome(reader(files), "e", "x")

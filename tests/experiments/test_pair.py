@@ -141,6 +141,7 @@ def revisions(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run("git", "config", "user.email", "a@b.c")
     run("git", "config", "user.name", "a")
     run("dvc", "init", "-q")
+    Path("dvc.lock").write_text("schema: '2.0'\n")
     for skill, first, tag in ((0.4, 1, "weak"), (0.6, 2, "good")):
         write_predictions(paths.predictions("toy"), table(skill, first))
         run("dvc", "add", "-q", "data/predictions/toy.parquet")
