@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo demo-ablation meld-text test test-all lint lock
+.PHONY: demo demo-ablation meld-text meld-text-finetuned test test-all lint lock
 
 demo: $(INSTALLED)
 	dvc repro
@@ -18,6 +18,12 @@ demo-ablation: $(INSTALLED)
 meld-text: $(INSTALLED)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text -S 'corpora=[meld_text]' -S 'demos=[]'
+
+# The same with the text encoder fine-tuned on the train split, and turns before as its context.
+meld-text-finetuned: $(INSTALLED)
+	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
+	dvc exp run --name meld-text-finetuned -S 'corpora=[meld_text]' -S 'demos=[]' \
+	  -S finetune.meld_text.enabled=true -S text.meld_text.context_turns=3
 
 test: $(INSTALLED)
 	python -m pytest -m "not slow"

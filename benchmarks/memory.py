@@ -75,7 +75,8 @@ def _with_stubs(folder: Path, utterances: int) -> Workspace:
         (workspace.clips / clip_name(number)).write_bytes(clip + content)
     workspace.annotate(make_texts(utterances))
     workspace.install_encoders()
-    _shrink_text_encoder(folder / f"models/encoders/{CORPUS}/text")
+    _shrink_text_encoder(folder / f"models/pretrained/{CORPUS}/text")
+    workspace.run("finetune")
     return workspace
 
 

@@ -36,9 +36,11 @@ import sys
 from typing import get_args
 from pipeline.params import read_params
 from pipeline.weights.lock import Role
+from stages.finetune import work as point
 from stages.weights import work
 for role in get_args(Role):
     work(read_params(), sys.argv[1], role)
+point(read_params(), sys.argv[1])
 """
 TURNS = 10  # of a dialogue
 STAGES = ("frames", "visual", "audio", "text")

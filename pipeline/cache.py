@@ -62,8 +62,7 @@ class ClipCache:
         self.schema = schema
         columns = [(f.name, str(f.type)) for f in schema]
         self.folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
-        # Also tells `prune` that the entries are in use.
-        write_text(_about(self.folder), json.dumps(about or {}, sort_keys=True, indent=1) + "\n")
+        describe(self.folder, about or {})
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -98,6 +97,11 @@ class ClipCache:
         with replacing(self._path(key)) as part:
             part.write_bytes(hashlib.sha256(payload).digest() + payload)
         return batch
+
+
+def describe(folder: Path, about: Mapping[str, Any]) -> None:
+    """Writes down what a folder's entries are made with; tells `prune` too that they are in use."""
+    write_text(_about(folder), json.dumps(about, sort_keys=True, indent=1) + "\n")
 
 
 def _about(folder: Path) -> Path:

@@ -38,6 +38,21 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `folder`; puts it in its place if the block succeeds."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{folder.name}.", suffix=PART, dir=folder.parent
+    ) as scratch:
+        part = Path(scratch) / "new"
+        part.mkdir()
+        yield part
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        part.rename(folder)
+
+
 def _remove_orphans(path: Path) -> None:
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
         if is_orphan(part):

@@ -40,9 +40,24 @@ def features(corpus: str, modality: str) -> Path:
     return Path(f"data/features/{corpus}/{modality}.parquet")
 
 
-def encoder(corpus: str, role: str) -> Path:
-    """The folder with the files of an encoder: role `faces`, `visual`, `text` or `audio`."""
-    return Path(f"models/encoders/{corpus}/{role}")
+def pretrained(corpus: str, role: str) -> Path:
+    """The folder with the files of a pretrained encoder, verified.
+
+    Args:
+        corpus: Which.
+        role: `faces`, `visual`, `text` or `audio`.
+    """
+    return Path(f"models/pretrained/{corpus}/{role}")
+
+
+def text_encoder(corpus: str) -> Path:
+    """The folder of the encoder that reads a corpus' texts: the pretrained one, or a fine-tuned."""
+    return Path(f"models/encoders/{corpus}/text")
+
+
+def head(corpus: str) -> Path:
+    """The classification head that was fine-tuned with the text encoder."""
+    return Path(f"models/heads/{corpus}.safetensors")
 
 
 def checkpoints(corpus: str) -> Path:

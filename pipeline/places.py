@@ -42,7 +42,10 @@ def places(corpus: str) -> Places:
         name=corpus,
         raw=paths.raw(corpus),
         manifest=paths.manifest(corpus),
-        encoders={role: paths.encoder(corpus, role) for role in ROLES},
+        encoders={
+            **{role: paths.pretrained(corpus, role) for role in ROLES},
+            "text": paths.text_encoder(corpus),
+        },
         frames=paths.frames(corpus),
         stores={modality: paths.features(corpus, modality) for modality in MODALITIES},
         ledgers={step: paths.ledger(corpus, step) for step in WITH_LEDGER},

@@ -10,6 +10,7 @@ from pipeline.evaluation.baselines import baselines, pooled
 from pipeline.evaluation.calibration import reliability
 from pipeline.evaluation.curves import f1_curves
 from pipeline.evaluation.evaluate import metrics, predictions
+from pipeline.evaluation.finetuned import finetuned_head
 from pipeline.evaluation.predictions import MODEL, Predictions, Said, write_predictions
 from pipeline.evaluation.slices import slices
 from pipeline.evaluation.summary import about_run, read_ledgers, show
@@ -32,7 +33,8 @@ def work(params: Params, corpus: str) -> None:
     epochs = read_epochs(paths.epochs(corpus))
     modalities = params.of(ModelSettings, corpus).modalities
     stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in modalities}
-    beside = _baselines(corpus, protocol, stores, params.of(EvaluateSettings, corpus))
+    beside = finetuned_head(paths.head(corpus), protocol, stores)
+    beside |= _baselines(corpus, protocol, stores, params.of(EvaluateSettings, corpus))
     found = predictions(epochs, protocol, beside)
     write_predictions(paths.predictions(corpus), found)
     _write_figures(corpus, found, epochs, protocol)

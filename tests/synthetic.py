@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline import paths
 from pipeline.features import write_features
+from pipeline.finetuning.head import write_head
 from pipeline.labels import LABEL_SETS
 from pipeline.ledger import write_ledger
 from pipeline.manifest import Origin, Segment, Utterance, write_manifest
@@ -50,6 +51,7 @@ def lay_out(corpus: str, size: Size = Size(), seed: int = 0) -> list[Entry]:
     write_protocol(paths.protocol(corpus), Protocol(CLASSES, entries))
     for stage in ("manifest", "frames", "audio"):
         write_ledger(paths.ledger(corpus, stage), [])
+    write_head(paths.head(corpus), None)
     for modality, dimension in DIMENSIONS.items():
         rows = [(e.utterance, _vectors(e, n, modality, dimension)) for n, e in enumerate(entries)]
         about = {

@@ -107,7 +107,7 @@ def test_doctor_sees_that_a_folder_has_changed(repository: Path) -> None:
     assert "MEND  meld:" in doctor_on_meld() and "no weights as safetensors" in doctor_on_meld()
     (repository / "mine/model.safetensors").write_bytes(b"first")
     assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
-    folder = Path("models/encoders/meld/text")
+    folder = Path("models/pretrained/meld/text")
     install("./mine", "text", folder, Path("weights"), "text.meld.encoder")
     assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
     (repository / "mine/model.safetensors").write_bytes(b"second")

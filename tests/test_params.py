@@ -94,13 +94,19 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
         ("extractor: opensmile", "extractor: speech", "extractor speech needs an encoder"),
         ("feature_set: ComParE_2016", "feature_set: ComParE", "audio.demo_meld.feature_set: got"),
         ("encoder: yunet", "encoder: resnet101", "faces.demo_meld.encoder: got 'resnet101'"),
+        ("    enabled: false", "    enabled: maybe", "finetune.demo_meld.enabled: got 'maybe'"),
+        ("cross_fit: 0", "cross_fit: 1", "finetune.demo_meld.cross_fit: got 1"),
         ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'four'"),
         ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
         ("width: 64", "width: 66", "not a multiple"),
         ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
         ("threads: 2", "threads: two", "compute.threads: got 'two'"),
-        ("learning_rate: 0.001", "learning_rate: .nan", "train.demo_meld.learning_rate"),
+        (
+            "\n    learning_rate: 0.001",
+            "\n    learning_rate: .nan",
+            "train.demo_meld.learning_rate",
+        ),
     ],
 )
 def test_each_problem_says_what_was_got_and_expected(
@@ -119,3 +125,13 @@ def test_what_is_no_mapping_is_told_without_a_traceback(tmp_path: Path, text: st
 def test_exponents_are_numbers_as_for_dvc(tmp_path: Path) -> None:
     path = changed(tmp_path, ("learning_rate: 0.001", "learning_rate: 1e-3"))
     assert read_params(path).of(TrainSettings, "demo_meld").learning_rate == 1e-3
+
+
+def test_an_encoder_is_not_fine_tuned_across_folds(tmp_path: Path) -> None:
+    text = TEXT.replace("corpora: [demo_meld, demo_iemocap]", "corpora: [demo_iemocap]")
+    text = text.replace("splits: session5", "splits: leave_one_session_out", 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("    enabled: false", "    enabled: true", 1), encoding="utf-8")
+    assert read_params(path).corpora == ["demo_iemocap"], "demo_meld's, which is not run"
+    path.write_text(text.replace("    enabled: false", "    enabled: true", 2), encoding="utf-8")
+    assert "one encoder for all folds would have seen the test dialogues" in problems(path)

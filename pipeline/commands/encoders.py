@@ -60,7 +60,7 @@ def _local(reference: LocalFolder, corpus: str, role: Role, setting: str) -> Fin
     """DVC does not watch a folder of the user's, so a change of its files is told here."""
     now = {file.name: file.sha256 for file in local_entry(reference, role, setting).files}
     try:
-        installed = load(paths.encoder(corpus, role), verify=False)
+        installed = load(paths.pretrained(corpus, role), verify=False)
     except PipelineError:
         installed = None
     if installed is not None and installed.name == reference.name and installed.files != now:

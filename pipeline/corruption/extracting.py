@@ -18,7 +18,7 @@ from pipeline.corruption.wrapped import CorruptedPictures, CorruptedSound
 from pipeline.errors import PipelineError
 from pipeline.extraction.audio import AudioMaker, Found, audio_of
 from pipeline.extraction.speech import Decoder, speech_of
-from pipeline.extraction.text import text_of
+from pipeline.extraction.text import text_of, window_of
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extraction.visual import OnDemand, visual_of
 from pipeline.extractors.audio import Smile
@@ -107,8 +107,8 @@ class TextExtractor:
     """Texts by a text encoder; the turns before are corrupted like the turn itself."""
 
     def __init__(self, params: Params, corpus: str, places: Places) -> None:
-        self.places = places
-        self.settings, self.compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
+        self.params, self.corpus, self.places = params, corpus, places
+        self.settings = params.of(TextSettings, corpus)
         self.about = text.about(params, corpus, places)
 
     def rows(self, utterances: Sequence[Utterance], corruption: Corruption, level: float) -> Rows:
@@ -118,10 +118,8 @@ class TextExtractor:
         whole = (u for u in stream_manifest(self.places.manifest) if u.dialogue in dialogues)
         corrupted: list[Utterance] = list(map(corruption.at(level), whole))
         label = f"{self.places.name}, {corruption.title(level)}"
-        folder = self.places.encoders["text"]
-        encode = text.encoding(label, folder, self.settings, self.compute)
-        entries = text.entries(self.settings, self.about)
-        found = text_of(corrupted, self.settings.context_turns, encode, entries)
+        readers = text.readers_of(self.params, self.corpus, self.places, label)
+        found = text_of(corrupted, window_of(self.settings), readers)
         wanted = {u.utterance for u in utterances}
         return (row for row in text.with_words(corrupted, found) if row[0] in wanted)
 

@@ -117,4 +117,8 @@ def _source(about: Mapping[str, Any]) -> str:
     kind = settings.get("layer") or settings.get("pooling") or settings.get("layers")
     if turns := settings.get("context_turns"):
         kind = f"{kind}, {turns} turns before"
+    if turns := settings.get("context_turns_after"):
+        kind = f"{kind}, {turns} after"
+    if (marks := settings.get("speaker_marks", "none")) != "none":
+        kind = f"{kind}, speakers' {marks}"
     return f"{about['encoder']['name']} ({about['encoder']['revision']}), {kind}"

@@ -19,6 +19,7 @@ BASELINES = {
     MAJORITY: "majority class",
     "tfidf": "TF-IDF",
     "logistic_regression": "logistic regression",
+    "finetuned_head": "the fine-tuned encoder alone",
 }
 
 

@@ -1,5 +1,6 @@
 """Where networks run, and with how many threads."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,14 @@ def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
 def picture_backend(device: str, backend: str) -> str:
     """What computes the vectors of pictures: the setting's choice on a CPU, elsewhere torch."""
     return backend if device == "cpu" else "torch"
+
+
+def refuse_nondeterminism() -> None:
+    """Lets this process run no GPU kernel whose results vary from run to run."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
 
 
 def set_threads(count: int) -> None:

@@ -1,38 +1,26 @@
-"""Turns of a dialogue as a text encoder reads them: alone, or as a pair with the turns before."""
+"""Turns of a dialogue as a text encoder reads them: alone, or between what is said round them."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from pipeline.errors import PipelineError
+from pipeline.extractors.pairs import Form, Marked, Tokens, between, kept
 from pipeline.extractors.pretrained import LOCAL, no_encoder
 from pipeline.extractors.turns import Turn
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A turn, with its context or without.
-
-    Attributes:
-        ids: [token].
-        types: [token] which of two sentences each belongs to.
-        pooled: [token] whether a mean takes it in.
-    """
-
-    ids: Sequence[int]
-    types: Sequence[int]
-    pooled: Sequence[bool]
 
 
 class TurnTokenizer:
     """An encoder's own tokenizer.
 
-    Turns before are joined by blanks and make a sentence pair with the turn, in the tokenizer's
-    own form. Where the pair is too long, the context loses its first tokens; a turn that leaves
-    it no room, or that has no tokens itself, is read alone, and cut at its end if it is too long.
+    What stands before a turn is joined by blanks and makes a sentence pair with it, in the
+    tokenizer's own form; what stands after it follows as a third sentence, behind the same
+    separator. Where that is too long the context is cut, what is furthest from the turn first. A
+    turn that leaves no room, or that has no tokens itself, is read alone, and cut at its end if
+    it is too long.
 
     Args:
         folder: Its files.
@@ -48,67 +36,115 @@ class TurnTokenizer:
         self.padding = int(self._tokenizer.pad_token_id)
 
     def tokens(self, turns: Sequence[Turn]) -> list[Tokens]:
-        """Tokens of turns, in order."""
-        if not turns:
-            return []
-        context = [" ".join(filter(None, turn.before)) for turn in turns]
-        paired = self._fit_in_pairs([t.text for t in turns], context)
-        found: dict[int, Tokens] = {}
-        alone = [place for place in range(len(turns)) if place not in paired]
+        """Tokens of turns, in order.
+
+        Raises:
+            PipelineError: Some have a context, and the tokenizer cannot say which tokens are whose.
+        """
+        found = self._with_context(turns)
+        alone = [place for place in range(len(turns)) if place not in found]
         if alone:
             texts = [turns[place].text for place in alone]
             single = self._tokenizer(texts, truncation=True, max_length=self.max_tokens)
             for place, ids in zip(alone, single["input_ids"], strict=True):
                 found[place] = Tokens(ids, [0] * len(ids), [True] * len(ids))
-        if paired:
-            found |= self._pairs(sorted(paired), turns, context)
         return [found[place] for place in range(len(turns))]
 
-    def _fit_in_pairs(self, texts: Sequence[str], context: Sequence[str]) -> set[int]:
-        """Places of texts that have tokens and leave room for some of their context's."""
-        with_context = [place for place, words in enumerate(context) if words]
-        if not with_context:
-            return set()
+    def _with_context(self, turns: Sequence[Turn]) -> dict[int, Tokens]:
+        """Those of the turns that leave room for some of their context, by place."""
+        places = [n for n, turn in enumerate(turns) if turn.before or turn.after]
+        if not places:
+            return {}
         if not self._tokenizer.is_fast:
             raise PipelineError(
-                "text.CORPUS.context_turns: this encoder's tokenizer does not tell which tokens "
-                "are the turn's own; set it to 0, or name an encoder that has a tokenizer.json."
+                "text.CORPUS.context_turns, context_turns_after, speaker_marks: this encoder's "
+                "tokenizer does not tell which tokens are the turn's own; set them to 0, 0 and "
+                "none, or name an encoder that has a tokenizer.json."
             )
-        room = self.max_tokens - self._tokenizer.num_special_tokens_to_add(pair=True)
-        counts = [
-            [len(ids) for ids in self._plain([words[place] for place in with_context])]
-            for words in (texts, context)
+        own = self._plain([turns[place].text for place in places])
+        sample = next((turns[p].text for p, ids in zip(places, own, strict=True) if ids), None)
+        if sample is None:
+            return {}
+        form = self._form(sample)
+        before = self._plain([_joined(turns[place].before) for place in places])
+        after = self._plain([_joined(turns[place].after) for place in places])
+        rooms = [
+            form.room(mine, self.max_tokens, after=bool(behind))
+            for mine, behind in zip(own, after, strict=True)
         ]
+        sides = self._kept([turns[place] for place in places], before, after, rooms)
         return {
-            place
-            for place, own, before in zip(with_context, *counts, strict=True)
-            if 0 < own < room and before
+            place: between(form, mine, b[len(b) - earlier :], a[:later])
+            for place, mine, b, a, (earlier, later) in zip(
+                places, own, before, after, sides, strict=True
+            )
+            if mine and earlier + later
         }
+
+    def _kept(
+        self,
+        turns: Sequence[Turn],
+        before: Sequence[list[int]],
+        after: Sequence[list[int]],
+        rooms: Sequence[int],
+    ) -> list[tuple[int, int]]:
+        """How many tokens before and after each turn have room.
+
+        Where each piece ends among the tokens is asked of the few that are too long alone.
+        """
+        found = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
+        long = [n for n, sides in enumerate(found) if sum(sides) > rooms[n]]
+        ahead = self._counts([turns[n].before for n in long])
+        behind = self._counts([turns[n].after for n in long])
+        for n, *counts in zip(long, ahead, behind, strict=True):
+            found[n] = kept(counts[0], counts[1], rooms[n])
+        return found
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _pairs(
-        self, places: list[int], turns: Sequence[Turn], context: Sequence[str]
-    ) -> dict[int, Tokens]:
-        self._tokenizer.truncation_side = "left"
+    def _counts(self, groups: Sequence[Sequence[str]]) -> list[list[int]]:
+        """How many tokens each piece of each group has in the joined text."""
+        if not groups:
+            return []
         encoded = self._tokenizer(
-            [context[place] for place in places],
-            [turns[place].text for place in places],
-            truncation="only_first",
-            max_length=self.max_tokens,
-            return_token_type_ids=True,
+            [_joined(pieces) for pieces in groups],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
         )
-        self._tokenizer.truncation_side = "right"
-        return {
-            place: Tokens(
-                encoded["input_ids"][row],
-                encoded["token_type_ids"][row],
-                [sentence == 1 for sentence in encoded.sequence_ids(row)],
-            )
-            for row, place in enumerate(places)
-        }
+        spans = encoded["offset_mapping"]
+        return [_counts(span, pieces) for span, pieces in zip(spans, groups, strict=True)]
+
+    def _form(self, text: str) -> Form:
+        """How a pair is written, read off a text beside itself."""
+        pair = self._tokenizer(text, text, return_token_type_ids=True)
+        special: tuple[Marked, Marked, Marked] = ([], []), ([], []), ([], [])
+        sentences, met = [0, 0], 0
+        rows = zip(pair["input_ids"], pair["token_type_ids"], pair.sequence_ids(0), strict=True)
+        for token, kind, sentence in rows:
+            if sentence is None:
+                special[met][0].append(token)
+                special[met][1].append(kind)
+            else:
+                sentences[sentence], met = kind, sentence + 1
+        return Form(*special, *sentences)
+
+
+def _joined(pieces: Sequence[str]) -> str:
+    """Pieces as one text, so that each but the first follows a blank; empty ones are left out."""
+    return " ".join(filter(None, pieces))
+
+
+def _counts(spans: Sequence[tuple[int, int]], pieces: Sequence[str]) -> list[int]:
+    """How many of the tokens, given where each lies in the joined text, belong to each piece."""
+    starts, counts, piece = [0], [0] * sum(map(bool, pieces)), 0
+    for text in filter(None, pieces):
+        starts.append(starts[-1] + len(text) + 1)
+    for _, end in spans:
+        piece = max(piece, bisect_right(starts, max(0, end - 1)) - 1)
+        counts[piece] += 1
+    return counts
 
 
 def _load(folder: Path) -> Any:

@@ -54,11 +54,16 @@ def check_encoders(params: Params, corpus: str, where: Places, modalities: Seque
     ]
     if lacking:
         folders = ", ".join(str(where.encoders[role]) for role in lacking)
-        targets = " ".join(f"weights@{corpus}-{role}" for role in lacking)
+        targets = " ".join(_target(corpus, role) for role in lacking)
         raise PipelineError(
             f"The encoders that {corpus} was extracted with are not here: {folders}.\n"
             f"  next: dvc repro {targets}"
         )
+
+
+def _target(corpus: str, role: Role) -> str:
+    """The stage of DVC's that writes the folder of an encoder."""
+    return f"finetune@{corpus}" if role == "text" else f"weights@{corpus}-{role}"
 
 
 def _roles(modalities: Sequence[str]) -> Iterator[Role]:

@@ -16,6 +16,7 @@ MODELS = {
     "majority": "majority class",
     "tfidf": "TF-IDF",
     "logistic_regression": "logistic regression",
+    "finetuned_head": "the fine-tuned encoder alone",
 }
 INTERVALS = (
     "In percent. ± is the sample standard deviation over seeds; brackets hold the 95 % interval of "

@@ -20,6 +20,7 @@ def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> I
     for corpus in corpora:
         yield from _modalities(sections, corpus)
         yield from _encoders(sections, corpus)
+        yield from _finetuning(sections, corpus)
 
 
 def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
@@ -42,3 +43,17 @@ def _encoders(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterato
                 parse(name, role, f"{role}.{corpus}.encoder", lock)
         except PipelineError as error:
             yield str(error)
+
+
+def _finetuning(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    if not sections["finetune"][corpus].enabled:
+        return
+    where = f"finetune.{corpus}.enabled: got true"
+    extracted = sections["extract"][corpus].modalities
+    if "text" not in extracted:
+        yield f"{where}, but extract.{corpus}.modalities is {list(extracted)}: no text is read"
+    if (splits := sections["protocol"][corpus].splits) == "leave_one_session_out":
+        yield (
+            f"{where}, but protocol.{corpus}.splits is {splits!r}: one encoder for all folds would "
+            "have seen the test dialogues of each; expected splits with one fold"
+        )

@@ -1,4 +1,4 @@
-"""`text`: the encoder of what is said."""
+"""`text`: the encoder of what is said, and what it reads of a dialogue."""
 
 from typing import Literal
 
@@ -22,8 +22,17 @@ class TextSettings(Section):
     context_turns: int = Field(
         ge=0, le=100, description="Turns of the dialogue that are put before each; 0: none."
     )
+    context_turns_after: int = Field(
+        ge=0, le=100, description="Turns of the dialogue that are put after each; 0: none."
+    )
+    speaker_marks: Literal["none", "names", "letters"] = Field(
+        description="What stands before each turn. names: its speaker's; letters: A for the "
+        "speaker of the turn that is read, B, C, ... for the others."
+    )
     max_tokens: int = Field(
-        ge=8, le=512, description="More are cut: the context's first, then the turn's last."
+        ge=8,
+        le=512,
+        description="More are cut: of the context what is furthest, then the turn's last.",
     )
     tokens_per_batch: int = Field(
         ge=1, le=1 << 20, description="Padded tokens per forward pass, at least one text."

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.cache import ClipCache
-from pipeline.extraction.text import Encode, text_of
+from pipeline.extraction.text import Encode, Reader, Readers, text_of, window_of
 from pipeline.extraction.vectors import VECTORS
 from pipeline.extractors.device import arithmetic, resolve_device, set_threads
 from pipeline.extractors.turns import Turn
@@ -22,18 +22,22 @@ from pipeline.places import Places
 from pipeline.progress import track
 from pipeline.settings.compute import ComputeSettings
 from pipeline.settings.text import TextSettings
-from pipeline.weights.folder import load
+from pipeline.weights.folder import Encoder, load
 
 if TYPE_CHECKING:
     from pipeline.extractors.text import TextEncoder
 
 CODE = (
     "pipeline.extraction.text",
+    "pipeline.extractors.pairs",
     "pipeline.extractors.pretrained",
+    "pipeline.extractors.reading",
     "pipeline.extractors.text",
     "pipeline.extractors.tokens",
     "pipeline.extractors.turns",
 )
+# What is read with a turn is in the key of each text, and an encoder's files in its digest.
+NOT_READING = {"encoder", "context_turns", "context_turns_after", "speaker_marks"}
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
@@ -47,11 +51,9 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     Raises:
         PipelineError: No such device, or the encoder's folder is not as it should be.
     """
-    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    told = about(params, corpus, places)
-    encode = encoding(f"text {places.name}", places.encoders["text"], settings, compute)
-    utterances = stream_manifest(places.manifest)
-    found = text_of(utterances, settings.context_turns, encode, entries(settings, told))
+    told, readers = about(params, corpus, places), readers_of(params, corpus, places)
+    window = window_of(params.of(TextSettings, corpus))
+    found = text_of(stream_manifest(places.manifest), window, readers)
     rows = with_words(stream_manifest(places.manifest), found)
     present, dimension = write_features(places.stores["text"], rows, told)
     masked = count_utterances(places.manifest) - present
@@ -78,11 +80,32 @@ def about(params: Params, corpus: str, places: Places) -> dict[str, Any]:
     }
 
 
-def entries(settings: TextSettings, told: dict[str, Any]) -> ClipCache:
-    """The clip cache of the texts that are read with these settings and this provenance."""
-    # An encoder under another name computes the same; the context is in the key of each text.
-    reading = settings.model_dump(exclude={"encoder", "context_turns"})
-    parts = [reading, told["compute"], told["encoder"]["sha256"], told["versions"]]
+def readers_of(params: Params, corpus: str, places: Places, label: str | None = None) -> Readers:
+    """The encoders that read a corpus' texts, each with what it has read before.
+
+    Args:
+        params: The checked params.yaml.
+        corpus: Whose settings are used.
+        places: Where the encoder lies.
+        label: Of progress displays; None: what is extracted.
+    """
+    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
+    told, encoder = about(params, corpus, places), load(places.encoders["text"])
+
+    def reader(of: Encoder) -> Reader:
+        encode = encoding(label or f"text {places.name}", of.folder, settings, compute)
+        return Reader(encode, _entries(settings, told, of))
+
+    return Readers(
+        usual=reader(encoder.whole),
+        parts=[reader(encoder.part(number)) for number in range(len(encoder.parts))],
+        part_of={name: n for n, dialogues in enumerate(encoder.parts) for name in dialogues},
+    )
+
+
+def _entries(settings: TextSettings, told: dict[str, Any], encoder: Encoder) -> ClipCache:
+    reading = settings.model_dump(exclude=NOT_READING)
+    parts = [reading, told["compute"], encoder.digest, told["versions"]]
     return ClipCache("text", [*parts, code_digest(*CODE)], VECTORS, about=told)
 
 
@@ -105,7 +128,8 @@ def with_words(
         yield name, vector if utterance.text.strip() else None
 
 
-@cache
+# One at a time: the texts of a part are read together.
+@lru_cache(maxsize=1)
 def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> TextEncoder:
     """The text encoder of a folder."""
     # Here, so that a run that finds everything in the cache does not wait for torch.

@@ -1,15 +1,12 @@
 """What all runs of a corpus share: its protocol, its feature stores and its settings."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import torch
 
 from pipeline import paths
 from pipeline.dataset import dialogues
 from pipeline.errors import PipelineError
-from pipeline.extractors.device import resolve_device, set_threads
+from pipeline.extractors.device import refuse_nondeterminism, resolve_device, set_threads
 from pipeline.features import Features, read_features
 from pipeline.protocol import Protocol, read_protocol
 from pipeline.settings.compute import ComputeSettings
@@ -95,8 +92,7 @@ def _prepared(settings: TrainingSettings) -> TrainingSettings:
     compute = settings.compute
     set_threads(settings.train.threads)
     if compute.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        refuse_nondeterminism()
     device = resolve_device(compute.device)
     real = compute.model_copy(update={"device": device})
     return TrainingSettings(settings.model, settings.loss, settings.train, real)

@@ -16,9 +16,10 @@ from pipeline.model.loss import Loss, LossTerms
 from pipeline.model.mcn_cl import MCNCL
 from pipeline.training.batches import draw, length_buckets
 from pipeline.training.inference import autocast, lower_precision, probabilities
+from pipeline.training.resume import StateFile
 from pipeline.training.schedule import learning_rate
 from pipeline.training.scores import cross_entropy, weighted_f1
-from pipeline.training.state import RunState, StateFile
+from pipeline.training.state import RunState
 from pipeline.training.statistics import class_weights, mean_and_std
 from pipeline.training.task import Task
 
@@ -58,7 +59,7 @@ class Run:
         self.loss = _loss(task)
         self.steps = math.ceil(len(task.train) / task.optimisation.batch_size)
 
-    def epochs(self, file: StateFile) -> Iterator[RunState]:
+    def epochs(self, file: StateFile[RunState]) -> Iterator[RunState]:
         """Trains until the validation weighted F1 no longer rises.
 
         Args:
@@ -155,7 +156,9 @@ def _loss(task: Task) -> Loss:
         denominator=settings.denominator,
         contrastive_weight=settings.contrastive,
         modality_weights=settings.modality_weights,
-        class_weights=class_weights(task.train, task.classes, settings.class_weights),
+        class_weights=class_weights(
+            [d.labels for d in task.train], task.classes, settings.class_weights
+        ),
         label_smoothing=settings.label_smoothing,
         focal=settings.focal,
     )

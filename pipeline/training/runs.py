@@ -13,7 +13,8 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.training.data import TrainingData, TrainingSettings, read_data
 from pipeline.training.loop import Run
-from pipeline.training.state import StateFile
+from pipeline.training.resume import StateFile
+from pipeline.training.state import RunState
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Runs:
     names: Sequence[tuple[int, int]]
     folder: Path
 
-    def file(self, fold: int, seed: int) -> StateFile:
+    def file(self, fold: int, seed: int) -> StateFile[RunState]:
         """Where one run is kept."""
-        return StateFile(self.folder / f"fold{fold}-seed{seed}.pt")
+        return StateFile(self.folder / f"fold{fold}-seed{seed}.pt", RunState)
 
     def by_fold(self) -> Iterator[tuple[int, list[int]]]:
         """Each fold with its seeds."""

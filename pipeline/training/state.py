@@ -1,17 +1,10 @@
-"""The state of a run: what it has found so far, and the file that lets it survive a kill."""
+"""The state of a run: what it has found so far."""
 
-import time
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
-from pipeline.files import replacing
 from pipeline.settings.train import TrainSettings
-
-SECONDS_BETWEEN_SAVES = 20.0
 
 
 @dataclass
@@ -51,39 +44,3 @@ class RunState:
         """Whether all epochs are done, or too many passed without a better one."""
         epochs = len(self.history)
         return epochs >= settings.epochs or epochs - self.best_epoch >= settings.patience
-
-
-class StateFile:
-    """Where a run is kept between epochs.
-
-    A run that goes on from an older epoch repeats the same numbers, so not every epoch is saved.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._saved = time.monotonic()
-
-    def save(self, state: RunState, *parts: Any, now: bool = False) -> None:
-        """Keeps the run if the last save was a while ago, or at once with `now`."""
-        if not now and time.monotonic() - self._saved < SECONDS_BETWEEN_SAVES:
-            return
-        self._saved = time.monotonic()
-        content = {"state": asdict(state), "parts": [part.state_dict() for part in parts]}
-        with replacing(self.path) as part:
-            torch.save(content, part)
-
-    def load(self, *parts: Any) -> RunState | None:
-        """Fills `parts` with what was saved; None if nothing was."""
-        if not self.path.exists():
-            return None
-        content = self._content()
-        for part, saved in zip(parts, content["parts"], strict=True):
-            part.load_state_dict(saved)
-        return RunState(**content["state"])
-
-    def read(self) -> RunState:
-        """What was saved of a run that has ended."""
-        return RunState(**self._content()["state"])
-
-    def _content(self) -> Any:
-        return torch.load(self.path, map_location="cpu", weights_only=True)

@@ -43,20 +43,20 @@ def _present(dialogue: Dialogue, modality: str) -> Tensor:
     return vectors[present]
 
 
-def class_weights(dialogues: Sequence[Dialogue], classes: int, rule: str) -> Tensor | None:
+def class_weights(labels: Sequence[Tensor], classes: int, rule: str) -> Tensor | None:
     """Cross-entropy weights from class counts, with a mean of 1 over labelled utterances.
 
     `inverse` weights a class by 1/n; `effective_number` by (1-b)/(1-b^n) with b = 0.999 (Cui et
     al., CVPR 2019); `none` gives None. A class without an utterance gets weight 0.
 
     Args:
-        dialogues: The train split's.
+        labels: Of the train split, in parts; -1 for none.
         classes: How many classes there are.
         rule: As above.
     """
     if rule == "none":
         return None
-    counts = class_counts([d.labels for d in dialogues], classes)
+    counts = class_counts(labels, classes)
     beta = EFFECTIVE_NUMBER_BETA
     raw = 1 / counts if rule == "inverse" else (1 - beta) / (1 - beta**counts)
     raw[counts == 0] = 0

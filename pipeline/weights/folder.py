@@ -3,16 +3,22 @@
 The store in `models/weights` belongs to the machine and is no part of the DVC graph. An
 encoder folder is: it holds copies of one encoder's files and `encoder.json`, which says what they
 are. A change of encoder changes the folder's bytes, and with them every feature made from it.
+
+The folder of the text encoder that `finetune` writes holds a fine-tuned encoder, or only the record
+of the pretrained one, which says in which folder its files are.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import sha256_file
 from pipeline.weights.lock import Role
 from pipeline.weights.record import RECORD, EncoderRecord, read_record
+
+PART_FOLDER = "part"
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Encoder:
         licence: As its publisher states it.
         folder: Where the files lie.
         files: Hex SHA-256 by file name.
+        parts: Dialogues that are read by another encoder, number 0, 1, ...; see `part`.
     """
 
     name: str
@@ -36,6 +43,19 @@ class Encoder:
     licence: str
     folder: Path
     files: dict[str, str]
+    parts: Sequence[Sequence[str]] = ()
+
+    @property
+    def whole(self) -> "Encoder":
+        """The encoder of all dialogues that are in no part."""
+        own = {name: sha256 for name, sha256 in self.files.items() if "/" not in name}
+        return replace(self, files=own, parts=()) if self.parts else self
+
+    def part(self, number: int) -> "Encoder":
+        """The encoder of the dialogues of one part."""
+        start = f"{PART_FOLDER}{number}/"
+        own = {n.removeprefix(start): s for n, s in self.files.items() if n.startswith(start)}
+        return replace(self, folder=self.folder / start, files=own, parts=())
 
     @property
     def digest(self) -> str:
@@ -70,10 +90,11 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
         PipelineError: If there is no usable record, or the files are not those of the record.
     """
     record = read_record(folder)
-    problems = _problems(folder, record, verify)
+    files = folder / record.folder if record.folder else folder
+    problems = _problems(files, record, verify)
     if problems:
         raise PipelineError(
-            f"The encoder folder {folder} is not as its {RECORD} says:\n"
+            f"The encoder folder {files} is not as {folder / RECORD} says:\n"
             + "\n".join(f"  {problem}" for problem in problems)
             + "\nDelete the folder and run `dvc repro` to have it written anew."
         )
@@ -83,8 +104,9 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
         architecture=record.architecture,
         revision=record.revision,
         licence=record.licence,
-        folder=folder,
+        folder=files,
         files={name: file.sha256 for name, file in sorted(record.files.items())},
+        parts=record.finetuned.parts if record.finetuned else (),
     )
 
 

@@ -1,11 +1,9 @@
 """Writing an encoder folder: copies of one encoder's verified files, and the record of them."""
 
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.files import replacing_folder
 from pipeline.weights.lock import Lock, Role
 from pipeline.weights.record import record_of, write_record
 from pipeline.weights.store import bring
@@ -34,31 +32,10 @@ def install(
         PipelineError: If the encoder is unknown or its files cannot be had.
     """
     files = bring(encoder_name, store, role=role, setting=setting, lock=lock)
-    with _replacing_folder(folder) as part:
+    with replacing_folder(folder) as part:
         for file in files.entry.files:
             target = part / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             # A copy, not a link: DVC makes its outputs read-only or links them elsewhere.
             shutil.copyfile(files.folder / file.name, target)
         write_record(part, record_of(files.entry, part))
-
-
-def install_none(folder: Path) -> None:
-    """Writes the encoder folder of a modality that is switched off: a record, and no files."""
-    with _replacing_folder(folder) as part:
-        write_record(part, None)
-
-
-@contextmanager
-def _replacing_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `folder`; puts it in its place if the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{folder.name}.", suffix=".part", dir=folder.parent
-    ) as scratch:
-        part = Path(scratch) / "new"
-        part.mkdir()
-        yield part
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        part.rename(folder)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -22,8 +22,33 @@ class FileRecord(Strict):
     sha256: Sha256
 
 
+class FinetunedRecord(Strict):
+    """How an encoder was fine-tuned.
+
+    Attributes:
+        corpus: Whose train split it learned from.
+        settings: The sections `finetune` and `text`, and the arithmetic.
+        epoch: The one that validation chose.
+        history: One row of numbers per epoch.
+        parts: Dialogues that the encoder in the folder `part0`, `part1`, ... has not seen, and
+            that it reads; the encoder beside the record reads all others. Empty without cross-fit.
+    """
+
+    corpus: str
+    settings: dict[str, Any]
+    epoch: int
+    history: tuple[dict[str, float], ...]
+    parts: tuple[tuple[str, ...], ...] = ()
+
+
 class EncoderRecord(Strict):
-    """What `encoder.json` holds."""
+    """What `encoder.json` holds.
+
+    Attributes:
+        files: By name.
+        folder: Where the files lie, from the record's folder on; None: in it.
+        finetuned: None for a pretrained encoder.
+    """
 
     format: Literal["encoder/1"]
     name: str
@@ -33,6 +58,8 @@ class EncoderRecord(Strict):
     licence: str
     description: str
     files: dict[RelativePath, FileRecord] = Field(min_length=1)
+    folder: str | None = None
+    finetuned: FinetunedRecord | None = None
 
 
 def record_of(entry: PinnedEncoder, folder: Path) -> EncoderRecord:
@@ -55,7 +82,7 @@ def write_record(folder: Path, record: EncoderRecord | None) -> None:
 
     Keys are sorted and there are no dates, so that equal encoders are equal bytes.
     """
-    content = record.model_dump() if record else NO_ENCODER
+    content = record.model_dump(exclude_none=True) if record else NO_ENCODER
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
     write_text(folder / RECORD, text + "\n")
 

@@ -23,7 +23,7 @@ from pipeline.features import Features, read_features
 from pipeline.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.params import read_params
 from pipeline.places import places
-from stages import audio, text, weights
+from stages import audio, finetune, text, weights
 from tests.conftest import ROOT
 from tests.dag.clone import with_corpora, with_values
 from tests.extraction.test_visual import CountingEncoder, row
@@ -67,6 +67,8 @@ def clean_store(modality: str) -> Features:
     """What the stages make."""
     params = read_params()
     weights.work(params, CORPUS, modality)
+    if modality == "text":
+        finetune.work(params, CORPUS)
     {"audio": audio, "text": text}[modality].work(params, CORPUS)
     return read_features(paths.features(CORPUS, modality))
 

@@ -31,24 +31,31 @@ STAGES = (
     "frames",
     "visual",
     "audio",
+    "finetune",
     "text",
     "train",
     "evaluate",
     "report",
 )
-SMALLER = {"count": 2, "epochs": 2, "feature_set": "eGeMAPSv02"}
+SMALLER = {"count": 2, "train.epochs": 2, "feature_set": "eGeMAPSv02"}
 
 
 def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld") -> str:
-    """params.yaml with each key of a corpus' blocks, where it first occurs, set to a value."""
-    lines, inside = text.split("\n"), False
+    """params.yaml with each key of a corpus' blocks, where it first occurs, set to a value.
+
+    A key is taken of every section, or of one: `epochs`, `train.epochs`.
+    """
+    lines, section, inside = text.split("\n"), "", False
     left = dict(values)
     for number, line in enumerate(lines):
+        if re.match(r"\w", line):
+            section = line.partition(":")[0]
         if re.match(r"  \S", line):
             inside = line.startswith(f"  {corpus}:")
         key = line.strip().partition(":")[0]
-        if inside and key in left:
-            lines[number] = f"    {key}: {left.pop(key)}"
+        for name in (key, f"{section}.{key}"):
+            if inside and name in left:
+                lines[number] = f"    {key}: {left.pop(name)}"
     assert not left, left
     return "\n".join(lines)
 

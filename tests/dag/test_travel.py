@@ -14,6 +14,7 @@ DEMO = "demo_meld"
 # As docs/changing-an-extractor.md names them.
 STAGES = [f"{stage}@{DEMO}" for stage in ("manifest", "protocol", "visual", "audio", "text")]
 LEDGER = f"data/ledgers/{DEMO}/frames.parquet"
+HEAD = f"models/heads/{DEMO}.safetensors"
 
 
 def git(folder: Path, *words: str) -> None:
@@ -28,12 +29,12 @@ def test_a_colleague_trains_on_the_stores_of_a_remote(reproduced: Path, tmp_path
     dvc(author, "remote", "add", "--default", "lab", str(tmp_path / "remote"))
     git(author, "commit", "-qam", "remote")
     dvc(author, "push", *STAGES)
-    dvc(author, "push", LEDGER)
+    dvc(author, "push", LEDGER, HEAD)
 
     git(tmp_path, "clone", "-q", str(author), str(colleague))
     dvc(colleague, "pull", *STAGES)
-    dvc(colleague, "pull", LEDGER)
-    for lacking in ("data/raw", "data/frames", "models/encoders"):
+    dvc(colleague, "pull", LEDGER, HEAD)
+    for lacking in ("data/raw", "data/frames", "models/pretrained"):
         assert not list((colleague / lacking).glob("*")), "none of these left the author's machine"
     params = colleague / "params.yaml"
     params.write_text(params.read_text().replace("heads: 4", "heads: 2", 1))

@@ -63,7 +63,7 @@ def test_the_ten_actors_differ():
 
 def test_yunet_finds_a_face_in_each_half(frames):
     found = [
-        ROOT / "models" / place / YUNET for place in ("weights/yunet", "encoders/demo_meld/faces")
+        ROOT / "models" / place / YUNET for place in ("weights/yunet", "pretrained/demo_meld/faces")
     ]
     weights = next((path for path in found if path.is_file()), None)
     if weights is None:

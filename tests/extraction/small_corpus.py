@@ -90,6 +90,7 @@ def prepared(folder: Path, cache: Path) -> None:
     run(folder, "manifest", cache=cache)
     for role in ("faces", "visual", "text", "audio"):
         run(folder, "weights", role, cache=cache)
+    run(folder, "finetune", cache=cache)
 
 
 def outputs(folder: Path, stage: str) -> list[Path]:

@@ -59,7 +59,7 @@ def test_extractors_are_changed_and_changed_back(corpus: Path) -> None:
     set_to(feature_set="eGeMAPSv02")
     functionals, values = run()
     assert values.shape == (2, 88)
-    assert not (paths.encoder(CORPUS, "audio") / "config.json").exists()
+    assert not (paths.pretrained(CORPUS, "audio") / "config.json").exists()
 
     set_to(feature_set="eGeMAPSv02", level="lld_pooled")
     assert run()[1].shape == (2, 50)

@@ -26,6 +26,7 @@ from transformers import (
 
 from pipeline.errors import PipelineError
 from pipeline.extractors.text import TextEncoder, _padded_length
+from pipeline.extractors.tokens import TurnTokenizer
 from pipeline.extractors.turns import Turn
 
 TEXTS = [
@@ -171,13 +172,13 @@ def test_batch_mates_do_not_change_a_byte(
 def recorded(tested: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of the batches its network is given from here on."""
     shapes: list[tuple[int, ...]] = []
-    forward = tested.network.forward
+    forward = tested.network.network.forward
 
     def watched(**inputs: Any) -> Any:
         shapes.append(tuple(inputs["input_ids"].shape))
         return forward(**inputs)
 
-    monkeypatch.setattr(tested.network, "forward", watched)
+    monkeypatch.setattr(tested.network.network, "forward", watched)
     return shapes
 
 
@@ -246,6 +247,72 @@ def test_context_is_the_first_sentence_of_a_pair(
     context, own = words(folders[kind], "lost you lost you"), words(folders[kind], "you lost")
     expected = pair_by_hand(folders[kind], kind, context, own, pooling)
     assert vectors_of(tested, [turn])[0] == pytest.approx(expected, abs=2e-5)
+
+
+def written(folder: Path, turn: Turn, max_tokens: int) -> tuple[list[str], list[int], list[str]]:
+    """All tokens of a turn with its context, their types, and those that a mean takes in."""
+    (found,) = TurnTokenizer(folder, max_tokens).tokens([turn])
+    names = tokenizer_of(folder).convert_ids_to_tokens(list(found.ids))
+    pooled = [name for name, taken in zip(names, found.pooled, strict=True) if taken]
+    return names, list(found.types), pooled
+
+
+def test_what_comes_after_is_a_third_sentence(folders: dict[str, Path]) -> None:
+    turn = Turn("you lost", ("lost",), ("you", "lost you"))
+    names, types, pooled = written(folders["bert"], turn, 32)
+    assert " ".join(names) == "[CLS] lost [SEP] you lost [SEP] you lost you [SEP]"
+    assert types == [0, 0, 0, 1, 1, 1, 0, 0, 0, 0]
+    assert pooled == ["you", "lost"]
+    folder = folders["roberta"]
+    names, _, pooled = written(folder, turn, 32)
+    before, own, after = (words(folder, t) for t in ("lost", "you lost", "you lost you"))
+    separator = ["</s>", "</s>"]
+    assert names == ["<s>", *before, *separator, *own, *separator, *after, "</s>"]
+    assert pooled == own
+
+
+def test_the_turn_stands_second_also_where_nothing_is_before_it(folders: dict[str, Path]) -> None:
+    names, types, pooled = written(folders["bert"], Turn("lost", (), ("you",)), 32)
+    assert " ".join(names) == "[CLS] [SEP] lost [SEP] you [SEP]"
+    assert (types, pooled) == ([0, 0, 1, 1, 0, 0], ["lost"])
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "expected"),
+    [
+        (12, "[CLS] you you lost [SEP] lost [SEP] you lost you you [SEP]"),
+        (11, "[CLS] you you lost [SEP] lost [SEP] you lost you [SEP]"),  # the last goes first
+        (10, "[CLS] you you lost [SEP] lost [SEP] you lost [SEP]"),
+        (9, "[CLS] you lost [SEP] lost [SEP] you lost [SEP]"),  # then the oldest
+        (8, "[CLS] you lost [SEP] lost [SEP] you [SEP]"),
+        (7, "[CLS] you lost [SEP] lost [SEP]"),  # two tokens of context, one separator less
+        (6, "[CLS] lost [SEP] lost [SEP]"),
+        (5, "[CLS] lost [SEP]"),  # no room: the turn alone
+    ],
+)
+def test_context_on_both_sides_is_cut_by_distance(
+    folders: dict[str, Path], max_tokens: int, expected: str
+) -> None:
+    turn = Turn("lost", ("you", "you lost"), ("you lost", "you you"))
+    names, _, pooled = written(folders["bert"], turn, max_tokens)
+    assert " ".join(names) == expected
+    assert "lost" in pooled
+
+
+@pytest.mark.parametrize("kind", ["roberta", "bert"])
+@pytest.mark.parametrize("length", [4, 11, 31])
+def test_the_turn_stays_whole_whatever_is_round_it(
+    folders: dict[str, Path], kind: str, length: int
+) -> None:
+    own = words(folders[kind], "lost you " * 40)
+    text = tokenizer_of(folders[kind]).convert_tokens_to_string(own[: min(length, 31)])
+    own = words(folders[kind], text)
+    for size in range(len(own) + 3, 42):
+        _, _, pooled = written(folders[kind], Turn(text, ("you " * 9,), ("lost " * 9,)), size)
+        ordinary = [
+            token for token in pooled if token not in tokenizer_of(folders[kind]).all_special_tokens
+        ]
+        assert ordinary == own
 
 
 @pytest.mark.parametrize("kind", ["roberta", "bert"])

@@ -139,3 +139,16 @@ def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
     if isinstance(code, dict):  # by extractor
         code = {module for modules in code.values() for module in modules}
     assert sorted(code) == computing
+
+
+def test_a_fine_tuning_is_named_after_all_code_that_computes() -> None:
+    """Or a run would go on with the state of another one."""
+    folders = ("extraction", "extractors", "finetuning", "model", "training")
+    around = AROUND | {"inputs", "resume"}
+    files = [Path(file) for file in closure("stages.finetune")]
+    computing = {
+        ".".join(file.with_suffix("").parts)
+        for file in files
+        if file.parts[1] in folders and file.stem not in around
+    }
+    assert set(importlib.import_module("pipeline.finetuning.finetune").CODE) == computing

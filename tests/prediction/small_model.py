@@ -15,6 +15,7 @@ from pipeline import paths
 from pipeline.extractors.turns import Turn
 from pipeline.model.mcn_cl import MCNCL
 from pipeline.params import read_params
+from pipeline.places import places
 from pipeline.prediction.extracting import places_of, provenance
 from pipeline.steps import text, visual
 from pipeline.training.checkpoint import save_checkpoint
@@ -71,8 +72,9 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
         monkeypatch.setattr(step, "load", _encoder)
         monkeypatch.setattr(step, "network", lambda *_: network)
     for role in ("text", "visual"):
-        paths.encoder(CORPUS, role).mkdir(parents=True)
-        (paths.encoder(CORPUS, role) / "encoder.json").touch()
+        encoder = places(CORPUS).encoders[role]
+        encoder.mkdir(parents=True)
+        (encoder / "encoder.json").touch()
     for seed in (1, 2):
         write_checkpoint(seed)
     return network

@@ -11,6 +11,7 @@ from pipeline import paths
 from pipeline.__main__ import main
 from pipeline.commands import predict as command
 from pipeline.errors import PipelineError
+from pipeline.places import places
 from pipeline.tables import read_about
 from tests.prediction.small_model import (
     CORPUS,
@@ -173,10 +174,10 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     with pytest.raises(PipelineError, match="trained on 'mine', of which params"):
         run(checkpoint(2), folder)
     for role in ("text", "visual"):
-        (paths.encoder(CORPUS, role) / "encoder.json").unlink()
+        (places(CORPUS).encoders[role] / "encoder.json").unlink()
     with pytest.raises(PipelineError) as lacking:
         run(checkpoint(1), folder)
-    assert f"dvc repro weights@{CORPUS}-text weights@{CORPUS}-visual" in str(lacking.value)
+    assert f"dvc repro finetune@{CORPUS} weights@{CORPUS}-visual" in str(lacking.value)
 
 
 def test_errors_are_told_without_a_traceback(

@@ -1,5 +1,6 @@
 """Training: what it reads, that it learns, that it is reproducible and survives a kill."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
     lay_out("toy")
     train_corpus("toy", settings)
     undisturbed = outputs("toy")
-    monkeypatch.setattr("pipeline.training.state.SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr("pipeline.training.resume.SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr("pipeline.training.resume.LARGEST_SHARE", math.inf)
     done: list[int] = []
     whole_epoch = loop.Run._epoch
 

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.weights.folder import load
-from pipeline.weights.install import install, install_none
+from pipeline.weights.install import install
 from pipeline.weights.lock import Lock
+from pipeline.weights.recorded import write_none
 from tests.weights.conftest import (
     BYTES,
     SHA256,
@@ -165,7 +166,7 @@ def test_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_none_replaces_an_encoder_and_loads_as_an_error(folder: Path) -> None:
-    install_none(folder)
+    write_none(folder)
     assert content(folder) == {"encoder.json": b'{\n  "format": "encoder/1",\n  "name": null\n}\n'}
     with pytest.raises(PipelineError, match="holds no encoder, as its modality is switched off"):
         load(folder)

@@ -1,0 +1,176 @@
+"""Fine-tuning of a corpus' text encoder: from texts and labels to the folder that `text` reads."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths
+from pipeline.cache import cache_root, describe, digest_of
+from pipeline.extraction.text import window_of
+from pipeline.extractors.device import (
+    arithmetic,
+    refuse_nondeterminism,
+    resolve_device,
+    set_threads,
+)
+from pipeline.files import replacing_folder, write_text
+from pipeline.finetuning.cross_fit import Gap, parts_of
+from pipeline.finetuning.examples import Examples, read_examples
+from pipeline.finetuning.head import Head, write_head
+from pipeline.finetuning.loop import Run
+from pipeline.finetuning.scores import figures
+from pipeline.finetuning.state import TuningState
+from pipeline.finetuning.task import Task, task_of
+from pipeline.finetuning.tuned import TunedEncoder
+from pipeline.finetuning.writing import write_encoder, write_finetuned_record
+from pipeline.fingerprint import code_digest, versions
+from pipeline.progress import track
+from pipeline.settings.compute import ComputeSettings
+from pipeline.settings.finetune import FinetuneSettings
+from pipeline.settings.text import TextSettings
+from pipeline.training.resume import StateFile
+from pipeline.weights.folder import PART_FOLDER, Encoder, load
+from pipeline.weights.record import FinetunedRecord
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
+CODE = (
+    "pipeline.extraction.text",
+    "pipeline.extractors.pairs",
+    "pipeline.extractors.pretrained",
+    "pipeline.extractors.reading",
+    "pipeline.extractors.tokens",
+    "pipeline.extractors.turns",
+    *(
+        f"pipeline.finetuning.{file.stem}"
+        for file in sorted(Path(__file__).parent.glob("[!_]*.py"))
+    ),
+    "pipeline.model.contrastive",
+    "pipeline.training.scores",
+    "pipeline.training.statistics",
+)
+
+
+def finetune_corpus(
+    corpus: str, text: TextSettings, settings: FinetuneSettings, compute: ComputeSettings
+) -> None:
+    """Fine-tunes, and writes the encoder, its head and what it scores on validation.
+
+    Args:
+        corpus: Which.
+        text: What is read, and how it is pooled.
+        settings: How it learns.
+        compute: On what.
+
+    Raises:
+        PipelineError: A file is missing, the protocol has several folds, no such device.
+    """
+    pretrained = load(paths.pretrained(corpus, "text"))
+    examples = read_examples(corpus, window_of(text))
+    task = task_of(examples, pretrained.folder, text, settings, prepared(compute))
+    parts = parts_of(examples.dialogues, settings.cross_fit, settings.seed)
+    # Kept: no minutes are lost where a file was edited that changes nothing here.
+    folder = cache_root() / "finetune" / _key(task, pretrained)[:32]
+    settings_told = {**text.model_dump(), **settings.model_dump()}
+    describe(folder, {"encoder": pretrained.about, "settings": settings_told})
+    whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
+    tasks = [task.without(part, whole.best_epoch) for part in parts]
+    states = [
+        _trained(part, folder / f"part{n}/run.pt", f"finetune {corpus} without part {n}, steps")
+        for n, part in enumerate(tasks)
+    ]
+    _write(corpus, pretrained, examples, [(task, whole), *zip(tasks, states, strict=True)], parts)
+
+
+def prepared(compute: ComputeSettings) -> ComputeSettings:
+    """Sets threads and determinism for this process; returns the settings with a real device.
+
+    Raises:
+        PipelineError: No such device.
+    """
+    set_threads(compute.threads)
+    if compute.deterministic:
+        refuse_nondeterminism()
+    return compute.model_copy(update={"device": resolve_device(compute.device)})
+
+
+def _key(task: Task, pretrained: Encoder) -> str:
+    """Names the folder of the runs: other examples, settings or code make another fine-tuning."""
+    return digest_of(
+        code_digest(*CODE),
+        [task.train, task.valid, task.classes],
+        [s.model_dump() for s in (task.text, task.settings, task.compute)],
+        pretrained.digest,
+        versions(*LIBRARIES),
+    )
+
+
+def _trained(task: Task, path: Path, label: str) -> TuningState:
+    """What a run finds, from its file if it has ended before."""
+    file = StateFile(path, TuningState)
+    if path.exists() and (state := file.read()).finished(task.epochs, task.settings):
+        return state
+    run = Run(task)
+    for _ in track(run.steps(file), label, task.epochs * run.steps_per_epoch):
+        pass
+    file.save(run.state, now=True)  # what would be needed to go on is not kept
+    return run.state
+
+
+def _write(
+    corpus: str,
+    pretrained: Encoder,
+    examples: Examples,
+    runs: Sequence[tuple[Task, TuningState]],
+    parts: Sequence[Sequence[str]],
+) -> None:
+    """Writes what came out of the run of all dialogues, the first, and of those of the parts."""
+    (task, state), *rest = runs
+    encoder = _restored(task, state)
+    gap = Gap(encoder, examples.classes)
+    with replacing_folder(paths.text_encoder(corpus)) as folder:
+        write_encoder(folder, encoder, pretrained)
+        for number, ((part_task, part_state), names) in enumerate(zip(rest, parts, strict=True)):
+            unseeing = _restored(part_task, part_state)
+            write_encoder(folder / f"{PART_FOLDER}{number}", unseeing, pretrained)
+            left_out = set(names)
+            gap.add([e for e in task.train if e.dialogue in left_out], unseeing)
+        record = _record(corpus, task, state, parts)
+        write_finetuned_record(folder, paths.pretrained(corpus, "text"), record)
+    head = encoder.model.head
+    weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
+    write_head(paths.head(corpus), Head(examples.classes, weight, bias))
+    actual = [e.label for e in examples.valid]
+    validation = figures(actual, state.valid.numpy(), examples.classes)
+    found: dict[str, Any] = {"epoch": state.best_epoch, "validation": validation}
+    if parts:
+        found["train_weighted_f1"] = gap.figures()
+    write_text(paths.metrics(corpus, "finetune.json"), json.dumps(found, indent=2) + "\n")
+    print(
+        f"finetune: epoch {state.best_epoch} of {len(state.history)}, validation weighted F1 "
+        f"{validation['weighted_f1']:.2f}"
+    )
+
+
+def _restored(task: Task, state: TuningState) -> TunedEncoder:
+    encoder = TunedEncoder(task)
+    encoder.restore(state.best)
+    return encoder
+
+
+def _record(
+    corpus: str, task: Task, state: TuningState, parts: Sequence[Sequence[str]]
+) -> FinetunedRecord:
+    compute = task.compute
+    return FinetunedRecord(
+        corpus=corpus,
+        settings={
+            "finetune": task.settings.model_dump(),
+            "text": task.text.model_dump(),
+            "compute": arithmetic(compute.device, compute.threads, compute.precision),
+            "versions": versions(*LIBRARIES),
+        },
+        epoch=state.best_epoch,
+        history=tuple({n: float(f"{v:.6g}") for n, v in row.items()} for row in state.history),
+        parts=tuple(map(tuple, parts)),
+    )

@@ -1,0 +1,101 @@
+"""What fine-tuning minimises: cross-entropy, and what may come to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.finetuning.classifier import Output
+from pipeline.model.contrastive import precise, supervised_contrastive_loss
+from pipeline.settings.finetune import FinetuneSettings
+
+NO_SENTIMENT = -1
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is right of some utterances.
+
+    Attributes:
+        labels: [row] class numbers.
+        sentiments: [row], -1 for none.
+    """
+
+    labels: Tensor
+    sentiments: Tensor
+
+    def rows(self, places: Sequence[int]) -> "Targets":
+        """Those of some utterances."""
+        index = torch.tensor(places, device=self.labels.device)
+        return Targets(self.labels[index], self.sentiments[index])
+
+    def to(self, device: torch.device) -> "Targets":
+        """The same on a device."""
+        return Targets(self.labels.to(device), self.sentiments.to(device))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`cross_entropy + sentiment * L_sentiment + contrastive * L_contrastive`.
+
+    Attributes:
+        settings: The weights of the terms and what is in them.
+        class_weights: [class] of the cross-entropy; None: alike.
+    """
+
+    settings: FinetuneSettings
+    class_weights: Tensor | None
+
+    def terms(self, output: Output, part: Targets, batch: Targets) -> dict[str, Tensor]:
+        """The loss of a part of a batch, and what it is made of, all scalars.
+
+        The parts' cross-entropies add up to the batch's own, so that a batch gives the same
+        gradient in however many parts it goes through the network. The contrastive loss compares
+        utterances of one part alone.
+
+        Args:
+            output: Of the part.
+            part: What is right of it.
+            batch: What is right of the whole batch.
+
+        Returns:
+            `total`, to be differentiated, and `cross_entropy`, `sentiment`, `contrastive`.
+        """
+        settings = self.settings
+        found = {"cross_entropy": self._cross_entropy(output.logits, part.labels, batch.labels)}
+        total = found["cross_entropy"]
+        if output.sentiment is not None:
+            found["sentiment"] = _known(output.sentiment, part.sentiments, batch.sentiments)
+            total = total + settings.sentiment * found["sentiment"]
+        if output.projected is not None:
+            loss = supervised_contrastive_loss(
+                output.projected,
+                part.labels,
+                temperature=settings.temperature,
+                hard_ratio=settings.hard_ratio,
+            )
+            found["contrastive"] = loss * len(part.labels) / len(batch.labels)
+            total = total + settings.contrastive * found["contrastive"]
+        return {"total": total, **found}
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor, every: Tensor) -> Tensor:
+        """The part's share of the weighted mean over the batch."""
+        weights = self.class_weights
+        each = functional.cross_entropy(
+            precise(logits),
+            labels,
+            weights,
+            reduction="sum",
+            label_smoothing=self.settings.label_smoothing,
+        )
+        return each / (len(every) if weights is None else weights[every].sum())
+
+
+def _known(logits: Tensor, sentiments: Tensor, every: Tensor) -> Tensor:
+    """The part's share of the mean cross-entropy over utterances with a sentiment."""
+    each = functional.cross_entropy(
+        precise(logits), sentiments, reduction="sum", ignore_index=NO_SENTIMENT
+    )
+    return each / torch.clamp((every != NO_SENTIMENT).sum(), min=1)

@@ -1,0 +1,67 @@
+"""What one run of fine-tuning is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.finetuning.examples import Example, Examples
+from pipeline.settings.compute import ComputeSettings
+from pipeline.settings.finetune import FinetuneSettings
+from pipeline.settings.text import TextSettings
+
+
+@dataclass(frozen=True)
+class Task:
+    """The data and settings of a run.
+
+    Attributes:
+        folder: Of the pretrained encoder.
+        classes: How many classes there are.
+        train: To learn from.
+        valid: To choose the epoch by; empty: the last one of `epochs` is kept.
+        epochs: At most; the learning rate falls over those of the settings all the same.
+        text: How turns are read and pooled.
+        settings: How it learns.
+        compute: On what; `device` is resolved, never `auto`.
+    """
+
+    folder: Path
+    classes: int
+    train: Sequence[Example]
+    valid: Sequence[Example]
+    epochs: int
+    text: TextSettings
+    settings: FinetuneSettings
+    compute: ComputeSettings
+
+    @property
+    def sentiments(self) -> list[str]:
+        """The raw codes that the second head tells apart; none without that head."""
+        codes = {e.sentiment for e in self.train if e.sentiment is not None}
+        return sorted(codes) if self.settings.sentiment else []
+
+    def without(self, dialogues: Sequence[str], epochs: int) -> "Task":
+        """The task of a part: without some dialogues, for so many epochs, chosen by nothing."""
+        left_out = set(dialogues)
+        learnt = [e for e in self.train if e.dialogue not in left_out]
+        return replace(self, train=learnt, valid=[], epochs=epochs)
+
+
+def task_of(
+    examples: Examples,
+    folder: Path,
+    text: TextSettings,
+    settings: FinetuneSettings,
+    compute: ComputeSettings,
+) -> Task:
+    """The task of learning from the whole train split."""
+    return Task(
+        folder=folder,
+        classes=len(examples.classes),
+        train=examples.train,
+        valid=examples.valid,
+        epochs=settings.epochs,
+        text=text,
+        settings=settings,
+        compute=compute,
+    )

@@ -1,0 +1,94 @@
+"""A text encoder that learns, with its heads: what it makes of turns, in training and after."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from pipeline.extractors.reading import TextNetwork
+from pipeline.extractors.tokens import TurnTokenizer
+from pipeline.extractors.turns import Turn
+from pipeline.finetuning.classifier import Classifier
+from pipeline.finetuning.lora import merged, with_updates
+from pipeline.finetuning.padded import PaddedTurns
+from pipeline.finetuning.task import Task
+
+
+class TunedEncoder:
+    """Encoder and heads on a device.
+
+    Args:
+        task: Which encoder, how turns are read, and which heads there are.
+
+    Attributes:
+        model: Encoder and heads.
+        learning: The parameters that learn, by name.
+        low_precision: The arithmetic of most of a forward pass; None: float32.
+    """
+
+    def __init__(self, task: Task) -> None:
+        settings, device = task.settings, task.compute.device
+        text = TextNetwork(task.folder, task.text.pooling)
+        torch.manual_seed(settings.seed)
+        self.model = Classifier(text, task.classes, len(task.sentiments), settings)
+        if settings.lora_rank:
+            text.network = with_updates(text.network, settings)
+        else:
+            text.network.requires_grad_(True)
+        if settings.gradient_checkpointing:
+            text.network.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model.to(device)
+        self.learning = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self._tokenizer = TurnTokenizer(task.folder, min(task.text.max_tokens, text.longest))
+        self._device = device
+        precision = task.compute.precision if device == "cuda" else "float32"
+        self.low_precision = None if precision == "float32" else getattr(torch, precision)
+
+    def read(self, turns: Sequence[Turn]) -> PaddedTurns:
+        """Turns as tokens on the device."""
+        tokens = self._tokenizer.tokens(turns)
+        return PaddedTurns(self.model.text, tokens, self._tokenizer.padding, self._device)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """In which forward passes run."""
+        if self.low_precision is None:
+            return nullcontext()
+        return torch.autocast(self._device, self.low_precision)
+
+    @torch.inference_mode()
+    def vectors(self, turns: PaddedTurns) -> Tensor:
+        """[turn, feature] float32, which become features, on the CPU."""
+        self.model.eval()
+        found = torch.zeros(len(turns.lengths), self.model.text.dimension)
+        for places in turns.by_length():
+            with self.autocast():
+                vectors = self.model.text(turns.batch(places))
+            found[places] = vectors.float().cpu()
+        return found
+
+    @torch.inference_mode()
+    def probabilities(self, vectors: Tensor) -> Tensor:
+        """[turn, class] float32 of the head, on the CPU.
+
+        Args:
+            vectors: [turn, feature], of this encoder or of another.
+        """
+        head = self.model.head
+        logits = torch.nn.functional.linear(vectors, head.weight.cpu(), head.bias.cpu())
+        return logits.softmax(-1)
+
+    def weights(self) -> dict[str, Tensor]:
+        """What learns, as it is, copied to the CPU."""
+        return {name: p.detach().cpu().clone() for name, p in self.learning.items()}
+
+    def restore(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes weights that `weights` gave; updates of LoRA become part of the network's own.
+
+        It cannot go on learning then.
+        """
+        with torch.no_grad():
+            for name, parameter in self.learning.items():
+                parameter.copy_(weights[name])
+        if hasattr(self.model.text.network, "merge_and_unload"):
+            self.model.text.network = merged(self.model.text.network)

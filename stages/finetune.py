@@ -1,0 +1,36 @@
+"""The text encoder, fine-tuned on the train split or as it is."""
+
+from pipeline import paths
+from pipeline.files import write_text
+from pipeline.finetuning.head import write_head
+from pipeline.params import Params
+from pipeline.settings.compute import ComputeSettings
+from pipeline.settings.extract import ExtractSettings
+from pipeline.settings.finetune import FinetuneSettings
+from pipeline.settings.text import TextSettings
+from pipeline.stage import run
+from pipeline.weights.recorded import write_none, write_pointer
+
+
+def work(params: Params, corpus: str) -> None:
+    """Fills `models/encoders/CORPUS/text`; switched off, it points to the pretrained encoder."""
+    settings = params.of(FinetuneSettings, corpus)
+    extracted = "text" in params.of(ExtractSettings, corpus).modalities
+    if extracted and settings.enabled:
+        # Here, so that a stage that is switched off does not wait for torch.
+        from pipeline.finetuning.finetune import finetune_corpus
+
+        finetune_corpus(
+            corpus, params.of(TextSettings, corpus), settings, params.of(ComputeSettings)
+        )
+        return
+    write_head(paths.head(corpus), None)
+    write_text(paths.metrics(corpus, "finetune.json"), "{}\n")
+    if extracted:
+        write_pointer(paths.pretrained(corpus, "text"), paths.text_encoder(corpus))
+    else:
+        write_none(paths.text_encoder(corpus))
+
+
+if __name__ == "__main__":
+    run(work)

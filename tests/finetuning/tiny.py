@@ -1,0 +1,109 @@
+"""A BERT of two layers and width 32 with random weights, and a corpus whose labels are words."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from pipeline import paths
+from pipeline.extraction.text import window_of
+from pipeline.files import sha256_file
+from pipeline.finetuning.examples import read_examples
+from pipeline.finetuning.finetune import finetune_corpus
+from pipeline.finetuning.task import Task, task_of
+from pipeline.params import read_params
+from pipeline.settings.compute import ComputeSettings
+from pipeline.settings.finetune import FinetuneSettings
+from pipeline.settings.text import TextSettings
+from pipeline.weights.record import EncoderRecord, FileRecord, write_record
+from tests.conftest import ROOT
+from tests.synthetic import Size, lay_out
+
+CORPUS = "toy"
+WORDS = ["and", "more", "s0", "s1", "s2", ":", *(f"word{n}" for n in range(7))]
+SIZE = Size(train=10, valid=4, test=3, turns=5)
+
+
+def pretrained(folder: Path) -> None:
+    """Writes the encoder folder of the tiny network."""
+    torch.manual_seed(0)
+    folder.mkdir(parents=True)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    BertTokenizerFast(vocab={word: n for n, word in enumerate(vocabulary)}).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    files = {
+        path.name: FileRecord(bytes=path.stat().st_size, sha256=sha256_file(path))
+        for path in folder.iterdir()
+    }
+    record = EncoderRecord(
+        format="encoder/1",
+        name="tiny",
+        role="text",
+        architecture="BertModel",
+        revision="none",
+        licence="none",
+        description="Random.",
+        files=files,
+    )
+    write_record(folder, record)
+
+
+def lay_out_toy() -> None:
+    """Writes manifest, protocol and encoder below the working folder."""
+    lay_out(CORPUS, SIZE)
+    pretrained(paths.pretrained(CORPUS, "text"))
+
+
+def text_settings(**changes: Any) -> TextSettings:
+    reading = {"pooling": "mean", "context_turns": 1, "max_tokens": 32}
+    known = read_params(ROOT / "params.yaml").of(TextSettings, "demo_meld")
+    return known.model_copy(update=reading | changes)
+
+
+def settings(**changes: Any) -> FinetuneSettings:
+    """Four epochs of steps of eight, at a rate that a tiny network needs."""
+    fast = {
+        "enabled": True,
+        "epochs": 4,
+        "patience": 4,
+        "batch_size": 8,
+        "learning_rate": 0.003,
+        "head_learning_rate": 0.01,
+    }
+    known = read_params(ROOT / "params.yaml").of(FinetuneSettings, "demo_meld")
+    return FinetuneSettings.model_validate({**known.model_dump(), **fast, **changes})
+
+
+def compute() -> ComputeSettings:
+    known = read_params(ROOT / "params.yaml").of(ComputeSettings)
+    return known.model_copy(update={"device": "cpu", "threads": 1})
+
+
+def task(text: TextSettings | None = None, **changes: Any) -> Task:
+    """The toy corpus' task."""
+    text = text or text_settings()
+    examples = read_examples(CORPUS, window_of(text))
+    folder = paths.pretrained(CORPUS, "text")
+    return task_of(examples, folder, text, settings(**changes), compute())
+
+
+def finetune(text: TextSettings | None = None, **changes: Any) -> dict[str, bytes]:
+    """Fine-tunes the toy corpus; returns the bytes of all that is written."""
+    finetune_corpus(CORPUS, text or text_settings(), settings(**changes), compute())
+    return outputs()
+
+
+def outputs() -> dict[str, bytes]:
+    folder = paths.text_encoder(CORPUS)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files += [paths.head(CORPUS), paths.metrics(CORPUS, "finetune.json")]
+    return {file.as_posix(): file.read_bytes() for file in files}
