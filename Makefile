@@ -19,11 +19,12 @@ meld-text: $(INSTALLED)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text -S 'corpora=[meld_text]' -S 'demos=[]'
 
-# The same with the text encoder fine-tuned on the train split, and turns before as its context.
+# The same with the text encoder fine-tuned on the train split, three named turns before as context.
 meld-text-finetuned: $(INSTALLED)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text-finetuned -S 'corpora=[meld_text]' -S 'demos=[]' \
-	  -S finetune.meld_text.enabled=true -S text.meld_text.context_turns=3
+	  -S finetune.meld_text.enabled=true -S text.meld_text.pooling=mean \
+	  -S text.meld_text.context_turns=3 -S text.meld_text.speaker_marks=names
 
 test: $(INSTALLED)
 	python -m pytest -m "not slow"
