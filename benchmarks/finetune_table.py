@@ -30,7 +30,7 @@ COMPARED = {"options": "chosen", "together": "chosen"}
 PHASES = {
     "rate": "Learning rate",
     "context": "Context, at the best learning rate",
-    "reading": "Speaker marks and pooling, with the best context",
+    "reading": "Speaker marks and pooling, with the context that was best on the seeds there were then",
     "options": "One option alone, on top of what was chosen",
     "together": "Options that helped, together",
     "final": "The final setting",
@@ -179,12 +179,15 @@ def page(reading: Reading, test: Truth) -> str:
     lines = [
         "# Fine-tuning on real MELD text",
         "",
-        "Written by `python -m benchmarks.finetune_table`; do not edit. All figures but the last "
-        "table are on validation, in percent: mean ± sample standard deviation over seeds. "
-        "Differences are from the row *chosen*, with 95 % intervals over resamples of whole "
-        "dialogues.",
+        "Written by `python -m benchmarks.finetune_table`; do not edit. Figures are on validation, "
+        "in percent, unless a heading or row says otherwise: mean ± sample standard deviation over "
+        "the seeds counted. Differences are from the row *chosen*, over the seeds that both have, "
+        "so a row with fewer seeds can have the higher mean and a negative difference; with 95 % "
+        "intervals over resamples of whole dialogues. *final* is what was chosen, with more seeds. "
+        "The figures are those of the encoder's own head, not of MCN-CL.",
         "",
-        f"On {about[0]['device']}, torch {about[0]['torch']}, {about[0]['precision']}.",
+        f"On {about[0]['device']}, torch {about[0]['torch']}, {about[0]['precision']} (on a GPU "
+        "float32 means TF32 products).",
     ]
     for phase, title in PHASES.items():
         found = list(reading.lines(phase))

@@ -110,7 +110,7 @@ def _table(paper: Paper, table: PaperTable, results: Results) -> Table:
         ("method", *table.classes, "weighted F1", "source"),
         (*rows, *_measured(table, results)),
         "l" + "r" * (1 + len(table.classes)) + "l",
-        tuple(_notes(paper, table)),
+        tuple(_notes(paper, table, results.corpus)),
     )
 
 
@@ -124,13 +124,18 @@ def _method(row: PaperRow) -> str:
     return f"{OWN} ({MODEL})" if row.method == OWN else row.method
 
 
-def _notes(paper: Paper, table: PaperTable) -> Iterator[str]:
+def _notes(paper: Paper, table: PaperTable, corpus: str) -> Iterator[str]:
     yield "F1 in percent; - stands for not reported."
     yield _weighted(table)
     cited = sorted({row.citation for row in table.rows if row.citation is not None})
     if cited:
         listed_there = "; ".join(f"[{number}] {paper.references[number]}" for number in cited)
         yield f"Numbers in brackets are the paper's references: {listed_there}."
+    else:  # an ablation
+        yield (
+            "Ours without these parts are experiments of their own: `python -m pipeline experiment "
+            f"paper-parts --corpus {corpus}`."
+        )
 
 
 def _measured(table: PaperTable, results: Results) -> Iterator[Row]:
