@@ -30,7 +30,7 @@ COMPARED = {"options": "chosen", "together": "chosen"}
 PHASES = {
     "rate": "Learning rate",
     "context": "Context, at the best learning rate",
-    "reading": "Speaker marks and pooling, with the context that was best on the seeds there were then",
+    "reading": "Speaker marks and pooling, with the context chosen by then",
     "options": "One option alone, on top of what was chosen",
     "together": "Options that helped, together",
     "final": "The final setting",

@@ -58,9 +58,12 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a corpus with long names and folds."""
+@pytest.fixture(scope="module", params=["made", pytest.param("demo", marks=pytest.mark.slow)])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a made-up corpus with long names and folds, and of a demo corpus after `dvc repro`."""
+    if request.param == "demo":
+        reproduced: Path = request.getfixturevalue("reproduced")
+        return reproduced / "metrics/demo_meld/report.html"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("report"))
         corpus = Corpus(speaker="a_name_that_does_not_end_" * 8, folds=2)
