@@ -40,7 +40,7 @@ def show(corpus: str, found: Pair, console: Console | None = None) -> None:
             name.replace("_", " "),
             _cell(found.one, name),
             _cell(found.other, name),
-            f"{apart.value:+.1f} [{apart.low:+.1f}, {apart.high:+.1f}]",
+            str(apart),
         )
     console.print(table)
     console.print(sentence(found), soft_wrap=True)

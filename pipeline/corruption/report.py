@@ -12,7 +12,6 @@ from pipeline.corruption.curves import Curve, Point, Robustness
 from pipeline.corruption.plot import draw
 from pipeline.corruption.scoring import Score
 from pipeline.evaluation.intervals import RESAMPLES
-from pipeline.evaluation.paired import Difference
 from pipeline.files import replacing, write_text
 
 PAGES = Path("docs/robustness")
@@ -42,7 +41,7 @@ def show(found: Robustness, console: Console | None = None) -> None:
         table.add_column(head, justify="right" if number else "left", no_wrap=number > 0)
     for curve in found.curves:
         for point in curve.points:
-            score, difference = _score(point.score), _difference(point.difference)
+            score, difference = _score(point.score), str(point.difference)
             table.add_row(curve.corruption.title(point.level), score, difference)
         table.add_section()
     console.print(table)
@@ -114,7 +113,7 @@ def _said(found: Robustness) -> Iterator[str]:
 def _reading(curve: Curve) -> str:
     worse = [f"{point.level:g}" for point in curve.points if point.difference.high < 0]
     last = curve.points[-1]
-    end = f"{_difference(last.difference)} at {curve.corruption.called(last.level)}"
+    end = f"{last.difference} at {curve.corruption.called(last.level)}"
     if not worse:
         return f"not clearly worse at any step; {end}"
     return f"clearly worse at {', '.join(worse)} {curve.corruption.unit}; {end}"
@@ -128,22 +127,12 @@ def _rows(found: Robustness) -> Iterator[list[str]]:
         yield [*name, "none", masked, _score(found.clean), "", ""]
         for point in curve.points:
             cells = [corruption.called(point.level), str(point.masked), _score(point.score)]
-            yield [*name, *cells, _difference(point.difference), _word(point.difference)]
+            yield [*name, *cells, str(point.difference), point.difference.word]
 
 
 def _score(score: Score) -> str:
     spread = "" if score.std is None else f" ± {score.std:.1f}"
     return f"{score.value:.1f}{spread} [{score.low:.1f}, {score.high:.1f}]"
-
-
-def _difference(found: Difference) -> str:
-    return f"{found.value:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
-
-
-def _word(found: Difference) -> str:
-    if not found.clear:
-        return "not clear"
-    return "better" if found.low > 0 else "worse"
 
 
 def _flat(found: Robustness) -> Iterator[dict[str, str | float | None]]:

@@ -18,6 +18,17 @@ class Difference(Interval):
         """Whether 0 lies outside the interval."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def word(self) -> str:
+        """Whether the first model is better or worse, or `not clear`."""
+        if not self.clear:
+            return "not clear"
+        return "better" if self.low > 0 else "worse"
+
+    def __str__(self) -> str:
+        """The difference with its interval."""
+        return f"{self.value:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
 
 @dataclass(frozen=True)
 class McNemar:

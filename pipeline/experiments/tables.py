@@ -83,7 +83,7 @@ def _of_singles(found: Comparison) -> str:
     if found.lead is not None:
         text += f"; {found.reference} is {_lead(found.lead)}"
     each = ", ".join(
-        f"{name} {_difference(d)}{'' if d.low > 0 else ' (does not beat it)'}"
+        f"{name} {d}{'' if d.low > 0 else ' (does not beat it)'}"
         for name, d in found.singles.items()
     )
     return f"{text}. Each one less the majority class: {each}."
@@ -91,8 +91,8 @@ def _of_singles(found: Comparison) -> str:
 
 def _lead(lead: Difference) -> str:
     if not lead.clear:
-        return f"not clearly apart from it, {_difference(lead)}"
-    return f"{_word(lead)}, {_difference(lead)}"
+        return f"not clearly apart from it, {lead}"
+    return f"{lead.word}, {lead}"
 
 
 def _of_apart(found: Comparison) -> str:
@@ -126,7 +126,7 @@ def _cells(row: Row) -> list[str]:
     cells = [row.name, own, f"{row.macro_f1:.1f}"]
     if row.to_reference is None:
         return [*cells, "", "not paired" if row.apart else ""]
-    return [*cells, _difference(row.to_reference), _word(row.to_reference)]
+    return [*cells, str(row.to_reference), row.to_reference.word]
 
 
 def mean_std(mean: float, std: float | None) -> str:
@@ -134,18 +134,8 @@ def mean_std(mean: float, std: float | None) -> str:
     return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
 
 
-def _difference(found: Difference) -> str:
-    return f"{found.value:+.1f} {_ends(found, '+.1f')}"
-
-
 def _ends(found: Interval, form: str) -> str:
     return f"[{found.low:{form}}, {found.high:{form}}]"
-
-
-def _word(found: Difference) -> str:
-    if not found.clear:
-        return "not clear"
-    return "better" if found.low > 0 else "worse"
 
 
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
