@@ -85,9 +85,14 @@ def _rate(value: float) -> Variant:
     return Variant(f"learning rate {value:g}", "rate", finetune={"learning_rate": value})
 
 
+def context_name(before: int, after: int = 0) -> str:
+    """What is read of a dialogue beside the turn itself, in words."""
+    return f"{before} turns before" + (f", {after} after" if after else "")
+
+
 def _context(before: int, after: int = 0) -> Variant:
-    name = f"{before} turns before" + (f", {after} after" if after else "")
-    return Variant(name, "context", {"context_turns": before, "context_turns_after": after})
+    turns = {"context_turns": before, "context_turns_after": after}
+    return Variant(context_name(before, after), "context", turns)
 
 
 def _marks(value: str) -> Variant:

@@ -1,14 +1,9 @@
-"""What a fine-tuning benchmark found, as a page and a CSV: `python -m benchmarks.finetune_table`.
-
-All figures but those of the final setting are on validation. Differences are paired: the same
-seeds, and the same resamples of whole dialogues.
-"""
+"""What a fine-tuning benchmark found, as a page and CSV: `python -m benchmarks.finetune_table`."""
 
 import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,17 +11,21 @@ import numpy as np
 import typer
 
 from benchmarks.finetune_found import Results
+from benchmarks.finetune_lines import RARE, Line, Reading, Truth, truth
 from benchmarks.finetune_runs import Where, read
-from pipeline.evaluation.counts import Score, confusions, f1, weighted_f1
+from pipeline.evaluation.counts import f1, weighted_f1
 from pipeline.evaluation.intervals import Resampled, drawn, resampled
-from pipeline.evaluation.paired import Difference, difference
 from pipeline.files import write_text
 from pipeline.finetuning.scores import figures
-from pipeline.manifest import Utterance
-from pipeline.protocol import Protocol
 
-RARE = ("fear", "disgust")
-COMPARED = {"options": "chosen", "together": "chosen"}
+PAGE = "docs/experiments/meld-text-finetune.md"
+COMMANDS = (
+    "```sh",
+    "python -m benchmarks.finetune_pack pack --csv DIR         # the folder with MELD's three CSVs",
+    "python -m benchmarks.finetune_meld results --folder pack  # on a GPU; again: goes on",
+    f"python -m benchmarks.finetune_table results {PAGE} --folder pack",
+    "```",
+)
 PHASES = {
     "rate": "Learning rate",
     "context": "Context, at the best learning rate",
@@ -38,161 +37,31 @@ PHASES = {
 }
 
 
-@dataclass(frozen=True)
-class Truth:
-    """What is right of a split.
-
-    Attributes:
-        classes: Names by class number.
-        actual: [utterance] class numbers.
-        clusters: [utterance] numbers of dialogues.
-    """
-
-    classes: tuple[str, ...]
-    actual: np.ndarray
-    clusters: np.ndarray
-
-    def counts(self, predicted: np.ndarray) -> np.ndarray:
-        """[seed, dialogue, actual, predicted] of [seed, utterance]."""
-        return confusions(self.actual, predicted, self.clusters, len(self.classes))
-
-    def score_of(self, name: str) -> Score:
-        """F1 of one class."""
-        number = self.classes.index(name)
-        return lambda confusion: f1(confusion)[..., number]
-
-
-def truth(utterances: Sequence[Utterance], protocol: Protocol, split: str) -> Truth:
-    """Labels and dialogues of the utterances of a split that have words, in manifest order."""
-    labels = {e.utterance: e.label for e in protocol.entries if e.split == split}
-    # Utterances without words are no examples; all of test is predicted.
-    mine = [u for u in utterances if u.utterance in labels and (u.text.strip() or split == "test")]
-    place = {name: n for n, name in enumerate(dict.fromkeys(u.dialogue for u in mine))}
-    return Truth(
-        protocol.classes,
-        np.array([labels[u.utterance] for u in mine]),
-        np.array([place[u.dialogue] for u in mine]),
-    )
-
-
-@dataclass(frozen=True)
-class Line:
-    """A variant's figures on validation, in percent, and its differences from another one."""
-
-    phase: str
-    name: str
-    seeds: tuple[int, ...]
-    weighted_f1: float
-    deviation: float
-    macro_f1: float
-    rare: tuple[float, ...]
-    differences: tuple[Difference, ...]
-
-    def cells(self) -> list[str]:
-        """As a row of the page."""
-        spread = f" ± {self.deviation:.2f}" if len(self.seeds) > 1 else ""
-        return [
-            self.name,
-            str(len(self.seeds)),
-            f"{self.weighted_f1:.2f}{spread}",
-            f"{self.macro_f1:.2f}",
-            *(f"{value:.1f}" for value in self.rare),
-            *(f"{d.value:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in self.differences),
-        ]
-
-
-class Reading:
-    """A benchmark's results with what is right.
-
-    Args:
-        results: What was found.
-        valid: Of the validation split.
-    """
-
-    def __init__(self, results: Results, valid: Truth) -> None:
-        self.results, self.valid = results, valid
-        self._weights = resampled(int(valid.clusters.max()) + 1)
-
-    def runs(self, phase: str) -> dict[str, list[dict[str, Any]]]:
-        """The runs of a phase by settings; of a name whose settings changed, the last ones."""
-        found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        for row in self.results.rows:
-            if row.get("phase") == phase and "run" in row and "validation" in row:
-                settings = row["run"].rpartition("|")[2]
-                found.setdefault(row["name"], {}).setdefault(settings, []).append(row)
-        return {name: list(by_settings.values())[-1] for name, by_settings in found.items()}
-
-    def lines(self, phase: str) -> Iterator[Line]:
-        """The variants of a phase, the best first."""
-        runs = self.runs(phase)
-        base = runs.get(COMPARED.get(phase, "")) or self.runs("options").get(
-            COMPARED.get(phase, "")
-        )
-        found = [self._line(phase, name, rows, base) for name, rows in runs.items()]
-        yield from sorted(found, key=lambda line: -line.weighted_f1)
-
-    def _line(
-        self,
-        phase: str,
-        name: str,
-        rows: list[dict[str, Any]],
-        base: list[dict[str, Any]] | None,
-    ) -> Line:
-        scores = [row["validation"]["weighted_f1"] for row in rows]
-        return Line(
-            phase=phase,
-            name=name,
-            seeds=tuple(row["seed"] for row in rows),
-            weighted_f1=float(np.mean(scores)),
-            deviation=float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0,
-            macro_f1=float(np.mean([row["validation"]["macro_f1"] for row in rows])),
-            rare=tuple(
-                float(np.mean([row["validation"]["f1"][rare] for row in rows])) for rare in RARE
-            ),
-            differences=() if base is None or base == rows else self._differences(rows, base),
-        )
-
-    def _differences(
-        self, rows: list[dict[str, Any]], base: list[dict[str, Any]]
-    ) -> tuple[Difference, ...]:
-        """In weighted F1 and in F1 of the rare classes, over the seeds that both have."""
-        seeds = {row["seed"] for row in rows} & {row["seed"] for row in base}
-        one, other = (
-            self.valid.counts(
-                np.stack(
-                    [
-                        self.results.arrays[f"{row['run']}|valid"].argmax(1)
-                        for row in each
-                        if row["seed"] in seeds
-                    ]
-                )
-            )
-            for each in (rows, base)
-        )
-        measures = [weighted_f1, *(self.valid.score_of(rare) for rare in RARE)]
-        return tuple(difference(one, other, self._weights, score) for score in measures)
-
-
 def page(reading: Reading, test: Truth) -> str:
     """The whole page in Markdown."""
     about = [row for row in reading.results.rows if "device" in row]
     lines = [
         "# Fine-tuning on real MELD text",
         "",
-        "Written by `python -m benchmarks.finetune_table`; do not edit. Figures are on validation, "
+        *COMMANDS,
+        "",
+        "Written by the last of these commands; do not edit. Figures are on validation, "
         "in percent, unless a heading or row says otherwise: mean ± sample standard deviation over "
         "the seeds counted. Differences are from the row *chosen*, over the seeds that both have, "
         "so a row with fewer seeds can have the higher mean and a negative difference; with 95 % "
-        "intervals over resamples of whole dialogues. *final* is what was chosen, with more seeds. "
+        "intervals over resamples of whole dialogues. *final* is what the first call had "
+        "chosen, with more seeds; a later call, with more seeds of each context, may go on from "
+        "another one. "
         "The figures are those of the encoder's own head, not of MCN-CL.",
         "",
         f"On {about[0]['device']}, torch {about[0]['torch']}, {about[0]['precision']} (on a GPU "
         "float32 means TF32 products).",
     ]
     for phase, title in PHASES.items():
-        found = list(reading.lines(phase))
-        if found:
-            lines += ["", f"## {title}", "", *_table(found)]
+        contexts = reading.contexts(phase)
+        for context in contexts:
+            on = f", with {context}" if len(contexts) > 1 else ""
+            lines += ["", f"## {title}{on}", "", *_table(list(reading.lines(phase, context)))]
     final = [rows for name, rows in reading.runs("final").items()]
     if final:
         settings = {**final[0][0]["text"], **final[0][0]["finetune"]}
@@ -269,12 +138,12 @@ def table(reading: Reading) -> str:
     """Every variant as CSV."""
     file = io.StringIO(newline="")
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["phase", "variant", "seeds", "weighted_f1", "std", "macro_f1", *RARE])
-    for phase in PHASES:
-        for line in reading.lines(phase):
+    rows.writerow(["phase", "context", "variant", "seeds", "weighted_f1", "std", "macro_f1", *RARE])
+    for phase, context in ((p, c) for p in PHASES for c in reading.contexts(p)):
+        for line in reading.lines(phase, context):
             values = [line.weighted_f1, line.deviation, line.macro_f1, *line.rare]
             rounded = [round(value, 2) for value in values]
-            rows.writerow([phase, line.name, len(line.seeds), *rounded])
+            rows.writerow([phase, context, line.name, len(line.seeds), *rounded])
     return file.getvalue()
 
 

@@ -10,6 +10,7 @@ from pipeline.evaluation.counts import OVERALL, confusions
 from pipeline.evaluation.intervals import Interval, Resampled, caution, drawn, resampled
 from pipeline.evaluation.paired import Difference, McNemar, difference, mcnemar
 from pipeline.evaluation.predictions import Predictions, Said, Tested
+from pipeline.experiments.pairing import apart, facts
 
 SHOWN = 5  # utterances that an error names
 
@@ -65,12 +66,6 @@ class Entrant:
     found: Predictions
     model: str
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """The true class by utterance."""
-        tested = self.found.tested
-        return {u: tested.classes[n] for u, n in zip(tested.utterances, tested.actual, strict=True)}
-
     def said(self, utterances: Sequence[str]) -> Said:
         """What the model says of these utterances, in this order.
 
@@ -120,25 +115,26 @@ def pair(one: Entrant, other: Entrant) -> Pair:
 
 
 def _check_same(one: Entrant, other: Entrant) -> None:
-    labels, others = one.labels, other.labels
-    problems = _only(one.name, labels, others) + _only(other.name, others, labels)
-    classes = [list(entrant.found.tested.classes) for entrant in (one, other)]
-    if classes[0] != classes[1]:
-        problems.append(f"classes: {classes[0]} and {classes[1]}")
-    unlike = [u for u in labels if u in others and labels[u] != others[u]]
-    if unlike:
-        problems.append(f"{len(unlike)} utterances with other labels: {_listed(unlike)}")
-    if problems:
+    why = apart(one.found.tested, other.found.tested)
+    if why:
+        lines = [f"{other.name} has {why}", *_examples(one, other)]
         raise PipelineError(
             f"{one.name} and {other.name} were not tested on the same:\n"
-            + "\n".join(f"  {problem}" for problem in problems)
+            + "\n".join(f"  {line}" for line in lines)
             + "\nOnly models of the same corpus, labels and splits can be compared in pairs."
         )
 
 
-def _only(name: str, here: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    alone = [utterance for utterance in here if utterance not in there]
-    return [f"{len(alone)} utterances of {name} alone: {_listed(alone)}"] if alone else []
+def _examples(one: Entrant, other: Entrant) -> list[str]:
+    """Lines that name some of the utterances in which the two differ."""
+    here, there = facts(one.found.tested), facts(other.found.tested)
+    unlike = [u for u in here if u in there and here[u] != there[u]]
+    found = {
+        f"of {one.name} alone": [u for u in here if u not in there],
+        f"of {other.name} alone": [u for u in there if u not in here],
+        "with another label or dialogue": unlike,
+    }
+    return [f"{len(us)} utterances {how}: {_listed(us)}" for how, us in found.items() if us]
 
 
 def _listed(utterances: Sequence[str]) -> str:

@@ -13,14 +13,14 @@ def apart(one: Tested, other: Tested) -> str:
     """
     if one.classes != other.classes:
         return f"other classes ({', '.join(other.classes)})"
-    first, second = _facts(one), _facts(other)
+    first, second = facts(one), facts(other)
     if first.keys() != second.keys():
         return f"other utterances ({len(first.keys() & second.keys())} are in both)"
     changed = sum(first[utterance] != second[utterance] for utterance in first)
     return f"other labels or dialogues of {changed} utterances" if changed else ""
 
 
-def _facts(tested: Tested) -> Mapping[str, tuple[str, int]]:
+def facts(tested: Tested) -> Mapping[str, tuple[str, int]]:
     """Dialogue and class number by utterance."""
     pairs = zip(tested.dialogues, tested.actual.tolist(), strict=True)
     return dict(zip(tested.utterances, pairs, strict=True))

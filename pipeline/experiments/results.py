@@ -7,20 +7,13 @@ import numpy as np
 
 from pipeline.evaluation.counts import confusions, macro_f1, weighted_f1
 from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
+from pipeline.evaluation.names import MAJORITY, model_name
 from pipeline.evaluation.paired import Difference, difference
 from pipeline.evaluation.predictions import MODEL, Tested
 from pipeline.experiments.kept import Outcome, Reader, read_outcome
 from pipeline.experiments.pair import Entrant
 from pipeline.experiments.pairing import apart
 from pipeline.experiments.plan import Experiment
-
-MAJORITY = "majority"
-BASELINES = {
-    MAJORITY: "majority class",
-    "tfidf": "TF-IDF",
-    "logistic_regression": "logistic regression",
-    "finetuned_head": "the fine-tuned encoder alone",
-}
 
 
 @dataclass(frozen=True)
@@ -95,6 +88,10 @@ class Model:
         """Weighted F1, mean over seeds, from 0 to 1."""
         return float(weighted_f1(self.counts.sum(1)).mean())
 
+    def differs(self, other: "Model") -> bool:
+        """Whether another one that was tested on the same is right or wrong elsewhere."""
+        return not np.array_equal(self.counts, other.counts)
+
 
 def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison:
     """Reads and compares what a recipe's experiments say of a corpus.
@@ -125,9 +122,9 @@ def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison
         variants=len(models),
         lead=_difference(models[reference], models[best], weights) if best else None,
         singles={
-            name: _difference(models[name], beside[BASELINES[MAJORITY]], weights)
+            name: _difference(models[name], beside[model_name(MAJORITY)], weights)
             for name in singles
-            if BASELINES[MAJORITY] in beside
+            if model_name(MAJORITY) in beside
         },
     )
 
@@ -144,15 +141,22 @@ def _counted(outcome: Outcome, model: str, reference: Outcome) -> Model:
 def _baselines(
     outcomes: Mapping[str, Outcome], models: Mapping[str, Model]
 ) -> Iterator[tuple[str, Model]]:
-    """The reference's baselines; those of the others, too, where they were tested otherwise."""
-    reference = next(iter(outcomes))
+    """The reference's baselines; those of the others, too, where they say something else.
+
+    They do where a variant was tested otherwise, or has other features.
+    """
+    reference = next(iter(outcomes.values()))
+    known: dict[str, Model] = {}  # the reference's, which comes first
     for variant, outcome in outcomes.items():
-        if variant == reference or models[variant].apart:
-            for name in outcome.found.said:
-                if name != MODEL:
-                    of = "" if variant == reference else f", {variant}"
-                    label = BASELINES.get(name, name) + of
-                    yield label, _counted(outcome, name, outcomes[reference])
+        for name in outcome.found.said:
+            if name == MODEL:
+                continue
+            found = _counted(outcome, name, reference)
+            if outcome is reference:
+                known[name] = found
+                yield model_name(name), found
+            elif name not in known or models[variant].apart or found.differs(known[name]):
+                yield f"{model_name(name)}, {variant}", found
 
 
 def _row(name: str, model: Model, reference: Model, weights: np.ndarray) -> Row:

@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.drawing import COLOURS, plain
+from pipeline.evaluation.names import model_name
 from pipeline.report.svg import FAINT, HEAT, INK, WIDTH
-from pipeline.report.words import model_name
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = {"train": ":", "valid": "--", "test": "-"}

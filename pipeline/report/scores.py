@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.evaluation.intervals import caution
+from pipeline.evaluation.names import model_name
 from pipeline.evaluation.predictions import MODEL
 from pipeline.report import plots
 from pipeline.report.blocks import Block, Figure, Figures, Row, Section, Table, Text, Tile, Tiles
@@ -16,7 +17,6 @@ from pipeline.report.words import (
     interval,
     listed,
     many,
-    model_name,
     number,
     records,
     spread,

@@ -12,21 +12,10 @@ MEASURES = {
     "accuracy": "accuracy",
     "uar": "unweighted average recall",
 }
-MODELS = {
-    "majority": "majority class",
-    "tfidf": "TF-IDF",
-    "logistic_regression": "logistic regression",
-    "finetuned_head": "the fine-tuned encoder alone",
-}
 INTERVALS = (
     "In percent. ± is the sample standard deviation over seeds; brackets hold the 95 % interval of "
     "the mean over seeds, by resampling whole test dialogues."
 )
-
-
-def model_name(name: str) -> str:
-    """A model of metrics.json as a reader knows it."""
-    return MODELS.get(name, name)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

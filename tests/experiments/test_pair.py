@@ -1,6 +1,7 @@
 """`compare`: a planted difference is found, none is not, and only the same is compared."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +113,16 @@ def test_only_the_same_utterances_and_labels_are_compared() -> None:
     for words in (
         "1 utterances of one alone: d0_u0",
         "1 utterances of other alone: new",
-        "1 utterances with other labels: d0_u3",
+        "1 utterances with another label or dialogue: d0_u3",
     ):
         assert words in str(told.value)
+
+
+def test_other_classes_are_told() -> None:
+    one, other = table(0.5, 1), table(0.5, 2)
+    tested = replace(other.tested, classes=("a", "b", "d"))
+    with pytest.raises(PipelineError, match=r"other has other classes \(a, b, d\)"):
+        pair(Entrant("one", one, MODEL), Entrant("other", Predictions(tested, other.said), MODEL))
 
 
 def test_a_baseline_is_named_after_a_colon(workspace: Path) -> None:

@@ -114,6 +114,20 @@ def test_the_order_of_utterances_does_not_matter(files: Files, found: Comparison
     assert tables.section(again) == tables.section(found)
 
 
+@pytest.mark.parametrize(("linear", "shown"), [(0.7, []), (0.5, ["logistic regression, both"])])
+def test_a_variants_own_baseline_is_shown_where_its_features_are_others(
+    files: Files, linear: float, shown: list[str]
+) -> None:
+    files |= outcome("r-both", SKILLS["both"], SEEN["both"], linear=linear)
+    found = compare(plan(["full", "both"]), "x", reader(files))
+    beside = found.rows[found.variants :]
+    assert [row.name for row in beside] == ["majority class", "logistic regression", *shown]
+    for row in beside[2:]:
+        actual, says = split().actual, planted.guesses(split(), [linear], 7)
+        assert row.weighted_f1.value == pytest.approx(score(actual, says[0], CLASSES).weighted_f1)
+        assert row.to_reference is not None, "it is paired as the others are"
+
+
 def relabelled(tested: Tested) -> Tested:
     return replace(tested, actual=(tested.actual + np.eye(len(tested.actual), dtype=int)[0]) % 3)
 
