@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.evaluation.counts import OVERALL
+from pipeline.evaluation.names import model_name
 from pipeline.evaluation.predictions import MODEL
 from pipeline.features import Features
 from pipeline.ledger import Problem, counted, read_ledger
@@ -84,9 +86,12 @@ def _table(corpus: str, found: Mapping[str, Any]) -> Table:
     columns = {
         f"{MODEL}\nvalidation-\nselected": found["test"],
         f"{MODEL}\ntest-\nselected": found["test_selected"],
-        **{name.replace("_", "\n"): scores for name, scores in found["baselines"].items()},
+        **{model_name(name): scores for name, scores in found["baselines"].items()},
     }
-    table = Table("", *columns, title=f"{corpus}: F1 on test, in percent", title_justify="left")
+    table = Table(title=f"{corpus}: F1 on test, in percent", title_justify="left", box=SIMPLE_HEAD)
+    table.pad_edge, table.collapse_padding = False, True  # seven columns fit into 80 characters
+    for head in ("", *columns):
+        table.add_column(head, min_width=max(map(len, head.split()), default=0))
     for name in found["test"]["f1"]:
         table.add_row(name, *(_cell(c.get("f1", {}), name) for c in columns.values()))
     table.add_section()

@@ -1,0 +1,50 @@
+"""The table on the terminal."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pipeline import paths
+from pipeline.evaluation.counts import OVERALL
+from pipeline.evaluation.names import NAMES
+from pipeline.evaluation.summary import show
+
+CLASSES = ("neutral", "surprise", "fear")
+
+
+def summary(value, *, seeds):
+    """Figures as metrics.json has them."""
+    found = {"f1": dict.fromkeys(CLASSES, value)}
+    for name in OVERALL:
+        found |= {name: value, f"{name}_low": value - 2, f"{name}_high": value + 2}
+        found |= {f"{name}_std": 0.25} if seeds > 1 else {}
+    return found
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = {
+        "test": summary(60.154, seeds=3),
+        "test_selected": dict.fromkeys(OVERALL, 61.5),
+        "baselines": {name: summary(30.0, seeds=1) for name in NAMES},
+    }
+    about = {"features": {}, "masked": {}, "ledger": {"manifest": {"audio absent": 3}}}
+    for name, content in (("metrics.json", found), ("run.json", about)):
+        path = paths.metrics("x", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_every_figure_of_every_model_fits_on_a_terminal(results, width):
+    file = io.StringIO()
+    show("x", Console(file=file, width=width))
+    lines = file.getvalue().splitlines()
+    assert "…" not in file.getvalue() and max(map(len, lines)) <= width
+    words = file.getvalue().split()
+    assert words.count("58.2-62.2") == len(OVERALL) and words.count("60.15") > len(OVERALL)
+    assert words.count("28.0-32.0") == len(OVERALL) * len(NAMES)
+    assert "  ledger: manifest: audio absent 3" in lines
