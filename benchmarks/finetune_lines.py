@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.finetune_found import Results
-from benchmarks.finetune_options import context_name
+from benchmarks.finetune_options import NO_CONTEXT, context_name
 from pipeline.evaluation.counts import Score, confusions, f1, weighted_f1
 from pipeline.evaluation.intervals import resampled
 from pipeline.evaluation.paired import Difference, difference
@@ -19,7 +19,6 @@ from pipeline.manifest import Utterance
 from pipeline.protocol import Protocol
 
 RARE = ("fear", "disgust")
-CHOSEN = "chosen"  # what options are compared with
 ON_A_CONTEXT = ("reading", "options", "together")  # phases on top of the context chosen before
 
 
@@ -111,6 +110,16 @@ class Reading:
                 found.setdefault(row["name"], {}).setdefault(settings, []).append(row)
         return {name: list(by_settings.values())[-1] for name, by_settings in found.items()}
 
+    def base(self, phase: str, context: str) -> tuple[str, str]:
+        """The phase and the name of what a phase's variants are compared with."""
+        return {
+            "context": ("context", context_name(0)),
+            "reading": ("context", context),
+            "options": ("options", "chosen"),
+            "together": ("options", "chosen"),
+            "final": ("no context", NO_CONTEXT.name),
+        }.get(phase, ("", ""))
+
     def _rows(self, phase: str) -> Iterator[dict[str, Any]]:
         for row in self.results.rows:
             if row.get("phase") == phase and "run" in row and "validation" in row:
@@ -125,8 +134,8 @@ class Reading:
     def lines(self, phase: str, context: str = "") -> Iterator[Line]:
         """The variants of a phase on a context, the best first."""
         runs = self.runs(phase, context)
-        compared = phase in ("options", "together")
-        base = self.runs("options", context).get(CHOSEN) if compared else None
+        where, name = self.base(phase, context)
+        base = self.runs(where, context if where in ON_A_CONTEXT else "").get(name)
         found = [self._line(phase, name, rows, base) for name, rows in runs.items()]
         yield from sorted(found, key=lambda line: -line.weighted_f1)
 

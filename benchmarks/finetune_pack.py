@@ -37,7 +37,12 @@ def main(
     csv: Annotated[Path, typer.Option(help="Holds MELD's three CSVs.")],
 ) -> None:
     """Packs."""
-    pack(folder, csv, WEIGHTS / ENCODER)
+    encoder = WEIGHTS / ENCODER
+    if not (encoder / "model.safetensors").is_file():
+        raise typer.BadParameter(f"{encoder} lacks model.safetensors; `make demo` brings it.")
+    if absent := [name for name in PUBLISHED if not (csv / name).is_file()]:
+        raise typer.BadParameter(f"{csv} lacks {', '.join(absent)}.", param_hint="--csv")
+    pack(folder, csv, encoder)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from benchmarks.finetune_found import Results
-from benchmarks.finetune_lines import RARE, Line, Reading, Truth, truth
+from benchmarks.finetune_lines import RARE, Reading, Truth, truth
 from benchmarks.finetune_runs import Where, read
 from pipeline.evaluation.counts import f1, weighted_f1
 from pipeline.evaluation.intervals import Resampled, drawn, resampled
@@ -45,23 +45,23 @@ def page(reading: Reading, test: Truth) -> str:
         "",
         *COMMANDS,
         "",
-        "Written by the last of these commands; do not edit. Figures are on validation, "
-        "in percent, unless a heading or row says otherwise: mean ± sample standard deviation over "
-        "the seeds counted. Differences are from the row *chosen*, over the seeds that both have, "
-        "so a row with fewer seeds can have the higher mean and a negative difference; with 95 % "
-        "intervals over resamples of whole dialogues. *final* is what the first call had "
-        "chosen, with more seeds; a later call, with more seeds of each context, may go on from "
-        "another one. "
-        "The figures are those of the encoder's own head, not of MCN-CL.",
+        "Written by the last of these commands; do not edit. Figures are on validation, in "
+        "percent, unless a heading or row says otherwise: mean ± sample standard deviation over "
+        "the seeds counted. Differences are over the seeds that both have, so a row with fewer "
+        "seeds can have the higher mean and a negative difference; with 95 % intervals over "
+        "resamples of whole dialogues, which know nothing of how many rows there are. *final* is "
+        "what the first call had chosen, with more seeds; a later call, with more seeds of each "
+        "context, may go on from another one. The figures are those of the encoder's own head, not "
+        "of MCN-CL.",
         "",
         f"On {about[0]['device']}, torch {about[0]['torch']}, {about[0]['precision']} (on a GPU "
-        "float32 means TF32 products).",
+        "float32 means TF32 products), with kernels whose last bits may differ from run to run.",
     ]
     for phase, title in PHASES.items():
         contexts = reading.contexts(phase)
         for context in contexts:
             on = f", with {context}" if len(contexts) > 1 else ""
-            lines += ["", f"## {title}{on}", "", *_table(list(reading.lines(phase, context)))]
+            lines += ["", f"## {title}{on}", "", *_table(reading, phase, context)]
     final = [rows for name, rows in reading.runs("final").items()]
     if final:
         settings = {**final[0][0]["text"], **final[0][0]["finetune"]}
@@ -72,11 +72,11 @@ def page(reading: Reading, test: Truth) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(found: Sequence[Line]) -> Iterator[str]:
-    compared = any(line.differences for line in found)
+def _table(reading: Reading, phase: str, context: str) -> Iterator[str]:
+    found = list(reading.lines(phase, context))
     head = ["", "seeds", "weighted F1", "macro F1", *RARE]
-    if compared:
-        head += ["less chosen: weighted F1", *RARE]
+    if any(line.differences for line in found):
+        head += [f"less {reading.base(phase, context)[1]}: weighted F1", *RARE]
     yield _row(head)
     yield _row(["---", *["---:"] * (len(head) - 1)])
     for line in found:

@@ -1,7 +1,7 @@
 """Manifest to protocol: which label and which split each utterance gets.
 
-Decided apart from the features: changing a label set or a split re-runs this step, training and
-evaluation, and decodes nothing.
+Decided apart from the features: changing a label set or a split decodes nothing. It re-runs this
+step, training and evaluation, and the text encoder's fine-tuning, if there is any, with the texts.
 """
 
 from collections import Counter

@@ -135,3 +135,13 @@ def test_an_encoder_is_not_fine_tuned_across_folds(tmp_path: Path) -> None:
     assert read_params(path).corpora == ["demo_iemocap"], "demo_meld's, which is not run"
     path.write_text(text.replace("    enabled: false", "    enabled: true", 2), encoding="utf-8")
     assert "one encoder for all folds would have seen the test dialogues" in problems(path)
+
+
+def test_lora_without_its_package_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ("    enabled: false", "    enabled: true"), ("lora_rank: 0", "lora_rank: 8")
+    path = changed(tmp_path, *changes)
+    assert read_params(path)
+    monkeypatch.setattr("pipeline.settings.agreement.find_spec", lambda name: None)
+    assert "finetune.demo_meld.lora_rank: got 8, which needs the package peft" in problems(path)

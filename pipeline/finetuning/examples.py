@@ -75,7 +75,7 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
 
     Raises:
         PipelineError: The protocol has several folds: one encoder for all of them would have seen
-            the test dialogues of some.
+            the test dialogues of some. Or a split has no labelled utterance with words.
     """
     if len(protocol.folds) > 1:
         raise PipelineError(
@@ -91,5 +91,12 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
         label = labels.get(u.utterance)
         if label is not None and u.text.strip():
             found[split_of[u.dialogue]].append(Example(u.dialogue, turn, label, u.sentiment))
+    for split, examples_of in found.items():
+        if not examples_of:
+            raise PipelineError(
+                f"finetune.CORPUS.enabled: got no labelled utterance with words in the {split} "
+                "split, expected some to learn from and some to choose the epoch by. Set it to "
+                "false, or choose other labels or splits under protocol.CORPUS."
+            )
     dialogues = tuple(name for name, split in split_of.items() if split == "train")
     return Examples(protocol.classes, dialogues, found["train"], found["valid"])

@@ -35,20 +35,30 @@ from pipeline.weights.record import FinetunedRecord
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
 CODE = (
+    "pipeline.chunks",
     "pipeline.extraction.text",
     "pipeline.extractors.pairs",
     "pipeline.extractors.pretrained",
     "pipeline.extractors.reading",
     "pipeline.extractors.tokens",
     "pipeline.extractors.turns",
-    *(
-        f"pipeline.finetuning.{file.stem}"
-        for file in sorted(Path(__file__).parent.glob("[!_]*.py"))
-    ),
+    "pipeline.finetuning.batches",
+    "pipeline.finetuning.classifier",
+    "pipeline.finetuning.ema",
+    "pipeline.finetuning.loop",
+    "pipeline.finetuning.lora",
+    "pipeline.finetuning.objective",
+    "pipeline.finetuning.padded",
+    "pipeline.finetuning.rates",
+    "pipeline.finetuning.state",
+    "pipeline.finetuning.task",
+    "pipeline.finetuning.tuned",
     "pipeline.model.contrastive",
+    "pipeline.training.resume",
     "pipeline.training.scores",
     "pipeline.training.statistics",
 )
+NOT_READING = {"encoder", "tokens_per_batch"}  # a name, whose files count, and what is for `text`
 
 
 def finetune_corpus(
@@ -70,7 +80,7 @@ def finetune_corpus(
     task = task_of(examples, pretrained.folder, text, settings, prepared(compute))
     parts = parts_of(examples.dialogues, settings.cross_fit, settings.seed)
     # Kept: no minutes are lost where a file was edited that changes nothing here.
-    folder = cache_root() / "finetune" / _key(task, pretrained)[:32]
+    folder = cache_root() / "finetune" / _key(task, parts, pretrained)[:32]
     settings_told = {**text.model_dump(), **settings.model_dump()}
     describe(folder, {"encoder": pretrained.about, "settings": settings_told})
     whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
@@ -94,15 +104,26 @@ def prepared(compute: ComputeSettings) -> ComputeSettings:
     return compute.model_copy(update={"device": resolve_device(compute.device)})
 
 
-def _key(task: Task, pretrained: Encoder) -> str:
+def _key(task: Task, parts: Sequence[Sequence[str]], pretrained: Encoder) -> str:
     """Names the folder of the runs: other examples, settings or code make another fine-tuning."""
     return digest_of(
         code_digest(*CODE),
-        [task.train, task.valid, task.classes],
-        [s.model_dump() for s in (task.text, task.settings, task.compute)],
+        [task.train, task.valid, task.classes, parts],
+        [task.text.model_dump(exclude=NOT_READING), task.settings.model_dump()],
+        _arithmetic(task.compute),
         pretrained.digest,
-        versions(*LIBRARIES),
+        _versions(task.settings),
     )
+
+
+def _arithmetic(compute: ComputeSettings) -> dict[str, Any]:
+    """What of the machine's settings moves the numbers."""
+    found = arithmetic(compute.device, compute.threads, compute.precision)
+    return {**found, "deterministic": compute.deterministic}
+
+
+def _versions(settings: FinetuneSettings) -> dict[str, str]:
+    return versions(*LIBRARIES, *["peft"] * bool(settings.lora_rank))
 
 
 def _trained(task: Task, path: Path, label: str) -> TuningState:
@@ -161,14 +182,13 @@ def _restored(task: Task, state: TuningState) -> TunedEncoder:
 def _record(
     corpus: str, task: Task, state: TuningState, parts: Sequence[Sequence[str]]
 ) -> FinetunedRecord:
-    compute = task.compute
     return FinetunedRecord(
         corpus=corpus,
         settings={
             "finetune": task.settings.model_dump(),
             "text": task.text.model_dump(),
-            "compute": arithmetic(compute.device, compute.threads, compute.precision),
-            "versions": versions(*LIBRARIES),
+            "compute": _arithmetic(task.compute),
+            "versions": _versions(task.settings),
         },
         epoch=state.best_epoch,
         history=tuple({n: float(f"{v:.6g}") for n, v in row.items()} for row in state.history),

@@ -20,6 +20,7 @@ from pipeline.finetuning.rates import groups, share
 from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task
 from pipeline.finetuning.tuned import TunedEncoder
+from pipeline.training.divergence import refuse_divergence
 from pipeline.training.resume import StateFile
 from pipeline.training.scores import cross_entropy, weighted_f1
 from pipeline.training.statistics import class_weights
@@ -130,10 +131,15 @@ class Run:
             group["lr"] = group["rate"] * part
 
     def _end_epoch(self) -> None:
-        """Scores the epoch, and keeps its weights if it is the best so far."""
+        """Scores the epoch, and keeps its weights if it is the best so far.
+
+        Raises:
+            PipelineError: Its loss is no number.
+        """
         state, steps = self.state, self.steps_per_epoch
         row = {"epoch": float(len(state.history) + 1)}
         row |= {f"train_{name}": value.item() / steps for name, value in state.sums.items()}
+        refuse_divergence(row["train_total"], len(state.history) + 1, "finetune")
         found = self._predict(self._valid)
         if self._task.valid:
             labels = torch.tensor([e.label for e in self._task.valid])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.errors import PipelineError
 from pipeline.finetuning.examples import Example, Examples
 from pipeline.settings.compute import ComputeSettings
 from pipeline.settings.finetune import FinetuneSettings
@@ -18,7 +19,7 @@ class Task:
         folder: Of the pretrained encoder.
         classes: How many classes there are.
         train: To learn from.
-        valid: To choose the epoch by; empty: the last one of `epochs` is kept.
+        valid: To choose the epoch by; empty, as in a part: the last one of `epochs` is kept.
         epochs: At most; the learning rate falls over those of the settings all the same.
         text: How turns are read and pooled.
         settings: How it learns.
@@ -41,9 +42,18 @@ class Task:
         return sorted(codes) if self.settings.sentiment else []
 
     def without(self, dialogues: Sequence[str], epochs: int) -> "Task":
-        """The task of a part: without some dialogues, for so many epochs, chosen by nothing."""
+        """The task of a part: without some dialogues, for so many epochs, chosen by nothing.
+
+        Raises:
+            PipelineError: Nothing is left to learn from.
+        """
         left_out = set(dialogues)
         learnt = [e for e in self.train if e.dialogue not in left_out]
+        if not learnt:
+            raise PipelineError(
+                "finetune.CORPUS.cross_fit: all labelled utterances with words of the train split "
+                "are in one of the parts, which leaves nothing to learn from. Set it to 0."
+            )
         return replace(self, train=learnt, valid=[], epochs=epochs)
 
 

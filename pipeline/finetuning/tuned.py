@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pipeline.errors import PipelineError
 from pipeline.extractors.reading import TextNetwork
 from pipeline.extractors.tokens import TurnTokenizer
 from pipeline.extractors.turns import Turn
@@ -25,6 +27,9 @@ class TunedEncoder:
         model: Encoder and heads.
         learning: The parameters that learn, by name.
         low_precision: The arithmetic of most of a forward pass; None: float32.
+
+    Raises:
+        PipelineError: LoRA or gradient checkpointing is asked for, which is not to be had.
     """
 
     def __init__(self, task: Task) -> None:
@@ -37,7 +42,7 @@ class TunedEncoder:
         else:
             text.network.requires_grad_(True)
         if settings.gradient_checkpointing:
-            text.network.gradient_checkpointing_enable({"use_reentrant": False})
+            _save_memory(text.network)
         self.model.to(device)
         self.learning = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._tokenizer = TurnTokenizer(task.folder, min(task.text.max_tokens, text.longest))
@@ -92,3 +97,13 @@ class TunedEncoder:
                 parameter.copy_(weights[name])
         if hasattr(self.model.text.network, "merge_and_unload"):
             self.model.text.network = merged(self.model.text.network)
+
+
+def _save_memory(network: Any) -> None:
+    """Lets layers be computed again on the way back instead of keeping what they made."""
+    if not network.supports_gradient_checkpointing:
+        raise PipelineError(
+            f"finetune.CORPUS.gradient_checkpointing: {network.config.model_type} networks cannot "
+            "do this; set it to false, and raise finetune.CORPUS.accumulation to save memory."
+        )
+    network.gradient_checkpointing_enable({"use_reentrant": False})

@@ -1,6 +1,7 @@
 """What sections of params.yaml must agree on with each other and with the weights' lock."""
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any, get_args
 
 from pipeline.errors import PipelineError
@@ -49,6 +50,11 @@ def _finetuning(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Itera
     if not sections["finetune"][corpus].enabled:
         return
     where = f"finetune.{corpus}.enabled: got true"
+    if (rank := sections["finetune"][corpus].lora_rank) and find_spec("peft") is None:
+        yield (
+            f"finetune.{corpus}.lora_rank: got {rank}, which needs the package peft; expected 0, "
+            "or `pip install 'peft>=0.17'`"
+        )
     extracted = sections["extract"][corpus].modalities
     if "text" not in extracted:
         yield f"{where}, but extract.{corpus}.modalities is {list(extracted)}: no text is read"

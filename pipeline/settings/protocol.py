@@ -11,7 +11,7 @@ BY_SESSION = ("session5", "leave_one_session_out")
 
 
 class ProtocolSettings(Section):
-    """Labels and splits; no feature stage depends on them."""
+    """Labels and splits; of the feature stages only a fine-tuned text encoder depends on them."""
 
     label_set: str | dict[str, list[str]] = Field(
         description="A label set of pipeline/labels.py, or the emotion codes of each class."

@@ -15,6 +15,7 @@ from pipeline.model.inputs import DialogueBatch
 from pipeline.model.loss import Loss, LossTerms
 from pipeline.model.mcn_cl import MCNCL
 from pipeline.training.batches import draw, length_buckets
+from pipeline.training.divergence import refuse_divergence
 from pipeline.training.inference import autocast, lower_precision, probabilities
 from pipeline.training.resume import StateFile
 from pipeline.training.schedule import learning_rate
@@ -81,6 +82,7 @@ class Run:
         epoch = len(state.history) + 1
         torch.manual_seed(self._epoch_seed(epoch))
         row = {"epoch": float(epoch), **self._fit(epoch, state.scores)}
+        refuse_divergence(row["train_total"], epoch, "train")
         valid, test = (self.predict(d) for d in (self.task.valid, self.task.test))
         labels = torch.cat([d.labels for d in self.task.valid])
         row["valid_cross_entropy"] = cross_entropy(valid, labels)

@@ -1,0 +1,83 @@
+"""The stages `finetune` and `text` together, and what `evaluate` reads of both."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline import paths
+from pipeline.evaluation.finetuned import NAME, finetuned_head
+from pipeline.features import read_features
+from pipeline.manifest import read_manifest
+from pipeline.params import Params, read_params
+from pipeline.protocol import read_protocol
+from pipeline.steps.text import network
+from pipeline.weights.folder import load
+from stages import finetune, text
+from tests.conftest import ROOT
+from tests.finetuning import tiny
+from tests.finetuning.test_finetune import encode
+from tests.finetuning.tiny import CORPUS, lay_out_toy
+
+
+@pytest.fixture(autouse=True)
+def toy(workspace):
+    lay_out_toy()
+    network.cache_clear()  # a process has one working folder, but for tests
+
+
+def params(**changes):
+    """Those of params.yaml, the toy corpus as demo_meld but for what the tiny network needs."""
+    known = read_params(ROOT / "params.yaml")
+    sections = {name: dict(blocks) for name, blocks in known.sections.items()}
+    for blocks in sections.values():
+        if "demo_meld" in blocks:
+            blocks[CORPUS] = blocks["demo_meld"]
+    sections["text"][CORPUS] = tiny.text_settings()
+    sections["finetune"][CORPUS] = tiny.settings(**changes)
+    sections["compute"][""] = tiny.compute()
+    return Params([CORPUS], [], sections)
+
+
+def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
+    chosen = params(epochs=6, patience=6)
+    finetune.work(chosen, CORPUS)
+    text.work(chosen, CORPUS)
+    store = read_features(paths.features(CORPUS, "text"))
+    assert store.about["encoder"]["revision"] == "none, fine-tuned on toy"
+    rows = read_manifest(paths.manifest(CORPUS))
+    assert store.values == pytest.approx(encode(paths.text_encoder(CORPUS), rows), abs=1e-5)
+    protocol = read_protocol(paths.protocol(CORPUS))
+    said = finetuned_head(paths.head(CORPUS), protocol, {"text": store})[NAME]
+    actual = [e.label for e in protocol.entries if e.split == "test"]
+    assert np.mean(said.predicted[0] == actual) > 0.8, "the label is a word of the text"
+
+
+def test_train_dialogues_are_read_by_the_encoder_that_has_not_seen_them():
+    chosen = params(epochs=2, cross_fit=2)
+    finetune.work(chosen, CORPUS)
+    text.work(chosen, CORPUS)
+    store = read_features(paths.features(CORPUS, "text"))
+    encoder, rows = load(paths.text_encoder(CORPUS)), read_manifest(paths.manifest(CORPUS))
+    part_of = {name: n for n, part in enumerate(encoder.parts) for name in part}
+    by_encoder = [encode(encoder.part(n).folder, rows) for n in range(2)]
+    whole = encode(encoder.folder, rows)
+    for place, utterance in enumerate(rows):
+        part = part_of.get(utterance.dialogue)
+        assert (part is None) == (utterance.official_split != "train")
+        expected = whole if part is None else by_encoder[part]
+        assert store.values[place] == pytest.approx(expected[place], abs=1e-5)
+        others = [whole, *by_encoder]
+        near = [np.abs(store.values[place] - found[place]).max() < 1e-3 for found in others]
+        assert near.count(True) == 1, "the encoders do differ"
+
+
+def test_switched_off_the_pretrained_encoder_reads():
+    chosen = params(enabled=False)
+    finetune.work(chosen, CORPUS)
+    text.work(chosen, CORPUS)
+    store = read_features(paths.features(CORPUS, "text"))
+    assert store.about["encoder"]["revision"] == "none"
+    assert json.loads(paths.metrics(CORPUS, "finetune.json").read_text()) == {}
+    rows = read_manifest(paths.manifest(CORPUS))
+    assert store.values == pytest.approx(encode(paths.pretrained(CORPUS, "text"), rows), abs=1e-5)
