@@ -1,11 +1,13 @@
-"""Tries settings before anything runs: mistakes are told now, not by the ninth experiment."""
+"""Tries what can be tried before anything runs: told now, not by the ninth experiment."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline import paths
 from pipeline.errors import PipelineError
+from pipeline.experiments.locked import LOCK, digest, stages_here
 from pipeline.experiments.plan import Experiment
 from pipeline.params import PARAMS, read_params
 
@@ -14,8 +16,10 @@ def check(experiments: Sequence[Experiment]) -> None:
     """Tries every experiment's settings on a copy of params.yaml, as DVC will.
 
     Raises:
-        PipelineError: One message that names all settings that do not fit.
+        PipelineError: One message that names all settings that do not fit. Or results that an
+            experiment would take for its own are not there.
     """
+    _refuse_lost(experiments)
     problems: dict[str, list[str]] = {}
     for experiment in experiments:
         for problem in _problems(experiment.settings):
@@ -25,6 +29,27 @@ def check(experiments: Sequence[Experiment]) -> None:
         raise PipelineError(
             f"{PARAMS} cannot be changed as the recipe says; mend the recipe:\n" + "\n".join(lines)
         )
+
+
+def _refuse_lost(experiments: Sequence[Experiment]) -> None:
+    """DVC, told that files may be absent, takes what dvc.lock knows for done, there or not."""
+    trusting = [experiment for experiment in experiments if experiment.allow_missing]
+    corpora = sorted({target.partition("@")[2] for e in trusting for target in e.targets})
+    stages = stages_here()
+    told = {c: digest(stages, f"evaluate@{c}", "outs", paths.predictions(c)) for c in corpora}
+    if lost := [corpus for corpus, known in told.items() if known and not _cached(known)]:
+        raise PipelineError(
+            f"{LOCK} has results of {lost} whose predictions are not in DVC's cache: an experiment "
+            f"that changes nothing would end without them. `dvc pull` them, or set corpora: {lost} "
+            f"and demos: [] in {PARAMS} and run `dvc repro` once."
+        )
+
+
+def _cached(md5: str) -> bool:
+    from dvc.repo import Repo  # takes a second
+
+    with Repo() as repo:
+        return bool(repo.cache.local.exists(md5))
 
 
 def _problems(settings: Sequence[str]) -> Iterator[str]:

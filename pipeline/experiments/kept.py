@@ -9,13 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.evaluation.predictions import Predictions, read_predictions
+from pipeline.experiments.locked import LOCK, digest, stages_of
 
-LOCK = Path("dvc.lock")
 # Gives the bytes of a file of a revision: a commit, branch, tag or experiment, and the file's path.
 Reader = Callable[[str, Path], bytes]
 
@@ -105,9 +103,9 @@ def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
     """
     with fetched(read, revision, paths.predictions(corpus)) as file:
         found = read_predictions(file)
-    lock = YAML(typ="safe", pure=True).load(read(revision, LOCK).decode())
-    trained = _digest(lock, "train", "outs", corpus)
-    evaluated = _digest(lock, "evaluate", "deps", corpus)
+    stages = stages_of(read(revision, LOCK).decode())
+    trained = digest(stages, f"train@{corpus}", "outs", paths.epochs(corpus))
+    evaluated = digest(stages, f"evaluate@{corpus}", "deps", paths.epochs(corpus))
     # An experiment that ends at `train` still has the predictions of the commit it started from.
     if trained != evaluated:
         raise PipelineError(
@@ -116,13 +114,6 @@ def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
             "read for the chosen one alone."
         )
     return found
-
-
-def _digest(lock: Any, stage: str, side: str, corpus: str) -> str | None:
-    """What dvc.lock says of the table of epochs, on one side of a stage."""
-    files = ((lock or {}).get("stages") or {}).get(f"{stage}@{corpus}", {}).get(side, [])
-    path = paths.epochs(corpus).as_posix()
-    return next((file["md5"] for file in files if file["path"] == path), None)
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 
 from pipeline.cache import digest_of
 from pipeline.errors import PipelineError
+from pipeline.experiments.locked import LOCK, stages_here
 from pipeline.files import sha256_file
 from pipeline.params import PARAMS
 
 DAG = Path("dvc.yaml")
-LOCK = Path("dvc.lock")
 DIGITS = 8
 AFTER = ("report",)  # tells of results, decides none
 
@@ -99,7 +99,7 @@ def _code() -> list[str]:
 
 def _manifests(corpora: Sequence[str]) -> list[Any]:
     """What dvc.lock says of the manifests, which hold a digest of every raw file."""
-    stages = _yaml(LOCK).get("stages", {}) if LOCK.is_file() else {}
+    stages = stages_here()
     lacking = [corpus for corpus in corpora if f"manifest@{corpus}" not in stages]
     if lacking:
         raise PipelineError(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from pipeline.errors import PipelineError
@@ -128,3 +129,29 @@ def test_a_problem_of_all_variants_is_told_once(repository: Path) -> None:
     with pytest.raises(PipelineError) as error:
         check(bad)
     assert len(str(error.value).splitlines()) == 2 and "  full, text: Could" in str(error.value)
+
+
+def test_results_that_are_known_but_not_there_are_told_before_anything_runs(
+    repository: Path,
+) -> None:
+    """With files that may be absent, DVC would take an unchanged experiment for done."""
+    Repo.init(no_scm=True).close()
+    digest, path = "0123456789abcdef0123456789abcdef", "data/predictions/meld_text.parquet"
+    stages = {
+        "manifest@meld_text": {"outs": []},
+        "evaluate@meld_text": {"outs": [{"path": path, "md5": digest}]},
+    }
+    YAML().dump({"stages": stages}, repository / "dvc.lock")
+    recipe = RECIPE.on(["meld_text"]).model_copy(
+        update={"variants": {"text": (), "full": ("loss.CORPUS.contrastive=0",)}}
+    )
+    with pytest.raises(PipelineError, match=r"results of \['meld_text'\] .* not in DVC's cache"):
+        check(planned(recipe))
+    kept = repository / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    check(planned(recipe))
+    shutil.rmtree(kept.parent)
+    del stages["evaluate@meld_text"]
+    YAML().dump({"stages": stages}, repository / "dvc.lock")
+    check(planned(recipe))
