@@ -1,7 +1,7 @@
 """`python -m pipeline compare REV_A REV_B`: whether two results differ by more than chance."""
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline import paths
 from pipeline.evaluation.counts import OVERALL
@@ -33,7 +33,9 @@ def show(corpus: str, found: Pair, console: Console | None = None) -> None:
     console = console or Console()
     dialogues = len(set(found.tested.dialogues))
     title = f"{corpus}: {len(found.tested.utterances)} test utterances in {dialogues} dialogues"
-    table = Table("percent", *map(_head, (found.one, found.other)), "difference", title=title)
+    # Names of experiments that differ in their last letters alone are not cut off.
+    sides = [Column(_head(side), overflow="fold") for side in (found.one, found.other)]
+    table = Table("percent", *sides, "difference", title=title)
     for name in OVERALL:
         apart = found.differences[name]
         table.add_row(

@@ -1,16 +1,18 @@
 """`compare`: a planted difference is found, none is not, and only the same is compared."""
 
+import io
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline import paths
 from pipeline.__main__ import app
-from pipeline.commands.compare import compared
+from pipeline.commands.compare import compared, show
 from pipeline.errors import PipelineError
 from pipeline.evaluation.counts import OVERALL
 from pipeline.evaluation.predictions import MODEL, Predictions, Said, Tested, write_predictions
@@ -166,6 +168,17 @@ def test_the_command_reads_any_two_revisions(revisions: Path) -> None:
     assert "above weak" in found.output and "is clear of 0" in found.output
     alike = CliRunner().invoke(app, ["compare", "good", "workspace", "--corpus", "toy"])
     assert "the same as good" in alike.output
+
+
+def test_long_names_of_experiments_are_not_cut_off() -> None:
+    names = [f"finetune-meld_text-finetuned{end}:finetuned_head" for end in ("", "_context")]
+    found = pair(*(Entrant(name, table(0.5, 2), MODEL) for name in names))
+    file = io.StringIO()
+    show("toy", found, Console(file=file, width=80))
+    shown, _, _ = file.getvalue().partition("Weighted F1 of")
+    rows = [line.split("┃") for line in shown.splitlines() if line.startswith("┃")]
+    heads = ["".join(row[column].strip() for row in rows) for column in (2, 3)]
+    assert [head.startswith(name) for head, name in zip(heads, names, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "HEAD~9"])
