@@ -62,6 +62,8 @@ def page(reading: Reading, test: Truth) -> str:
         for context in contexts:
             on = f", with {context}" if len(contexts) > 1 else ""
             lines += ["", f"## {title}{on}", "", *_table(reading, phase, context)]
+            if chosen := reading.runs(phase, context).get("chosen"):
+                lines += ["", f"What was chosen: `{json.dumps(chosen[0]['text'])}`"]
     final = [rows for name, rows in reading.runs("final").items()]
     if final:
         settings = {**final[0][0]["text"], **final[0][0]["finetune"]}

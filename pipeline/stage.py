@@ -8,17 +8,8 @@ from pathlib import Path
 
 from pipeline.costs import measured
 from pipeline.errors import PipelineError
+from pipeline.gpu_memory import no_room
 from pipeline.params import read_params
-
-# torch's error of a GPU without room, by name: most stages do not import torch.
-NO_ROOM = "OutOfMemoryError"
-LESS_MEMORY = {
-    "visual": "visual.CORPUS.batch_size is lower",
-    "text": "text.CORPUS.tokens_per_batch is lower",
-    "finetune": "finetune.CORPUS.accumulation is higher (more, smaller parts of a step), or with "
-    "gradient_checkpointing or a lora_rank",
-    "train": "train.CORPUS.batch_size or workers is lower",
-}
 
 
 def run(work: Callable[..., None]) -> None:
@@ -42,17 +33,12 @@ def run(work: Callable[..., None]) -> None:
     except OSError as error:
         sys.exit(f"\n{name}: {error.strerror}: {error.filename or ''}{_advice(error)}\n")
     except RuntimeError as error:
-        if type(error).__name__ != NO_ROOM:
+        if (said := no_room(error, Path(sys.argv[0]).stem)) is None:
             raise
-        sys.exit(f"\n{name}: {error}\n{_less_memory(Path(sys.argv[0]).stem)}\n")
+        sys.exit(f"\n{name}: {said}\n")
 
 
 def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "\nMake room, then run it again: it goes on where it was."
     return ""
-
-
-def _less_memory(stage: str) -> str:
-    how = f"less is needed where {LESS_MEMORY[stage]}; " if stage in LESS_MEMORY else ""
-    return f"The GPU's memory does not suffice: {how}compute.device: cpu needs none of it."

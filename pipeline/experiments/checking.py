@@ -11,6 +11,9 @@ from pipeline.experiments.locked import LOCK, digest, stages_here
 from pipeline.experiments.plan import Experiment
 from pipeline.params import PARAMS, read_params
 
+# What is read of an experiment that ends at a stage.
+READ_OF = {"evaluate": paths.predictions, "train": paths.epochs}
+
 
 def check(experiments: Sequence[Experiment]) -> None:
     """Tries every experiment's settings on a copy of params.yaml, as DVC will.
@@ -34,14 +37,18 @@ def check(experiments: Sequence[Experiment]) -> None:
 def _refuse_lost(experiments: Sequence[Experiment]) -> None:
     """DVC, told that files may be absent, takes what dvc.lock knows for done, there or not."""
     trusting = [experiment for experiment in experiments if experiment.allow_missing]
-    corpora = sorted({target.partition("@")[2] for e in trusting for target in e.targets})
-    stages = stages_here()
-    told = {c: digest(stages, f"evaluate@{c}", "outs", paths.predictions(c)) for c in corpora}
-    if lost := [corpus for corpus, known in told.items() if known and not _cached(known)]:
+    targets = sorted({target for experiment in trusting for target in experiment.targets})
+    stages, lost = stages_here(), []
+    for target in targets:
+        stage, _, corpus = target.partition("@")
+        known = digest(stages, target, "outs", READ_OF[stage](corpus))
+        if known and not _cached(known):
+            lost.append(corpus)
+    if lost:
         raise PipelineError(
             f"{LOCK} has results of {lost} whose predictions are not in DVC's cache: an experiment "
             f"that changes nothing would end without them. `dvc pull` them, or set corpora: {lost} "
-            f"and demos: [] in {PARAMS} and run `dvc repro` once."
+            f"in {PARAMS} and run `dvc repro` once."
         )
 
 

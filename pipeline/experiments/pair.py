@@ -127,6 +127,8 @@ def _check_same(one: Entrant, other: Entrant) -> None:
 
 def _examples(one: Entrant, other: Entrant) -> list[str]:
     """Lines that name some of the utterances in which the two differ."""
+    if one.found.tested.classes != other.found.tested.classes:
+        return []  # then numbers of classes mean something else
     here, there = facts(one.found.tested), facts(other.found.tested)
     unlike = [u for u in here if u in there and here[u] != there[u]]
     found = {

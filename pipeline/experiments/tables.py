@@ -23,7 +23,8 @@ def show(comparisons: Sequence[Comparison], console: Console | None = None) -> N
         title = f"{found.corpus}: {_tested(found.outcome.found.tested)}, F1 in percent"
         table = Table(title=title, title_justify="left")
         for number, head in enumerate(_heads(found)):
-            table.add_column(head, justify="right" if number else "left")
+            # Names are not cut off: some differ in their last letters alone.
+            table.add_column(head, justify="right" if number else "left", overflow="fold")
         for row in found.rows:
             table.add_row(*_cells(row))
         console.print(table)

@@ -59,7 +59,8 @@ def read_examples(corpus: str, window: Window) -> Examples:
         window: How much of a dialogue is read with each turn.
 
     Raises:
-        PipelineError: A file is missing, or the protocol has several folds.
+        PipelineError: A file is missing, the protocol has several folds, or a split has no labelled
+            utterance with words.
     """
     protocol = read_protocol(paths.protocol(corpus), labels_of=LEARNT)
     return examples(stream_manifest(paths.manifest(corpus)), protocol, window)

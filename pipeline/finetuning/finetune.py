@@ -73,7 +73,8 @@ def finetune_corpus(
         compute: On what.
 
     Raises:
-        PipelineError: A file is missing, the protocol has several folds, no such device.
+        PipelineError: A file is missing; the protocol has several folds; a split or what a part
+            leaves of it has nothing to learn from; no such device; training diverged.
     """
     pretrained = load(paths.pretrained(corpus, "text"))
     examples = read_examples(corpus, window_of(text))
@@ -83,6 +84,8 @@ def finetune_corpus(
     folder = cache_root() / "finetune" / _key(task, parts, pretrained)[:32]
     settings_told = {**text.model_dump(), **settings.model_dump()}
     describe(folder, {"encoder": pretrained.about, "settings": settings_told})
+    for part in parts:
+        task.without(part, task.epochs)  # what cannot be is told before hours of training
     whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
     tasks = [task.without(part, whole.best_epoch) for part in parts]
     states = [

@@ -17,7 +17,7 @@ def with_updates(network: Any, settings: FinetuneSettings) -> Any:
     except ImportError as error:
         raise PipelineError(
             "finetune.CORPUS.lora_rank needs the package peft, which is not installed: "
-            "`pip install peft`, or set it to 0."
+            "`pip install 'peft>=0.17'`, or set it to 0."
         ) from error
     config = LoraConfig(
         r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules="all-linear"

@@ -69,6 +69,9 @@ class Run:
         Yields:
             The run so far, once per epoch, those of a run that goes on at once; last of all
             finished, with history, every epoch's probabilities and the best epoch's weights.
+
+        Raises:
+            PipelineError: The loss of an epoch is no number.
         """
         state = file.load(self.model, self.optimiser, self.scaler) or RunState()
         yield from [state] * len(state.history)

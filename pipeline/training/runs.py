@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.gpu_memory import no_room
 from pipeline.training.data import TrainingData, TrainingSettings, read_data
 from pipeline.training.loop import Run
 from pipeline.training.resume import StateFile
@@ -118,3 +119,7 @@ def _work(corpus: str, settings: TrainingSettings, runs: Runs, writer: Connectio
         pass  # the parent was killed; the run lies in its file
     except PipelineError as error:
         writer.send(str(error))
+    except RuntimeError as error:
+        if (said := no_room(error, "train")) is None:
+            raise
+        writer.send(said)

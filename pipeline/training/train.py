@@ -29,7 +29,8 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
         settings: Its sections of params.yaml.
 
     Raises:
-        PipelineError: A store is missing, empty or of another manifest; no such device.
+        PipelineError: A store is missing, empty or of another manifest; no such device; training
+            diverged, or a process ended early.
     """
     data = read_data(corpus, settings)
     names = [(fold, seed) for fold in data.protocol.folds for seed in settings.train.seeds]

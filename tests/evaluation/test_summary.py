@@ -2,14 +2,17 @@
 
 import io
 import json
+from typing import get_args
 
 import pytest
 from rich.console import Console
 
 from pipeline import paths
+from pipeline.evaluation import finetuned
 from pipeline.evaluation.counts import OVERALL
 from pipeline.evaluation.names import NAMES
 from pipeline.evaluation.summary import show
+from pipeline.settings.evaluate import EvaluateSettings
 
 CLASSES = ("neutral", "surprise", "fear")
 
@@ -48,3 +51,9 @@ def test_every_figure_of_every_model_fits_on_a_terminal(results, width):
     assert words.count("58.2-62.2") == len(OVERALL) and words.count("60.15") > len(OVERALL)
     assert words.count("28.0-32.0") == len(OVERALL) * len(NAMES)
     assert "  ledger: manifest: audio absent 3" in lines
+
+
+def test_every_model_beside_the_pipelines_own_has_a_name_in_words():
+    baselines = EvaluateSettings.model_fields["baselines"].annotation
+    (names, _) = get_args(baselines)
+    assert {*get_args(names), finetuned.NAME} == NAMES.keys()

@@ -131,27 +131,34 @@ def test_a_problem_of_all_variants_is_told_once(repository: Path) -> None:
     assert len(str(error.value).splitlines()) == 2 and "  full, text: Could" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("last", "path"),
+    [
+        ("evaluate", "data/predictions/meld_text.parquet"),
+        ("train", "data/epochs/meld_text.parquet"),  # of a search
+    ],
+)
 def test_results_that_are_known_but_not_there_are_told_before_anything_runs(
-    repository: Path,
+    repository: Path, last: str, path: str
 ) -> None:
     """With files that may be absent, DVC would take an unchanged experiment for done."""
     Repo.init(no_scm=True).close()
-    digest, path = "0123456789abcdef0123456789abcdef", "data/predictions/meld_text.parquet"
+    digest = "0123456789abcdef0123456789abcdef"
     stages = {
         "manifest@meld_text": {"outs": []},
-        "evaluate@meld_text": {"outs": [{"path": path, "md5": digest}]},
+        f"{last}@meld_text": {"outs": [{"path": path, "md5": digest}]},
     }
     YAML().dump({"stages": stages}, repository / "dvc.lock")
     recipe = RECIPE.on(["meld_text"]).model_copy(
         update={"variants": {"text": (), "full": ("loss.CORPUS.contrastive=0",)}}
     )
     with pytest.raises(PipelineError, match=r"results of \['meld_text'\] .* not in DVC's cache"):
-        check(planned(recipe))
+        check(planned(recipe, last))
     kept = repository / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     kept.parent.mkdir(parents=True)
     kept.touch()
-    check(planned(recipe))
+    check(planned(recipe, last))
     shutil.rmtree(kept.parent)
-    del stages["evaluate@meld_text"]
+    del stages[f"{last}@meld_text"]
     YAML().dump({"stages": stages}, repository / "dvc.lock")
-    check(planned(recipe))
+    check(planned(recipe, last))

@@ -1,9 +1,11 @@
 """From predictions in experiments to rows and sentences, with planted predictions."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pipeline.evaluation.predictions import Tested
 from pipeline.evaluation.scores import score
@@ -126,6 +128,15 @@ def test_a_variants_own_baseline_is_shown_where_its_features_are_others(
         actual, says = split().actual, planted.guesses(split(), [linear], 7)
         assert row.weighted_f1.value == pytest.approx(score(actual, says[0], CLASSES).weighted_f1)
         assert row.to_reference is not None, "it is paired as the others are"
+
+
+def test_names_are_not_cut_off_on_a_terminal(files: Files) -> None:
+    name = "a_variant_whose_name_says_a_lot"
+    files |= outcome(f"r-{name}", (0.5,), SEEN["full"])
+    file = io.StringIO()
+    tables.show([compare(plan(["full", name]), "x", reader(files))], Console(file=file, width=80))
+    firsts = [line.split("│")[1].strip() for line in file.getvalue().splitlines() if "│" in line]
+    assert name in "".join(firsts) and "…" not in file.getvalue()
 
 
 def relabelled(tested: Tested) -> Tested:

@@ -90,7 +90,8 @@ def test_a_split_without_words_is_refused(split: str) -> None:
         finetune(epochs=1)
 
 
-def test_a_part_that_leaves_nothing_is_refused() -> None:
+def test_a_part_that_leaves_nothing_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains before it says so"))
     without_words(lambda u: u.dialogue.startswith("train/") and u.dialogue != "train/dia3")
     with pytest.raises(PipelineError, match="cross_fit: all labelled utterances"):
         finetune(epochs=1, cross_fit=2)

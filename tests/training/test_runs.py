@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.errors import PipelineError
 from pipeline.training import runs as module
 from pipeline.training.data import TrainingSettings
+from pipeline.training.loop import Run
 from pipeline.training.runs import Runs, in_processes
 from pipeline.training.train import train_corpus
 from tests.synthetic import lay_out
@@ -74,3 +76,27 @@ def test_a_process_whose_parent_was_killed_ends(
     runs = Runs([(0, 1), (0, 2)], tmp_path / "runs")
     module._work("toy", settings, runs, writer)
     assert not runs.file(0, 2).path.exists(), "the first epoch that nobody hears of is the last"
+
+
+def test_a_gpu_without_room_is_told_by_the_process_that_met_it(
+    settings: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(module, "read_data", full)
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)  # this very process listens on
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    module._work("toy", settings, Runs([(0, 1)], tmp_path), writer)
+    said = reader.recv()
+    assert said.startswith("CUDA out of memory.") and "train.CORPUS.workers" in said
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out("toy")
+    alone = replace(settings, train=settings.train.model_copy(update={"workers": 1}))
+    monkeypatch.setattr(Run, "_fit", lambda *_: {"train_total": float("inf")})
+    with pytest.raises(PipelineError, match=r"Epoch 1 .* inf.*train\.CORPUS\.learning_rate"):
+        train_corpus("toy", alone)
