@@ -11,8 +11,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.finetune_lines import RARE
-from pipeline.evaluation.counts import Score, confusions, f1, weighted_f1
+from benchmarks.finetune_lines import RARE, measures
+from pipeline.evaluation.counts import confusions
 from pipeline.evaluation.finetuned import NAME
 from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
 from pipeline.evaluation.names import model_name
@@ -63,21 +63,15 @@ def rows(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[list[
     """A line for each reader."""
     head = counts[NAME]
     weights = resampled(head.shape[1])
-    scores = {"weighted F1": weighted_f1, **{name: _of(classes.index(name)) for name in RARE}}
-    lines = []
+    scores, lines = measures(classes), []
     for name, mine in counts.items():
         draws = Resampled(mine.sum(1), drawn(mine, weights))
-        own = [_cell(draws.interval(score)) for score in scores.values()]
+        own = [_cell(draws.interval(score)) for score in scores]
         less = [
-            "" if name == NAME else str(difference(mine, head, weights, score))
-            for score in scores.values()
+            "" if name == NAME else str(difference(mine, head, weights, score)) for score in scores
         ]
         lines.append([model_name(name), str(len(mine)), *own, *less])
     return lines
-
-
-def _of(number: int) -> Score:
-    return lambda confusion: f1(confusion)[..., number]
 
 
 def _cell(found: Interval) -> str:

@@ -40,10 +40,14 @@ class Truth:
         """[seed, dialogue, actual, predicted] of [seed, utterance]."""
         return confusions(self.actual, predicted, self.clusters, len(self.classes))
 
-    def score_of(self, name: str) -> Score:
-        """F1 of one class."""
-        number = self.classes.index(name)
+
+def measures(classes: Sequence[str]) -> list[Score]:
+    """Weighted F1, and F1 of the rare classes."""
+
+    def of_class(number: int) -> Score:
         return lambda confusion: f1(confusion)[..., number]
+
+    return [weighted_f1, *(of_class(classes.index(rare)) for rare in RARE)]
 
 
 def truth(utterances: Sequence[Utterance], protocol: Protocol, split: str) -> Truth:
@@ -63,7 +67,6 @@ def truth(utterances: Sequence[Utterance], protocol: Protocol, split: str) -> Tr
 class Line:
     """A variant's figures on validation, in percent, and its differences from another one."""
 
-    phase: str
     name: str
     seeds: tuple[int, ...]
     weighted_f1: float
@@ -81,7 +84,7 @@ class Line:
             f"{self.weighted_f1:.2f}{spread}",
             f"{self.macro_f1:.2f}",
             *(f"{value:.1f}" for value in self.rare),
-            *(f"{d.value:+.1f} [{d.low:+.1f}, {d.high:+.1f}]" for d in self.differences),
+            *map(str, self.differences),
         ]
 
 
@@ -120,6 +123,14 @@ class Reading:
             "final": ("no context", NO_CONTEXT.name),
         }.get(phase, ("", ""))
 
+    def lines(self, phase: str, context: str = "") -> Iterator[Line]:
+        """The variants of a phase on a context, the best first."""
+        runs = self.runs(phase, context)
+        where, name = self.base(phase, context)
+        base = self.runs(where, context if where in ON_A_CONTEXT else "").get(name)
+        found = [self._line(name, rows, base) for name, rows in runs.items()]
+        yield from sorted(found, key=lambda line: -line.weighted_f1)
+
     def _rows(self, phase: str) -> Iterator[dict[str, Any]]:
         for row in self.results.rows:
             if row.get("phase") == phase and "run" in row and "validation" in row:
@@ -131,24 +142,11 @@ class Reading:
             return ""
         return context_name(text["context_turns"], text["context_turns_after"])
 
-    def lines(self, phase: str, context: str = "") -> Iterator[Line]:
-        """The variants of a phase on a context, the best first."""
-        runs = self.runs(phase, context)
-        where, name = self.base(phase, context)
-        base = self.runs(where, context if where in ON_A_CONTEXT else "").get(name)
-        found = [self._line(phase, name, rows, base) for name, rows in runs.items()]
-        yield from sorted(found, key=lambda line: -line.weighted_f1)
-
     def _line(
-        self,
-        phase: str,
-        name: str,
-        rows: list[dict[str, Any]],
-        base: list[dict[str, Any]] | None,
+        self, name: str, rows: list[dict[str, Any]], base: list[dict[str, Any]] | None
     ) -> Line:
         scores = [row["validation"]["weighted_f1"] for row in rows]
         return Line(
-            phase=phase,
             name=name,
             seeds=tuple(row["seed"] for row in rows),
             weighted_f1=float(np.mean(scores)),
@@ -177,5 +175,5 @@ class Reading:
             )
             for each in (rows, base)
         )
-        measures = [weighted_f1, *(self.valid.score_of(rare) for rare in RARE)]
-        return tuple(difference(one, other, self._weights, score) for score in measures)
+        scores = measures(self.valid.classes)
+        return tuple(difference(one, other, self._weights, score) for score in scores)

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from benchmarks.finetune_lines import RARE, Reading, Truth, truth
 from benchmarks.finetune_runs import Where, read
 from pipeline.evaluation.counts import f1, weighted_f1
 from pipeline.evaluation.intervals import Resampled, drawn, resampled
+from pipeline.experiments.tables import markdown
 from pipeline.files import write_text
 from pipeline.finetuning.scores import figures
 
@@ -61,7 +62,7 @@ def page(reading: Reading, test: Truth) -> str:
         contexts = reading.contexts(phase)
         for context in contexts:
             on = f", with {context}" if len(contexts) > 1 else ""
-            lines += ["", f"## {title}{on}", "", *_table(reading, phase, context)]
+            lines += ["", f"## {title}{on}", "", *_variants(reading, phase, context)]
             if chosen := reading.runs(phase, context).get("chosen"):
                 lines += ["", f"What was chosen: `{json.dumps(chosen[0]['text'])}`"]
     final = [rows for name, rows in reading.runs("final").items()]
@@ -74,19 +75,20 @@ def page(reading: Reading, test: Truth) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(reading: Reading, phase: str, context: str) -> Iterator[str]:
+def _variants(reading: Reading, phase: str, context: str) -> list[str]:
     found = list(reading.lines(phase, context))
     head = ["", "seeds", "weighted F1", "macro F1", *RARE]
     if any(line.differences for line in found):
         head += [f"less {reading.base(phase, context)[1]}: weighted F1", *RARE]
-    yield _row(head)
-    yield _row(["---", *["---:"] * (len(head) - 1)])
-    for line in found:
-        cells = line.cells()
-        yield _row(cells + [""] * (len(head) - len(cells)))
+    cells = [line.cells() for line in found]
+    return _table(head, [[*row, *[""] * (len(head) - len(row))] for row in cells])
 
 
-def _tested(reading: Reading, rows: list[dict[str, Any]], test: Truth) -> Iterator[str]:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return markdown(heads, rows, "|".join(["---:"] * (len(heads) - 1)))
+
+
+def _tested(reading: Reading, rows: list[dict[str, Any]], test: Truth) -> list[str]:
     """Selected by validation, with intervals; and the epochs that test would have chosen."""
     arrays = reading.results.arrays
     every = [arrays[f"{row['run']}|test"].astype(np.float32) for row in rows]
@@ -101,25 +103,25 @@ def _tested(reading: Reading, rows: list[dict[str, Any]], test: Truth) -> Iterat
         max(figures(test.actual.tolist(), epoch, test.classes)["weighted_f1"] for epoch in found)
         for found in every
     ]
-    yield _row(["F1 on test, %", "mean of the seeds", "95 % by dialogue"])
-    yield _row(["---", "---:", "---:"])
-    for name, found in zip(test.classes, draws.by_class(f1), strict=True):
-        yield _row([name, f"{found.value:.1f}", f"{found.low:.1f}-{found.high:.1f}"])
-    mean, deviation = np.mean(seeds), np.std(seeds, ddof=1)
-    cell = f"{mean:.2f} ± {deviation:.2f}"
-    yield _row(["**weighted F1**", cell, f"{interval.low:.1f}-{interval.high:.1f}"])
-    cell = f"{np.mean(best):.2f} ± {np.std(best, ddof=1):.2f}"
-    yield _row(["weighted F1, epochs chosen on test", cell, ""])
+    lines = [
+        [name, f"{found.value:.1f}", f"{found.low:.1f}-{found.high:.1f}"]
+        for name, found in zip(test.classes, draws.by_class(f1), strict=True)
+    ]
+    ends = f"{interval.low:.1f}-{interval.high:.1f}"
+    lines.append(["**weighted F1**", _mean_std(seeds), ends])
+    lines.append(["weighted F1, epochs chosen on test", _mean_std(best), ""])
+    return _table(["F1 on test, %", "mean of the seeds", "95 % by dialogue"], lines)
 
 
-def _gap(reading: Reading) -> Iterator[str]:
+def _mean_std(values: Sequence[float] | np.ndarray) -> str:
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+
+
+def _gap(reading: Reading) -> list[str]:
     found = [row for row in reading.results.rows if row.get("phase") == "gap"]
     if not found:
-        return
+        return []
     row = found[-1]
-    yield from ("", "## Features of utterances that were seen in training", "")
-    yield _row(["weighted F1, %, seed 1", ""])
-    yield _row(["---", "---:"])
     words = {
         "seen": "train utterances, by the encoder that saw them",
         "unseen": f"train utterances, by {row['parts']} encoders that did not",
@@ -128,12 +130,11 @@ def _gap(reading: Reading) -> Iterator[str]:
         "probe_on_seen": "validation, by logistic regression on vectors of seen train utterances",
         "probe_on_unseen": "validation, by logistic regression on vectors of unseen ones",
     }
-    for name, text in words.items():
-        yield _row([text, f"{row[name]:.2f}"])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    lines = _table(
+        ["weighted F1, %, seed 1", ""],
+        [[text, f"{row[name]:.2f}"] for name, text in words.items()],
+    )
+    return ["", "## Features of utterances that were seen in training", "", *lines]
 
 
 def table(reading: Reading) -> str:
