@@ -23,8 +23,8 @@ meld-text: $(INSTALLED)
 meld-text-finetuned: $(INSTALLED)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text-finetuned -S 'corpora=[meld_text]' -S 'demos=[]' \
-	  -S finetune.meld_text.enabled=true -S text.meld_text.pooling=mean \
-	  -S text.meld_text.context_turns=3 -S text.meld_text.speaker_marks=names
+	  -S meld_text.finetune.enabled=true -S meld_text.text.pooling=mean \
+	  -S meld_text.text.context_turns=3 -S meld_text.text.speaker_marks=names
 
 test: $(INSTALLED)
 	python -m pytest -m "not slow"

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from benchmarks.naive import NaiveMCNCL
 from benchmarks.naive_loss import NaiveLoss, naive_contrastive
 from benchmarks.synthetic_dialogues import DIMENSIONS, Shape, random_dialogues
-from pipeline.dataset import collate
-from pipeline.model.inputs import NO_LABEL, DialogueBatch
-from pipeline.model.loss import Loss
-from pipeline.model.mcn_cl import MCNCL
+from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.systems.loss import Loss
+from pipeline.systems.mcn_cl import MCNCL
+from pipeline.training.data import collate
 
 TOLERANCE = 1e-5
 MISSING = 0.15

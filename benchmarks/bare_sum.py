@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks import our_extraction as ours
-from pipeline.jobs import workers
+from pipeline.base.workers import workers
 
 COUNT = 20
 BATCH = 64  # pictures, as params.yaml has it for MELD

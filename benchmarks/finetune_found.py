@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.finetune_options import SEEDS, Variant
 from benchmarks.finetune_runs import Found, Job
-from pipeline.files import replacing
+from pipeline.base.files import replacing
 
 RUNS = "runs.jsonl"
 PROBABILITIES = "probabilities.npz"

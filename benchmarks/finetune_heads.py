@@ -12,15 +12,13 @@ import numpy as np
 import typer
 
 from benchmarks.finetune_lines import RARE, measures
-from pipeline.evaluation.counts import confusions
+from pipeline.base.files import write_text
 from pipeline.evaluation.finetuned import NAME
-from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
-from pipeline.evaluation.names import model_name
-from pipeline.evaluation.paired import difference
-from pipeline.evaluation.predictions import MODEL, Predictions, read_predictions
+from pipeline.evaluation.intervals import Interval, Resampled, difference, drawn, resampled
+from pipeline.evaluation.scores import confusions
 from pipeline.experiments.pairing import apart
 from pipeline.experiments.tables import markdown
-from pipeline.files import write_text
+from pipeline.records.predictions import MODEL, Predictions, model_name, read_predictions
 
 READERS = (NAME, MODEL, "logistic_regression")
 PAGE = "docs/experiments/meld-text-finetune-heads.md"

@@ -12,11 +12,10 @@ import numpy as np
 
 from benchmarks.finetune_found import Results
 from benchmarks.finetune_options import NO_CONTEXT, context_name
-from pipeline.evaluation.counts import Score, confusions, f1, weighted_f1
-from pipeline.evaluation.intervals import resampled
-from pipeline.evaluation.paired import Difference, difference
-from pipeline.manifest import Utterance
-from pipeline.protocol import Protocol
+from pipeline.evaluation.intervals import Difference, difference, resampled
+from pipeline.evaluation.scores import Score, confusions, f1, weighted_f1
+from pipeline.records.manifest import Utterance
+from pipeline.records.protocol import Protocol
 
 RARE = ("fear", "disgust")
 ON_A_CONTEXT = ("reading", "options", "together")  # phases on top of the context chosen before

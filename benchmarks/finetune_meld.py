@@ -24,7 +24,7 @@ from benchmarks.finetune_found import Results
 from benchmarks.finetune_gap import GAP_PARTS, gap_row
 from benchmarks.finetune_options import Phase, Variant, plan
 from benchmarks.finetune_runs import Found, Job, Where, labelled, milliseconds, run, task_for
-from pipeline.extraction.text import window_of
+from pipeline.features.text.extract import window_of
 from pipeline.finetuning.cross_fit import parts_of
 
 # Shares of the time after which no run of a phase is started; each seed of all comes before the

@@ -11,22 +11,22 @@ import torch
 import yaml
 
 from benchmarks.finetune_options import BASE, Variant
-from pipeline.cache import digest_of
+from pipeline.base.cache import digest_of
+from pipeline.base.settings import ComputeSettings
 from pipeline.corpora import meld
-from pipeline.extraction.text import read_turns, window_of
-from pipeline.extractors.device import set_threads
-from pipeline.extractors.turns import Turn, Window
+from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.settings import ProtocolSettings
+from pipeline.features.common.device import set_threads
+from pipeline.features.text.extract import read_turns, window_of
+from pipeline.features.text.settings import TextSettings
+from pipeline.features.text.turns import Turn, Window
 from pipeline.finetuning.examples import Examples, examples
 from pipeline.finetuning.loop import Run
 from pipeline.finetuning.scores import figures
+from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.task import Task, task_of
-from pipeline.labelling import make_protocol
-from pipeline.manifest import Utterance
-from pipeline.protocol import Protocol
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.finetune import FinetuneSettings
-from pipeline.settings.protocol import ProtocolSettings
-from pipeline.settings.text import TextSettings
+from pipeline.records.manifest import Utterance
+from pipeline.records.protocol import Protocol
 
 CORPUS = "meld_text"
 PARAMS = Path(__file__).parents[1] / "params.yaml"

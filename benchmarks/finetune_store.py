@@ -15,12 +15,12 @@ import typer
 
 from benchmarks.finetune_found import RUNS
 from benchmarks.finetune_runs import CORPUS
-from pipeline import paths
-from pipeline.features import write_features
-from pipeline.files import sha256_file
+from pipeline.base import paths
+from pipeline.base.files import sha256_file
 from pipeline.finetuning.head import Head, write_head
-from pipeline.manifest import stream_manifest
-from pipeline.protocol import read_protocol
+from pipeline.records.features import write_features
+from pipeline.records.manifest import stream_manifest
+from pipeline.records.protocol import read_protocol
 from pipeline.weights.folder import load
 
 

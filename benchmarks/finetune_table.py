@@ -13,10 +13,10 @@ import typer
 from benchmarks.finetune_found import Results
 from benchmarks.finetune_lines import RARE, Reading, Truth, truth
 from benchmarks.finetune_runs import Where, read
-from pipeline.evaluation.counts import f1, weighted_f1
+from pipeline.base.files import write_text
 from pipeline.evaluation.intervals import Resampled, drawn, resampled
+from pipeline.evaluation.scores import f1, weighted_f1
 from pipeline.experiments.tables import markdown
-from pipeline.files import write_text
 from pipeline.finetuning.scores import figures
 
 PAGE = "docs/experiments/meld-text-finetune.md"

@@ -17,6 +17,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from pipeline.corpora.published_splits import COSMIC, SESSION5
+from pipeline.corpora.splits import COSMIC as VALID
 from pipeline.demo.iemocap_text import (
     CLASSES,
     Rating,
@@ -25,8 +27,6 @@ from pipeline.demo.iemocap_text import (
     evaluation_text,
     transcription_text,
 )
-from pipeline.published_splits import COSMIC, SESSION5
-from pipeline.splits import COSMIC as VALID
 
 WORDS = {code: word for word, code in CLASSES.items()}
 RARE = Counter(sur=107, fea=40, oth=3, dis=2)

@@ -22,7 +22,7 @@ from benchmarks.gpu_forward import forward_and_stream
 from benchmarks.gpu_plan import FULL, QUICK, Plan, Row
 from benchmarks.gpu_vectors import agreement, decoding
 from benchmarks.random_network import random_weights
-from pipeline.jobs import workers
+from pipeline.base.workers import workers
 
 
 def stages(plan: Plan, weights: Path, folder: Path) -> Iterator[Row]:

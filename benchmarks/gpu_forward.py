@@ -11,13 +11,11 @@ import torch
 from benchmarks.gpu_plan import PRECISIONS, Plan, Row, encoder_on, synchronise
 from benchmarks.pictures import frame_rows, jpegs, photograph
 from benchmarks.visual import PER_UTTERANCE, whole_step
-from pipeline.cache import ClipCache
-from pipeline.extraction.batches import add_cached
-from pipeline.extraction.seen import SeenPictures
-from pipeline.extraction.vectors import VECTORS
-from pipeline.extractors.networks import PictureNetwork
-from pipeline.extractors.visual import ImageEncoder
-from pipeline.frames import read_frames, write_frames
+from pipeline.base.cache import ClipCache
+from pipeline.features.visual.encoder import ImageEncoder, PictureNetwork
+from pipeline.features.visual.plan import SeenPictures, add_cached
+from pipeline.records.features import VECTORS
+from pipeline.records.frames import read_frames, write_frames
 
 
 @torch.inference_mode()

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.visual import encoder_of
-from pipeline.extractors.visual import ImageEncoder
-from pipeline.jobs import workers
+from pipeline.base.workers import workers
+from pipeline.features.visual.encoder import ImageEncoder
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 

@@ -18,10 +18,10 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from benchmarks.talking_clips import write_clips
-from pipeline import paths
-from pipeline.files import sha256_file
-from pipeline.jobs import workers
-from pipeline.manifest import Origin, Segment, Utterance, write_manifest
+from pipeline.base import paths
+from pipeline.base.files import sha256_file
+from pipeline.base.workers import workers
+from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.weights.install import install
 from pipeline.weights.record import EncoderRecord, FileRecord, write_record
 

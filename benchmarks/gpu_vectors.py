@@ -13,10 +13,9 @@ import torchvision
 from benchmarks.gpu_plan import PRECISIONS, Plan, Row, encoder_on, synchronise
 from benchmarks.pictures import jpegs, photograph
 from benchmarks.visual import encoder_of
-from pipeline.extractors.images import decode_image
-from pipeline.extractors.networks import SIDE
-from pipeline.extractors.visual import ImageEncoder
-from pipeline.jobs import ordered_map, workers
+from pipeline.base.workers import ordered_map, workers
+from pipeline.features.common.images import decode_image
+from pipeline.features.visual.encoder import SIDE, ImageEncoder
 
 
 def vectors_of(encoder: ImageEncoder, pictures: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.encoding import SOUND_RATE, write_avi, write_cut, write_mp4, write_repeated
 from benchmarks.footage import faces_of, footage
+from pipeline.base.workers import ordered_map
 from pipeline.demo.conversation import Cue
 from pipeline.demo.voice import RATE, draw_voice, speak
-from pipeline.jobs import ordered_map
 from pipeline.media.audio import load_mono
 from pipeline.media.packets import Segment
 

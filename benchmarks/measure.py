@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.dataset import Dialogue, collate
-from pipeline.model.loss import Loss
+from pipeline.systems.loss import Loss
+from pipeline.training.data import Dialogue, collate
 
 Result = TypeVar("Result")
 SIDE = 2048

@@ -21,7 +21,7 @@ from benchmarks.full_size import free_box, stub_clip
 from benchmarks.material import CLIP_SECONDS, make_corpus_clips, make_texts
 from benchmarks.our_extraction import WEIGHTS
 from benchmarks.workspace import CORPUS, Workspace, clip_name
-from pipeline.files import sha256_file
+from pipeline.base.files import sha256_file
 from pipeline.weights.record import FileRecord, read_record, write_record
 
 INTERVAL = 0.05  # seconds between two looks

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from pipeline.model.context import DialogueRNN, one_hot_speakers
-from pipeline.model.inputs import NO_LABEL, DialogueBatch
-from pipeline.model.mcn import CrossAttention, MCNBranch
-from pipeline.model.mcn_cl import MCNCL, Output
+from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.nn.context import DialogueRNN, one_hot_speakers
+from pipeline.systems.mcn import CrossAttention, MCNBranch
+from pipeline.systems.mcn_cl import MCNCL, Output
 
 
 class NaiveDialogueRNN(nn.Module):

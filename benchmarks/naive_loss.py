@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.model.contrastive import TIE
-from pipeline.model.inputs import NO_LABEL, DialogueBatch
-from pipeline.model.loss import Loss, LossTerms
-from pipeline.model.mcn_cl import Output
+from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.nn.contrastive import TIE
+from pipeline.systems.loss import Loss, LossTerms
+from pipeline.systems.mcn_cl import Output
 
 
 @dataclass(frozen=True)

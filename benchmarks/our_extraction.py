@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.chunks import chunked
-from pipeline.extractors.audio import Smile
-from pipeline.extractors.faces import FaceDetector
-from pipeline.extractors.text import TextEncoder
-from pipeline.extractors.turns import Turn
-from pipeline.extractors.visual import ImageEncoder
+from pipeline.base.files import chunked
+from pipeline.features.audio.smile import Smile
+from pipeline.features.frames.faces import FaceDetector
+from pipeline.features.text.encoder import TextEncoder
+from pipeline.features.text.turns import Turn
+from pipeline.features.visual.encoder import ImageEncoder
 from pipeline.media.audio import load_mono
 from pipeline.media.packets import Segment
 from pipeline.media.video import Wanted, sample_segments

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from pipeline.extraction.batches import Row
-from pipeline.extractors.images import encode_image
-from pipeline.extractors.networks import SIDE
-from pipeline.frames import Pictures
+from pipeline.features.common.images import encode_image
+from pipeline.features.visual.encoder import SIDE
+from pipeline.features.visual.plan import Row
+from pipeline.records.frames import Pictures
 
 # Noise of several grains, drawn on squares of so many pixels, with so many grey levels.
 GRAINS = ((4, 40.0), (14, 20.0), (56, 10.0), (112, 4.0))

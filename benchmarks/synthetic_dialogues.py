@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.dataset import Dialogue
+from pipeline.training.data import Dialogue
 
 DIMENSIONS = {"text": 768, "audio": 6373, "visual": 1000}
 """RoBERTa-base, ComParE_2016, ResNet-101."""

@@ -8,10 +8,10 @@ import av
 import cv2
 import numpy as np
 
+from pipeline.base.workers import workers
 from pipeline.demo.conversation import Cue
 from pipeline.demo.face import talking_head
 from pipeline.demo.looks import draw_look
-from pipeline.jobs import workers
 
 FPS = 24
 SOUND_RATE = 48_000

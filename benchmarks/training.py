@@ -19,9 +19,9 @@ from benchmarks.measure import SIDE, Cost, cost, median, operations, product
 from benchmarks.naive_loss import naive_contrastive
 from benchmarks.synthetic_dialogues import IEMOCAP, MELD, Shape, random_dialogues
 from benchmarks.ways import Way, make_ways
-from pipeline.dataset import Dialogue
-from pipeline.model.contrastive import supervised_contrastive_loss
-from pipeline.model.loss import Loss
+from pipeline.nn.contrastive import supervised_contrastive_loss
+from pipeline.systems.loss import Loss
+from pipeline.training.data import Dialogue
 
 CHECKED = {"MELD": 12, "IEMOCAP": 3}  # dialogues in the agreement check
 TIMED = 1  # random batches that stand for an epoch

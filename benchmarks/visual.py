@@ -23,13 +23,12 @@ from torchvision.models import get_model
 
 from benchmarks.pictures import frame_rows, jpegs, photograph
 from benchmarks.random_network import random_weights
-from pipeline.cache import ClipCache
-from pipeline.extraction.vectors import VECTORS
-from pipeline.extraction.visual import visual_of
-from pipeline.extractors.device import set_threads
-from pipeline.extractors.visual import ImageEncoder
-from pipeline.features import write_features
-from pipeline.frames import read_frames, write_frames
+from pipeline.base.cache import ClipCache
+from pipeline.features.common.device import set_threads
+from pipeline.features.visual.encoder import ImageEncoder
+from pipeline.features.visual.stream import visual_of
+from pipeline.records.features import VECTORS, write_features
+from pipeline.records.frames import read_frames, write_frames
 
 BATCHES = {"resnet101": 16, "mobilenet_v2": 32}
 BACKENDS = {"torch": "and batch norm folded: backend torch", "onnxruntime": "backend onnxruntime"}

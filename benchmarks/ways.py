@@ -12,11 +12,11 @@ from benchmarks.measure import Cost, cost, with_peak_memory
 from benchmarks.naive import NaiveMCNCL
 from benchmarks.naive_loss import NaiveLoss, naive_contrastive
 from benchmarks.synthetic_dialogues import Shape
-from pipeline.dataset import Dialogue, collate
-from pipeline.model.contrastive import supervised_contrastive_loss
-from pipeline.model.inputs import DialogueBatch
-from pipeline.model.loss import Loss
+from pipeline.nn.batch import DialogueBatch
+from pipeline.nn.contrastive import supervised_contrastive_loss
+from pipeline.systems.loss import Loss
 from pipeline.training.batches import length_buckets
+from pipeline.training.data import Dialogue, collate
 
 DROPOUT = 0.1
 CLIP = 1.0

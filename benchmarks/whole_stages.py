@@ -23,9 +23,9 @@ from benchmarks.material import make_corpus_clips, make_texts
 from benchmarks.measure import cost
 from benchmarks.taking_turns import verdict
 from benchmarks.workspace import STAGES, Workspace, clip_name, run_quietly
-from pipeline.extractors.faces import Face
-from pipeline.frames import read_frames
-from pipeline.jobs import workers
+from pipeline.base.workers import workers
+from pipeline.features.frames.faces import Face
+from pipeline.records.frames import read_frames
 
 COUNT = 20
 SIDE = 224

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.full_size import MELD_FOLDERS
 from benchmarks.our_extraction import WEIGHTS
-from pipeline.corpora.meld_csv import COLUMNS
+from pipeline.corpora.meld import COLUMNS
 from pipeline.weights.lock import Role
 
 ROOT = Path(__file__).parents[1]

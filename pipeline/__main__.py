@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline import paths
-from pipeline.commands import add_corpus, caches, doctor, meld_text
-from pipeline.errors import PipelineError
-from pipeline.params import read_params
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
+from pipeline.commands import caches, doctor, meld_text
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Emotion recognition in conversation."
@@ -75,18 +75,6 @@ def meld_text_command(
 ) -> None:
     """Lay MELD's three CSVs out as the corpus `meld_text`, which has no clips."""
     meld_text.lay_out(csv_folder)
-
-
-@app.command("add-corpus")
-def add_corpus_command(
-    name: Annotated[str, typer.Argument(help="The new corpus.")],
-    like: Annotated[str, typer.Option("--like", help="The corpus whose settings are copied.")],
-    reader: Annotated[
-        str | None, typer.Option("--reader", help="Default: the reader of the other corpus.")
-    ] = None,
-) -> None:
-    """Give a new corpus its block in every section of params.yaml."""
-    add_corpus.add(name, like, reader)
 
 
 @app.command("experiment")

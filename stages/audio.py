@@ -1,12 +1,12 @@
 """Raw sound to one vector per utterance: by openSMILE or by a speech encoder."""
 
-from pipeline.features import write_features
-from pipeline.ledger import write_ledger
-from pipeline.params import Params
-from pipeline.places import places
-from pipeline.settings.extract import ExtractSettings
-from pipeline.stage import run
-from pipeline.steps import audio
+from pipeline.base.params import Params
+from pipeline.base.paths import places
+from pipeline.base.stage import run
+from pipeline.features.audio import extract as audio
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.records.features import write_features
+from pipeline.records.ledger import write_ledger
 
 
 def work(params: Params, corpus: str) -> None:

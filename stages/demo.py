@@ -1,10 +1,10 @@
 """Writes the raw tree of a demo corpus."""
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.params import Params
+from pipeline.base.stage import run
+from pipeline.demo.settings import DemoSettings
 from pipeline.demo.tree import write_tree
-from pipeline.params import Params
-from pipeline.settings.demo import DemoSettings
-from pipeline.stage import run
 
 
 def work(params: Params, corpus: str) -> None:

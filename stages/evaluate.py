@@ -4,27 +4,27 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.files import write_text
+from pipeline.base.params import Params
+from pipeline.base.progress import track
+from pipeline.base.stage import run
 from pipeline.evaluation import pictures, results
 from pipeline.evaluation.baselines import baselines, pooled
-from pipeline.evaluation.calibration import reliability
 from pipeline.evaluation.curves import f1_curves
 from pipeline.evaluation.evaluate import metrics, predictions
 from pipeline.evaluation.finetuned import finetuned_head
-from pipeline.evaluation.predictions import MODEL, Predictions, Said, write_predictions
+from pipeline.evaluation.scores import reliability
+from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.slices import slices
 from pipeline.evaluation.summary import about_run, read_ledgers, show
-from pipeline.features import Features, read_features
-from pipeline.files import write_text
-from pipeline.ledger import page
-from pipeline.manifest import read_manifest
-from pipeline.params import Params
-from pipeline.progress import track
-from pipeline.protocol import Protocol, read_protocol
-from pipeline.settings.evaluate import EvaluateSettings
-from pipeline.settings.model import ModelSettings
-from pipeline.stage import run
-from pipeline.training.epochs import EpochPrediction, read_epochs
+from pipeline.records.epochs import EpochPrediction, read_epochs
+from pipeline.records.features import Features, read_features
+from pipeline.records.ledger import page
+from pipeline.records.manifest import read_manifest
+from pipeline.records.predictions import MODEL, Predictions, Said, write_predictions
+from pipeline.records.protocol import Protocol, read_protocol
+from pipeline.systems.settings import ModelSettings
 
 
 def work(params: Params, corpus: str) -> None:

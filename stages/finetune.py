@@ -1,14 +1,14 @@
 """The text encoder, fine-tuned on the train split or as it is."""
 
-from pipeline import paths
-from pipeline.files import write_text
+from pipeline.base import paths
+from pipeline.base.files import write_text
+from pipeline.base.params import Params
+from pipeline.base.settings import ComputeSettings
+from pipeline.base.stage import run
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.features.text.settings import TextSettings
 from pipeline.finetuning.head import write_head
-from pipeline.params import Params
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.extract import ExtractSettings
-from pipeline.settings.finetune import FinetuneSettings
-from pipeline.settings.text import TextSettings
-from pipeline.stage import run
+from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.weights.recorded import write_none, write_pointer
 
 

@@ -1,12 +1,12 @@
 """Raw video to pictures: evenly spaced frames, the face cut out."""
 
-from pipeline.frames import write_frames
-from pipeline.ledger import write_ledger
-from pipeline.params import Params
-from pipeline.places import places
-from pipeline.settings.extract import ExtractSettings
-from pipeline.stage import run
-from pipeline.steps import frames
+from pipeline.base.params import Params
+from pipeline.base.paths import places
+from pipeline.base.stage import run
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.features.frames import extract as frames
+from pipeline.records.frames import write_frames
+from pipeline.records.ledger import write_ledger
 
 
 def work(params: Params, corpus: str) -> None:

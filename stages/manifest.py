@@ -1,14 +1,13 @@
 """Raw tree to manifest: the facts of every utterance, and what is wrong with its media."""
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.params import Params
+from pipeline.base.stage import run
 from pipeline.corpora.inspect import inspected
-from pipeline.corpora.registry import READERS
-from pipeline.ledger import summary, write_ledger
-from pipeline.manifest import Origin, write_manifest
-from pipeline.params import Params
-from pipeline.published import differences
-from pipeline.settings.corpus import CorpusSettings
-from pipeline.stage import run
+from pipeline.corpora.published import differences
+from pipeline.corpora.registry import READERS, CorpusSettings
+from pipeline.records.ledger import summary, write_ledger
+from pipeline.records.manifest import Origin, write_manifest
 
 
 def work(params: Params, corpus: str) -> None:

@@ -1,13 +1,13 @@
 """Manifest to protocol: labels, folds and splits."""
 
-from pipeline import paths
-from pipeline.labelling import make_protocol, unlabelled, unused
-from pipeline.manifest import read_manifest, read_origin
-from pipeline.params import Params
-from pipeline.protocol import counts, write_protocol
-from pipeline.published_splits import published_splits, split_differences
-from pipeline.settings.protocol import ProtocolSettings
-from pipeline.stage import run
+from pipeline.base import paths
+from pipeline.base.params import Params
+from pipeline.base.stage import run
+from pipeline.corpora.protocol import make_protocol, unlabelled, unused
+from pipeline.corpora.published_splits import published_splits, split_differences
+from pipeline.corpora.settings import ProtocolSettings
+from pipeline.records.manifest import read_manifest, read_origin
+from pipeline.records.protocol import counts, write_protocol
 
 
 def work(params: Params, corpus: str) -> None:

@@ -5,9 +5,9 @@ run; see `pipeline.report.write`. DVC never restores this stage from its run-cac
 of it is kept by git, so that the HTML is there after each run.
 """
 
-from pipeline.params import Params
+from pipeline.base.params import Params
+from pipeline.base.stage import run
 from pipeline.report.write import write_report
-from pipeline.stage import run
 
 
 def work(params: Params, corpus: str) -> None:

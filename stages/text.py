@@ -1,11 +1,11 @@
 """Texts to one vector each."""
 
-from pipeline.features import write_features
-from pipeline.params import Params
-from pipeline.places import places
-from pipeline.settings.extract import ExtractSettings
-from pipeline.stage import run
-from pipeline.steps import text
+from pipeline.base.params import Params
+from pipeline.base.paths import places
+from pipeline.base.stage import run
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.features.text import extract as text
+from pipeline.records.features import write_features
 
 
 def work(params: Params, corpus: str) -> None:

@@ -1,12 +1,11 @@
 """Feature stores to checkpoints: one model per fold and seed."""
 
-from pipeline.params import Params
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.loss import LossSettings
-from pipeline.settings.model import ModelSettings
-from pipeline.settings.train import TrainSettings
-from pipeline.stage import run
+from pipeline.base.params import Params
+from pipeline.base.settings import ComputeSettings
+from pipeline.base.stage import run
+from pipeline.systems.settings import LossSettings, ModelSettings
 from pipeline.training.data import TrainingSettings
+from pipeline.training.settings import TrainSettings
 from pipeline.training.train import train_corpus
 
 

@@ -1,13 +1,13 @@
 """Brings the files of one encoder of a corpus into its encoder folder."""
 
-from pipeline import paths
-from pipeline.params import Params
-from pipeline.stage import run
+from pipeline.base import paths
+from pipeline.base.params import Params
+from pipeline.base.settings import Role
+from pipeline.base.stage import run
+from pipeline.features.agreement import wanted
 from pipeline.weights.install import install
-from pipeline.weights.lock import Role
 from pipeline.weights.recorded import write_none
 from pipeline.weights.store import store_root
-from pipeline.weights.wanted import wanted
 
 
 def work(params: Params, corpus: str, role: Role) -> None:
@@ -17,7 +17,7 @@ def work(params: Params, corpus: str, role: Role) -> None:
     if name is None:
         write_none(folder)
         return
-    install(name, role, folder, store_root(), f"{role}.{corpus}.encoder")
+    install(name, role, folder, store_root(), f"{corpus}.{role}.encoder")
     print(f"{role}: {name}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from pipeline.extractors.faces import FaceDetector
+from pipeline.features.frames.faces import FaceDetector
 from tests.dag.clone import copy_repository, ran, stages_of
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

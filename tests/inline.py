@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.corpora import inspect
-from pipeline.extraction import once
+from pipeline.features.common import once
 
 
 def inline(

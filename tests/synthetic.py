@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import paths
-from pipeline.features import write_features
+from pipeline.base import paths
+from pipeline.corpora.labels import LABEL_SETS
 from pipeline.finetuning.head import write_head
-from pipeline.labels import LABEL_SETS
-from pipeline.ledger import write_ledger
-from pipeline.manifest import Origin, Segment, Utterance, write_manifest
-from pipeline.protocol import Entry, Protocol, write_protocol
+from pipeline.records.features import write_features
+from pipeline.records.ledger import write_ledger
+from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
+from pipeline.records.protocol import Entry, Protocol, write_protocol
 
 CLASSES = LABEL_SETS["emotion"].classes
 DIMENSIONS = {"text": 6, "audio": 9, "visual": 5}

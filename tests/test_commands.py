@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.__main__ import app
-from pipeline.cache import ClipCache
-from pipeline.splits import COSMIC
+from pipeline.base.cache import ClipCache
+from pipeline.corpora.splits import COSMIC
 from pipeline.weights.install import install
 from tests.conftest import ROOT
 from tests.corpora.iemocap_tree import conversation
@@ -81,8 +81,7 @@ def test_doctor_examines_a_corpus(repository: Path) -> None:
 
 def with_encoder(repository: Path, role: str, encoder: str) -> None:
     path = repository / "params.yaml"
-    before, section, rest = path.read_text().partition(f"\n{role}:\n")
-    path.write_text(before + section + with_values(rest, {"encoder": encoder}, "meld"))
+    path.write_text(with_values(path.read_text(), {f"{role}.encoder": encoder}, "meld"))
 
 
 def test_doctor_says_where_encoders_will_come_from(repository: Path) -> None:
@@ -101,14 +100,14 @@ def test_doctor_says_where_encoders_will_come_from(repository: Path) -> None:
 def test_doctor_sees_that_a_folder_has_changed(repository: Path) -> None:
     lay_out_meld(repository / "data/raw/meld", "train_splits/dia0_utt0.mp4")
     with_encoder(repository, "text", "./mine")
-    assert "MEND  meld: text.meld.encoder: got './mine', but" in doctor_on_meld()
+    assert "MEND  meld: meld.text.encoder: got './mine', but" in doctor_on_meld()
     (repository / "mine").mkdir()
     (repository / "mine/config.json").write_text('{"model_type": "bert"}')
     assert "MEND  meld:" in doctor_on_meld() and "no weights as safetensors" in doctor_on_meld()
     (repository / "mine/model.safetensors").write_bytes(b"first")
     assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
     folder = Path("models/pretrained/meld/text")
-    install("./mine", "text", folder, Path("weights"), "text.meld.encoder")
+    install("./mine", "text", folder, Path("weights"), "meld.text.encoder")
     assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
     (repository / "mine/model.safetensors").write_bytes(b"second")
     assert (

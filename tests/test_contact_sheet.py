@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline import paths
 from pipeline.__main__ import app
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.commands.contact_sheet import FRAMES, GAP, LINE, SIDE, spaced
-from pipeline.errors import PipelineError
-from pipeline.extractors.images import decode_image, encode_image
-from pipeline.frames import Pictures, write_frames
-from pipeline.manifest import Origin, Segment, Utterance, write_manifest
-from pipeline.protocol import Entry, Protocol, write_protocol
+from pipeline.features.common.images import decode_image, encode_image
+from pipeline.records.frames import Pictures, write_frames
+from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
+from pipeline.records.protocol import Entry, Protocol, write_protocol
 
 
 def store(*levels: int | None) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cache import Held, cache_root, contents, orphans
+from pipeline.base.cache import Held, contents, orphans
+from pipeline.base.paths import cache_root
 
 MEGABYTE = 1e6
 DAY = 86_400

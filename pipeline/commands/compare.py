@@ -3,11 +3,11 @@
 from rich.console import Console
 from rich.table import Column, Table
 
-from pipeline import paths
-from pipeline.evaluation.counts import OVERALL
-from pipeline.evaluation.predictions import MODEL, Predictions, read_predictions
+from pipeline.base import paths
+from pipeline.evaluation.scores import OVERALL
 from pipeline.experiments.kept import Reader, read_tested
 from pipeline.experiments.pair import Entrant, Pair, Side, pair, sentence
+from pipeline.records.predictions import MODEL, Predictions, read_predictions
 
 WORKSPACE = "workspace"  # DVC's own word for the files as they are
 

@@ -6,14 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline import paths
-from pipeline.chunks import chunked
-from pipeline.errors import PipelineError
-from pipeline.extractors.images import decode_image, encode_image
-from pipeline.files import replacing
-from pipeline.frames import Pictures, present_rows, read_frames
-from pipeline.manifest import read_manifest
-from pipeline.protocol import read_protocol
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import chunked, replacing
+from pipeline.features.common.images import decode_image, encode_image
+from pipeline.records.frames import Pictures, present_rows, read_frames
+from pipeline.records.manifest import read_manifest
+from pipeline.records.protocol import read_protocol
 
 FRAMES = 4
 SIDE = 112
@@ -45,7 +44,7 @@ def draw(corpus: str, out: Path, count: int) -> None:
     rows = present_rows(store)
     if not rows:
         raise PipelineError(
-            f"{store} holds no pictures: is visual in extract.{corpus}.modalities, and were its "
+            f"{store} holds no pictures: is visual in {corpus}.extract.modalities, and were its "
             f"clips found? `python -m pipeline doctor {corpus}` tells."
         )
     labels = _labels(corpus)

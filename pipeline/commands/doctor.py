@@ -6,13 +6,13 @@ from pathlib import Path
 
 import av
 
-from pipeline.cache import cache_root
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
+from pipeline.base.paths import cache_root
 from pipeline.commands.encoders import encoders_of
 from pipeline.commands.finding import Finding, bad, good, note
 from pipeline.commands.raw_corpus import GIGABYTE, bytes_needed, examined, read_corpus
 from pipeline.commands.tools import programs, repository
-from pipeline.errors import PipelineError
-from pipeline.params import read_params
 
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
+from pipeline.base.settings import Role
 from pipeline.commands.finding import Finding, bad, good
-from pipeline.errors import PipelineError
-from pipeline.params import Params
+from pipeline.features.agreement import wanted
 from pipeline.weights.folder import load
 from pipeline.weights.local import local_entry
-from pipeline.weights.lock import PinnedEncoder, Role, read_lock
+from pipeline.weights.lock import PinnedEncoder, read_lock
 from pipeline.weights.pin import read_pin
 from pipeline.weights.reference import HubRevision, LocalFolder, TorchWeights, parse, store_folder
 from pipeline.weights.store import store_root
-from pipeline.weights.wanted import wanted
 
 
 def encoders_of(params: Params, corpus: str) -> Iterator[Finding]:
@@ -29,7 +30,7 @@ def encoders_of(params: Params, corpus: str) -> Iterator[Finding]:
 
 
 def _encoder(name: str, corpus: str, role: Role) -> Finding:
-    setting = f"{role}.{corpus}.encoder"
+    setting = f"{corpus}.{role}.encoder"
     reference = parse(name, role, setting, read_lock())
     if isinstance(reference, LocalFolder):
         return _local(reference, corpus, role, setting)

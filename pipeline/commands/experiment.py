@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
 from pipeline.commands.tools import programs, repository
-from pipeline.errors import PipelineError
 from pipeline.experiments import pages, search_pages, tables
 from pipeline.experiments.grid import Search
 from pipeline.experiments.kept import Reader, dvc_reader
@@ -16,7 +17,6 @@ from pipeline.experiments.results import compare
 from pipeline.experiments.running import run
 from pipeline.experiments.search import LAST, rank
 from pipeline.experiments.variants import Variants
-from pipeline.params import read_params
 
 
 def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing, sha256_file
 from pipeline.corpora.meld import FOLDERS
-from pipeline.errors import PipelineError
-from pipeline.files import replacing, sha256_file
 
 CORPUS = "meld_text"
 PUBLISHED = {

@@ -11,22 +11,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.dataset import Dialogue, dialogues
-from pipeline.errors import PipelineError
-from pipeline.features import Features
-from pipeline.files import sha256_file
-from pipeline.ledger import Problem, summary
-from pipeline.manifest import Origin, Utterance, write_manifest
-from pipeline.params import Params, read_params
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
+from pipeline.base.params import Params, read_params
+from pipeline.base.progress import track
+from pipeline.corpora.registry import CorpusSettings
 from pipeline.prediction.checkpoints import Checkpoints, find_checkpoints, with_width
 from pipeline.prediction.conversation import read_conversation
 from pipeline.prediction.extracting import check_encoders, extracted, places_of, provenance
 from pipeline.prediction.media import looked_at
 from pipeline.prediction.predicted import Predicted, write_predicted, write_problems
 from pipeline.prediction.timeline import draw_timelines
-from pipeline.progress import track
-from pipeline.protocol import Entry
-from pipeline.settings.corpus import CorpusSettings
+from pipeline.records.features import Features
+from pipeline.records.ledger import Problem, summary
+from pipeline.records.manifest import Origin, Utterance, write_manifest
+from pipeline.records.protocol import Entry
+from pipeline.training.data import Dialogue, dialogues
 
 SHOWN, LETTERS = 40, 16  # utterances on the terminal, and letters of a name
 TIMELINES = "timelines"
@@ -80,7 +80,7 @@ def _predicted(
 
 def _params(corpus: str) -> Params:
     params = read_params()
-    if corpus not in params.sections["extract"]:
+    if corpus not in params.blocks:
         raise PipelineError(
             f"The model was trained on {corpus!r}, of which params.yaml has no block; take the "
             "params.yaml that it was trained with."

@@ -5,19 +5,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.errors import MediaError, PipelineError
+from pipeline.base.params import Params
 from pipeline.commands.finding import Finding, bad, good, note
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.published import differences
+from pipeline.corpora.registry import READERS, CorpusSettings
+from pipeline.corpora.settings import ProtocolSettings
 from pipeline.corpora.tree import LFS_HEAD, RawCorpus
-from pipeline.errors import MediaError, PipelineError
-from pipeline.labelling import make_protocol
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.features.frames.settings import FramesSettings
 from pipeline.media.probe import Probe, probe
-from pipeline.params import Params
-from pipeline.published import differences
-from pipeline.settings.corpus import CorpusSettings
-from pipeline.settings.extract import ExtractSettings
-from pipeline.settings.frames import FramesSettings
-from pipeline.settings.protocol import ProtocolSettings
 
 SAMPLE, SECONDS = 20, 20.0
 GIGABYTE = 1e9
@@ -114,7 +113,7 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
         yield bad(
             f"{corpus}: not one file for {none}: put the files where the reader looks, such as "
             f"{root / next(iter(paths_of[none[0]]))}, or take {none} out of "
-            f"extract.{corpus}.modalities and model.{corpus}.modalities"
+            f"{corpus}.extract.modalities and {corpus}.model.modalities"
         )
     yield from _headers(corpus, root, there)
 

@@ -1,11 +1,11 @@
 """`python -m pipeline robustness CORPUS`: trained models on test utterances made worse in steps."""
 
+from pipeline.base.params import read_params
+from pipeline.base.paths import places
 from pipeline.corruption import report
 from pipeline.corruption.curves import measure
 from pipeline.corruption.extracting import extractors
 from pipeline.corruption.trained import read_trained
-from pipeline.params import read_params
-from pipeline.places import places
 
 
 def carry_out(corpus: str, quick: bool) -> None:

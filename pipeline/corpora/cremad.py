@@ -8,10 +8,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pipeline.corpora.options import ReaderOptions
-from pipeline.corpora.tree import RawCorpus, names_in, unpacked, wrong_tree
-from pipeline.manifest import Segment, Utterance
-from pipeline.published import Published
+from pipeline.corpora.published import Published
+from pipeline.corpora.tree import RawCorpus, ReaderOptions, names_in, unpacked, wrong_tree
+from pipeline.records.manifest import Segment, Utterance
 
 VIDEO, SOUND = "VideoFlash", "AudioWAV"
 SENTENCES = {

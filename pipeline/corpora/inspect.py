@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.cache import ClipCache, digest_of
-from pipeline.errors import MediaError
-from pipeline.files import sha256_file
-from pipeline.fingerprint import code_digest, versions
-from pipeline.jobs import isolated
-from pipeline.ledger import Problem
-from pipeline.manifest import Segment, Utterance
+from pipeline.base.cache import ClipCache, digest_of
+from pipeline.base.errors import MediaError
+from pipeline.base.files import sha256_file
+from pipeline.base.fingerprint import code_digest, versions
+from pipeline.base.progress import track
+from pipeline.base.settings import Modality
+from pipeline.base.workers import isolated
 from pipeline.media.probe import AudioInfo, Probe, VideoInfo, probe, unusable
-from pipeline.progress import track
-from pipeline.settings.base import Modality
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Segment, Utterance
 
 LOOK = pa.schema([("look", pa.string())])
 CODE = ("pipeline.media.opening", "pipeline.media.probe")

@@ -1,4 +1,4 @@
-"""What a corpus reader hands over, and how it finds its corpus in the folder a user gave."""
+"""What a corpus reader returns, and how it finds its corpus in the folder that a user gave."""
 
 import re
 import shlex
@@ -8,8 +8,11 @@ from itertools import groupby
 from pathlib import Path
 from zipfile import is_zipfile
 
-from pipeline.errors import PipelineError
-from pipeline.manifest import Utterance
+from pydantic import Field
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import Section
+from pipeline.records.manifest import Utterance
 
 LFS_HEAD = b"version https://git-lfs"
 SHOWN = 12
@@ -148,3 +151,14 @@ def _extract(archive: Path) -> str:
     if archive.suffix.lower() == ".zip":
         return f"unzip {name} -d {folder}"
     return f"tar -xf {name} -C {folder} (if tar says `Unexpected EOF`, download the archive again)"
+
+
+class ReaderOptions(Section):
+    """The common part of the block `corpus.NAME`."""
+
+    reader: str = Field(description="A name of pipeline/corpora/registry.py.")
+    full: bool = Field(
+        description="Whether the folder is meant to hold the whole release: its counts are then "
+        "compared with the published ones."
+    )
+    max_seconds: float = Field(gt=0, description="Longer segments are cut here, and noted.")

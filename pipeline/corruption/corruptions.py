@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.base.settings import Modality
 from pipeline.corruption import picture, sound, words
-from pipeline.settings.base import Modality
 
 SHARES = (25.0, 50.0, 75.0, 100.0)
 # A quick curve leaves out the last step but one: with the clean test split it has four points.

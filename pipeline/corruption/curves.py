@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.base.progress import track
+from pipeline.base.settings import MODALITIES
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
 from pipeline.corruption.extracting import Extractors
 from pipeline.corruption.scoring import Score, Scorer, majority_in
 from pipeline.corruption.stores import CorruptedStores
 from pipeline.corruption.trained import TrainedModels, check_clean
 from pipeline.evaluation.evaluate import tested_in
-from pipeline.evaluation.paired import Difference
-from pipeline.features import Features, of_utterances
-from pipeline.progress import track
-from pipeline.settings.base import MODALITIES
+from pipeline.evaluation.intervals import Difference
+from pipeline.records.features import Features, of_utterances
 
 
 @dataclass(frozen=True)

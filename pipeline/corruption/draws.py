@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cache import digest_of
+from pipeline.base.cache import digest_of
 
 
 def generator(*facts: Any) -> np.random.Generator:

@@ -12,31 +12,31 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.cache import ClipCache
+from pipeline.base.cache import ClipCache
+from pipeline.base.errors import PipelineError
+from pipeline.base.fingerprint import code_digest
+from pipeline.base.params import Params
+from pipeline.base.paths import Places
+from pipeline.base.progress import track
+from pipeline.base.settings import ComputeSettings
+from pipeline.base.tables import read_about
 from pipeline.corruption.corruptions import Corruption, Step
 from pipeline.corruption.wrapped import CorruptedPictures, CorruptedSound
-from pipeline.errors import PipelineError
-from pipeline.extraction.audio import AudioMaker, Found, audio_of
-from pipeline.extraction.speech import Decoder, speech_of
-from pipeline.extraction.text import text_of, window_of
-from pipeline.extraction.vectors import VECTORS
-from pipeline.extraction.visual import OnDemand, visual_of
-from pipeline.extractors.audio import Smile
-from pipeline.extractors.speech import SpeechEncoder
-from pipeline.features import Features
-from pipeline.fingerprint import code_digest
-from pipeline.frames import VERSION, read_frames
-from pipeline.ledger import Problem
-from pipeline.manifest import Utterance, stream_manifest
-from pipeline.params import Params
-from pipeline.places import Places
-from pipeline.progress import track
-from pipeline.settings.audio import AudioSettings
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.text import TextSettings
-from pipeline.settings.visual import VisualSettings
-from pipeline.steps import audio, text, visual
-from pipeline.tables import read_about
+from pipeline.features.audio import extract as audio
+from pipeline.features.audio.extract import AudioMaker, Decoder, Found, audio_of, speech_of
+from pipeline.features.audio.settings import AudioSettings
+from pipeline.features.audio.smile import Smile
+from pipeline.features.audio.speech import SpeechEncoder
+from pipeline.features.text import extract as text
+from pipeline.features.text.extract import text_of, window_of
+from pipeline.features.text.settings import TextSettings
+from pipeline.features.visual import extract as visual
+from pipeline.features.visual.settings import VisualSettings
+from pipeline.features.visual.stream import OnDemand, visual_of
+from pipeline.records.features import VECTORS, Features
+from pipeline.records.frames import VERSION, read_frames
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Utterance, stream_manifest
 from pipeline.training.checkpoint import differences
 from pipeline.weights.folder import load
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.base.plots import COLOURS, plain, save
 from pipeline.corruption.curves import Curve, Robustness
-from pipeline.drawing import COLOURS, plain, save
 
 PANEL = (3.1, 2.5)  # inches
 # By modality, so that a row is told by more than its place; each has a mark of its own too.

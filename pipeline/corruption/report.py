@@ -8,11 +8,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.base.files import replacing, write_text
 from pipeline.corruption.curves import Curve, Point, Robustness
 from pipeline.corruption.plot import draw
 from pipeline.corruption.scoring import Score
 from pipeline.evaluation.intervals import RESAMPLES
-from pipeline.files import replacing, write_text
 
 PAGES = Path("docs/robustness")
 HEADS = (

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.evaluation.baselines import majority
-from pipeline.evaluation.counts import confusions, weighted_f1
-from pipeline.evaluation.intervals import resample, resampled
+from pipeline.evaluation.intervals import Difference, difference, resample, resampled
 from pipeline.evaluation.labelled import labelled
-from pipeline.evaluation.paired import Difference, difference
-from pipeline.evaluation.predictions import Tested
-from pipeline.protocol import Protocol
+from pipeline.evaluation.scores import confusions, weighted_f1
+from pipeline.records.predictions import Tested
+from pipeline.records.protocol import Protocol
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.corruption.draws import generator_for
-from pipeline.extraction.sound import RATE
+from pipeline.features.common.sound import RATE
 from pipeline.media.audio import LARGEST
 
 # A tenth of a second: some phones long.

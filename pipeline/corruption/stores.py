@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.corruption.corruptions import Corruption
 from pipeline.corruption.draws import drawn
 from pipeline.corruption.extracting import Extractors
 from pipeline.corruption.trained import TrainedModels
-from pipeline.errors import PipelineError
-from pipeline.features import Features, of_utterances
-from pipeline.manifest import Utterance, stream_manifest
+from pipeline.records.features import Features, of_utterances
+from pipeline.records.manifest import Utterance, stream_manifest
 
 Vectors = Mapping[str, np.ndarray | None]
 

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import paths
-from pipeline.dataset import dialogues
-from pipeline.errors import PipelineError
-from pipeline.extractors.device import resolve_device, set_threads
-from pipeline.features import Features, read_features
-from pipeline.model.mcn_cl import MCNCL
-from pipeline.params import Params
-from pipeline.protocol import Entry, Protocol, read_protocol
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.model import ModelSettings
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
+from pipeline.base.settings import ComputeSettings
+from pipeline.features.common.device import resolve_device, set_threads
+from pipeline.records.epochs import read_epochs
+from pipeline.records.features import Features, read_features
+from pipeline.records.protocol import Entry, Protocol, read_protocol
+from pipeline.systems.mcn_cl import MCNCL
+from pipeline.systems.settings import ModelSettings
 from pipeline.training.checkpoint import load_checkpoint
-from pipeline.training.epochs import read_epochs
+from pipeline.training.data import dialogues
 from pipeline.training.inference import lower_precision, probabilities
 
 # Of a probability: the same batches, threads and device leave no difference but that of rounding.

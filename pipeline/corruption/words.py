@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.corruption.draws import generator
-from pipeline.manifest import Utterance
+from pipeline.records.manifest import Utterance
 
 
 def thinned(utterance: Utterance, percent: float) -> Utterance:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corruption.corruptions import Step
-from pipeline.extraction.audio import Extract
-from pipeline.extraction.visual import Encoder
+from pipeline.features.audio.extract import Extract
+from pipeline.features.visual.stream import Encoder
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pipeline.demo.conversation import Turn
 from pipeline.demo.face import talking_head
 from pipeline.demo.looks import Look, draw_look
 from pipeline.demo.seeds import CAST, CLIP, generator
+from pipeline.demo.settings import DemoSettings
 from pipeline.demo.voice import RATE, Voice, draw_voice, loudness_per_frame, speak
 from pipeline.demo.workers import run_jobs
-from pipeline.settings.demo import DemoSettings
 
 KEPT_OF_BROKEN = 0.6  # of a truncated clip's bytes; the moov atom lies at the end
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.base.errors import PipelineError
 from pipeline.demo.emotions import EMOTIONS, Emotions, draw_sentiment
 from pipeline.demo.phrases import TOPICS
 from pipeline.demo.seeds import CONVERSATION, generator
+from pipeline.demo.settings import DemoSettings
 from pipeline.demo.words import empty_words, telling_words
-from pipeline.errors import PipelineError
-from pipeline.settings.demo import DemoSettings
 
 CAST = ("Nora", "Ben", "Tess", "Omar", "Ida", "Hugo", "Lena", "Raj", "Mina", "Karl", "Zoe", "Theo")
 MOST_DRAWS = 5000

@@ -12,9 +12,9 @@ from pipeline.demo.iemocap_video import Said, two_actors
 from pipeline.demo.looks import Look, draw_look
 from pipeline.demo.recording import write_avi, write_wav
 from pipeline.demo.seeds import CAST, CLIP, STAGE, generator
+from pipeline.demo.settings import DemoSettings
 from pipeline.demo.voice import RATE, Voice, draw_voice, speak
 from pipeline.demo.workers import run_jobs
-from pipeline.settings.demo import DemoSettings
 
 ROOM = 0.0008  # noise of a silent channel, relative to full scale
 

@@ -25,7 +25,7 @@ from pipeline.demo.raters import (
     split_happiness,
 )
 from pipeline.demo.seeds import QUIRKS, TIMES, VOTES, generator
-from pipeline.settings.demo import PARTS, DemoSettings
+from pipeline.demo.settings import PARTS, DemoSettings
 
 TICKS = 2000  # per second
 ASIDE, OVERLAP = 0.06, 0.6  # probabilities: begins before the last turn, or before its end

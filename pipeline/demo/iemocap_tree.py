@@ -14,7 +14,7 @@ from pipeline.demo.iemocap_media import render, wav_folder
 from pipeline.demo.iemocap_plan import Staged, plan
 from pipeline.demo.iemocap_quirks import leave_litter, transcription_lines
 from pipeline.demo.iemocap_text import evaluation_text
-from pipeline.settings.demo import DemoSettings
+from pipeline.demo.settings import DemoSettings
 
 __all__ = ["Staged", "plan", "write_iemocap_tree"]
 

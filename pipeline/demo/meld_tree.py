@@ -16,7 +16,7 @@ from pipeline.demo.conversation import CAST, Turn, converse
 from pipeline.demo.folder import litter
 from pipeline.demo.meld_quirks import Split, clips_of, flaw
 from pipeline.demo.seeds import QUIRKS, generator
-from pipeline.settings.demo import DemoSettings
+from pipeline.demo.settings import DemoSettings
 
 FOLDERS = {
     "train": "train_splits",

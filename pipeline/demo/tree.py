@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.demo.folder import new_folder
 from pipeline.demo.iemocap_tree import write_iemocap_tree
 from pipeline.demo.meld_tree import write_meld_tree
-from pipeline.settings.demo import DemoSettings
+from pipeline.demo.settings import DemoSettings
 
 WRITERS = {"meld": write_meld_tree, "iemocap": write_iemocap_tree}
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import cv2
 
-from pipeline.progress import track
+from pipeline.base.progress import track
 
 Job = TypeVar("Job")
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from pipeline.evaluation.labelled import Labelled, labelled
 from pipeline.evaluation.linear import Guess, logistic_regression, tfidf
-from pipeline.evaluation.predictions import BASELINE_SEED, Said
-from pipeline.features import Features
-from pipeline.protocol import Protocol
-from pipeline.settings.evaluate import EvaluateSettings
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.records.features import Features
+from pipeline.records.predictions import BASELINE_SEED, Said
+from pipeline.records.protocol import Protocol
 
 
 def baselines(

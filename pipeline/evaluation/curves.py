@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.evaluation.evaluate import runs_of
-from pipeline.protocol import Protocol
-from pipeline.training.epochs import EpochPrediction
+from pipeline.records.epochs import EpochPrediction
+from pipeline.records.protocol import Protocol
 
 COLUMNS = ["fold", "seed", "epoch", "split", "weighted_f1"]
 SPLITS = ("train", "valid", "test")

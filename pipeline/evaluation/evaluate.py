@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.calibration import ece
-from pipeline.evaluation.counts import OVERALL
 from pipeline.evaluation.intervals import resample
-from pipeline.evaluation.predictions import MODEL, Predictions, Said, Tested
-from pipeline.evaluation.scores import Scores, deviation, mean, score
-from pipeline.protocol import Protocol
-from pipeline.training.epochs import EpochPrediction
+from pipeline.evaluation.scores import OVERALL, Scores, deviation, ece, mean, score
+from pipeline.records.epochs import EpochPrediction
+from pipeline.records.predictions import MODEL, Predictions, Said, Tested
+from pipeline.records.protocol import Protocol
 
 
 @dataclass(frozen=True)

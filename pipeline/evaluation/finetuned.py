@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evaluation.labelled import labelled
-from pipeline.evaluation.predictions import BASELINE_SEED, Said
-from pipeline.features import Features
 from pipeline.finetuning.head import head_says, read_head
-from pipeline.protocol import Protocol
+from pipeline.records.features import Features
+from pipeline.records.predictions import BASELINE_SEED, Said
+from pipeline.records.protocol import Protocol
 
 NAME = "finetuned_head"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.protocol import SPLITS, Protocol
+from pipeline.records.protocol import SPLITS, Protocol
 
 
 @dataclass(frozen=True)

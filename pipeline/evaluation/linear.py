@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from pipeline.evaluation.labelled import Labelled
-from pipeline.features import Features, of_utterances
+from pipeline.records.features import Features, of_utterances
 
 Matrix = Any  # dense or sparse, [utterance, feature]
 ITERATIONS = 500

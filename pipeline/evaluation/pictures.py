@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from pipeline.drawing import COLOURS, plain, save
+from pipeline.base.plots import COLOURS, plain, save
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
 MARKERS = ("o", "s", "^", "D")

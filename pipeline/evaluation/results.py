@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.counts import f1
+from pipeline.base.files import replacing, write_text
 from pipeline.evaluation.evaluate import scores_of
 from pipeline.evaluation.intervals import resample
-from pipeline.evaluation.predictions import Predictions, Said, Tested
-from pipeline.files import replacing, write_text
+from pipeline.evaluation.scores import f1
+from pipeline.records.predictions import Predictions, Said, Tested
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:

@@ -7,11 +7,11 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.counts import OVERALL
 from pipeline.evaluation.intervals import resample
-from pipeline.evaluation.predictions import Said, Tested
-from pipeline.features import Features, of_utterances
-from pipeline.protocol import Entry
+from pipeline.evaluation.scores import OVERALL
+from pipeline.records.features import Features, of_utterances
+from pipeline.records.predictions import Said, Tested
+from pipeline.records.protocol import Entry
 
 POSITIONS = (1, 2, 4, 7, 11, 21, 41)  # first turns of the slices
 LENGTHS = (1, 6, 11, 21, 41)  # fewest turns

@@ -8,14 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.evaluation.counts import OVERALL
-from pipeline.evaluation.names import model_name
-from pipeline.evaluation.predictions import MODEL
-from pipeline.features import Features
-from pipeline.ledger import Problem, counted, read_ledger
-from pipeline.protocol import Protocol, counts
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.evaluation.scores import OVERALL
+from pipeline.records.features import Features
+from pipeline.records.ledger import Problem, counted, read_ledger
+from pipeline.records.predictions import MODEL, model_name
+from pipeline.records.protocol import Protocol, counts
 
 LEDGERS = ("manifest", "frames", "audio")
 

@@ -4,10 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.progress import track
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue, Task
-from pipeline.progress import track
 
 SECONDS_BETWEEN_LOOKS = 20.0  # each takes seconds of a core
 LOG_LINES = 15

@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline import paths
-from pipeline.errors import PipelineError
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import PARAMS, read_params
 from pipeline.experiments.locked import LOCK, digest, stages_here
 from pipeline.experiments.plan import Experiment
-from pipeline.params import PARAMS, read_params
 
 # What is read of an experiment that ends at a stage.
 READ_OF = {"evaluate": paths.predictions, "train": paths.epochs}

@@ -80,7 +80,7 @@ class Search(Recipe):
         yield from super().problems()
         for key, values in self.grid.items():
             if CORPUS not in key.split(".") or not SETTING.fullmatch(f"{key}=x"):
-                yield f"grid: got {key!r}, expected section.{CORPUS}.key, as each corpus chooses"
+                yield f"grid: got {key!r}, expected {CORPUS}.section.key, as each corpus chooses"
             if not values or len(set(map(_text, values))) < len(values):
                 yield f"grid.{key}: got {list(values)}, expected values that differ"
         if self.combinations == 1:

@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.evaluation.predictions import Predictions, read_predictions
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.locked import LOCK, digest, stages_of
+from pipeline.records.predictions import Predictions, read_predictions
 
 # Gives the bytes of a file of a revision: a commit, branch, tag or experiment, and the file's path.
 Reader = Callable[[str, Path], bytes]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.base.files import write_text
 from pipeline.evaluation.intervals import RESAMPLES
 from pipeline.experiments.plots import Along, Mark, Panel, draw
 from pipeline.experiments.reading import FOLDER
@@ -12,7 +13,6 @@ from pipeline.experiments.request import Request
 from pipeline.experiments.results import Comparison, Row
 from pipeline.experiments.tables import code, frame, markdown, section, write_csv
 from pipeline.experiments.variants import Variants
-from pipeline.files import write_text
 
 TEST = "weighted F1 on test, %"
 

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.errors import PipelineError
-from pipeline.evaluation.counts import OVERALL, confusions
-from pipeline.evaluation.intervals import Interval, Resampled, caution, drawn, resampled
-from pipeline.evaluation.paired import Difference, McNemar, difference, mcnemar
-from pipeline.evaluation.predictions import Predictions, Said, Tested
+from pipeline.base.errors import PipelineError
+from pipeline.evaluation.intervals import (
+    Difference,
+    Interval,
+    McNemar,
+    Resampled,
+    caution,
+    difference,
+    drawn,
+    mcnemar,
+    resampled,
+)
+from pipeline.evaluation.scores import OVERALL, confusions
 from pipeline.experiments.pairing import apart, facts
+from pipeline.records.predictions import Predictions, Said, Tested
 
 SHOWN = 5  # utterances that an error names
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.evaluation.predictions import Tested
+from pipeline.records.predictions import Tested
 
 
 def apart(one: Tested, other: Tested) -> str:

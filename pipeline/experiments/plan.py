@@ -12,11 +12,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.cache import digest_of
-from pipeline.errors import PipelineError
+from pipeline.base.cache import digest_of
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
+from pipeline.base.params import PARAMS, read_params
 from pipeline.experiments.locked import LOCK, stages_here
-from pipeline.files import sha256_file
-from pipeline.params import PARAMS
 
 DAG = Path("dvc.yaml")
 DIGITS = 8
@@ -78,14 +78,14 @@ def _corpora(corpora: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Raw files of the others are ignored by git: the workspaces of DVC's queue do not have them.
     """
-    params = _yaml(PARAMS)
-    unknown = [corpus for corpus in corpora if corpus not in params["corpus"]]
+    blocks = read_params().blocks
+    unknown = [corpus for corpus in corpora if corpus not in blocks]
     if unknown:
         raise PipelineError(
             f"The corpora are {list(corpora)}; {PARAMS} has no blocks of {unknown}, only of "
-            f"{sorted(params['corpus'])}."
+            f"{sorted(blocks)}."
         )
-    generated = [corpus for corpus in corpora if corpus in params["demo"]]
+    generated = [corpus for corpus in corpora if "demo" in blocks[corpus]]
     return generated, [corpus for corpus in corpora if corpus not in generated]
 
 
@@ -94,7 +94,9 @@ def _code() -> list[str]:
     stages = [stage for name, stage in _yaml(DAG)["stages"].items() if name not in AFTER]
     deps = {dep for stage in stages for dep in stage.get("do", stage).get("deps", [])}
     # Data are templated by corpus, and follow from the code and the settings.
-    return sorted(dep for dep in deps if "${" not in dep and Path(dep).is_file())
+    code = [Path(dep) for dep in deps if "${" not in dep]
+    files = {file for path in code for file in (path, *path.rglob("*"))}
+    return sorted(f.as_posix() for f in files if f.is_file() and f.suffix != ".pyc")
 
 
 def _manifests(corpora: Sequence[str]) -> list[Any]:

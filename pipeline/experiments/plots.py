@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.drawing import COLOURS, plain, save
+from pipeline.base.plots import COLOURS, plain, save
 
 PLAIN, MARKED, GREY, FAINT = COLOURS[0], COLOURS[4], "#555555", "#dddddd"
 NARROWEST = 5.4  # inches, that the legend fits

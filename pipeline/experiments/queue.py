@@ -23,8 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.cache import FOLDER, cache_root
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.paths import CACHE, cache_root
 from pipeline.experiments.plan import Experiment
 from pipeline.weights.store import store_root
 
@@ -165,7 +165,7 @@ def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     short. In a session of its own it does not hear the terminal's Ctrl-C, and this waits for it.
     """
     # In the temporary workspaces of the queue, the default folders would be others.
-    shared = {FOLDER: cache_root(), "ERC_WEIGHTS": store_root()}
+    shared = {CACHE: cache_root(), "ERC_WEIGHTS": store_root()}
     environment = os.environ | {name: str(path.absolute()) for name, path in shared.items()}
     # Files, not pipes: the workers that `queue start` leaves behind hold on to what it writes to.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 CORPUS = "CORPUS"  # stands for each of the recipe's corpora
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # becomes part of a git reference
 SETTING = re.compile(r"[\w.]+=.+", re.DOTALL)  # DVC would also add (+) and delete (~) keys
-ONE_SEED = f"train.{CORPUS}.seeds=[1]"
+ONE_SEED = f"{CORPUS}.train.seeds=[1]"
 QUICK = 4  # variants or points of a quick run at most
 Settings = tuple[str, ...]  # values of -S of dvc exp run
 

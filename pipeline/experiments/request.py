@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.grid import Search
 from pipeline.experiments.reading import FOLDER, read_recipe
 from pipeline.experiments.variants import Variants

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.counts import confusions, macro_f1, weighted_f1
-from pipeline.evaluation.intervals import Interval, Resampled, drawn, resampled
-from pipeline.evaluation.names import MAJORITY, model_name
-from pipeline.evaluation.paired import Difference, difference
-from pipeline.evaluation.predictions import MODEL, Tested
+from pipeline.evaluation.intervals import (
+    Difference,
+    Interval,
+    Resampled,
+    difference,
+    drawn,
+    resampled,
+)
+from pipeline.evaluation.scores import confusions, macro_f1, weighted_f1
 from pipeline.experiments.kept import Outcome, Reader, read_outcome
 from pipeline.experiments.pair import Entrant
 from pipeline.experiments.pairing import apart
 from pipeline.experiments.plan import Experiment
+from pipeline.records.predictions import MAJORITY, MODEL, Tested, model_name
 
 
 @dataclass(frozen=True)

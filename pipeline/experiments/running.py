@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.batch import Batch, Plan, stop
 from pipeline.experiments.checking import check
 from pipeline.experiments.queue import Queue, Task

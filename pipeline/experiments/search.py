@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import paths
+from pipeline.base import paths
 from pipeline.evaluation.evaluate import selected_runs
 from pipeline.experiments.grid import REFERENCE
 from pipeline.experiments.kept import Reader, fetched
 from pipeline.experiments.plan import Experiment
-from pipeline.protocol import read_protocol
-from pipeline.training.epochs import read_epochs
+from pipeline.records.epochs import read_epochs
+from pipeline.records.protocol import read_protocol
 
 LAST = "train"  # the stage that the points run up to; `evaluate` would give them figures on test
 SEEN = ("train", "valid")  # splits whose labels are read

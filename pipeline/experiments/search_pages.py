@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.base.files import write_text
 from pipeline.experiments.grid import CHOSEN, REFERENCE, Search
 from pipeline.experiments.pages import changed, head, how_to_read
 from pipeline.experiments.plots import Mark, Panel, draw
@@ -15,7 +16,6 @@ from pipeline.experiments.request import Request
 from pipeline.experiments.results import Comparison
 from pipeline.experiments.search import Ranking
 from pipeline.experiments.tables import frame, markdown, mean_std, section, write_csv
-from pipeline.files import write_text
 
 VALIDATION = "weighted F1 on validation, %"
 RULES = (

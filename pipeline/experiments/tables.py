@@ -7,11 +7,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.evaluation.intervals import Interval
-from pipeline.evaluation.paired import Difference
-from pipeline.evaluation.predictions import MODEL, Tested
+from pipeline.base.files import replacing
+from pipeline.evaluation.intervals import Difference, Interval
 from pipeline.experiments.results import Comparison, Row
-from pipeline.files import replacing
+from pipeline.records.predictions import MODEL, Tested
 
 BAR = r"\|"  # a bar that ends no cell
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from pipeline.finetuning.examples import Example
+from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.scores import figures
-from pipeline.finetuning.tuned import TunedEncoder
 
 
 def parts_of(dialogues: Sequence[str], count: int, seed: int) -> list[tuple[str, ...]]:

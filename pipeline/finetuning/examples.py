@@ -1,19 +1,108 @@
-"""What fine-tuning is given: labelled utterances with words, of train and validation dialogues.
+"""What fine-tuning reads: labelled utterances of train and validation, as padded batches of tokens.
 
 Test dialogues are left out before anything is read of them, and their labels are never read. A
-turn is read with turns of its own dialogue alone, so no word of a test dialogue is in here.
+turn is read with turns of its own dialogue alone, so no word of a test dialogue enters.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.extraction.text import read_turns
-from pipeline.extractors.turns import Turn, Window
-from pipeline.manifest import Utterance, stream_manifest
-from pipeline.protocol import Protocol, read_protocol
+import torch
+from torch import Tensor
+
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import chunked
+from pipeline.features.text.encoder import TextNetwork, TurnBatch
+from pipeline.features.text.extract import read_turns
+from pipeline.features.text.tokens import Tokens
+from pipeline.features.text.turns import Turn, Window
+from pipeline.records.manifest import Utterance, stream_manifest
+from pipeline.records.protocol import Protocol, read_protocol
+
+TOKENS_AT_ONCE = 8192
+# Kernels of a GPU want rows of whole multiples.
+MULTIPLE_ON_GPU = 8
+
+
+class PaddedTurns:
+    """Turns of a split.
+
+    Args:
+        network: Whose batches they become.
+        tokens: Of each turn.
+        padding: The token to pad with.
+        device: Where they are kept.
+
+    Attributes:
+        lengths: Tokens of each turn.
+    """
+
+    def __init__(
+        self, network: TextNetwork, tokens: Sequence[Tokens], padding: int, device: str
+    ) -> None:
+        self.lengths = [len(of_turn.ids) for of_turn in tokens]
+        self._multiple = MULTIPLE_ON_GPU if device == "cuda" else 1
+        self._all = network.batch(tokens, max(self.lengths, default=0), padding).to(device)
+
+    def batch(self, places: Sequence[int]) -> TurnBatch:
+        """Some of the turns, padded to the longest of them."""
+        longest = max(self.lengths[place] for place in places)
+        return self._all.rows(places, math.ceil(longest / self._multiple) * self._multiple)
+
+    def by_length(self) -> Iterator[list[int]]:
+        """All places, in batches of turns of similar length and about as many tokens."""
+        order = sorted(range(len(self.lengths)), key=lambda place: (self.lengths[place], place))
+        longest = max(self.lengths, default=1)
+        return iter(chunked(order, max(1, TOKENS_AT_ONCE // longest)))
+
+
+BATCHES_PER_POOL = 32
+
+
+def draw(labels: Tensor, sampling: str, generator: torch.Generator) -> Tensor:
+    """The utterances of an epoch, by place, in random order.
+
+    Args:
+        labels: [utterance].
+        sampling: `all`: each once; `class_balanced`: as many, with replacement, each class being
+            as likely as the others.
+        generator: Of the draw.
+    """
+    if sampling == "all":
+        return torch.randperm(len(labels), generator=generator)
+    counts = torch.bincount(labels).double()
+    return torch.multinomial(
+        (1 / counts)[labels], len(labels), replacement=True, generator=generator
+    )
+
+
+def batches(
+    drawn: Tensor, lengths: Sequence[int], batch_size: int, generator: torch.Generator
+) -> list[list[int]]:
+    """Batches of utterances of similar length, which leaves little padding.
+
+    Utterances are sorted by length within pools of 32 batches, so that batches hold others in
+    each epoch.
+
+    Args:
+        drawn: Places of utterances, in random order.
+        lengths: Tokens of each utterance, by place.
+        batch_size: Utterances per batch; the last has the rest.
+        generator: Of the order of the batches.
+    """
+    pool = batch_size * BATCHES_PER_POOL
+    order = drawn.tolist()
+    ordered = [
+        place
+        for start in range(0, len(order), pool)
+        for place in sorted(order[start : start + pool], key=lengths.__getitem__)
+    ]
+    found = [ordered[n : n + batch_size] for n in range(0, len(ordered), batch_size)]
+    return [found[n] for n in torch.randperm(len(found), generator=generator).tolist()]
+
 
 LEARNT = ("train", "valid")
 
@@ -80,9 +169,9 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
     """
     if len(protocol.folds) > 1:
         raise PipelineError(
-            f"finetune.CORPUS.enabled: the protocol has {len(protocol.folds)} folds, and what one "
+            f"CORPUS.finetune.enabled: the protocol has {len(protocol.folds)} folds, and what one "
             "learns from is tested on in another, with the same features; expected one fold. Set "
-            "it to false, or protocol.CORPUS.splits to another value."
+            "it to false, or CORPUS.protocol.splits to another value."
         )
     learnt = [e for e in protocol.entries if e.split in LEARNT]
     split_of = {e.dialogue: e.split for e in learnt}
@@ -95,9 +184,9 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
     for split, examples_of in found.items():
         if not examples_of:
             raise PipelineError(
-                f"finetune.CORPUS.enabled: got no labelled utterance with words in the {split} "
+                f"CORPUS.finetune.enabled: got no labelled utterance with words in the {split} "
                 "split, expected some to learn from and some to choose the epoch by. Set it to "
-                "false, or choose other labels or splits under protocol.CORPUS."
+                "false, or choose other labels or splits under CORPUS.protocol."
             )
     dialogues = tuple(name for name, split in split_of.items() if split == "train")
     return Examples(protocol.classes, dialogues, found["train"], found["valid"])

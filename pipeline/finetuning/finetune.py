@@ -5,59 +5,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths
-from pipeline.cache import cache_root, describe, digest_of
-from pipeline.extraction.text import window_of
-from pipeline.extractors.device import (
+from pipeline.base import paths
+from pipeline.base.cache import describe, digest_of
+from pipeline.base.files import replacing_folder, write_text
+from pipeline.base.fingerprint import code_digest, versions
+from pipeline.base.paths import cache_root
+from pipeline.base.progress import track
+from pipeline.base.settings import ComputeSettings
+from pipeline.features.common.device import (
     arithmetic,
     refuse_nondeterminism,
     resolve_device,
     set_threads,
 )
-from pipeline.files import replacing_folder, write_text
+from pipeline.features.text.extract import window_of
+from pipeline.features.text.settings import TextSettings
 from pipeline.finetuning.cross_fit import Gap, parts_of
 from pipeline.finetuning.examples import Examples, read_examples
 from pipeline.finetuning.head import Head, write_head
 from pipeline.finetuning.loop import Run
+from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.scores import figures
+from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task, task_of
-from pipeline.finetuning.tuned import TunedEncoder
 from pipeline.finetuning.writing import write_encoder, write_finetuned_record
-from pipeline.fingerprint import code_digest, versions
-from pipeline.progress import track
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.finetune import FinetuneSettings
-from pipeline.settings.text import TextSettings
 from pipeline.training.resume import StateFile
 from pipeline.weights.folder import PART_FOLDER, Encoder, load
 from pipeline.weights.record import FinetunedRecord
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
-CODE = (
-    "pipeline.chunks",
-    "pipeline.extraction.text",
-    "pipeline.extractors.pairs",
-    "pipeline.extractors.pretrained",
-    "pipeline.extractors.reading",
-    "pipeline.extractors.tokens",
-    "pipeline.extractors.turns",
-    "pipeline.finetuning.batches",
-    "pipeline.finetuning.classifier",
-    "pipeline.finetuning.ema",
-    "pipeline.finetuning.loop",
-    "pipeline.finetuning.lora",
-    "pipeline.finetuning.objective",
-    "pipeline.finetuning.padded",
-    "pipeline.finetuning.rates",
-    "pipeline.finetuning.state",
-    "pipeline.finetuning.task",
-    "pipeline.finetuning.tuned",
-    "pipeline.model.contrastive",
-    "pipeline.training.resume",
-    "pipeline.training.scores",
-    "pipeline.training.statistics",
-)
+CODE = ("pipeline.finetuning.loop",)
 NOT_READING = {"encoder", "tokens_per_batch"}  # a name, whose files count, and what is for `text`
 
 

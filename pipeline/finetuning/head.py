@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy.special import softmax
 
-from pipeline.errors import PipelineError
-from pipeline.features import Features, of_utterances
-from pipeline.files import replacing
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing
+from pipeline.records.features import Features, of_utterances
 
 VERSION = "head/1"
 KEY = "erc"

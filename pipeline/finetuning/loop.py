@@ -11,18 +11,16 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.extractors.turns import Turn
-from pipeline.finetuning.batches import batches, draw
+from pipeline.features.text.turns import Turn
 from pipeline.finetuning.ema import RunningMean
+from pipeline.finetuning.examples import PaddedTurns, batches, draw
+from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.objective import NO_SENTIMENT, Objective, Targets
-from pipeline.finetuning.padded import PaddedTurns
 from pipeline.finetuning.rates import groups, share
 from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task
-from pipeline.finetuning.tuned import TunedEncoder
-from pipeline.training.divergence import refuse_divergence
 from pipeline.training.resume import StateFile
-from pipeline.training.scores import cross_entropy, weighted_f1
+from pipeline.training.scores import cross_entropy, refuse_divergence, weighted_f1
 from pipeline.training.statistics import class_weights
 
 LARGEST_SEED = 2**31

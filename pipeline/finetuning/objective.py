@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.finetuning.classifier import Output
-from pipeline.model.contrastive import precise, supervised_contrastive_loss
-from pipeline.settings.finetune import FinetuneSettings
+from pipeline.finetuning.network import Output
+from pipeline.finetuning.settings import FinetuneSettings
+from pipeline.nn.contrastive import precise, supervised_contrastive_loss
 
 NO_SENTIMENT = -1
 

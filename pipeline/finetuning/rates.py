@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from pipeline.finetuning.classifier import Classifier
-from pipeline.settings.finetune import FinetuneSettings
+from pipeline.finetuning.network import Classifier
+from pipeline.finetuning.settings import FinetuneSettings
 
 # `encoder.layer.3.` of BERT and its kin, `transformer.layer.3.`, `layers.3.`, `h.3.`.
 LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")

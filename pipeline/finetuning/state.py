@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pipeline.settings.finetune import FinetuneSettings
+from pipeline.finetuning.settings import FinetuneSettings
 
 
 @dataclass

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import ComputeSettings
+from pipeline.features.text.settings import TextSettings
 from pipeline.finetuning.examples import Example, Examples
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.finetune import FinetuneSettings
-from pipeline.settings.text import TextSettings
+from pipeline.finetuning.settings import FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Task:
         learnt = [e for e in self.train if e.dialogue not in left_out]
         if not learnt:
             raise PipelineError(
-                "finetune.CORPUS.cross_fit: all labelled utterances with words of the train split "
+                "CORPUS.finetune.cross_fit: all labelled utterances with words of the train split "
                 "are in one of the parts, which leaves nothing to learn from. Set it to 0."
             )
         return replace(self, train=learnt, valid=[], epochs=epochs)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from pipeline.files import sha256_file
-from pipeline.finetuning.tuned import TunedEncoder
+from pipeline.base.files import sha256_file
+from pipeline.finetuning.network import TunedEncoder
 from pipeline.weights.folder import Encoder
 from pipeline.weights.record import (
     EncoderRecord,

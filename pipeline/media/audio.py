@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.opening import audio_stream, open_media, origin, said
 
 # openSMILE multiplies by 32768 and casts to int16, where a sample of +1.0 wraps round to -32768.

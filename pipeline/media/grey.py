@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.opening import open_media, said, video_stream
 from pipeline.media.packets import SHIFTED_BY_SEEK, Clock
 from pipeline.media.video import Region

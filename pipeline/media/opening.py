@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 
 LFS_HEAD = b"version https://git-lfs"
 MICROSECONDS = 1_000_000

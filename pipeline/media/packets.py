@@ -13,7 +13,7 @@ from typing import Any
 
 import av
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.opening import origin
 
 # How far before a segment's start to seek, in seconds, until a key frame before it is met. The

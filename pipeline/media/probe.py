@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.opening import (
     MICROSECONDS,
     audio_stream,

@@ -19,7 +19,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.opening import open_media, said, undecodable, video_stream, without_decoder
 from pipeline.media.packets import (
     SEEK_BACK,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.dataset import Dialogue
-from pipeline.errors import PipelineError
-from pipeline.features import FLOATS, Features
-from pipeline.progress import track
-from pipeline.settings.base import MODALITIES
+from pipeline.base.errors import PipelineError
+from pipeline.base.progress import track
+from pipeline.base.settings import MODALITIES
+from pipeline.records.features import FLOATS, Features
 from pipeline.training.checkpoint import check_features, load_checkpoint, read_facts
+from pipeline.training.data import Dialogue
 from pipeline.training.inference import probabilities
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.tree import names_in, read_bytes
-from pipeline.errors import PipelineError
-from pipeline.manifest import Segment, Utterance
+from pipeline.records.manifest import Segment, Utterance
 
 FILE = "utterances.csv"
 NEEDED = ("clip", "speaker", "text")

@@ -5,15 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import PipelineError
-from pipeline.features import Features, read_features
-from pipeline.ledger import Problem
-from pipeline.params import Params
-from pipeline.places import WITH_LEDGER, Places, places
-from pipeline.steps import audio, frames, text, visual
-from pipeline.weights.lock import Role
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
+from pipeline.base.paths import WITH_LEDGER, Places, places
+from pipeline.base.settings import Role
+from pipeline.features.agreement import wanted
+from pipeline.features.audio import extract as audio
+from pipeline.features.frames import extract as frames
+from pipeline.features.text import extract as text
+from pipeline.features.visual import extract as visual
+from pipeline.records.features import Features, read_features
+from pipeline.records.ledger import Problem
 from pipeline.weights.record import RECORD
-from pipeline.weights.wanted import wanted
 
 ROLES: dict[str, tuple[Role, ...]] = {
     "text": ("text",),

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline.base.settings import Modality
 from pipeline.corpora.inspect import inspected
-from pipeline.ledger import Problem
-from pipeline.manifest import Utterance
 from pipeline.prediction.conversation import NO_CLIP
-from pipeline.settings.base import Modality
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Utterance
 
 
 def looked_at(

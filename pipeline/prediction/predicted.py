@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.evaluation.predictions import PROBABILITY
-from pipeline.files import replacing
-from pipeline.ledger import Problem
-from pipeline.manifest import Utterance
-from pipeline.tables import write_table
+from pipeline.base.files import replacing
+from pipeline.base.tables import write_table
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Utterance
+from pipeline.records.predictions import PROBABILITY
 
 VERSION = "predicted/1"
 PRESENT = "modalities present"

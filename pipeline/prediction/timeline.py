@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline.chunks import chunked
-from pipeline.drawing import COLOURS, plain, save
+from pipeline.base.files import chunked
+from pipeline.base.plots import COLOURS, plain, save
 from pipeline.prediction.predicted import Predicted
 
 INCHES = 12.0  # of the turns of a row

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.costs import Cost, read_costs
+from pipeline.base.costs import Cost, read_costs
 from pipeline.report.blocks import Block, Points, Row, Section, Table, Text
 from pipeline.report.words import listed, many
 

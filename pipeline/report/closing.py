@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline import paths
-from pipeline.ledger import Problem
+from pipeline.base import paths
+from pipeline.records.ledger import Problem
 from pipeline.report.blocks import Commands, Row, Section, Table, Text
 from pipeline.report.read import Results
 from pipeline.report.words import listed, many

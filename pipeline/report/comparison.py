@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.evaluation.predictions import MODEL
+from pipeline.base.settings import MODALITIES
+from pipeline.records.predictions import MODEL
 from pipeline.report.blocks import Block, Points, Row, Section, Table, Text
 from pipeline.report.paper import Paper, PaperRow, PaperTable, by_class, read_paper
 from pipeline.report.read import Results
 from pipeline.report.words import NONE, listed, number, whole
-from pipeline.settings.base import MODALITIES
-from pipeline.settings.model import ModelSettings
+from pipeline.systems.settings import ModelSettings
 
 OWN = "Ours"  # the paper's word for its method
 THEIR_ENCODERS = {

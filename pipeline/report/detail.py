@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.predictions import MODEL
+from pipeline.records.predictions import MODEL
 from pipeline.report import plots
 from pipeline.report.blocks import Figure, Figures, Row, Section, Table, Text
 from pipeline.report.read import Results

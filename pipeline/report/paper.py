@@ -6,9 +6,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
+from pipeline.corpora.published import Counts
+from pipeline.corpora.published_splits import published_splits
 from pipeline.corpora.registry import READERS
-from pipeline.published import Counts
-from pipeline.published_splits import published_splits
 
 PAPER = Path(__file__).with_name("paper.yaml")
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.drawing import COLOURS, plain
-from pipeline.evaluation.names import model_name
+from pipeline.base.plots import COLOURS, plain
+from pipeline.records.predictions import model_name
 from pipeline.report.svg import FAINT, HEAT, INK, WIDTH
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X")

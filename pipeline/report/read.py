@@ -9,19 +9,18 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.evaluation.predictions import Predictions, read_predictions
-from pipeline.ledger import Problem, read_ledger
-from pipeline.manifest import Origin, Utterance, read_manifest, read_origin
-from pipeline.params import Params
-from pipeline.protocol import Protocol, read_protocol
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.evaluate import EvaluateSettings
-from pipeline.settings.loss import LossSettings
-from pipeline.settings.model import ModelSettings
-from pipeline.settings.protocol import ProtocolSettings
-from pipeline.settings.train import TrainSettings
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
+from pipeline.base.settings import ComputeSettings
+from pipeline.corpora.settings import ProtocolSettings
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.records.ledger import Problem, read_ledger
+from pipeline.records.manifest import Origin, Utterance, read_manifest, read_origin
+from pipeline.records.predictions import Predictions, read_predictions
+from pipeline.records.protocol import Protocol, read_protocol
+from pipeline.systems.settings import LossSettings, ModelSettings
+from pipeline.training.settings import TrainSettings
 
 COLUMNS = {
     "classes": ("class", "model", "precision", "recall", "f1", "f1_low", "f1_high", "support"),
@@ -99,7 +98,7 @@ def read_results(params: Params, corpus: str) -> Results:
     about = _json(paths.metrics(corpus, "run.json"))
     return Results(
         corpus=corpus,
-        generated=corpus in params.sections["demo"],
+        generated="demo" in params.blocks[corpus],
         settings=settings,
         origin=read_origin(paths.manifest(corpus)),
         utterances=read_manifest(paths.manifest(corpus)),

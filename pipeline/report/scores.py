@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.evaluation.intervals import caution
-from pipeline.evaluation.names import model_name
-from pipeline.evaluation.predictions import MODEL
+from pipeline.records.predictions import MODEL, model_name
 from pipeline.report import plots
 from pipeline.report.blocks import Block, Figure, Figures, Row, Section, Table, Text, Tile, Tiles
 from pipeline.report.read import Results

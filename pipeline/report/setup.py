@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.corpora.settings import ProtocolSettings
 from pipeline.report.blocks import Points, Row, Section, Table
 from pipeline.report.counts import corpus
 from pipeline.report.read import Results
 from pipeline.report.words import NONE, listed, many, sentence, value
-from pipeline.settings.protocol import ProtocolSettings
 
 POLICIES = {
     "consensus": "the label is the one that the corpus' authors found",

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import matplotlib
 from matplotlib.figure import Figure as Canvas
 
-from pipeline.drawing import COLOURS
+from pipeline.base.plots import COLOURS
 from pipeline.report.blocks import Figure
 
 INK, FAINT, HEAT = "#010101", "#020202", "#030303"

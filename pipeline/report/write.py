@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline import paths
-from pipeline.files import write_text
-from pipeline.params import Params
+from pipeline.base import paths
+from pipeline.base.files import write_text
+from pipeline.base.params import Params
 from pipeline.report import circumstances, closing, comparison, detail, scores, setup
 from pipeline.report.blocks import Report, Section
 from pipeline.report.read import Results, read_results

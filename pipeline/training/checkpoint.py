@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.errors import PipelineError
-from pipeline.files import replacing
-from pipeline.model.mcn_cl import MCNCL
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing
+from pipeline.systems.mcn_cl import MCNCL
 
 VERSION = "checkpoint/2"
 KEY = "erc"

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from pipeline.dataset import Dialogue, collate
-from pipeline.model.mcn_cl import MCNCL
+from pipeline.systems.mcn_cl import MCNCL
+from pipeline.training.data import Dialogue, collate
 
 BATCH_SIZE = 32
 

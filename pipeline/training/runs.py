@@ -10,12 +10,11 @@ from multiprocessing.process import BaseProcess
 from operator import itemgetter
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.gpu_memory import no_room
+from pipeline.base.errors import PipelineError
+from pipeline.base.stage import no_room
 from pipeline.training.data import TrainingData, TrainingSettings, read_data
-from pipeline.training.loop import Run
-from pipeline.training.resume import StateFile
-from pipeline.training.state import RunState
+from pipeline.training.fit import Run
+from pipeline.training.resume import RunState, StateFile
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
-"""How a run judges itself: the figures of its history."""
+"""The scores by which a run judges itself, and the end of one that diverged."""
+
+import math
 
 import torch
 from sklearn.metrics import f1_score
 from torch import Tensor
 
-from pipeline.model.inputs import NO_LABEL
+from pipeline.base.errors import PipelineError
+from pipeline.nn.batch import NO_LABEL
 
 
 def weighted_f1(scores: Tensor, labels: Tensor) -> float:
@@ -32,3 +35,22 @@ def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:
             probabilities.clamp(min=floor).log(), labels, ignore_index=NO_LABEL
         )
     )
+
+
+def refuse_divergence(loss: float, epoch: int, section: str) -> None:
+    """Ends a run whose loss is NaN or infinite.
+
+    Args:
+        loss: Mean over an epoch.
+        epoch: Its number.
+        section: Of params.yaml, whose learning rate is too high.
+
+    Raises:
+        PipelineError: It is.
+    """
+    if not math.isfinite(loss):
+        raise PipelineError(
+            f"Epoch {epoch} has a loss of {loss}: training diverged. Lower "
+            f"CORPUS.{section}.learning_rate, or raise its warmup; on a GPU, bfloat16 or float32 "
+            "as compute.precision leave more room than float16."
+        )

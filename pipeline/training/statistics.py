@@ -1,46 +1,13 @@
-"""What training takes from the train split alone: feature statistics and class weights."""
+"""Class counts and class weights of the train split."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from pipeline.dataset import Dialogue
-from pipeline.model.inputs import NO_LABEL
+from pipeline.nn.batch import NO_LABEL
 
 EFFECTIVE_NUMBER_BETA = 0.999
-
-
-def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each feature over the present utterances (or frames).
-
-    Summed in float64, so that columns that never vary come out as such.
-
-    Args:
-        dialogues: The train split's.
-        modality: Which modality.
-
-    Returns:
-        Two [feature] float32 tensors; zeros and ones where no utterance has the modality.
-    """
-    width = dialogues[0].features[modality].shape[-1]
-    count, total, squares = 0, torch.zeros(width).double(), torch.zeros(width).double()
-    for rows in (_present(d, modality).double() for d in dialogues):
-        count += len(rows)
-        total += rows.sum(0)
-    if not count:
-        return torch.zeros(width), torch.ones(width)
-    mean = total / count
-    for rows in (_present(d, modality).double() for d in dialogues):
-        squares += (rows - mean).square().sum(0)
-    return mean.float(), (squares / count).sqrt().float()
-
-
-def _present(dialogue: Dialogue, modality: str) -> Tensor:
-    vectors, present = dialogue.features[modality], dialogue.present[modality]
-    if modality == "visual" and dialogue.frame_mask is not None:
-        return vectors[dialogue.frame_mask & present[:, None]]
-    return vectors[present]
 
 
 def class_weights(labels: Sequence[Tensor], classes: int, rule: str) -> Tensor | None:

@@ -8,17 +8,17 @@ from typing import Any
 import pandas as pd
 import torch
 
-from pipeline import paths
-from pipeline.cache import cache_root, digest_of
-from pipeline.files import replacing, sha256_file
-from pipeline.progress import track
+from pipeline.base import paths
+from pipeline.base.cache import digest_of
+from pipeline.base.files import replacing, sha256_file
+from pipeline.base.paths import cache_root
+from pipeline.base.progress import track
+from pipeline.records.epochs import EpochPrediction, write_epochs
 from pipeline.training.card import write_card
 from pipeline.training.checkpoint import save_checkpoint
-from pipeline.training.data import TrainingData, TrainingSettings, read_data
-from pipeline.training.epochs import EpochPrediction, write_epochs
+from pipeline.training.data import Task, TrainingData, TrainingSettings, read_data
+from pipeline.training.resume import RunState
 from pipeline.training.runs import Runs, in_processes, in_turn
-from pipeline.training.state import RunState
-from pipeline.training.task import Task
 
 
 def train_corpus(corpus: str, settings: TrainingSettings) -> None:

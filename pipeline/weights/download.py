@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.progress import track
+from pipeline.base.progress import track
 
 CHUNK_BYTES = 1 << 20
 # For making the connection and for each read; long enough for a slow server, short enough that

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.files import replacing
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing
 from pipeline.weights.caches import CachePlace, cache_place
 from pipeline.weights.download import SourceError
 from pipeline.weights.lock import EncoderEntry, WantedFile

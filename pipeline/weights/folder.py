@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.files import sha256_file
-from pipeline.weights.lock import Role
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
+from pipeline.base.settings import Role
 from pipeline.weights.record import RECORD, EncoderRecord, read_record
 
 PART_FOLDER = "part"

@@ -13,14 +13,14 @@ from typing import Any, ClassVar
 
 from huggingface_hub import HfApi, constants
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import Role
 from pipeline.weights.download import SourceError
 from pipeline.weights.lock import (
     EncoderEntry,
     GitSha1,
     HubSource,
     PinnedFile,
-    Role,
     WantedFile,
 )
 from pipeline.weights.sources import reach_hub

@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
-from pipeline.files import replacing_folder
-from pipeline.weights.lock import Lock, Role
+from pipeline.base.files import replacing_folder
+from pipeline.base.settings import Role
+from pipeline.weights.lock import Lock
 from pipeline.weights.record import record_of, write_record
 from pipeline.weights.store import bring
 

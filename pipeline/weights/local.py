@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.files import sha256_file
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
+from pipeline.base.settings import Role
 from pipeline.weights import hub
-from pipeline.weights.lock import PinnedEncoder, PinnedFile, Role
+from pipeline.weights.lock import PinnedEncoder, PinnedFile
 from pipeline.weights.reference import LocalFolder
 
 STATE_DICTS = (".pth", ".safetensors")

@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import PipelineError
-from pipeline.files import sha256_file
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
+from pipeline.base.settings import Role
 
 LOCK_PATH = Path(__file__).with_name("lock.yaml")
 
-Role = Literal["faces", "visual", "text", "audio"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Sha256Start = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 GitSha1 = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]

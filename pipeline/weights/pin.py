@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.errors import PipelineError
-from pipeline.files import sha256_file, write_text
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file, write_text
 from pipeline.weights import hub
 from pipeline.weights.lock import EncoderEntry, PinnedEncoder, PinnedFile, WantedFile
 

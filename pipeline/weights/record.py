@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from pipeline.errors import PipelineError
-from pipeline.files import write_text
-from pipeline.weights.lock import PinnedEncoder, RelativePath, Role, Sha256, Strict
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_text
+from pipeline.base.settings import Role
+from pipeline.weights.lock import PinnedEncoder, RelativePath, Sha256, Strict
 
 RECORD = "encoder.json"
 FORMAT: Literal["encoder/1"] = "encoder/1"

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pipeline.files import replacing_folder
+from pipeline.base.files import replacing_folder
 from pipeline.weights.record import read_record, write_record
 
 

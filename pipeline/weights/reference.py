@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import PipelineError
-from pipeline.weights.lock import Lock, LockedEncoder, Role
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import Role
+from pipeline.weights.lock import Lock, LockedEncoder
 from pipeline.weights.zoo import known_architecture, known_weights
 
 HUB = "https://huggingface.co"

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import Role
 from pipeline.weights import hub, zoo
 from pipeline.weights.download import SourceError
 from pipeline.weights.fetching import failure_text, fetch_all, missing_files
 from pipeline.weights.local import local_entry
-from pipeline.weights.lock import EncoderEntry, Lock, PinnedEncoder, Role, read_lock
+from pipeline.weights.lock import EncoderEntry, Lock, PinnedEncoder, read_lock
 from pipeline.weights.pin import pinned, read_pin, write_pin
 from pipeline.weights.reference import (
     HubRevision,

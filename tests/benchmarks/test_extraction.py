@@ -20,10 +20,10 @@ from benchmarks.material import make_texts, make_turns
 from benchmarks.memory import peak
 from benchmarks.taking_turns import Way, compare, verdict
 from benchmarks.workspace import Workspace, clip_name
+from pipeline.base.params import read_params
 from pipeline.corpora.meld import MeldOptions, read
+from pipeline.features.text.settings import TextSettings
 from pipeline.media.packets import Segment
-from pipeline.params import read_params
-from pipeline.settings.text import TextSettings
 
 SIZE, RATE, SECONDS, COUNT = (256, 144), 24, 2.0, 6
 NO_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")

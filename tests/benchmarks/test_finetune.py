@@ -8,8 +8,8 @@ from benchmarks.finetune_found import Results
 from benchmarks.finetune_memory import SHAPES, bytes_of
 from benchmarks.finetune_options import BASE, OPTIONS, SEEDS, Variant, plan
 from benchmarks.finetune_runs import Found, Job, Where, run, task_for
-from pipeline.settings.finetune import FinetuneSettings
-from pipeline.settings.text import TextSettings
+from pipeline.features.text.settings import TextSettings
+from pipeline.finetuning.settings import FinetuneSettings
 from tests.finetuning.tiny import pretrained
 
 GAINS = {

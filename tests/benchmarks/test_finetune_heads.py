@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.finetune_heads import page, pooled, rows
 from pipeline.evaluation.finetuned import NAME
-from pipeline.evaluation.predictions import MODEL, Predictions, Said
 from pipeline.evaluation.scores import score
+from pipeline.records.predictions import MODEL, Predictions, Said
 from tests.experiments.planted import guesses, split
 
 CLASSES = ("neutral", "fear", "disgust")

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.corpora.meld import FOLDERS
-from pipeline.corpora.meld_csv import COLUMNS
+from pipeline.corpora.meld import COLUMNS, FOLDERS
 
 HEADER = ",".join(COLUMNS)
 LINE = '1,"{text}",Ross,joy,positive,{dialogue},{utterance},1,1,"00:00:01,5","00:00:02,250"'

@@ -9,17 +9,24 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
 from pipeline.corpora.cremad import PUBLISHED, SENTENCES, SOUND, VIDEO, CremadOptions, read
 from pipeline.corpora.inspect import inspected
-from pipeline.errors import PipelineError
-from pipeline.labelling import make_protocol
-from pipeline.ledger import counted
-from pipeline.manifest import Origin, Segment, Utterance, check, read_manifest, write_manifest
+from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.published import differences
+from pipeline.corpora.settings import ProtocolSettings
 from pipeline.media.probe import VideoInfo, probe
-from pipeline.params import read_params
-from pipeline.protocol import Entry, counts
-from pipeline.published import differences
-from pipeline.settings.protocol import ProtocolSettings
+from pipeline.records.ledger import counted
+from pipeline.records.manifest import (
+    Origin,
+    Segment,
+    Utterance,
+    check,
+    read_manifest,
+    write_manifest,
+)
+from pipeline.records.protocol import Entry, counts
 from tests.conftest import ROOT
 from tests.corpora.cremad_tree import EMOTIONS, FOLDERS, lay_out, lay_out_media, names
 

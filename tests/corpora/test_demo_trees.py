@@ -11,11 +11,11 @@ from pipeline.corpora.inspect import inspected
 from pipeline.corpora.tree import RawCorpus
 from pipeline.demo import iemocap_tree, meld_tree
 from pipeline.demo.iemocap_text import CLASSES
+from pipeline.demo.settings import DemoSettings
 from pipeline.demo.tree import write_tree
-from pipeline.manifest import Utterance
 from pipeline.media.packets import Segment
 from pipeline.media.video import Wanted, sample_segments
-from pipeline.settings.demo import DemoSettings
+from pipeline.records.manifest import Utterance
 
 SMALL = {
     "workers": 2,

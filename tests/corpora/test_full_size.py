@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks.full_size import conversations, read_sizes, write_iemocap, write_meld
 from pipeline.corpora.iemocap import PUBLISHED, IemocapOptions, read
-from pipeline.labelling import make_protocol
-from pipeline.manifest import Utterance, read_manifest, read_origin
-from pipeline.protocol import counts
-from pipeline.published import differences
-from pipeline.published_splits import published_splits, split_differences
-from pipeline.settings.protocol import ProtocolSettings
+from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.published import differences
+from pipeline.corpora.published_splits import published_splits, split_differences
+from pipeline.corpora.settings import ProtocolSettings
+from pipeline.records.manifest import Utterance, read_manifest, read_origin
+from pipeline.records.protocol import counts
 from tests.conftest import ROOT
 from tests.corpora.iemocap_tree import lay_out
 

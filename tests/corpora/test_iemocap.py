@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.iemocap import IemocapOptions, read
 from pipeline.demo.iemocap_text import CLASSES, Rating, Recorded, Spoken
-from pipeline.errors import PipelineError
-from pipeline.manifest import Utterance, Vote
+from pipeline.records.manifest import Utterance, Vote
 from tests.corpora.iemocap_tree import conversation, lay_out
 
 OPTIONS = IemocapOptions(reader="iemocap", full=False, max_seconds=60, letterbox=0.25)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora.iemocap_grammar import (
+from pipeline.corpora.iemocap import (
     DOUBTFUL,
     EVALUATION,
     OUTSIDE,
@@ -16,7 +16,7 @@ from pipeline.corpora.iemocap_grammar import (
     parse_evaluations,
     parse_transcription,
 )
-from pipeline.manifest import Vote
+from pipeline.records.manifest import Vote
 
 BLOCK = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 

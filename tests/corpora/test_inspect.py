@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.errors import MediaError
+from pipeline.base.files import sha256_file
 from pipeline.corpora import inspect
 from pipeline.corpora.inspect import inspected
-from pipeline.errors import MediaError
-from pipeline.files import sha256_file
-from pipeline.ledger import Problem
-from pipeline.manifest import Segment, Utterance
 from pipeline.media.probe import AudioInfo, Probe, VideoInfo
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Segment, Utterance
 from tests.inline import run_inline
 from tests.media.make_media import tone, write_media
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.meld import FOLDERS, PUBLISHED, MeldOptions, read
-from pipeline.errors import PipelineError
-from pipeline.published import differences
+from pipeline.corpora.published import differences
 from tests.corpora.meld_tree import LINE, csv_bytes, tree
 
 OPTIONS = MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora.meld_csv import TIME, read_csv, seconds
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.corpora.meld import TIME, read_csv, seconds
 from tests.corpora.meld_tree import HEADER, LINE, csv_bytes
 
 

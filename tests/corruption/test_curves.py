@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
+from pipeline.base.paths import places
 from pipeline.corruption import extracting
 from pipeline.corruption.curves import Curve, Robustness, measure
 from pipeline.corruption.draws import drawn
-from pipeline.errors import PipelineError
 from pipeline.evaluation.evaluate import selected_runs, tested_in
-from pipeline.features import Features, read_features
-from pipeline.params import read_params
-from pipeline.places import places
-from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.records.epochs import read_epochs, write_epochs
+from pipeline.records.features import Features, read_features
+from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
-from pipeline.training.epochs import read_epochs, write_epochs
 from pipeline.training.train import train_corpus
 from tests.conftest import ROOT
 from tests.corruption.toy import louder, of, read, trained

@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import paths, steps
-from pipeline.cache import ClipCache
+from pipeline import steps
+from pipeline.base import paths
+from pipeline.base.cache import ClipCache
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
+from pipeline.base.paths import places
 from pipeline.corruption import extracting
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption, Step
 from pipeline.corruption.extracting import AudioExtractor, Rows, TextExtractor, extractors
 from pipeline.corruption.wrapped import CorruptedPictures
-from pipeline.errors import PipelineError
-from pipeline.extraction.text import Encode
-from pipeline.extraction.vectors import VECTORS
-from pipeline.extraction.visual import visual_of
-from pipeline.extractors.turns import Turn
-from pipeline.features import Features, read_features
-from pipeline.manifest import Origin, Segment, Utterance, write_manifest
-from pipeline.params import read_params
-from pipeline.places import places
+from pipeline.features.text.extract import Encode
+from pipeline.features.text.turns import Turn
+from pipeline.features.visual.stream import visual_of
+from pipeline.records.features import VECTORS, Features, read_features
+from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from stages import audio, finetune, text, weights
 from tests.conftest import ROOT
 from tests.dag.clone import with_corpora, with_values
-from tests.extraction.test_visual import CountingEncoder, row
-from tests.extractors.test_speech import MAKERS, save
-from tests.extractors.test_text import bert
+from tests.features.audio.test_speech import MAKERS, save
+from tests.features.text.test_encoder import bert
+from tests.features.visual.test_extract import CountingEncoder, row
 from tests.media.make_media import tone, write_wav
 
 CORPUS = "demo_meld"
@@ -42,9 +42,8 @@ def called(modality: str, name: str) -> Corruption:
 
 def set_to(section: str, **values: object) -> None:
     """Writes params.yaml with some settings of a section."""
-    whole = (ROOT / "params.yaml").read_text()
-    before, head, rest = whole.partition(f"\n{section}:\n")
-    changed = before + head + with_values(rest, values, CORPUS)
+    named = {f"{section}.{key}": value for key, value in values.items()}
+    changed = with_values((ROOT / "params.yaml").read_text(), named, CORPUS)
     Path("params.yaml").write_text(with_corpora(changed, CORPUS))
 
 

@@ -13,9 +13,9 @@ from pipeline.corruption.corruptions import CORRUPTIONS
 from pipeline.corruption.curves import Curve, Point, Robustness
 from pipeline.corruption.scoring import Score
 from pipeline.evaluation.evaluate import selected_runs
-from pipeline.evaluation.paired import Difference
-from pipeline.protocol import read_protocol
-from pipeline.training.epochs import read_epochs
+from pipeline.evaluation.intervals import Difference
+from pipeline.records.epochs import read_epochs
+from pipeline.records.protocol import read_protocol
 from tests.conftest import ROOT
 from tests.dag.clone import python
 

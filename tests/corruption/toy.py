@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.params import Params
 from pipeline.corruption.corruptions import Corruption
 from pipeline.corruption.extracting import Rows
 from pipeline.corruption.trained import TrainedModels, read_trained
-from pipeline.features import Features, read_features
-from pipeline.manifest import Utterance
-from pipeline.params import Params
+from pipeline.records.features import Features, read_features
+from pipeline.records.manifest import Utterance
 from pipeline.training.train import train_corpus
 from tests.synthetic import DIMENSIONS
 from tests.training.toy import toy_settings
@@ -26,8 +26,8 @@ def trained(quick: bool = False, **settings: Any) -> TrainedModels:
 def read(quick: bool = False) -> TrainedModels:
     """The models that were trained."""
     settings = toy_settings()
-    sections = {"model": {"toy": settings.model}, "compute": {"": settings.compute}}
-    return read_trained(Params(["toy"], [], sections), "toy", quick)
+    params = Params(["toy"], [], settings.compute, {"toy": {"model": settings.model}})
+    return read_trained(params, "toy", quick)
 
 
 class Louder:

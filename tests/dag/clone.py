@@ -7,17 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.guards.closure import ROOT
+import yaml
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
 
 TINY = {
-    "dialogues": "{train: 3, dev: 2, test: 2}",
+    "dialogues": {"train": 3, "dev": 2, "test": 2},
     "max_turns": 7,
     "min_per_class": 1,
     "max_seconds": 1.1,
     "min_seconds": 1.0,
 }
 TINY_SESSIONS = {
-    "dialogues": "{Session1: 2, Session2: 1, Session3: 1, Session4: 2, Session5: 1}",
+    "dialogues": {"Session1": 2, "Session2": 1, "Session3": 1, "Session4": 2, "Session5": 1},
     "min_turns": 6,
     "max_turns": 7,
     "min_per_class": 0,
@@ -41,30 +44,25 @@ SMALLER = {"count": 2, "train.epochs": 2, "feature_set": "eGeMAPSv02"}
 
 
 def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld") -> str:
-    """params.yaml with each key of a corpus' blocks, where it first occurs, set to a value.
+    """params.yaml, resolved, with settings of a corpus set to other values.
 
-    A key is taken of every section, or of one: `epochs`, `train.epochs`.
+    A setting is `section.key`, or `key` for the first section that has it.
     """
-    lines, section, inside = text.split("\n"), "", False
-    left = dict(values)
-    for number, line in enumerate(lines):
-        if re.match(r"\w", line):
-            section = line.partition(":")[0]
-        if re.match(r"  \S", line):
-            inside = line.startswith(f"  {corpus}:")
-        key = line.strip().partition(":")[0]
-        for name in (key, f"{section}.{key}"):
-            if inside and name in left:
-                lines[number] = f"    {key}: {left.pop(name)}"
-    assert not left, left
-    return "\n".join(lines)
+    params = YAML(typ="safe", pure=True).load(text)
+    params.pop("defaults", None)
+    block = params[corpus]
+    for name, value in values.items():
+        section, _, key = name.rpartition(".")
+        section = section or next(s for s in block if key in block[s])
+        block[section] = {**block[section], key: value}
+    return yaml.safe_dump(params, sort_keys=False)
 
 
 def with_corpora(text: str, *corpora: str) -> str:
     """params.yaml with these corpora selected and generated."""
-    for key in ("corpora", "demos"):
-        text = re.sub(rf"^{key}: .*$", f"{key}: [{', '.join(corpora)}]", text, flags=re.M)
-    return text
+    params = YAML(typ="safe", pure=True).load(text)
+    params.pop("defaults", None)
+    return yaml.safe_dump(params | {"corpora": [*corpora], "demos": [*corpora]}, sort_keys=False)
 
 
 def copy_repository(folder: Path, *corpora: str) -> None:

@@ -72,9 +72,14 @@ CHANGES = [
         "pooling: cls",
         {"finetune", "text", "train", "evaluate", "report"},
     ),
-    ("pipeline/extractors/text.py", '"""Any', '# A comment.\n"""Any', {"text"}),
+    ("pipeline/features/text/encoder.py", '"""Any', '# A comment.\n"""Any', {"text"}),
     ("pipeline/report/templates/style.css", ":root", "\n:root", {"report"}),
-    ("pipeline/settings/visual.py", '"""`visual`', '# A comment.\n"""`visual`', {"visual"}),
+    (
+        "pipeline/features/visual/settings.py",
+        '"""`visual`',
+        '# A comment.\n"""`visual`',
+        {"visual"},
+    ),
 ]
 
 
@@ -138,4 +143,4 @@ def test_a_mistake_stops_before_any_work_without_a_traceback(reproduced: Path) -
     finally:
         undo()
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "train.demo_meld.patience: got 0" in done.stderr
+    assert "demo_meld.train.patience: got 0" in done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings.demo import DemoSettings
+from pipeline.demo.settings import DemoSettings
 
 SMALL = {
     "workers": 1,

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.demo.conversation import converse, next_emotion
 from pipeline.demo.emotions import EMOTIONS as BY_LAYOUT
-from pipeline.errors import PipelineError
-from pipeline.settings.demo import DemoSettings
+from pipeline.demo.settings import DemoSettings
 
 SIZES = {"train": 32, "dev": 9, "test": 13}
 MELD, IEMOCAP = BY_LAYOUT["meld"], BY_LAYOUT["iemocap"]

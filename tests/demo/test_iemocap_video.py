@@ -8,7 +8,7 @@ from pipeline.demo.expression import ACTIONS
 from pipeline.demo.iemocap_media import actor
 from pipeline.demo.iemocap_video import Said, acting, two_actors
 from pipeline.demo.voice import speak
-from pipeline.extractors.faces import FaceDetector
+from pipeline.features.frames.faces import FaceDetector
 from tests.conftest import ROOT
 
 FPS, SIZE, SECONDS = 15, (480, 320), 3.0

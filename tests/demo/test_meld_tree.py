@@ -6,10 +6,10 @@ import io
 import av
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.demo import meld_tree
 from pipeline.demo.meld_tree import COLUMNS, FOLDERS, plan
 from pipeline.demo.tree import write_tree
-from pipeline.errors import PipelineError
 from tests.demo.conftest import digests
 
 

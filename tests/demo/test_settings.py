@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.settings.demo import DemoSettings
+from pipeline.demo.settings import DemoSettings
 
 SPLITS = {"train": 2, "dev": 1, "test": 1}
 SESSIONS = {f"Session{number}": 3 for number in range(1, 6)}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from pipeline import paths
+from pipeline.base import paths
 from pipeline.evaluation.baselines import majority, pooled
 from pipeline.evaluation.labelled import labelled
 from pipeline.evaluation.linear import Guess, _rotated, logistic_regression, tfidf
-from pipeline.features import read_features
-from pipeline.protocol import Protocol
+from pipeline.records.features import read_features
+from pipeline.records.protocol import Protocol
 from tests.synthetic import CLASSES, lay_out
 
 

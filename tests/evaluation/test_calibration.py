@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.calibration import ece, reliability
+from pipeline.evaluation.scores import ece, reliability
 
 
 def test_by_hand() -> None:

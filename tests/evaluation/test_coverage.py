@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from pipeline.evaluation.counts import OVERALL, Score, confusions
-from pipeline.evaluation.intervals import Interval, caution, resample, resampled
-from pipeline.evaluation.paired import difference
+from pipeline.evaluation.intervals import Interval, caution, difference, resample, resampled
+from pipeline.evaluation.scores import OVERALL, Score, confusions
 
 # All three were fixed before the first run.
 SEED, TRIALS, DIALOGUES = 20_261_126, 2000, 200

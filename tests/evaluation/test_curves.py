@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.curves import COLUMNS, f1_curves
-from pipeline.protocol import Entry, Protocol
-from pipeline.training.epochs import EpochPrediction
+from pipeline.records.epochs import EpochPrediction
+from pipeline.records.protocol import Entry, Protocol
 
 LABELS = {"u0": 0, "u1": 1, "u2": None}
 PROTOCOL = Protocol(

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import paths
+from pipeline.base import paths
 from pipeline.evaluation.evaluate import (
     metrics,
     predictions,
     runs_chosen_on_test,
     selected_runs,
 )
-from pipeline.evaluation.predictions import MODEL, PROBABILITY, Said
-from pipeline.protocol import Entry, Protocol
-from pipeline.training.epochs import EpochPrediction, read_epochs, write_epochs
+from pipeline.records.epochs import EpochPrediction, read_epochs, write_epochs
+from pipeline.records.predictions import MODEL, PROBABILITY, Said
+from pipeline.records.protocol import Entry, Protocol
 from tests.synthetic import CLASSES, lay_out
 
 ABC = ("a", "b", "c")
@@ -96,7 +96,7 @@ def test_epochs_read_back(tmp_path: Path) -> None:
 def test_the_stage_writes_every_file_and_prints_a_table(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.params import read_params
+    from pipeline.base.params import read_params
     from stages import evaluate
     from tests.conftest import ROOT
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import paths
+from pipeline.base import paths
 from pipeline.evaluation.evaluate import tested_in
 from pipeline.evaluation.finetuned import NAME, finetuned_head
-from pipeline.features import read_features
 from pipeline.finetuning.head import Head, write_head
-from pipeline.protocol import read_protocol
+from pipeline.records.features import read_features
+from pipeline.records.protocol import read_protocol
 from tests.synthetic import CLASSES, DIMENSIONS, lay_out
 
 WIDTH = DIMENSIONS["text"]

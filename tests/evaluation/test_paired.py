@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from pipeline.evaluation.counts import OVERALL, confusions, f1, uar
-from pipeline.evaluation.intervals import resample, resampled
-from pipeline.evaluation.paired import McNemar, difference, mcnemar
-from pipeline.evaluation.scores import score
+from pipeline.evaluation.intervals import McNemar, difference, mcnemar, resample, resampled
+from pipeline.evaluation.scores import OVERALL, confusions, f1, score, uar
 
 CLASSES = 5
 

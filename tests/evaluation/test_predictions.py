@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.evaluation.predictions import (
+from pipeline.base.errors import PipelineError
+from pipeline.records.predictions import (
     MODEL,
     PROBABILITY,
     Predictions,

@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.evaluation import slices as module
 from pipeline.evaluation.evaluate import tested_in
-from pipeline.evaluation.predictions import Said
 from pipeline.evaluation.slices import OTHERS, slices
-from pipeline.features import Features
-from pipeline.protocol import Entry, Protocol
+from pipeline.records.features import Features
+from pipeline.records.predictions import Said
+from pipeline.records.protocol import Entry, Protocol
 
 # Dialogue d: Ann a, Bob b, Ann (no label), Ann a, Bob a, Ann b; dialogue e: Bob a.
 LINES = [("d", "Ann", 0), ("d", "Bob", 1), ("d", "Ann", None), ("d", "Ann", 0), ("d", "Bob", 0)]

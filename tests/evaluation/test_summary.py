@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
-from pipeline import paths
+from pipeline.base import paths
 from pipeline.evaluation import finetuned
-from pipeline.evaluation.counts import OVERALL
-from pipeline.evaluation.names import NAMES
+from pipeline.evaluation.scores import OVERALL
+from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.summary import show
-from pipeline.settings.evaluate import EvaluateSettings
+from pipeline.records.predictions import NAMES
 
 CLASSES = ("neutral", "surprise", "fear")
 

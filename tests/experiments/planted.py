@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import paths
-from pipeline.evaluation.predictions import MODEL, Predictions, Said, Tested, write_predictions
+from pipeline.base import paths
 from pipeline.experiments.kept import Reader
+from pipeline.records.predictions import MODEL, Predictions, Said, Tested, write_predictions
 
 CLASSES = ("a", "b", "c")
 DIALOGUES, TURNS = 40, 6

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline import paths
-from pipeline.errors import PipelineError
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.kept import dvc_reader
 from tests.conftest import ROOT
 from tests.dag.clone import copy_repository, python
@@ -19,21 +19,21 @@ from tests.dag.clone import copy_repository, python
 RECIPE = """\
 about: Whether a recipe runs.
 corpora: [demo_meld]
-changes: [train.CORPUS.workers=1, "train.CORPUS.seeds=[1,2]"]
+changes: [CORPUS.train.workers=1, "CORPUS.train.seeds=[1,2]"]
 variants:
-  full: ["evaluate.CORPUS.baselines=[majority,logistic_regression]"]
-  text: ["model.CORPUS.modalities=[text]", "evaluate.CORPUS.baselines=[majority]"]
-  gru: [model.CORPUS.context=gru, "evaluate.CORPUS.baselines=[majority]"]
+  full: ["CORPUS.evaluate.baselines=[majority,logistic_regression]"]
+  text: ["CORPUS.model.modalities=[text]", "CORPUS.evaluate.baselines=[majority]"]
+  gru: [CORPUS.model.context=gru, "CORPUS.evaluate.baselines=[majority]"]
 reference: full
 jobs: 2
 """
 SEARCH = """\
 about: Whether a search runs.
 corpora: [demo_meld]
-changes: [train.CORPUS.workers=1, "evaluate.CORPUS.baselines=[majority]"]
+changes: [CORPUS.train.workers=1, "CORPUS.evaluate.baselines=[majority]"]
 grid:
-  train.CORPUS.learning_rate: [0.001, 0.01]
-  model.CORPUS.layers: [1, 2]
+  CORPUS.train.learning_rate: [0.001, 0.01]
+  CORPUS.model.layers: [1, 2]
 budget: 3
 quick: 2
 jobs: 2

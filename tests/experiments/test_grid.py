@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.grid import CHOSEN, REFERENCE, Search
 from pipeline.experiments.reading import read_recipe
 
 GOOD = """\
 about: Why.
 corpora: [m, i]
-changes: [train.CORPUS.workers=1]
+changes: [CORPUS.train.workers=1]
 grid:
-  train.CORPUS.learning_rate: [0.001, 1e-05]
-  loss.CORPUS.hard_ratio: [0.3, null]
-  model.CORPUS.psa: [true, false]
+  CORPUS.train.learning_rate: [0.001, 1e-05]
+  CORPUS.loss.hard_ratio: [0.3, null]
+  CORPUS.model.psa: [true, false]
 budget: 8
 quick: 3
 """
@@ -39,13 +39,13 @@ def test_all_points_of_a_grid_within_the_budget(tmp_path: Path) -> None:
     assert values == list(product(("0.001", "1e-05"), ("0.3", "null"), ("true", "false")))
     runs = search.runs()
     assert list(runs) == [REFERENCE, *points]
-    workers = ["train.m.workers=1", "train.i.workers=1"]
+    workers = ["m.train.workers=1", "i.train.workers=1"]
     assert runs[REFERENCE] == workers
     assert runs["p4"] == [
         *workers,
-        *("train.m.learning_rate=0.001", "train.i.learning_rate=0.001"),
-        *("loss.m.hard_ratio=null", "loss.i.hard_ratio=null"),
-        *("model.m.psa=false", "model.i.psa=false"),
+        *("m.train.learning_rate=0.001", "i.train.learning_rate=0.001"),
+        *("m.loss.hard_ratio=null", "i.loss.hard_ratio=null"),
+        *("m.model.psa=false", "i.model.psa=false"),
     ]
 
 
@@ -74,18 +74,18 @@ def test_the_seed_draws_the_sample() -> None:
 def test_a_quick_search_has_one_seed_and_the_quick_budget(tmp_path: Path) -> None:
     quick = written(tmp_path).quickened()
     assert len(quick.points()) == 3 and len(quick.runs()) == 4
-    assert quick.runs()[REFERENCE][-2:] == ["train.m.seeds=[1]", "train.i.seeds=[1]"]
+    assert quick.runs()[REFERENCE][-2:] == ["m.train.seeds=[1]", "i.train.seeds=[1]"]
 
 
 def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
     decided = written(tmp_path).decided({"m": "p1", "i": "p8"})
-    workers = ["train.m.workers=1", "train.i.workers=1"]
+    workers = ["m.train.workers=1", "i.train.workers=1"]
     assert decided == {
         REFERENCE: workers,
         CHOSEN: [
             *workers,
-            *("train.m.learning_rate=0.001", "loss.m.hard_ratio=0.3", "model.m.psa=true"),
-            *("train.i.learning_rate=1e-05", "loss.i.hard_ratio=null", "model.i.psa=false"),
+            *("m.train.learning_rate=0.001", "m.loss.hard_ratio=0.3", "m.model.psa=true"),
+            *("i.train.learning_rate=1e-05", "i.loss.hard_ratio=null", "i.model.psa=false"),
         ],
     }
 
@@ -93,9 +93,13 @@ def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("train.CORPUS.learning_rate", "train.m.lr", "grid: got 'train.m.lr', expected section."),
-        ("[true, false]", "[true, true]", "grid.model.CORPUS.psa: got [True, True], expected"),
-        ("[true, false]", "[]", "grid.model.CORPUS.psa: got [], expected values that differ"),
+        (
+            "CORPUS.train.learning_rate",
+            "m.train.lr",
+            "grid: got 'm.train.lr', expected CORPUS.section.",
+        ),
+        ("[true, false]", "[true, true]", "grid.CORPUS.model.psa: got [True, True], expected"),
+        ("[true, false]", "[]", "grid.CORPUS.model.psa: got [], expected values that differ"),
         ("budget: 8", "budget: 2", "quick: got 3, expected no more than the budget, 2"),
         ("budget: 8\n", "", "budget: missing; Points that are tried at most"),
         ("quick: 3", "quick: 5", "quick: got 5; Input should be less than or equal to 4"),

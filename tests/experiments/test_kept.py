@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from pipeline import paths
-from pipeline.errors import PipelineError
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.kept import dvc_reader, read_outcome
 from tests.experiments.planted import outcome, reader, split
 

@@ -18,9 +18,9 @@ from tests.experiments.planted import Files, outcome, reader, split
 RECIPE = Variants(
     about="Why.",
     corpora=("x",),
-    changes=("train.CORPUS.workers=1",),
-    others=("train.CORPUS.epochs=4",),
-    variants={"full": (), "text": ("model.CORPUS.modalities=[text]",), "weird": ("a.b=x|y",)},
+    changes=("CORPUS.train.workers=1",),
+    others=("CORPUS.train.epochs=4",),
+    variants={"full": (), "text": ("CORPUS.model.modalities=[text]",), "weird": ("a.b=x|y",)},
     reference="full",
     quick=("full", "text"),
 )
@@ -58,8 +58,8 @@ def test_what_is_written(found: Comparison, workspace: Path) -> None:
     worse = f"{apart.value:+.1f} [{apart.low:+.1f}, {apart.high:+.1f}] | worse |"
     for said in (
         "[experiments/r.yaml](../../experiments/r.yaml)",
-        "- `train.CORPUS.workers=1`\n- but for full: `train.CORPUS.epochs=4`\n",
-        "| full | as it is |\n| text | `model.CORPUS.modalities=[text]` |\n",
+        "- `CORPUS.train.workers=1`\n- but for full: `CORPUS.train.epochs=4`\n",
+        "| full | as it is |\n| text | `CORPUS.model.modalities=[text]` |\n",
         "| weird | `a.b=x\\|y` |\n",
         "](r.png)",
         "120 train, 30 validation and 240 test utterances in 40 dialogues, all labelled (full); "
@@ -89,7 +89,7 @@ def test_a_quick_page_on_other_corpora_says_so(found: Comparison, workspace: Pat
     command = "python -m pipeline experiment r --quick --corpus x --corpus y"
     assert text.startswith(f"# r, quick, x, y\n\n```sh\n{command}\n```\n")
     assert "[experiments/r.yaml](../../../experiments/r.yaml), on x instead of its own" in text
-    assert "- `train.CORPUS.seeds=[1]`\n" in text and "weird" not in text
+    assert "- `CORPUS.train.seeds=[1]`\n" in text and "weird" not in text
 
 
 def found_of(found: Comparison, names: list[str]) -> Comparison:
@@ -97,7 +97,7 @@ def found_of(found: Comparison, names: list[str]) -> Comparison:
     return Comparison(**{**vars(found), "rows": rows, "variants": len(names)})
 
 
-AXIS = "loss.CORPUS.hard_ratio"
+AXIS = "CORPUS.loss.hard_ratio"
 
 
 def test_points_on_an_axis_stand_by_number_and_null_apart() -> None:

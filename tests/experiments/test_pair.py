@@ -10,14 +10,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline import paths
 from pipeline.__main__ import app
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.commands.compare import compared, show
-from pipeline.errors import PipelineError
-from pipeline.evaluation.counts import OVERALL
-from pipeline.evaluation.predictions import MODEL, Predictions, Said, Tested, write_predictions
-from pipeline.evaluation.scores import score
+from pipeline.evaluation.scores import OVERALL, score
 from pipeline.experiments.pair import Entrant, pair, sentence
+from pipeline.records.predictions import MODEL, Predictions, Said, Tested, write_predictions
 
 CLASSES = ("a", "b", "c")
 DIALOGUES, TURNS = 60, 8

@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.checking import check
 from pipeline.experiments.plan import Experiment, experiments
 from pipeline.experiments.variants import Variants
@@ -17,8 +17,8 @@ from tests.conftest import ROOT
 RECIPE = Variants(
     about="Why.",
     corpora=("demo_meld",),
-    changes=("train.CORPUS.workers=1",),
-    variants={"text": ("model.CORPUS.modalities=[text]",), "full": ()},
+    changes=("CORPUS.train.workers=1",),
+    variants={"text": ("CORPUS.model.modalities=[text]",), "full": ()},
     reference="full",
 )
 
@@ -44,8 +44,8 @@ def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> Non
     assert [e.variant for e in found] == ["full", "text"]
     assert found[0].name.startswith("r-full-") and len(found[0].name) == len("r-full-") + 8
     assert found[0].name[-8:] != found[1].name[-8:] and names() == names()
-    common = ("corpora=[demo_meld]", "demos=[demo_meld]", "train.demo_meld.workers=1")
-    assert found[1].settings == (*common, "model.demo_meld.modalities=[text]")
+    common = ("corpora=[demo_meld]", "demos=[demo_meld]", "demo_meld.train.workers=1")
+    assert found[1].settings == (*common, "demo_meld.model.modalities=[text]")
     assert not found[0].allow_missing
 
 
@@ -54,12 +54,11 @@ def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> Non
     [
         ("params.yaml", True),
         ("dvc.yaml", True),
-        ("pipeline/model/mcn.py", True),
+        ("pipeline/systems/mcn.py", True),
         ("pipeline/weights/lock.yaml", True),
         ("stages/train.py", True),
         ("pipeline/commands/doctor.py", False),
         ("pipeline/experiments/tables.py", False),
-        ("pipeline/evaluation/paired.py", False),
     ],
 )
 def test_files_that_decide_the_result_change_the_name(
@@ -72,7 +71,7 @@ def test_files_that_decide_the_result_change_the_name(
 
 
 def test_settings_change_the_name_and_jobs_do_not(repository: Path) -> None:
-    other = names(RECIPE.model_copy(update={"changes": ("train.CORPUS.workers=2",)}))
+    other = names(RECIPE.model_copy(update={"changes": ("CORPUS.train.workers=2",)}))
     assert other.keys() == names().keys() and not set(other.values()) & set(names().values())
     assert names(RECIPE.model_copy(update={"jobs": 9, "about": "x"})) == names()
 
@@ -107,10 +106,10 @@ def test_an_unknown_corpus_is_told(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("model.demo_meld.modalites=[text]", "Could not override 'model.demo_meld.modalites'. No"),
-        ("model.demo_meld.modalities=[txet]", "model.demo_meld.modalities.0: got 'txet'"),
-        ("train.demo_meld.patience=0,8", "train.demo_meld.patience=0,8: several values"),
-        ("train.demo_meld.seeds=[1", "train.demo_meld.seeds=[1: not readable"),
+        ("demo_meld.model.modalites=[text]", "Could not override 'demo_meld.model.modalites'. No"),
+        ("demo_meld.model.modalities=[txet]", "demo_meld.model.modalities.0: got 'txet'"),
+        ("demo_meld.train.patience=0,8", "demo_meld.train.patience=0,8: several values"),
+        ("demo_meld.train.seeds=[1", "demo_meld.train.seeds=[1: not readable"),
     ],
 )
 def test_settings_that_do_not_fit_are_told_before_anything_runs(
@@ -150,7 +149,7 @@ def test_results_that_are_known_but_not_there_are_told_before_anything_runs(
     }
     YAML().dump({"stages": stages}, repository / "dvc.lock")
     recipe = RECIPE.on(["meld_text"]).model_copy(
-        update={"variants": {"text": (), "full": ("loss.CORPUS.contrastive=0",)}}
+        update={"variants": {"text": (), "full": ("CORPUS.loss.contrastive=0",)}}
     )
     with pytest.raises(PipelineError, match=r"results of \['meld_text'\] .* not in DVC's cache"):
         check(planned(recipe, last))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue, Task, _is_worker, parsed
 from tests.experiments.conftest import FakeDvc

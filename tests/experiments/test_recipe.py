@@ -4,30 +4,30 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.reading import read_recipe
 from pipeline.experiments.variants import Variants
 
 GOOD = """\
 about: Why.
 corpora: [demo_meld, demo_iemocap]
-changes: [demo.demo_meld.dialogues.train=3, train.CORPUS.workers=1]
-others: [train.demo_meld.epochs=4]
+changes: [demo_meld.demo.dialogues.train=3, CORPUS.train.workers=1]
+others: [demo_meld.train.epochs=4]
 variants:
   full: []
-  text: ["model.CORPUS.modalities=[text]"]
+  text: ["CORPUS.model.modalities=[text]"]
 reference: full
 """
 NUMBERS = """\
 about: Why.
 corpora: [demo_meld]
 variants:
-  "0.3": [loss.CORPUS.hard_ratio=0.3]
-  all: [loss.CORPUS.hard_ratio=null, train.CORPUS.epochs=1]
-  "0.5": [loss.CORPUS.hard_ratio=0.5]
+  "0.3": [CORPUS.loss.hard_ratio=0.3]
+  all: [CORPUS.loss.hard_ratio=null, CORPUS.train.epochs=1]
+  "0.5": [CORPUS.loss.hard_ratio=0.5]
 reference: all
 quick: [all, "0.3"]
-axis: loss.CORPUS.hard_ratio
+axis: CORPUS.loss.hard_ratio
 """
 
 
@@ -41,57 +41,57 @@ def written(folder: Path, text: str) -> Variants:
 def test_corpus_stands_for_each_corpus(tmp_path: Path) -> None:
     recipe = written(tmp_path, GOOD)
     changes = [
-        "demo.demo_meld.dialogues.train=3",
-        "train.demo_meld.workers=1",
-        "train.demo_iemocap.workers=1",
+        "demo_meld.demo.dialogues.train=3",
+        "demo_meld.train.workers=1",
+        "demo_iemocap.train.workers=1",
     ]
     assert recipe.runs() == {
         "full": changes,
         "text": [
             *changes,
-            "train.demo_meld.epochs=4",
-            "model.demo_meld.modalities=[text]",
-            "model.demo_iemocap.modalities=[text]",
+            "demo_meld.train.epochs=4",
+            "demo_meld.model.modalities=[text]",
+            "demo_iemocap.model.modalities=[text]",
         ],
     }
     assert recipe.jobs == 1
 
 
 def test_a_quick_run_leaves_out_what_is_larger(tmp_path: Path) -> None:
-    recipe = written(tmp_path, NUMBERS + "changes: [x.y=1]\nlarger: [demo.CORPUS.seed=3]\n")
-    assert recipe.runs()["0.5"][:2] == ["x.y=1", "demo.demo_meld.seed=3"]
+    recipe = written(tmp_path, NUMBERS + "changes: [x.y=1]\nlarger: [CORPUS.demo.seed=3]\n")
+    assert recipe.runs()["0.5"][:2] == ["x.y=1", "demo_meld.demo.seed=3"]
     assert recipe.quickened().runs() == {
         "all": [
             "x.y=1",
-            "train.demo_meld.seeds=[1]",
-            "loss.demo_meld.hard_ratio=null",
-            "train.demo_meld.epochs=1",
+            "demo_meld.train.seeds=[1]",
+            "demo_meld.loss.hard_ratio=null",
+            "demo_meld.train.epochs=1",
         ],
-        "0.3": ["x.y=1", "train.demo_meld.seeds=[1]", "loss.demo_meld.hard_ratio=0.3"],
+        "0.3": ["x.y=1", "demo_meld.train.seeds=[1]", "demo_meld.loss.hard_ratio=0.3"],
     }
     (tmp_path / "r.yaml").rename(tmp_path / "whole.yaml")
     alike = written(tmp_path, NUMBERS.replace("corpora: [demo_meld]", "like: whole"))
-    assert alike.larger == ("demo.CORPUS.seed=3",) and alike.changes == ("x.y=1",)
+    assert alike.larger == ("CORPUS.demo.seed=3",) and alike.changes == ("x.y=1",)
 
 
 def test_on_other_corpora_settings_of_those_left_out_fall_away(tmp_path: Path) -> None:
     recipe = written(tmp_path, GOOD)
     assert recipe.on(["meld", "demo_iemocap"]).runs()["text"] == [
-        "train.meld.workers=1",
-        "train.demo_iemocap.workers=1",
-        "model.meld.modalities=[text]",
-        "model.demo_iemocap.modalities=[text]",
+        "meld.train.workers=1",
+        "demo_iemocap.train.workers=1",
+        "meld.model.modalities=[text]",
+        "demo_iemocap.model.modalities=[text]",
     ]
     both = recipe.on(["demo_meld", "meld"]).runs()["full"]
-    assert both[0] == "demo.demo_meld.dialogues.train=3", "of those that stay they stay"
+    assert both[0] == "demo_meld.demo.dialogues.train=3", "of those that stay they stay"
 
 
 def test_a_quick_recipe_has_one_seed_and_the_quick_variants(tmp_path: Path) -> None:
     quick = written(tmp_path, NUMBERS).quickened()
-    seed = "train.demo_meld.seeds=[1]"
+    seed = "demo_meld.train.seeds=[1]"
     assert quick.runs() == {
-        "all": [seed, "loss.demo_meld.hard_ratio=null", "train.demo_meld.epochs=1"],
-        "0.3": [seed, "loss.demo_meld.hard_ratio=0.3"],
+        "all": [seed, "demo_meld.loss.hard_ratio=null", "demo_meld.train.epochs=1"],
+        "0.3": [seed, "demo_meld.loss.hard_ratio=0.3"],
     }
 
 
@@ -105,10 +105,10 @@ def test_a_recipe_like_another_has_its_corpora_and_changes(tmp_path: Path) -> No
     own = "about: Else.\nlike: base\nvariants: {a: [], b: [c=1]}\nreference: a\n"
     recipe = written(tmp_path, own)
     assert recipe.corpora == ("demo_meld", "demo_iemocap") and not recipe.others
-    assert recipe.changes == ("demo.demo_meld.dialogues.train=3", "train.CORPUS.workers=1")
+    assert recipe.changes == ("demo_meld.demo.dialogues.train=3", "CORPUS.train.workers=1")
     other = written(tmp_path, own + "corpora: [demo_iemocap]\nchanges: [x.y=1]\n")
     assert other.corpora == ("demo_iemocap",)
-    assert other.changes == ("train.CORPUS.workers=1", "x.y=1"), "what concerns it, then its own"
+    assert other.changes == ("CORPUS.train.workers=1", "x.y=1"), "what concerns it, then its own"
 
 
 @pytest.mark.parametrize("like", ["r", "second"])
@@ -133,10 +133,10 @@ def test_a_recipe_like_none_is_told(tmp_path: Path) -> None:
         ("  text: [", "  Text me: [", "variants: got 'Text me', expected a name of a-z"),
         ("[demo_meld, demo_iemocap]", "[m, m]", "corpora: names one twice: ['m', 'm']"),
         ("[demo_meld, demo_iemocap]", "[]", "corpora: got []"),
-        ("train.CORPUS.workers=1", "+train.x=1", "changes: got '+train.x=1', expected key.in"),
-        ("train.demo_meld.epochs=4", "epochs", "others: got 'epochs', expected key.in"),
-        ("modalities=[text]", "modalities", "variants.text: got 'model.CORPUS.modalities'"),
-        ("  full: []\n  text", "  full", "variants: got {'full': ['model"),
+        ("CORPUS.train.workers=1", "+train.x=1", "changes: got '+train.x=1', expected key.in"),
+        ("demo_meld.train.epochs=4", "epochs", "others: got 'epochs', expected key.in"),
+        ("modalities=[text]", "modalities", "variants.text: got 'CORPUS.model.modalities'"),
+        ("  full: []\n  text", "  full", "variants: got {'full': ['CORPUS"),
         ("reference: full", "reference: full\njobs: 0", "jobs: got 0; Input should be greater"),
         ("  text: [", "  tex..t: [", "variants: got 'tex..t', expected a name of a-z"),
         ('[all, "0.3"]', '["0.5", "0.3"]', "quick: got ['0.5', '0.3'], expected two or more of"),
@@ -144,8 +144,8 @@ def test_a_recipe_like_none_is_told(tmp_path: Path) -> None:
         ('[all, "0.3"]', '[all, "0.7"]', "each once, 'all' among them"),
         ('[all, "0.3"]', "[all, all]", "quick: got ['all', 'all'], expected two or more of"),
         ('[all, "0.3"]', "[a, b, c, d, e]", "Tuple should have at most 4 items"),
-        ("ratio=0.5", "ratio=half", "variants.0.5: expected loss.CORPUS.hard_ratio=NUMBER"),
-        ("ratio=0.5", "ratios=0.5", "variants.0.5: expected loss.CORPUS.hard_ratio=NUMBER"),
+        ("ratio=0.5", "ratio=half", "variants.0.5: expected CORPUS.loss.hard_ratio=NUMBER"),
+        ("ratio=0.5", "ratios=0.5", "variants.0.5: expected CORPUS.loss.hard_ratio=NUMBER"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments.request import Request
 
 RECIPE = """\
 about: Why.
 corpora: [m, i]
-changes: [train.m.epochs=3, train.CORPUS.workers=1]
+changes: [m.train.epochs=3, CORPUS.train.workers=1]
 variants: {full: [], text: [a.CORPUS.b=1], audio: [a.CORPUS.b=2]}
 reference: full
 """
@@ -42,7 +42,7 @@ def test_names(request_: Request, label: str, page: str, options: str) -> None:
 
 def test_a_quick_run_on_other_corpora(recipes: Path) -> None:
     recipe = Request("both", quick=True, corpora=("x",)).recipe()
-    seeds = ["train.x.workers=1", "train.x.seeds=[1]"]
+    seeds = ["x.train.workers=1", "x.train.seeds=[1]"]
     assert recipe.runs() == {"full": seeds, "audio": [*seeds, "a.x.b=2"]}
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipeline.evaluation.predictions import Tested
 from pipeline.evaluation.scores import score
 from pipeline.experiments import tables
 from pipeline.experiments.results import Comparison, compare
+from pipeline.records.predictions import Tested
 from tests.experiments import planted
 from tests.experiments.conftest import plan
 from tests.experiments.planted import CLASSES, DIALOGUES, TURNS, Files, outcome, reader, split
@@ -181,7 +181,7 @@ def test_what_was_tested_otherwise_has_its_own_figures_and_no_difference(
 
 
 def test_without_the_majority_class_nothing_is_compared_with_it(files: Files) -> None:
-    """A user may leave it out of evaluate.CORPUS.baselines."""
+    """A user may leave it out of CORPUS.evaluate.baselines."""
     for name in ("r-full", "r-text"):
         files |= outcome(name, (0.5,), SEEN[name[2:]], baselines=False)
     found = compare(plan(["full", "text"]), "x", reader(files))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.experiments import batch, running
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue, Task

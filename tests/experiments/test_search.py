@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.commands import experiment
-from pipeline.errors import PipelineError
 from pipeline.experiments import running
 from pipeline.experiments.grid import Search
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue
 from pipeline.experiments.request import Request
 from pipeline.experiments.search import Ranking, rank, validated
-from pipeline.protocol import Entry, Protocol, write_protocol
-from pipeline.training.epochs import EpochPrediction, write_epochs
+from pipeline.records.epochs import EpochPrediction, write_epochs
+from pipeline.records.protocol import Entry, Protocol, write_protocol
 from tests.experiments.conftest import FakeDvc
 from tests.experiments.planted import Files, outcome, reader
 
-KEY = "train.CORPUS.learning_rate"
+KEY = "CORPUS.train.learning_rate"
 SEARCH = Search(about="Why.", corpora=("x",), grid={KEY: (0.1, 0.2, 0.3)}, budget=3, quick=2)
 LABELS = {"valid": (0, 0, 0, 1), "test": (1, 1, 0, 0)}
 RIGHT, ALL_ZERO, WRONG = (0, 0, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0)
@@ -131,8 +131,8 @@ def test_only_the_choice_is_tested(
     points = [f"r-{name}-train" for name in ("as_it_is", "p1", "p2", "p3")]
     assert dvc.queued() == [*points, "r-as_it_is-end", "r-chosen-end"]
     (asked,) = (words for words in dvc.asked("exp", "run") if "r-chosen-end" in words)
-    assert asked[5:] == ["-S", "train.x.learning_rate=0.2"]
-    assert "x: validation chose p2, train.CORPUS.learning_rate=0.2" in capsys.readouterr().out
+    assert asked[5:] == ["-S", "x.train.learning_rate=0.2"]
+    assert "x: validation chose p2, CORPUS.train.learning_rate=0.2" in capsys.readouterr().out
 
     text = page.read_text()
     assert text.startswith("# r\n\n```sh\npython -m pipeline experiment r\n```\n")
@@ -140,7 +140,7 @@ def test_only_the_choice_is_tested(
         "The budget is 3 points; the grid has 3, so all were tried.",
         f"| point | {KEY} | x |\n|---|---|---:|\n| as_it_is |  | 64.3 ± 0.0 |\n| p1 | 0.1 | 0.0 ± ",
         "| p2 | 0.2 | 100.0 ± 0.0, chosen |\n| p3 | 0.3 | 32.1 ± 45.5 |\n",
-        "x: validation chose p2, train.CORPUS.learning_rate=0.2.",
+        "x: validation chose p2, CORPUS.train.learning_rate=0.2.",
         "](r.png)",
         "| chosen | ",
     ):

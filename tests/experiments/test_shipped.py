@@ -53,7 +53,7 @@ def test_a_quick_run_is_small(name: str) -> None:
     assert 2 <= points <= QUICK
     for settings in quick.runs().values():
         seeds = [setting for setting in settings if ".seeds=" in setting]
-        assert seeds == [f"train.{corpus}.seeds=[1]" for corpus in recipe.corpora]
+        assert seeds == [f"{corpus}.train.seeds=[1]" for corpus in recipe.corpora]
 
 
 @pytest.mark.parametrize("name", NAMES)

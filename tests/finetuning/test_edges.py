@@ -10,14 +10,14 @@ import pytest
 import torch
 from transformers import MPNetConfig, MPNetModel
 
-from pipeline import paths
-from pipeline.errors import PipelineError
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.loop import Run
+from pipeline.finetuning.network import _save_memory
 from pipeline.finetuning.objective import Objective
-from pipeline.finetuning.tuned import _save_memory
-from pipeline.manifest import Origin, Utterance, read_manifest, write_manifest
-from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
+from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, finetune, lay_out_toy, text_settings
 

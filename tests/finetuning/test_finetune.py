@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import paths
-from pipeline.extraction.text import read_turns, window_of
-from pipeline.extractors.text import TextEncoder
-from pipeline.features import Features
+from pipeline.base import paths
+from pipeline.features.text.encoder import TextEncoder
+from pipeline.features.text.extract import read_turns, window_of
 from pipeline.finetuning.head import head_says, read_head
 from pipeline.finetuning.loop import Run
-from pipeline.manifest import Origin, Utterance, read_manifest, write_manifest
-from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.records.features import Features
+from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
+from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.weights.folder import load
 from pipeline.weights.record import read_record
 from tests.finetuning import tiny

@@ -8,23 +8,21 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.extraction.text import window_of
-from pipeline.extractors.turns import Turn
-from pipeline.features import Features
-from pipeline.finetuning.batches import batches, draw
-from pipeline.finetuning.classifier import Output
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.features.text.extract import window_of
+from pipeline.features.text.turns import Turn
 from pipeline.finetuning.ema import RunningMean
-from pipeline.finetuning.examples import Example, examples
+from pipeline.finetuning.examples import Example, batches, draw, examples
 from pipeline.finetuning.head import Head, head_says, read_head, write_head
 from pipeline.finetuning.loop import Run
+from pipeline.finetuning.network import Output, TunedEncoder
 from pipeline.finetuning.objective import Objective, Targets
 from pipeline.finetuning.rates import groups, share
-from pipeline.finetuning.tuned import TunedEncoder
-from pipeline.manifest import read_manifest
-from pipeline.model.contrastive import supervised_contrastive_loss
-from pipeline.protocol import Protocol, read_protocol
+from pipeline.nn.contrastive import supervised_contrastive_loss
+from pipeline.records.features import Features
+from pipeline.records.manifest import read_manifest
+from pipeline.records.protocol import Protocol, read_protocol
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, lay_out_toy
 

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.params import Params, read_params
 from pipeline.evaluation.finetuned import NAME, finetuned_head
-from pipeline.features import read_features
-from pipeline.manifest import read_manifest
-from pipeline.params import Params, read_params
-from pipeline.protocol import read_protocol
-from pipeline.steps.text import network
+from pipeline.features.text.extract import network
+from pipeline.records.features import read_features
+from pipeline.records.manifest import read_manifest
+from pipeline.records.protocol import read_protocol
 from pipeline.weights.folder import load
 from stages import finetune, text
 from tests.conftest import ROOT
@@ -29,14 +29,8 @@ def toy(workspace):
 def params(**changes):
     """Those of params.yaml, the toy corpus as demo_meld but for what the tiny network needs."""
     known = read_params(ROOT / "params.yaml")
-    sections = {name: dict(blocks) for name, blocks in known.sections.items()}
-    for blocks in sections.values():
-        if "demo_meld" in blocks:
-            blocks[CORPUS] = blocks["demo_meld"]
-    sections["text"][CORPUS] = tiny.text_settings()
-    sections["finetune"][CORPUS] = tiny.settings(**changes)
-    sections["compute"][""] = tiny.compute()
-    return Params([CORPUS], [], sections)
+    own = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
+    return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **own}})
 
 
 def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():

@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from pipeline import paths
-from pipeline.extraction.text import window_of
-from pipeline.files import sha256_file
+from pipeline.base import paths
+from pipeline.base.files import sha256_file
+from pipeline.base.params import read_params
+from pipeline.base.settings import ComputeSettings
+from pipeline.features.text.extract import window_of
+from pipeline.features.text.settings import TextSettings
 from pipeline.finetuning.examples import read_examples
 from pipeline.finetuning.finetune import finetune_corpus
+from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.task import Task, task_of
-from pipeline.params import read_params
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.finetune import FinetuneSettings
-from pipeline.settings.text import TextSettings
 from pipeline.weights.record import EncoderRecord, FileRecord, write_record
 from tests.conftest import ROOT
 from tests.synthetic import Size, lay_out

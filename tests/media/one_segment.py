@@ -3,7 +3,7 @@
 from math import inf
 from pathlib import Path
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.packets import Segment
 from pipeline.media.video import Frame, Region, Wanted, sample_segments
 

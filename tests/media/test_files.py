@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.audio import load_mono
 from pipeline.media.opening import open_media
 from pipeline.media.probe import probe, unusable

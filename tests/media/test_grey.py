@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.grey import grey_frames
 from tests.media.make_media import read_counter, tone, write_media
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import MediaError, PipelineError
-from pipeline.extractors.crops import face_crop
-from pipeline.extractors.images import decode_image, encode_image
+from pipeline.base.errors import MediaError, PipelineError
+from pipeline.features.common.images import decode_image, encode_image
+from pipeline.features.frames.faces import face_crop
 from tests.media.make_media import tone, write_media
 from tests.media.one_segment import sample_frames
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.video import nearest, spaced
 from tests.media.make_media import (
     all_frames,

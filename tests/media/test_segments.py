@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media import video
 from pipeline.media.packets import Segment
 from pipeline.media.video import Frame, Wanted, sample_segments

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import MediaError
+from pipeline.base.errors import MediaError
 from pipeline.media.audio import load_mono
 from tests.media.make_media import channels, tone, write_media, write_wav
 

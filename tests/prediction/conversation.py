@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pipeline.manifest import Segment, Utterance
 from pipeline.prediction.predicted import Predicted
+from pipeline.records.manifest import Segment, Utterance
 
 CLASSES = ("calm", "angry", "$x$")
 GONE = Segment("no_clip", missing="no_clip")

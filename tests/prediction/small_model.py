@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import paths
-from pipeline.extractors.turns import Turn
-from pipeline.model.mcn_cl import MCNCL
-from pipeline.params import read_params
-from pipeline.places import places
+from pipeline.base import paths
+from pipeline.base.params import read_params
+from pipeline.base.paths import places
+from pipeline.base.settings import Role
+from pipeline.features.text import extract as text
+from pipeline.features.text.turns import Turn
+from pipeline.features.visual import extract as visual
 from pipeline.prediction.extracting import places_of, provenance
-from pipeline.steps import text, visual
+from pipeline.systems.mcn_cl import MCNCL
 from pipeline.training.checkpoint import save_checkpoint
 from pipeline.weights.folder import Encoder
-from pipeline.weights.lock import Role
 from tests.conftest import ROOT
 from tests.dag.clone import with_values
-from tests.extraction.small_corpus import write_clip
+from tests.features.small_corpus import write_clip
 from tests.inline import run_inline
 
 CORPUS = "demo_meld"

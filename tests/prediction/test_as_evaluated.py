@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.base.params import read_params
 from pipeline.corpora import meld
-from pipeline.manifest import Utterance
-from pipeline.params import read_params
-from pipeline.settings.corpus import CorpusSettings
-from pipeline.training.epochs import read_epochs
+from pipeline.corpora.registry import CorpusSettings
+from pipeline.records.epochs import read_epochs
+from pipeline.records.manifest import Utterance
 from tests.dag.clone import python
 
 pytestmark = pytest.mark.slow

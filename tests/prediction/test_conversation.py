@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.prediction.conversation import NO_CLIP, read_conversation
 
 HEADER = "clip,speaker,text"

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from pipeline.ledger import Problem
+from pipeline.base.tables import read_about
 from pipeline.prediction import timeline
 from pipeline.prediction.predicted import write_predicted, write_problems
 from pipeline.prediction.timeline import draw_timelines
-from pipeline.tables import read_about
+from pipeline.records.ledger import Problem
 from tests.prediction.conversation import predicted
 
 

@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import paths
-from pipeline.evaluation.predictions import (
-    MODEL,
-    Predictions,
-    Said,
-    Tested,
-    write_predictions,
-)
-from pipeline.labels import LABEL_SETS
-from pipeline.ledger import Problem, write_ledger
-from pipeline.manifest import Origin, write_manifest
-from pipeline.protocol import Entry, Protocol, write_protocol
+from pipeline.base import paths
+from pipeline.corpora.labels import LABEL_SETS
+from pipeline.records.ledger import Problem, write_ledger
+from pipeline.records.manifest import Origin, write_manifest
+from pipeline.records.predictions import MODEL, Predictions, Said, Tested, write_predictions
+from pipeline.records.protocol import Entry, Protocol, write_protocol
 from tests.conftest import ROOT
 from tests.synthetic import bare_utterance
 
@@ -33,7 +27,7 @@ class Corpus:
 
     Attributes:
         name: A corpus of params.yaml.
-        label_set: Of pipeline/labels.py.
+        label_set: Of pipeline/corpora/labels.py.
         reader: By which it is said to be read.
         full: Whether it is said to be a whole release.
         speaker: Who speaks.

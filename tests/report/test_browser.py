@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from pipeline.params import read_params
+from pipeline.base.params import read_params
 from pipeline.report.write import write_report
 from tests.report.small import Corpus, lay_out
 

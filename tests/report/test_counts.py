@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.params import read_params
+from pipeline.base.params import read_params
+from pipeline.corpora.settings import ProtocolSettings
 from pipeline.report.read import read_results
 from pipeline.report.setup import _protocol
-from pipeline.settings.protocol import ProtocolSettings
 from tests.report.small import Corpus, lay_out
 from tests.report.test_write import markdown, row
 
@@ -22,7 +22,7 @@ def test_a_whole_release_is_compared(workspace: Path) -> None:
 
 def test_a_part_of_a_release_is_not(workspace: Path) -> None:
     page = markdown(Corpus("meld"))
-    assert "`corpus.meld.full` is false, a part of a release" in page
+    assert "`demo_meld.corpus.full` is false, a part of a release" in page
     assert "published ones" not in page
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.params import read_params
+from pipeline.base.params import read_params
 from pipeline.report.comparison import variant
 from pipeline.report.paper import by_class, official_supports, read_paper
-from pipeline.settings.model import ModelSettings
+from pipeline.systems.settings import ModelSettings
 from tests.report.small import Corpus
 from tests.report.test_write import markdown, row
 

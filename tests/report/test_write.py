@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import paths
 from pipeline.__main__ import app
-from pipeline.errors import PipelineError
-from pipeline.params import read_params
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params
 from pipeline.report.read import read_results
 from pipeline.report.write import in_markdown, write_report
 from tests.report.small import Corpus, lay_out
@@ -152,7 +152,7 @@ def test_headings_and_tables_can_be_walked_through(demo: tuple[str, str]) -> Non
 
 def test_an_unknown_corpus(workspace: Path) -> None:
     lay_out(DEMO)
-    with pytest.raises(PipelineError, match=r"params.yaml has no block \w+.nobody"):
+    with pytest.raises(PipelineError, match=r"params.yaml: got .nobody., which has no block here"):
         write_report(read_params(), "nobody")
 
 

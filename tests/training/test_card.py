@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import paths
-from pipeline.model.mcn_cl import MCNCL
-from pipeline.protocol import Entry
+from pipeline.base import paths
+from pipeline.records.protocol import Entry
+from pipeline.systems.mcn_cl import MCNCL
 from pipeline.training.card import card
 from pipeline.training.train import train_corpus
 from tests.synthetic import lay_out

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline import paths
-from pipeline.dataset import collate, dialogues
-from pipeline.errors import PipelineError
-from pipeline.features import Features, read_features
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.records.epochs import read_epochs
+from pipeline.records.features import Features, read_features
 from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
-from pipeline.training.epochs import read_epochs
+from pipeline.training.data import collate, dialogues
 from pipeline.training.train import train_corpus
 from tests.synthetic import CLASSES, lay_out
 from tests.training.toy import toy_settings

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import paths
+from pipeline.base import paths
+from pipeline.base.params import read_params
 from pipeline.evaluation.baselines import baselines, pooled
 from pipeline.evaluation.evaluate import metrics, predictions, selected_runs
-from pipeline.features import read_features
-from pipeline.params import read_params
-from pipeline.protocol import Entry, Protocol, read_protocol, write_protocol
-from pipeline.settings.evaluate import EvaluateSettings
-from pipeline.training.epochs import read_epochs
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.records.epochs import read_epochs
+from pipeline.records.features import read_features
+from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.training.train import train_corpus
 from tests.conftest import ROOT
 from tests.synthetic import CLASSES, Size, lay_out

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.training import runs as module
 from pipeline.training.data import TrainingSettings
-from pipeline.training.loop import Run
+from pipeline.training.fit import Run
 from pipeline.training.runs import Runs, in_processes
 from pipeline.training.train import train_corpus
 from tests.synthetic import lay_out
@@ -89,7 +89,7 @@ def test_a_gpu_without_room_is_told_by_the_process_that_met_it(
     reader, writer = multiprocessing.Pipe(duplex=False)
     module._work("toy", settings, Runs([(0, 1)], tmp_path), writer)
     said = reader.recv()
-    assert said.startswith("CUDA out of memory.") and "train.CORPUS.workers" in said
+    assert said.startswith("CUDA out of memory.") and "CORPUS.train.workers" in said
 
 
 def test_a_loss_that_is_no_number_ends_the_training(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.params import read_params
-from pipeline.settings.train import TrainSettings
-from pipeline.training.schedule import learning_rate
+from pipeline.base.params import read_params
+from pipeline.training.batches import learning_rate
+from pipeline.training.settings import TrainSettings
 from tests.conftest import ROOT
 
 STEPS = 4  # of an epoch

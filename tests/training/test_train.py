@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import paths
-from pipeline.protocol import Protocol, read_protocol, write_protocol
-from pipeline.training import loop
+from pipeline.base import paths
+from pipeline.records.epochs import read_epochs
+from pipeline.records.protocol import Protocol, read_protocol, write_protocol
+from pipeline.training import fit as loop
 from pipeline.training.data import TrainingSettings
-from pipeline.training.epochs import read_epochs
 from pipeline.training.train import train_corpus
 from tests.synthetic import lay_out
 from tests.training.toy import outputs, toy_settings

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from pipeline import paths
-from pipeline.params import read_params
-from pipeline.settings.compute import ComputeSettings
-from pipeline.settings.loss import LossSettings
-from pipeline.settings.model import ModelSettings
-from pipeline.settings.train import TrainSettings
+from pipeline.base import paths
+from pipeline.base.params import read_params
+from pipeline.base.settings import ComputeSettings
+from pipeline.systems.settings import LossSettings, ModelSettings
 from pipeline.training.data import TrainingSettings
+from pipeline.training.settings import TrainSettings
 from tests.conftest import ROOT
 
 

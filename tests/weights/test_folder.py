@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.weights.folder import load
 from pipeline.weights.install import install
 from pipeline.weights.lock import Lock
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, store: Path) -> Path:
     folder = tmp_path / "encoders" / "meld" / "visual"
-    install("big", "visual", folder, store, "visual.meld.encoder", lock=two_file_lock())
+    install("big", "visual", folder, store, "meld.visual.encoder", lock=two_file_lock())
     return folder
 
 
@@ -75,7 +75,7 @@ def test_two_runs_write_the_same_bytes(folder: Path, store: Path) -> None:
     (folder / "stray.bin").write_bytes(b"left from before")
     for path in folder.rglob("*"):
         path.chmod(0o555)  # As DVC leaves its outputs.
-    install("big", "visual", folder, store, "visual.meld.encoder", lock=two_file_lock())
+    install("big", "visual", folder, store, "meld.visual.encoder", lock=two_file_lock())
     assert content(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["visual"]
 
@@ -90,13 +90,13 @@ def test_failed_install_leaves_the_old_folder(folder: Path, store: Path) -> None
     before = content(folder)
     (store / "big" / "model.bin").write_bytes(b"damaged")
     with pytest.raises(PipelineError):
-        install("big", "visual", folder, store, "visual.meld.encoder", lock=two_file_lock())
+        install("big", "visual", folder, store, "meld.visual.encoder", lock=two_file_lock())
     assert content(folder) == before
 
 
 def test_encoder_of_another_role_is_refused(tmp_path: Path, store: Path) -> None:
     with pytest.raises(PipelineError, match=r"text\.meld\.encoder: got 'big'"):
-        install("big", "text", tmp_path / "out", store, "text.meld.encoder", lock=two_file_lock())
+        install("big", "text", tmp_path / "out", store, "meld.text.encoder", lock=two_file_lock())
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.weights.lock import LOCK_PATH, HubSource, read_lock
 from tests.weights.conftest import (
     hub_source,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.weights.store import bring
 from tests.weights.conftest import (
     BYTES,

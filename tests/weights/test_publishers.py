@@ -12,10 +12,10 @@ from huggingface_hub import constants
 from safetensors.torch import save
 from torchvision.models import ResNet18_Weights
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import Role
 from pipeline.weights.folder import load
 from pipeline.weights.install import install
-from pipeline.weights.lock import Role
 from pipeline.weights.pin import PIN
 from pipeline.weights.store import EncoderFiles, bring
 from tests.weights.conftest import BYTES, REVISION, SHA256, WebServer
@@ -199,7 +199,7 @@ def torchvision_serves(
 
 
 def pictures(store: Path, name: str = WEIGHTS) -> EncoderFiles:
-    return bring(name, store, role="visual", setting="visual.meld.encoder")
+    return bring(name, store, role="visual", setting="meld.visual.encoder")
 
 
 def test_torchvisions_weights_are_checked_by_their_name_and_pinned(
@@ -212,7 +212,7 @@ def test_torchvisions_weights_are_checked_by_their_name_and_pinned(
     assert [(f.name, f.sha256, f.bytes) for f in found.entry.files] == [(name, SHA256, len(BYTES))]
     assert pictures(store) == found
     assert web.asked == [f"/models/{name}"]
-    install(WEIGHTS, "visual", tmp_path / "out", store, "visual.meld.encoder")
+    install(WEIGHTS, "visual", tmp_path / "out", store, "meld.visual.encoder")
     encoder = load(tmp_path / "out")
     assert (encoder.name, encoder.files) == ("resnet18", {name: SHA256})
     # The name holds 8 digits only; the pin holds them all.
@@ -253,7 +253,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_is_taken_as_it_is(store: Path, mine: Path, tmp_path: Path) -> None:
-    install("./mine", "text", tmp_path / "out", store, "text.meld.encoder")
+    install("./mine", "text", tmp_path / "out", store, "meld.text.encoder")
     encoder = load(tmp_path / "out")
     assert (encoder.name, encoder.architecture) == ("./mine", "BertModel")
     assert sorted(encoder.files) == [
@@ -262,7 +262,7 @@ def test_a_folder_is_taken_as_it_is(store: Path, mine: Path, tmp_path: Path) -> 
     assert not store.exists()
     digest = encoder.digest
     (mine / "vocab.txt").write_bytes(b"[UNK]\n")
-    install("./mine", "text", tmp_path / "out", store, "text.meld.encoder")
+    install("./mine", "text", tmp_path / "out", store, "meld.text.encoder")
     assert load(tmp_path / "out").digest != digest
 
 
@@ -274,7 +274,7 @@ def test_a_folder_of_pictures_has_one_state_dict(
     folder.mkdir()
     (folder / f"best.{suffix}").write_bytes(BYTES)
     (folder / "notes.txt").write_text("a note")
-    install("resnet50:./states", "visual", tmp_path / "out", store, "visual.meld.encoder")
+    install("resnet50:./states", "visual", tmp_path / "out", store, "meld.visual.encoder")
     encoder = load(tmp_path / "out")
     assert (encoder.architecture, encoder.files) == ("resnet50", {f"best.{suffix}": SHA256})
     (folder / "second.pth").write_bytes(BYTES)

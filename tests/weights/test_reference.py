@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.weights.lock import LockedEncoder, Role, read_lock
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import Role
+from pipeline.weights.lock import LockedEncoder, read_lock
 from pipeline.weights.reference import (
     HubRevision,
     LocalFolder,

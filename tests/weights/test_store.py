@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 from pipeline.weights.store import bring, store_root
 from tests.weights.conftest import (
     BYTES,
@@ -185,7 +185,7 @@ def test_offline_error_tells_everything(store: Path, tmp_path: Path, pip: Any) -
         locked_encoder(locked_file(url_source(NOWHERE)), name="words", role="text"),
     )
     with pytest.raises(PipelineError) as caught:
-        bring("big", store, role="visual", setting="visual.meld.encoder", lock=lock)
+        bring("big", store, role="visual", setting="meld.visual.encoder", lock=lock)
     assert str(caught.value).splitlines() == [
         "No source gave 2 of the 2 files of big:",
         "  model.bin",
@@ -201,7 +201,7 @@ def test_offline_error_tells_everything(store: Path, tmp_path: Path, pip: Any) -
         f"    put it at {store}/big/config.json",
         f"    with SHA-256 {SHA256}",
         "Run this again with a connection, or put the files where it says above, or set "
-        "visual.meld.encoder in params.yaml to another encoder: small.",
+        "meld.visual.encoder in params.yaml to another encoder: small.",
     ]
 
 

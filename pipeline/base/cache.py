@@ -1,0 +1,148 @@
+"""The clip cache: what was computed once is never computed again.
+
+An entry's name is made of *what computes* (a fingerprint of settings, weights, library versions
+and code) and of *what is computed* (the content of the clip, its segment, or the text). So nothing
+stale can be read, a killed stage goes on where it was, and a mended clip recomputes one clip. The
+cache is no DVC output: `dvc repro` would wipe it before each run. Entries are written under a
+temporary name and renamed, and carry a digest of their bytes, so that no run ever reads half of
+one; several runs may share a cache.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.base.files import PART, is_orphan, replacing, write_text
+from pipeline.base.paths import cache_root
+
+
+def digest_of(*facts: Any) -> str:
+    """Hex SHA-256 of facts that JSON can hold; the order of mapping keys does not matter."""
+    text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ClipCache:
+    """The entries of one step under one fingerprint.
+
+    Args:
+        step: What is computed: `frames`, `visual`, `audio`, `text`.
+        fingerprint: Everything but the clip that the result depends on; JSON can hold it.
+        schema: The Arrow columns of an entry, one row each.
+        root: The cache's folder.
+        about: What a person is told of the fingerprint, such as a store's provenance.
+
+    Attributes:
+        folder: Where its entries lie.
+    """
+
+    def __init__(
+        self,
+        step: str,
+        fingerprint: Any,
+        schema: pa.Schema,
+        root: Path | None = None,
+        *,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.schema = schema
+        columns = [(f.name, str(f.type)) for f in schema]
+        self.folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
+        describe(self.folder, about or {})
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / key
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever put here."""
+        return not self.folder.is_dir()
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry of a key; only `get` tells whether it is whole."""
+        return self._path(key).is_file()
+
+    def get(self, key: str) -> pa.RecordBatch | None:
+        """The entry of a key (`digest_of` the clip's content), None where there is none.
+
+        An entry whose bytes are not those that were written is treated as absent.
+        """
+        try:
+            data = self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, payload = data[:32], data[32:]
+        if hashlib.sha256(payload).digest() != digest:
+            return None
+        return pa.ipc.read_record_batch(pa.py_buffer(payload), self.schema)
+
+    def put(self, key: str, row: dict[str, Any]) -> pa.RecordBatch:
+        """Keeps a one-row entry and returns it as `get` will."""
+        columns = [pa.array([row[f.name]], f.type) for f in self.schema]
+        batch = pa.record_batch(columns, schema=self.schema)
+        payload = batch.serialize().to_pybytes()
+        with replacing(self._path(key)) as part:
+            part.write_bytes(hashlib.sha256(payload).digest() + payload)
+        return batch
+
+
+def describe(folder: Path, about: Mapping[str, Any]) -> None:
+    """Writes down what a folder's entries are made with; tells `prune` too that they are in use."""
+    write_text(_about(folder), json.dumps(about, sort_keys=True, indent=1) + "\n")
+
+
+def _about(folder: Path) -> Path:
+    """Where it stands in words what the entries of a folder were made with."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a cache holds of one step under one fingerprint.
+
+    Attributes:
+        folder: Where the entries lie, in a folder named after the step.
+        entries: How many there are.
+        total_bytes: Of all entries.
+        used: When a run last read or wrote here, seconds since 1970.
+        about: What computed them, in words; empty where nobody wrote it down.
+    """
+
+    folder: Path
+    entries: int
+    total_bytes: int
+    used: float
+    about: Mapping[str, Any]
+
+    @property
+    def step(self) -> str:
+        """What was computed."""
+        return self.folder.parent.name
+
+    def delete(self) -> None:
+        """Deletes the entries; a run that is using them computes them again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        _about(self.folder).unlink(missing_ok=True)
+
+
+def contents(root: Path | None = None) -> Iterator[Held]:
+    """What a cache holds, in the order of steps and fingerprints."""
+    top = root or cache_root()
+    for folder in sorted(path for path in top.glob("*/*") if path.is_dir()):
+        files = [p.stat() for p in folder.glob("*/*") if p.is_file() and p.suffix != PART]
+        about = _about(folder)
+        used = [stat.st_mtime for stat in (*files, *([about.stat()] if about.exists() else []))]
+        if used:
+            words = json.loads(about.read_text()) if about.exists() else {}
+            total = sum(stat.st_size for stat in files)
+            yield Held(folder, len(files), total, max(used), words)
+
+
+def orphans(root: Path | None = None) -> list[Path]:
+    """What killed processes of this machine left half-written in a cache."""
+    return sorted(p for p in (root or cache_root()).rglob(f".*{PART}") if is_orphan(p))

@@ -1,0 +1,88 @@
+"""What a result depends on besides its input: the code and the libraries that compute it."""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Rooms whose code decides numbers. What packs, counts, names and reports lies elsewhere.
+COMPUTING = ("corruption", "features", "finetuning", "media", "nn", "systems", "training")
+# Settings enter results by their values; `extract` is the wiring of a feature stage.
+NOT_COMPUTING = ("settings", "extract")
+
+
+@lru_cache
+def code_digest(*modules: str) -> str:
+    """Hex SHA-256 of what modules, and all computing modules that they import, do.
+
+    Comments, docstrings and layout do not enter.
+
+    Args:
+        modules: Dotted names; they are read, not imported.
+    """
+    state = hashlib.sha256()
+    for module, tree in sorted(_closure(modules).items()):
+        state.update(f"{module}\n{ast.dump(_without_docstrings(tree))}\n".encode())
+    return state.hexdigest()
+
+
+def computing(*modules: str) -> list[str]:
+    """The modules whose code enters `code_digest`, sorted."""
+    return sorted(_closure(modules))
+
+
+def _closure(modules: tuple[str, ...]) -> dict[str, ast.Module]:
+    trees: dict[str, ast.Module] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        file = ROOT / (module.replace(".", "/") + ".py")
+        if module not in trees and file.is_file():
+            trees[module] = ast.parse(file.read_text(encoding="utf-8"))
+            waiting += filter(_computes, _imported(trees[module]))
+    return trees
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _computes(module: str) -> bool:
+    package, *rooms = module.split(".")
+    return package == "pipeline" and rooms[0] in COMPUTING and rooms[-1] not in NOT_COMPUTING
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return tree
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed versions of the packages that a result's numbers depend on.
+
+    Where a package is absent, its build without windows is asked for: opencv-python-headless.
+    """
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return version(f"{package}-headless")

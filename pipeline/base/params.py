@@ -1,0 +1,232 @@
+"""Read params.yaml, and check all of it before any stage does any work.
+
+A section's settings class lies beside the code that uses it and is found by name at run time. A
+stage imports the classes it uses; the check of the rest can only stop a run, never change a number.
+A file that was found right is kept, resolved, under a digest of its bytes and of the settings'
+code: the next stage neither parses nor checks it again.
+"""
+
+import difflib
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_text
+from pipeline.base.paths import cache_root
+
+PARAMS = Path("params.yaml")
+LISTS = ("corpora", "demos")
+ANCHORS = "defaults"
+COMPUTE = "compute"
+# Section `x` of a corpus is the class `XSettings` of this module.
+SECTIONS = {
+    "demo": "pipeline.demo.settings",
+    "corpus": "pipeline.corpora.registry",
+    "protocol": "pipeline.corpora.settings",
+    "extract": "pipeline.features.common.settings",
+    "frames": "pipeline.features.frames.settings",
+    "faces": "pipeline.features.frames.settings",
+    "visual": "pipeline.features.visual.settings",
+    "audio": "pipeline.features.audio.settings",
+    "text": "pipeline.features.text.settings",
+    "finetune": "pipeline.finetuning.settings",
+    "model": "pipeline.systems.settings",
+    "loss": "pipeline.systems.settings",
+    "train": "pipeline.training.settings",
+    "evaluate": "pipeline.evaluation.settings",
+}
+AGREEMENT = "pipeline.features.agreement"
+CODE = ("**/settings.py", "features/agreement.py", "corpora/*.py", "weights/*")
+# Names of corpora become names of files and words of commands.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+S = TypeVar("S", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Params:
+    """A checked params.yaml.
+
+    Attributes:
+        corpora: The selected corpora, in order.
+        demos: The demo corpora that are generated.
+        compute: The block `compute`.
+        blocks: By corpus, its block of each section.
+    """
+
+    corpora: list[str]
+    demos: list[str]
+    compute: Mapping[str, Any]
+    blocks: Mapping[str, Mapping[str, Any]]
+
+    def of(self, settings: type[S], corpus: str = "") -> S:
+        """The settings of one class for one corpus; `compute` belongs to none.
+
+        Raises:
+            PipelineError: params.yaml has no such corpus, or no such block of it.
+        """
+        section = settings.__name__.removesuffix("Settings").lower()
+        if section == COMPUTE:
+            return settings.model_validate(self.compute)
+        if corpus not in self.blocks:
+            raise PipelineError(f"{PARAMS}: {_unknown(corpus, self.blocks)}")
+        if section not in self.blocks[corpus]:
+            raise PipelineError(f"{PARAMS} has no block {corpus}.{section}.")
+        return settings.model_validate(self.blocks[corpus][section])
+
+
+def read_params(path: Path = PARAMS) -> Params:
+    """Reads and checks params.yaml.
+
+    Raises:
+        PipelineError: One message that names every problem.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PipelineError(f"{path} cannot be read: {error.strerror}.") from error
+    verdict = cache_root() / "params" / f"{_digest(content)}.json"
+    try:
+        return Params(**json.loads(verdict.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        params = _checked(path, content)
+    with suppress(OSError, TypeError):  # a cache that cannot be written costs a second
+        write_text(verdict, json.dumps(vars(params)))
+    return params
+
+
+def _digest(content: bytes) -> str:
+    state = hashlib.sha256(content)
+    package = Path(__file__).parents[1]
+    for file in sorted(file for pattern in CODE for file in package.glob(pattern)):
+        if file.is_file():
+            state.update(file.read_bytes())
+    state.update(Path(__file__).read_bytes())
+    return state.hexdigest()
+
+
+def _checked(path: Path, content: bytes) -> Params:
+    raw = _parsed(path, content)
+    problems: list[str] = []
+    blocks = {str(k): v for k, v in raw.items() if k not in (*LISTS, ANCHORS, COMPUTE)}
+    lists = {key: _names(raw.get(key), key, blocks, problems) for key in LISTS}
+    problems += _wrong_compute(raw.get(COMPUTE))
+    problems += _wrong_blocks(blocks, lists)
+    if not problems:
+        sections = _sections(blocks)
+        agreement = importlib.import_module(AGREEMENT)
+        problems += agreement.problems(sections, lists["corpora"])
+    if problems:
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise PipelineError(f"{path} has {count}:\n" + "\n".join(f"  {p}" for p in problems))
+    return Params(**lists, compute=raw[COMPUTE], blocks=blocks)
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    # The parser DVC uses, so that both read the same numbers (1e-4 is a float in YAML 1.2 alone).
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        raw = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
+    except (UnicodeDecodeError, YAMLError) as error:
+        raise PipelineError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise PipelineError(f"{path} holds {type(raw).__name__}, expected a mapping of corpora.")
+    return raw
+
+
+def _names(value: Any, key: str, blocks: Mapping[str, Any], problems: list[str]) -> list[str]:
+    good = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    if not good or len(set(value)) != len(value) or (key == "corpora" and not value):
+        problems.append(f"{key}: got {value!r}, expected a list of different corpus names")
+        return []
+    problems += [f"{key}: {_unknown(name, blocks)}" for name in value if name not in blocks]
+    return [name for name in value if name in blocks]
+
+
+def _unknown(name: str, blocks: Mapping[str, Any]) -> str:
+    return f"got {name!r}, which has no block here{_hint(name, blocks)}"
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else f", expected one of {sorted(known)}"
+
+
+def settings_classes() -> dict[str, type[BaseModel]]:
+    """Each section's settings class."""
+    return {
+        section: getattr(importlib.import_module(module), f"{section.title()}Settings")
+        for section, module in SECTIONS.items()
+    }
+
+
+def _sections(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, BaseModel]]:
+    """Valid settings by section and corpus."""
+    return {
+        section: {c: cls.model_validate(b[section]) for c, b in blocks.items() if section in b}
+        for section, cls in settings_classes().items()
+    }
+
+
+def _wrong_compute(block: Any) -> Iterator[str]:
+    from pipeline.base.settings import ComputeSettings
+
+    yield from (f"{COMPUTE}{p}" for p in _invalid(ComputeSettings, block))
+
+
+def _wrong_blocks(blocks: Mapping[str, Any], lists: Mapping[str, list[str]]) -> Iterator[str]:
+    """Problems of all blocks; one that several corpora share is named once."""
+    shared: dict[str, list[str]] = {}
+    for corpus, block in blocks.items():
+        for problem in _wrong_block(corpus, block, lists):
+            shared.setdefault(problem, []).append(corpus)
+    for problem, corpora in shared.items():
+        where = corpora[0] if len(corpora) == 1 else f"{{{','.join(corpora)}}}"
+        yield f"{where}{problem}"
+
+
+def _wrong_block(corpus: str, block: Any, lists: Mapping[str, list[str]]) -> Iterator[str]:
+    if corpus in SECTIONS:
+        yield f": a section, expected inside the block of a corpus: NAME.{corpus}"
+        return
+    if not NAME.fullmatch(corpus):
+        yield ": not a name of a corpus, expected letters, digits, `_` and `-`"
+        return
+    if not isinstance(block, dict):
+        yield f": got {block!r}, expected a block with the sections {sorted(SECTIONS)}"
+        return
+    for name in block:
+        if name not in SECTIONS:
+            yield f".{name}: unknown section{_hint(str(name), SECTIONS)}"
+    for section, cls in settings_classes().items():
+        needed = corpus in lists["demos" if section == "demo" else "corpora"]
+        if section in block:
+            yield from (f".{section}{problem}" for problem in _invalid(cls, block[section]))
+        elif needed:
+            yield f".{section}: missing"
+
+
+def _invalid(cls: type[BaseModel], block: Any) -> Iterator[str]:
+    try:
+        cls.model_validate(block)
+    except ValidationError as error:
+        for problem in error.errors():
+            yield f"{''.join(f'.{key}' for key in problem['loc'])}: {_reason(problem, cls)}"
+
+
+def _reason(problem: Any, cls: type[BaseModel]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key{_hint(str(problem['loc'][-1]), cls.model_fields)}"
+    if problem["type"] == "missing":
+        return "missing"
+    return f"got {problem['input']!r}; {problem['msg']}"

@@ -1,0 +1,47 @@
+"""What the sections of params.yaml share: the modalities, the roles of encoders, and `compute`."""
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Modality = Literal["text", "audio", "visual"]
+MODALITIES: tuple[Modality, ...] = ("text", "audio", "visual")
+# What a pretrained encoder is for.
+Role = Literal["faces", "visual", "text", "audio"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Section(BaseModel):
+    """A section of params.yaml for one corpus: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def canonical(modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
+    """The modalities in the one order used everywhere.
+
+    Raises:
+        ValueError: One is named twice.
+    """
+    if len(set(modalities)) != len(modalities):
+        raise ValueError(f"names a modality twice: {list(modalities)}")
+    return tuple(m for m in MODALITIES if m in modalities)
+
+
+class ComputeSettings(Section):
+    """Where and how exactly networks run.
+
+    Threads enter the numbers: other thread counts sum in another order, so bytes are only
+    promised for one value on one CPU type.
+    """
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        description="auto takes cuda where there is one, else cpu. mps is accepted but untested."
+    )
+    threads: int = Field(ge=1, le=256, description="CPU threads of an encoder.")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        description="Arithmetic of encoders and training on a GPU; a CPU always uses float32."
+    )
+    deterministic: bool = Field(
+        description="Refuse GPU kernels whose results vary from run to run (slower)."
+    )

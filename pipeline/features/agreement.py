@@ -1,0 +1,92 @@
+"""Which encoder a corpus needs for which role, and what sections of params.yaml must agree on."""
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
+from pipeline.base.settings import ROLES, Role
+from pipeline.features.audio.settings import AudioSettings
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.features.frames.settings import FacesSettings, FramesSettings
+from pipeline.features.text.settings import TextSettings
+from pipeline.features.visual.settings import VisualSettings
+from pipeline.weights.lock import read_lock
+from pipeline.weights.reference import parse
+
+
+def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> Iterator[str]:
+    """One line for each disagreement.
+
+    Args:
+        sections: Valid settings by section and corpus.
+        corpora: The selected corpora.
+    """
+    for corpus in corpora:
+        yield from _modalities(sections, corpus)
+        yield from _encoders(sections, corpus)
+        yield from _finetuning(sections, corpus)
+
+
+def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    extracted = sections["extract"][corpus].modalities
+    for modality in sections["model"][corpus].modalities:
+        if modality not in extracted:
+            yield (
+                f"{corpus}.model.modalities: got {modality!r}, expected a modality that is "
+                f"extracted; {corpus}.extract.modalities has {list(extracted)}"
+            )
+
+
+def _encoders(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    """Names of encoders that cannot be meant; whether their files can be had is not looked at."""
+    lock = read_lock()
+    for role in ROLES:
+        name = sections[role][corpus].encoder
+        try:
+            if name is not None:
+                parse(name, role, f"{corpus}.{role}.encoder", lock)
+        except PipelineError as error:
+            yield str(error)
+
+
+def _finetuning(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    if not sections["finetune"][corpus].enabled:
+        return
+    where = f"{corpus}.finetune.enabled: got true"
+    if (rank := sections["finetune"][corpus].lora_rank) and find_spec("peft") is None:
+        yield (
+            f"{corpus}.finetune.lora_rank: got {rank}, which needs the package peft; expected 0, "
+            "or `pip install 'peft>=0.17'`"
+        )
+    extracted = sections["extract"][corpus].modalities
+    if "text" not in extracted:
+        yield f"{where}, but {corpus}.extract.modalities is {list(extracted)}: no text is read"
+    if (splits := sections["protocol"][corpus].splits) == "leave_one_session_out":
+        yield (
+            f"{where}, but {corpus}.protocol.splits is {splits!r}: one encoder for all folds would "
+            "have seen the test dialogues of each; expected splits with one fold"
+        )
+
+
+def wanted(params: Params, corpus: str, role: Role) -> str | None:
+    """The encoder's name as params.yaml has it, None where nothing will use one.
+
+    Args:
+        params: The checked params.yaml.
+        corpus: One of its corpora.
+        role: What the encoder is for.
+    """
+    extracted = params.of(ExtractSettings, corpus).modalities
+    if (role if role != "faces" else "visual") not in extracted:
+        return None
+    if role == "faces":
+        crop = params.of(FramesSettings, corpus).crop
+        return params.of(FacesSettings, corpus).encoder if crop == "face" else None
+    if role == "visual":
+        return params.of(VisualSettings, corpus).encoder
+    if role == "text":
+        return params.of(TextSettings, corpus).encoder
+    settings = params.of(AudioSettings, corpus)
+    return settings.encoder if settings.extractor == "speech" else None

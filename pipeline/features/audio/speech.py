@@ -1,0 +1,119 @@
+"""Any transformers speech encoder that reads samples: wav2vec 2.0, HuBERT, WavLM, data2vec."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoFeatureExtractor
+
+from pipeline.base.errors import MediaError
+from pipeline.features.common.pretrained import (
+    LAYERS_AVERAGED,
+    LOCAL,
+    dtype_of,
+    load_network,
+    no_encoder,
+)
+
+WHAT = "speech encoder"
+RATE = 16_000
+# Attention's cost grows with the square of a sound's length; longer ones are read in equal parts.
+MOST_SECONDS = 30
+
+
+class SpeechEncoder:
+    """A network in evaluation mode that reads one sound at a time.
+
+    Sounds are not padded to a common length: where a network norms over time (wav2vec 2.0 base,
+    HuBERT base) the padding would change the numbers. So a sound's vector depends on it alone.
+
+    A sound is normed as a whole the way the checkpoint's preprocessor_config.json says (to zero
+    mean and unit variance, or not at all). One shorter than the network's least is filled up with
+    zeros; one over 30 s is read in equal parts of at most 30 s, whose frames are pooled together.
+
+    Args:
+        folder: config.json, preprocessor_config.json and model.safetensors.
+        layers: `last`: the network's output, after its final norm where it has one; `last4`: the
+            mean of its last four blocks, before that norm. Its mean over time is the vector.
+        device: `cpu`, `cuda` or `mps`.
+        precision: `float32`; on cuda also `bfloat16` or `float16`. A CPU always uses float32.
+
+    Raises:
+        PipelineError: The folder holds no encoder of samples at 16 kHz.
+    """
+
+    def __init__(self, *, folder: Path, layers: str, device: str, precision: str) -> None:
+        self.layers, self.device = layers, device
+        self.dtype = dtype_of(device, precision)
+        self.network = load_network(folder, WHAT)
+        if getattr(self.network, "main_input_name", None) != "input_values":
+            name = type(self.network).__name__
+            raise no_encoder(folder, WHAT, f"a {name} does not read the samples of a sound.")
+        self.network.to(device, self.dtype)
+        self.normed = _normed(folder)
+        config = self.network.config
+        self.dimension = int(config.hidden_size)
+        self.least = _receptive_field(config.conv_kernel, config.conv_stride)
+
+    def encode(self, samples: np.ndarray) -> np.ndarray:
+        """The vector of a sound.
+
+        Args:
+            samples: [sample] float32, mono, 16 kHz.
+
+        Returns:
+            [feature] float32.
+
+        Raises:
+            MediaError: `not_finite`: some features are no numbers for this sound.
+        """
+        values = self.normed(samples, sampling_rate=RATE)["input_values"][0]
+        values = np.pad(values, (0, max(0, self.least - len(values))))
+        parts = np.array_split(values, math.ceil(len(values) / (MOST_SECONDS * RATE)))
+        frames = torch.cat([self._forward(part) for part in parts])
+        vector = frames.double().mean(0).float().cpu().numpy()
+        if bad := int((~np.isfinite(vector)).sum()):
+            seconds = len(samples) / RATE
+            raise MediaError(
+                "not_finite", f"{bad} of {self.dimension} features of {seconds:.2f} s of sound"
+            )
+        found: np.ndarray = vector
+        return found
+
+    @torch.inference_mode()
+    def _forward(self, values: np.ndarray) -> Tensor:
+        """[frame, feature] of [sample]."""
+        inputs = torch.from_numpy(values).to(self.device, self.dtype)[None]
+        if self.layers == "last":
+            last: Tensor = self.network(inputs).last_hidden_state
+            return last[0].float()
+        blocks = self.network(inputs, output_hidden_states=True).hidden_states
+        return torch.stack(blocks[-LAYERS_AVERAGED:]).float().mean(0)[0]
+
+
+def _normed(folder: Path) -> Any:
+    """What makes samples a network's input: transformers' own, by the checkpoint's settings."""
+    try:
+        extractor = AutoFeatureExtractor.from_pretrained(folder, **LOCAL)
+    except Exception as error:  # it raises no narrower class
+        raise no_encoder(folder, WHAT, error) from error
+    if extractor.model_input_names[0] != "input_values" or extractor.sampling_rate != RATE:
+        raise no_encoder(
+            folder,
+            WHAT,
+            f"its preprocessor_config.json wants {extractor.model_input_names[0]} at "
+            f"{extractor.sampling_rate} Hz, expected input_values at {RATE}.",
+        )
+    return extractor
+
+
+def _receptive_field(kernels: list[int], strides: list[int]) -> int:
+    """Samples that the convolutions read for one frame."""
+    field, step = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * step
+        step *= stride
+    return field

@@ -1,0 +1,74 @@
+"""Where networks run, and with how many threads."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.errors import PipelineError
+
+# What Linux shows of the drivers of NVIDIA, AMD, Windows below it, and Jetson.
+GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
+
+
+def resolve_device(name: str) -> str:
+    """The device a setting means: `auto` takes cuda where there is one, else cpu.
+
+    Torch is asked only where there may be another device than a CPU: importing it takes seconds,
+    which a stage that finds everything in the cache need not wait for.
+
+    Raises:
+        PipelineError: The named device is not on this machine.
+    """
+    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+        return "cpu"
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not here[name]:
+        have = [device for device, there in here.items() if there]
+        raise PipelineError(
+            f"compute.device: got {name!r}, which this machine lacks; it has {have}. "
+            "Set it to auto, or install a driver and a build of torch that fit."
+        )
+    return name
+
+
+def _may_have_gpu() -> bool:
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in GPU_DRIVERS)
+
+
+def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
+    """What of the `compute` settings moves the last bits of a vector on a device.
+
+    A CPU computes in float32 and its threads enter the order of a sum; a GPU has a precision.
+    """
+    if device == "cpu":
+        return {"device": device, "threads": threads}
+    return {"device": device, "precision": precision if device == "cuda" else "float32"}
+
+
+def picture_backend(device: str, backend: str) -> str:
+    """What computes the vectors of pictures: the setting's choice on a CPU, elsewhere torch."""
+    return backend if device == "cpu" else "torch"
+
+
+def refuse_nondeterminism() -> None:
+    """Lets this process run no GPU kernel whose results vary from run to run."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+
+
+def set_threads(count: int) -> None:
+    """Fixes the CPU threads of one operation, which enter the last bits of a sum."""
+    import torch
+
+    torch.set_num_threads(count)

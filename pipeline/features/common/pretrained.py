@@ -1,0 +1,72 @@
+"""Networks of transformers out of a local folder: safetensors only, and whole."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
+
+from pipeline.base.errors import PipelineError
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+LAYERS_AVERAGED = 4
+# BERT's kin build a pooling layer that their checkpoints often lack and that nothing here reads.
+POOLING_LAYER = {"bert", "roberta", "xlm-roberta", "camembert", "electra"}
+# What a forward pass does not read: that layer again, and what stands in for masked sound.
+UNREAD = ("pooler.", "masked_spec_embed")
+
+
+def load_network(folder: Path, what: str) -> Any:
+    """A network in evaluation mode, in float32.
+
+    Args:
+        folder: config.json and model.safetensors, whole or in shards with their index.
+        what: What it should be, for errors: `text encoder`.
+
+    Raises:
+        PipelineError: The folder holds no network that transformers can read, or some of its
+            weights are missing.
+    """
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        extra = {"add_pooling_layer": False} if config.model_type in POOLING_LAYER else {}
+        network, found = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **LOCAL,
+            **extra,
+        )
+    except Exception as error:  # it raises no narrower class
+        raise no_encoder(folder, what, error) from error
+    _check_whole(folder, what, found)
+    return network.eval().requires_grad_(False)
+
+
+def no_encoder(folder: Path, what: str, reason: object) -> PipelineError:
+    """The error of a folder that does not hold what it should."""
+    return PipelineError(f"{folder} holds no {what}: {reason}")
+
+
+def _check_whole(folder: Path, what: str, found: Mapping[str, Any]) -> None:
+    """Transformers fills what a file lacks with random numbers."""
+    missing = sorted(name for name in found["missing_keys"] if not name.startswith(UNREAD))
+    if missing:
+        raise no_encoder(
+            folder,
+            what,
+            f"model.safetensors lacks {len(missing)} weights, {missing[0]} among them; "
+            "get the file again.",
+        )
+
+
+def dtype_of(device: str, precision: str) -> torch.dtype:
+    """The arithmetic of a network: what was asked for on cuda, float32 elsewhere."""
+    dtype: torch.dtype = getattr(torch, precision) if device == "cuda" else torch.float32
+    return dtype

@@ -1,0 +1,188 @@
+"""The face detector YuNet, and crops of the faces that it finds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.base.errors import PipelineError
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+# YuNet costs 4.5 ms at 320 x 192 and 60 ms at 1280 x 720, and a speaker's face is large enough.
+LONGEST_SIDE = 320
+OVERLAP = 0.3
+# OpenCV wants a picture's size when the detector is made; each picture gives its own later.
+ANY = (320, 320)
+BOX, LANDMARKS, SCORE = slice(0, 4), slice(4, 14), 14
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face as the detector found it, in pixels of the picture.
+
+    Attributes:
+        box: Left, top, width and height.
+        landmarks: Left and top of five points, in the order of the picture's left to right: the
+            two eyes, the tip of the nose, the two corners of the mouth.
+        score: The detector's.
+    """
+
+    box: Box
+    landmarks: tuple[Point, ...]
+    score: float
+
+
+class FaceDetector:
+    """YuNet through OpenCV; each process makes OpenCV's object, which does not pickle, anew.
+
+    Args:
+        weights: The ONNX file.
+        score_threshold: Least score of a face.
+        longest_side: Larger pictures are scaled down to this, in pixels.
+
+    Raises:
+        PipelineError: The file is no network that OpenCV can read.
+    """
+
+    def __init__(
+        self, weights: Path, score_threshold: float, longest_side: int = LONGEST_SIDE
+    ) -> None:
+        self.weights, self.score_threshold = weights, score_threshold
+        self.longest_side = longest_side
+        self._made: cv2.FaceDetectorYN | None = None
+        try:
+            self._detector()
+        except cv2.error as error:
+            raise PipelineError(
+                f"{weights} is no face detector OpenCV can read: {error}"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but OpenCV's object."""
+        return {**vars(self), "_made": None}
+
+    def _detector(self) -> cv2.FaceDetectorYN:
+        if self._made is None:
+            # Parallelism lies between clips.
+            cv2.setNumThreads(1)
+            with _quiet():
+                self._made = cv2.FaceDetectorYN.create(
+                    str(self.weights), "", ANY, self.score_threshold, OVERLAP
+                )
+        return self._made
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """Faces of a picture, the best score first.
+
+        Args:
+            image: uint8 RGB [height, width, 3].
+        """
+        height, width = image.shape[:2]
+        scale = min(1.0, self.longest_side / max(height, width))
+        small = (max(1, round(width * scale)), max(1, round(height * scale)))
+        if scale < 1:
+            image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        detector = self._detector()
+        detector.setInputSize(small)
+        _, rows = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        to_image = np.array([width / small[0], height / small[1]])
+        return [_face(row, to_image) for row in (rows if rows is not None else [])]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV 5 warns at each creation of a target that nobody has chosen."""
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
+
+
+def _face(row: np.ndarray, to_image: np.ndarray) -> Face:
+    left, top, width, height = (float(v) for v in row[BOX] * np.tile(to_image, 2))
+    points = row[LANDMARKS].reshape(-1, 2) * to_image
+    landmarks = tuple((float(x), float(y)) for x, y in points)
+    return Face((left, top, width, height), landmarks, float(row[SCORE]))
+
+
+SIDE = 224
+
+
+def face_crop(
+    image: np.ndarray, box: Box, margin: float, side: int = SIDE
+) -> tuple[np.ndarray, Box]:
+    """Cuts a square round a face and scales it.
+
+    Args:
+        image: uint8 RGB [height, width, 3].
+        box: The face.
+        margin: Added to the longer side of the box, as a share of it.
+        side: Width and height of the result, in pixels.
+
+    Returns:
+        uint8 RGB [side, side, 3], and the square that was cut out, in pixels of the picture. It
+        is moved inside the picture where it fits; where it is larger, edge pixels are repeated.
+    """
+    height, width = image.shape[:2]
+    left, top, length = _square(height, width, box, margin)
+    scaled = _scaled(_cut(image, left, top, length), side, side)
+    return scaled, (float(left), float(top), float(length), float(length))
+
+
+def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
+    """A square of a picture, edge pixels repeated where it is larger than the picture."""
+    height, width = image.shape[:2]
+    inside = image[max(0, top) : top + length, max(0, left) : left + length]
+    if inside.shape[:2] == (length, length):
+        return inside
+    above, before = max(0, -top), max(0, -left)
+    below, behind = max(0, top + length - height), max(0, left + length - width)
+    borders = (above, below, before, behind)
+    padded: np.ndarray = cv2.copyMakeBorder(inside, *borders, cv2.BORDER_REPLICATE)
+    return padded
+
+
+def whole(image: np.ndarray, side: int = SIDE) -> tuple[np.ndarray, Box]:
+    """Scales a whole picture into a square, its shape kept, with black on both sides of it.
+
+    Args:
+        image: uint8 RGB [height, width, 3].
+        side: Width and height of the result, in pixels.
+
+    Returns:
+        uint8 RGB [side, side, 3], and the box of the whole picture, in its pixels.
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (side - tall) // 2, (side - wide) // 2
+    square = np.zeros((side, side, 3), np.uint8)
+    square[top : top + tall, left : left + wide] = _scaled(image, tall, wide)
+    return square, (0.0, 0.0, float(width), float(height))
+
+
+def _scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    shrunk = max(image.shape[:2]) > max(height, width)
+    way = cv2.INTER_AREA if shrunk else cv2.INTER_CUBIC
+    scaled: np.ndarray = cv2.resize(image, (width, height), interpolation=way)
+    return scaled
+
+
+def _square(height: int, width: int, box: Box, margin: float) -> tuple[int, int, int]:
+    length = max(1, round(max(box[2], box[3]) * (1 + margin)))
+    left = round(box[0] + box[2] / 2 - length / 2)
+    top = round(box[1] + box[3] / 2 - length / 2)
+    return _moved_inside(left, length, width), _moved_inside(top, length, height), length
+
+
+def _moved_inside(start: int, length: int, limit: int) -> int:
+    if length >= limit:
+        return (limit - length) // 2
+    return min(max(start, 0), limit - length)

@@ -1,0 +1,110 @@
+"""Tracks: the detections of one face over the frames of an utterance.
+
+Frame by frame, the pairs of a track and a detection are joined in the order of their distance:
+the distance of their centres in face sides, plus |ln| of the ratio of their sides (of two people
+who cross, the nearer one stays the larger one). Pairs further apart than `REACH` are not joined,
+and a track that has missed more than `GAP` frames has ended. What is left over begins new tracks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot, log
+
+import numpy as np
+
+from pipeline.features.frames.faces import Box, Face
+
+REACH = 1.0
+GAP = 5
+# A face seen in fewer of the frames is a passer-by or a mistake of the detector.
+PRESENCE = 0.2
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face over time.
+
+    Attributes:
+        frames: Numbers of the frames it was found in, rising.
+        faces: Its detection in each of them.
+    """
+
+    frames: tuple[int, ...]
+    faces: tuple[Face, ...]
+
+    def joined(self, frame: int, face: Face) -> "Track":
+        """With one more detection at its end."""
+        return Track((*self.frames, frame), (*self.faces, face))
+
+
+def link(faces: Sequence[Sequence[Face]]) -> list[Track]:
+    """Links detections to tracks.
+
+    Args:
+        faces: Those of each frame, in order of time; of equally near ones the first is taken.
+
+    Returns:
+        Tracks in the order they begin, those that begin in the same frame in the order of `faces`.
+    """
+    tracks: list[Track] = []
+    for frame, found in enumerate(faces):
+        pairs = _pairs(tracks, frame, found)
+        for number, face in enumerate(found):
+            if number in pairs:
+                tracks[pairs[number]] = tracks[pairs[number]].joined(frame, face)
+            else:
+                tracks.append(Track((frame,), (face,)))
+    return tracks
+
+
+def _pairs(tracks: Sequence[Track], frame: int, found: Sequence[Face]) -> dict[int, int]:
+    """Number of the track that each detection belongs to, by number of the detection."""
+    near = sorted(
+        (distance, t, f)
+        for t, track in enumerate(tracks)
+        if frame - track.frames[-1] <= GAP + 1
+        for f, face in enumerate(found)
+        if (distance := _distance(track.faces[-1].box, face.box)) <= REACH
+    )
+    pairs: dict[int, int] = {}
+    for _, t, f in near:
+        if f not in pairs and t not in pairs.values():
+            pairs[f] = t
+    return pairs
+
+
+def _distance(one: Box, other: Box) -> float:
+    sides = _side(one), _side(other)
+    apart = hypot(
+        one[0] + one[2] / 2 - other[0] - other[2] / 2,
+        one[1] + one[3] / 2 - other[1] - other[3] / 2,
+    )
+    return apart / ((sides[0] + sides[1]) / 2) + abs(log(sides[0] / sides[1]))
+
+
+def _side(box: Box) -> float:
+    return max(box[2], box[3], 1.0)
+
+
+def lasting(tracks: Sequence[Track], frames: int) -> list[Track]:
+    """The tracks that are found in at least `PRESENCE` of `frames` frames; all if none is."""
+    found = [track for track in tracks if len(track.frames) >= PRESENCE * frames]
+    return found or list(tracks)
+
+
+def largest(tracks: Sequence[Track]) -> Track:
+    """The track with the largest mean area times presence, of equal ones the first."""
+    return max(tracks, key=lambda track: sum(face.box[2] * face.box[3] for face in track.faces))
+
+
+def boxes(track: Track, times: Sequence[float]) -> list[Box]:
+    """A box for every frame: linear in time between detections, the nearest one outside them.
+
+    Args:
+        track: Whose.
+        times: Of all frames, in seconds, rising.
+    """
+    sides = np.array([face.box for face in track.faces])
+    seen = [times[frame] for frame in track.frames]
+    left, top, width, height = (np.interp(times, seen, side) for side in sides.T)
+    return [tuple(map(float, box)) for box in zip(left, top, width, height, strict=True)]  # type: ignore[misc]

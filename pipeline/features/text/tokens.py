@@ -1,0 +1,255 @@
+"""Turns of a dialogue to token ids: the turn itself, with as much of its context as fits."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformers import AutoTokenizer
+
+from pipeline.base.errors import PipelineError
+from pipeline.features.common.pretrained import LOCAL, no_encoder
+from pipeline.features.text.turns import Turn
+
+Marked = tuple[list[int], list[int]]  # ids of tokens, and the type of each
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A turn, with its context or without.
+
+    Attributes:
+        ids: [token].
+        types: [token] which of two sentences each belongs to.
+        pooled: [token] whether a mean takes it in.
+    """
+
+    ids: Sequence[int]
+    types: Sequence[int]
+    pooled: Sequence[bool]
+
+
+class Form(NamedTuple):
+    """A sentence pair as a tokenizer writes it.
+
+    Attributes:
+        first: The special tokens before the first sentence.
+        between: Those between the sentences.
+        last: Those after the second one.
+        context: The type of the first sentence, which is context.
+        own: The type of the second sentence, which is the turn's own.
+    """
+
+    first: Marked
+    between: Marked
+    last: Marked
+    context: int
+    own: int
+
+    def room(self, own: list[int], max_tokens: int, *, after: bool) -> int:
+        """Tokens of context that fit beside a turn, with something after it or not."""
+        special = len(self.first[0]) + (1 + after) * len(self.between[0]) + len(self.last[0])
+        return max_tokens - special - len(own)
+
+
+def between(form: Form, own: list[int], before: list[int], after: list[int]) -> Tokens:
+    """A turn between its context.
+
+    Args:
+        form: How a pair is written.
+        own: The turn's own tokens.
+        before: Tokens of what stands before it.
+        after: Tokens of what stands after it.
+    """
+    head = [form.first, _of(before, form.context), form.between]
+    tail = [form.last]
+    if after:
+        # A third sentence has no type of its own: it takes the first one's, as context too.
+        separator = _of(form.between[0], form.own)
+        tail = [separator, _of(after, form.context), _of(form.last[0], form.context)]
+    ids, types = (
+        [list(chain.from_iterable(part[n] for part in parts)) for parts in (head, tail)]
+        for n in (0, 1)
+    )
+    return Tokens(
+        ids=[*ids[0], *own, *ids[1]],
+        types=[*types[0], *_of(own, form.own)[1], *types[1]],
+        pooled=[False] * len(ids[0]) + [True] * len(own) + [False] * len(ids[1]),
+    )
+
+
+def _of(ids: list[int], kind: int) -> Marked:
+    return ids, [kind] * len(ids)
+
+
+def kept(before: Sequence[int], after: Sequence[int], room: int) -> tuple[int, int]:
+    """How many tokens of the context before and after a turn have room, the nearest first.
+
+    The piece just before the turn comes first, then the one just after it, then those one further
+    away, and so on; the first that has no room is cut, and all further ones are left out.
+
+    Args:
+        before: Tokens of each piece, oldest first.
+        after: Likewise, nearest first.
+        room: In tokens.
+    """
+    found = [0, 0]
+    pairs = zip_longest(reversed(before), after, fillvalue=0)
+    for number, count in enumerate(chain.from_iterable(pairs)):
+        taken = min(count, max(0, room - sum(found)))
+        found[number % 2] += taken
+        if taken < count:
+            break
+    return found[0], found[1]
+
+
+class TurnTokenizer:
+    """An encoder's own tokenizer.
+
+    What stands before a turn is joined by blanks and makes a sentence pair with it, in the
+    tokenizer's own form; what stands after it follows as a third sentence, behind the same
+    separator. Where that is too long the context is cut, what is furthest from the turn first. A
+    turn that leaves no room, or that has no tokens itself, is read alone, and cut at its end if
+    it is too long.
+
+    Args:
+        folder: Its files.
+        max_tokens: Longest input, special tokens included.
+
+    Raises:
+        PipelineError: The folder holds no tokenizer with words in it.
+    """
+
+    def __init__(self, folder: Path, max_tokens: int) -> None:
+        self._tokenizer = _load(folder)
+        self.max_tokens = max_tokens
+        self.padding = int(self._tokenizer.pad_token_id)
+
+    def tokens(self, turns: Sequence[Turn]) -> list[Tokens]:
+        """Tokens of turns, in order.
+
+        Raises:
+            PipelineError: Some have a context, and the tokenizer cannot say which tokens are whose.
+        """
+        found = self._with_context(turns)
+        alone = [place for place in range(len(turns)) if place not in found]
+        if alone:
+            texts = [turns[place].text for place in alone]
+            single = self._tokenizer(texts, truncation=True, max_length=self.max_tokens)
+            for place, ids in zip(alone, single["input_ids"], strict=True):
+                found[place] = Tokens(ids, [0] * len(ids), [True] * len(ids))
+        return [found[place] for place in range(len(turns))]
+
+    def _with_context(self, turns: Sequence[Turn]) -> dict[int, Tokens]:
+        """Those of the turns that leave room for some of their context, by place."""
+        places = [n for n, turn in enumerate(turns) if turn.before or turn.after]
+        if not places:
+            return {}
+        if not self._tokenizer.is_fast:
+            raise PipelineError(
+                "CORPUS.text.context_turns, context_turns_after, speaker_marks: this encoder's "
+                "tokenizer does not tell which tokens are the turn's own; set them to 0, 0 and "
+                "none, or name an encoder that has a tokenizer.json."
+            )
+        own = self._plain([turns[place].text for place in places])
+        sample = next((turns[p].text for p, ids in zip(places, own, strict=True) if ids), None)
+        if sample is None:
+            return {}
+        form = self._form(sample)
+        before = self._plain([_joined(turns[place].before) for place in places])
+        after = self._plain([_joined(turns[place].after) for place in places])
+        rooms = [
+            form.room(mine, self.max_tokens, after=bool(behind))
+            for mine, behind in zip(own, after, strict=True)
+        ]
+        sides = self._kept([turns[place] for place in places], before, after, rooms)
+        return {
+            place: between(form, mine, b[len(b) - earlier :], a[:later])
+            for place, mine, b, a, (earlier, later) in zip(
+                places, own, before, after, sides, strict=True
+            )
+            if mine and earlier + later
+        }
+
+    def _kept(
+        self,
+        turns: Sequence[Turn],
+        before: Sequence[list[int]],
+        after: Sequence[list[int]],
+        rooms: Sequence[int],
+    ) -> list[tuple[int, int]]:
+        """How many tokens before and after each turn have room.
+
+        Where each piece ends among the tokens is asked of the few that are too long alone.
+        """
+        found = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
+        long = [n for n, sides in enumerate(found) if sum(sides) > rooms[n]]
+        ahead = self._counts([turns[n].before for n in long])
+        behind = self._counts([turns[n].after for n in long])
+        for n, *counts in zip(long, ahead, behind, strict=True):
+            found[n] = kept(counts[0], counts[1], rooms[n])
+        return found
+
+    def _plain(self, texts: list[str]) -> list[list[int]]:
+        ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _counts(self, groups: Sequence[Sequence[str]]) -> list[list[int]]:
+        """How many tokens each piece of each group has in the joined text."""
+        if not groups:
+            return []
+        encoded = self._tokenizer(
+            [_joined(pieces) for pieces in groups],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+        )
+        spans = encoded["offset_mapping"]
+        return [_counts(span, pieces) for span, pieces in zip(spans, groups, strict=True)]
+
+    def _form(self, text: str) -> Form:
+        """How a pair is written, read off a text beside itself."""
+        pair = self._tokenizer(text, text, return_token_type_ids=True)
+        special: tuple[Marked, Marked, Marked] = ([], []), ([], []), ([], [])
+        sentences, met = [0, 0], 0
+        rows = zip(pair["input_ids"], pair["token_type_ids"], pair.sequence_ids(0), strict=True)
+        for token, kind, sentence in rows:
+            if sentence is None:
+                special[met][0].append(token)
+                special[met][1].append(kind)
+            else:
+                sentences[sentence], met = kind, sentence + 1
+        return Form(*special, *sentences)
+
+
+def _joined(pieces: Sequence[str]) -> str:
+    """Pieces as one text, so that each but the first follows a blank; empty ones are left out."""
+    return " ".join(filter(None, pieces))
+
+
+def _counts(spans: Sequence[tuple[int, int]], pieces: Sequence[str]) -> list[int]:
+    """How many of the tokens, given where each lies in the joined text, belong to each piece."""
+    starts, counts, piece = [0], [0] * sum(map(bool, pieces)), 0
+    for text in filter(None, pieces):
+        starts.append(starts[-1] + len(text) + 1)
+    for _, end in spans:
+        piece = max(piece, bisect_right(starts, max(0, end - 1)) - 1)
+        counts[piece] += 1
+    return counts
+
+
+def _load(folder: Path) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    except Exception as error:  # tokenizers raises no narrower class
+        raise no_encoder(folder, "text encoder", error) from error
+    # Without its files transformers makes a tokenizer that knows no words.
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise no_encoder(
+            folder, "text encoder", "its tokenizer knows no words; get tokenizer.json."
+        )
+    if tokenizer.pad_token_id is None:
+        raise no_encoder(folder, "text encoder", "its tokenizer has no padding token.")
+    tokenizer.truncation_side = tokenizer.padding_side = "right"
+    return tokenizer

@@ -1,0 +1,204 @@
+"""Pictures to one vector per frame, in a stream of whole batches across utterances.
+
+Pictures are read, looked up and decoded in threads ahead of the network, and vectors are written
+to the cache in threads behind it, so that the network waits for nothing. Every distinct picture of
+a corpus is computed once.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from pipeline.base.cache import ClipCache
+from pipeline.base.errors import PipelineError
+from pipeline.base.workers import ordered_map
+from pipeline.features.common.images import decode_image
+from pipeline.features.visual.plan import Plan, Row, SeenPictures, Step, add_cached, steps
+from pipeline.records.features import vectors_in, vectors_row
+
+T = TypeVar("T")
+Found = tuple[str, np.ndarray | None]
+# Batches that are being decoded or wait for the network, and those the network is started on.
+DECODED_AHEAD, FED_AHEAD, STARTED = 8, 2, 2
+# Utterances on their way to the cache.
+KEPT_BEHIND = 32
+
+
+class Encoder(Protocol):
+    """Pictures to vectors, in batches of one shape; a vector does not depend on its neighbours."""
+
+    batch_size: int
+
+    def room(self) -> np.ndarray:
+        """Where to put the pictures of a batch; called from several threads."""
+
+    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        """Starts on a batch; the result waits for its vectors."""
+
+
+class OnDemand:
+    """An encoder that is made when its first batch comes; where the cache has all, it never is.
+
+    Args:
+        make: Makes it.
+        batch_size: Pictures of a batch.
+    """
+
+    def __init__(self, make: Callable[[], Encoder], batch_size: int) -> None:
+        self.batch_size = batch_size
+        self._make, self._made = make, threading.Lock()
+        self._encoder: Encoder | None = None
+
+    def _it(self) -> Encoder:
+        with self._made:
+            if self._encoder is None:
+                self._encoder = self._make()
+            return self._encoder
+
+    def room(self) -> np.ndarray:
+        """Where to put the pictures of a batch."""
+        return self._it().room()
+
+    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        """Starts on a batch; the result waits for its vectors."""
+        return self._it().start(batch)
+
+
+def visual_of(
+    rows: Callable[[], Iterable[Row]], encoder: Encoder, cache: ClipCache
+) -> Iterator[Found]:
+    """The vectors of each utterance's pictures, each distinct picture computed once.
+
+    The rows are gone through twice, first for what the cache has, wherever in the corpus; once
+    where it has nothing.
+
+    Args:
+        rows: Gives the frame store's, from the first, each time it is called.
+        encoder: Pictures to vectors.
+        cache: Of `VECTORS` rows; one entry per utterance, shared by identical ones.
+
+    Yields:
+        Utterance and its [frame, feature] vectors, None where missing.
+
+    Raises:
+        PipelineError: A picture cannot be decoded, or the cache was pruned under way.
+    """
+    seen = SeenPictures()
+    if not cache.is_empty():
+        add_cached(rows(), seen, cache)
+    planned = steps(rows(), seen, encoder.batch_size)
+    decoded = ordered_map(partial(_decoded, encoder), planned, DECODED_AHEAD)
+    entries = _Entries(cache)
+    found = _computed(_fed(decoded, FED_AHEAD), encoder, entries)
+    yield from ordered_map(entries.keep, found, KEPT_BEHIND)
+
+
+def _decoded(encoder: Encoder, step: Step) -> Step:
+    if step.images:
+        step.batch = encoder.room()
+        for place, image in enumerate(step.images):
+            decode_image(image, step.batch[place])
+        step.batch[len(step.images) :] = 0
+    return step
+
+
+def _fed(items: Iterator[T], ahead: int) -> Iterator[T]:
+    """`items`, taken in a thread of their own, a few ahead of their use."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items, None) for _ in range(ahead))
+        try:
+            while (item := waiting.popleft().result()) is not None:
+                waiting.append(pool.submit(next, items, None))
+                yield item
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Vectors and the entry to write them to; without vectors, the entry to read; or neither."""
+
+    utterance: str
+    key: str | None
+    vectors: np.ndarray | None
+
+
+class _Entries:
+    """Vectors by cache key: in memory while they are on their way to the cache, then from it."""
+
+    def __init__(self, cache: ClipCache) -> None:
+        self._cache = cache
+        self._recent: dict[str, np.ndarray] = {}
+
+    def add(self, key: str, vectors: np.ndarray) -> None:
+        """Holds vectors until `keep`, which is KEPT_BEHIND at most, has written them."""
+        self._recent[key] = vectors
+        if len(self._recent) > KEPT_BEHIND + 2:
+            del self._recent[next(iter(self._recent))]
+
+    def recent(self, key: str) -> np.ndarray | None:
+        return self._recent.get(key)
+
+    def get(self, key: str) -> np.ndarray:
+        if (vectors := self.recent(key)) is not None:
+            return vectors
+        entry = self._cache.get(key)
+        if entry is None:
+            raise PipelineError(
+                "an entry of the clip cache is gone or damaged that was there at first; was the "
+                "cache pruned? Run this again."
+            )
+        return vectors_in(entry)
+
+    def keep(self, kept: _Kept) -> Found:
+        """Writes an utterance's new vectors to the cache, or reads those that are there."""
+        if kept.key is None:
+            return kept.utterance, kept.vectors
+        if kept.vectors is None:
+            return kept.utterance, self.get(kept.key)
+        return kept.utterance, vectors_in(self._cache.put(kept.key, vectors_row(kept.vectors)))
+
+
+def _computed(decoded: Iterable[Step], encoder: Encoder, entries: _Entries) -> Iterator[_Kept]:
+    started: deque[tuple[Step, Callable[[], np.ndarray] | None]] = deque()
+    rows: deque[np.ndarray] = deque()
+    for step in decoded:
+        started.append((step, None if step.batch is None else encoder.start(step.batch)))
+        while started and (len(started) >= STARTED or started[0][1] is None):
+            yield from _finished(*started.popleft(), rows, entries)
+    while started:
+        yield from _finished(*started.popleft(), rows, entries)
+
+
+def _finished(
+    step: Step,
+    vectors: Callable[[], np.ndarray] | None,
+    rows: deque[np.ndarray],
+    entries: _Entries,
+) -> Iterator[_Kept]:
+    if vectors is not None:
+        rows.extend(vectors()[: len(step.images)])
+    for plan in step.plans:
+        yield _filled(plan, rows, entries)
+
+
+def _filled(plan: Plan, rows: deque[np.ndarray], entries: _Entries) -> _Kept:
+    """An utterance's vectors: the next of the network's, and those that earlier entries have."""
+    if plan.key is None:
+        return _Kept(plan.utterance, None, None)
+    if plan.sources is None:
+        recent = entries.recent(plan.key)
+        return _Kept(plan.utterance, plan.key if recent is None else None, recent)
+    new = {frame: rows.popleft() for frame in plan.new}
+    others = {key: entries.get(key) for key in dict(plan.sources) if key != plan.key}
+    vectors = np.stack(
+        [new[frame] if key == plan.key else others[key][frame] for key, frame in plan.sources]
+    )
+    entries.add(plan.key, vectors)
+    return _Kept(plan.utterance, plan.key, vectors)

@@ -1,0 +1,132 @@
+"""From the stored features of a modality to one vector per utterance, standardised and projected.
+
+Only real utterances and frames are computed: rows are taken out by mask and put back, so padding
+costs no time and reaches no result. Statistics are kept inside the model, so that they travel with
+its weights.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.nn.batch import unpack
+from pipeline.nn.psa import PSA, masked_mean
+
+CONSTANT = 1e-6
+"""A column varies if its deviation exceeds this share of its mean: float32 noise is about 1e-7."""
+
+
+class Standardise(nn.Module):
+    """Centres and scales each feature, then clamps it to `limit` standard deviations.
+
+    openSMILE's functionals have heavy tails: unclamped, one clip outweighs a whole dialogue. Until
+    `fit` is called it changes nothing.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    bound: Tensor
+
+    def __init__(self, dimension: int, limit: float = 10.0) -> None:
+        super().__init__()
+        if not limit > 0:
+            raise ValueError(f"Bad limit {limit}, expected a positive number of deviations")
+        self.limit = limit
+        self.register_buffer("mean", torch.zeros(dimension))
+        self.register_buffer("scale", torch.ones(dimension))
+        self.register_buffer("bound", torch.tensor(math.inf))
+
+    def fit(self, mean: Tensor, std: Tensor) -> None:
+        """Sets the statistics, which must come from the train split alone.
+
+        A column that does not vary is centred and not divided: dividing gives NaN or magnifies
+        rounding noise.
+
+        Args:
+            mean: [feature].
+            std: [feature].
+        """
+        expected = self.mean.shape
+        if mean.shape != expected or std.shape != expected:
+            raise ValueError(
+                f"Bad statistics of shapes {tuple(mean.shape)} and {tuple(std.shape)}, "
+                f"expected {tuple(expected)} for both"
+            )
+        if not (mean.isfinite().all() and std.isfinite().all()):
+            raise ValueError("Bad statistics: NaN or infinite; drop the broken utterances first")
+        varies = std > (CONSTANT * mean.abs()).clamp(min=torch.finfo(torch.float32).tiny)
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.where(varies, 1 / std, 1.0))
+        self.bound.fill_(self.limit)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[..., feature] to the same shape."""
+        return ((features - self.mean) * self.scale).clamp(-self.bound, self.bound)
+
+
+class Encoder(nn.Module):
+    """Standardises and projects one vector per utterance: text and audio (paper, section 3.2).
+
+    Args:
+        dimension: Size of the stored feature vector.
+        width: The model's width.
+        limit: Clamp of the standardised features, in standard deviations.
+    """
+
+    def __init__(self, dimension: int, width: int, limit: float) -> None:
+        super().__init__()
+        self.standardise = Standardise(dimension, limit)
+        self.project = nn.Linear(dimension, width)
+
+    def forward(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
+        """Encodes the available utterances, zeros for the rest.
+
+        Args:
+            features: [batch, turn, feature].
+            available: True where there is something to encode, [batch, turn].
+            frame_mask: Not used; there are no frames.
+
+        Returns:
+            [batch, turn, width].
+        """
+        return unpack(self.rows(features[available]), available)
+
+    def rows(self, features: Tensor) -> Tensor:
+        """[row, feature] to [row, width]."""
+        projected: Tensor = self.project(self.standardise(features))
+        return projected
+
+
+class FrameEncoder(Encoder):
+    """Standardises and projects each frame, then joins an utterance's frames: visual.
+
+    Args:
+        dimension: Size of a frame's stored feature vector.
+        width: The model's width.
+        limit: Clamp of the standardised features, in standard deviations.
+        psa: Joins the frames; None: their masked mean (ablation "w/o PSA").
+    """
+
+    def __init__(self, dimension: int, width: int, limit: float, psa: PSA | None) -> None:
+        super().__init__(dimension, width, limit)
+        self.psa = psa
+
+    def forward(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
+        """Encodes the available utterances, zeros for the rest.
+
+        Args:
+            features: [batch, turn, frame, feature].
+            available: True where an utterance has frames, [batch, turn].
+            frame_mask: True where a frame is real, [batch, turn, frame]; None: all are.
+
+        Returns:
+            [batch, turn, width].
+        """
+        if frame_mask is None:
+            frame_mask = torch.ones_like(features[..., 0], dtype=torch.bool)
+        real = frame_mask & available.unsqueeze(-1)
+        mask = frame_mask[available]  # [utterance, frame]
+        frames = unpack(self.rows(features[real]), mask)
+        join = masked_mean if self.psa is None else self.psa
+        return unpack(join(frames, mask), available)

@@ -1,0 +1,69 @@
+"""The table of every epoch's predictions, from which `evaluate` derives what it reports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.base.tables import read_table, write_table
+
+VERSION = "epochs/1"
+SCHEMA = pa.schema(
+    [
+        pa.field("fold", pa.int32(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("selected", pa.bool_(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("utterances", pa.list_(pa.string()), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class EpochPrediction:
+    """What one epoch of one run says of one split.
+
+    Attributes:
+        fold: Of the protocol.
+        seed: Of the run.
+        epoch: From 1.
+        selected: Whether validation chose this epoch.
+        split: `valid` or `test`.
+        utterances: Ids.
+        probabilities: [utterance, class] float32.
+    """
+
+    fold: int
+    seed: int
+    epoch: int
+    selected: bool
+    split: str
+    utterances: list[str]
+    probabilities: np.ndarray
+
+
+def write_epochs(path: Path, rows: Sequence[EpochPrediction]) -> None:
+    """Writes the table of all runs and epochs."""
+    cells = [
+        {**vars(row), "probabilities": row.probabilities.astype("<f4").ravel()} for row in rows
+    ]
+    write_table(path, pa.Table.from_pylist(cells, SCHEMA), VERSION)
+
+
+def read_epochs(path: Path) -> list[EpochPrediction]:
+    """Reads the table.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    table, _ = read_table(path, SCHEMA, VERSION)
+    rows = []
+    for row in table.to_pylist():
+        flat = np.array(row["probabilities"], np.float32)
+        row["probabilities"] = flat.reshape(len(row["utterances"]), -1)
+        rows.append(EpochPrediction(**row))
+    return rows

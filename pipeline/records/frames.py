@@ -1,0 +1,117 @@
+"""The frame store: the encoded pictures of every utterance, one row each."""
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.files import chunked, replacing
+from pipeline.base.tables import read_about, with_metadata
+
+VERSION = "frames/2"
+ROWS_PER_GROUP = 16
+SpeakerFace = Literal["one", "decided", "undecided", "none", "not_looked"]
+PICTURES = pa.schema(
+    [
+        pa.field("times", pa.list_(pa.float64()), nullable=False),
+        pa.field("boxes", pa.list_(pa.list_(pa.float32(), 4)), nullable=False),
+        pa.field("speaker", pa.string(), nullable=False),
+        pa.field("images", pa.list_(pa.binary()), nullable=False),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        pa.field("utterance", pa.string(), nullable=False),
+        pa.field("present", pa.bool_(), nullable=False),
+        *PICTURES,
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one utterance.
+
+    Attributes:
+        times: Seconds in the media file, one per frame.
+        boxes: Left, top, width and height in pixels of what was cut out of each frame, counted in
+            the speaker's part of the picture.
+        speaker: How the face was chosen: `one` was there; `decided` by mouth and voice among
+            several; `undecided`, the largest of several; `none` was there, so that the whole
+            region is shown; `not_looked` for.
+        images: Encoded 224 x 224 RGB pictures.
+    """
+
+    times: list[float]
+    boxes: list[list[float]]
+    speaker: SpeakerFace
+    images: list[bytes]
+
+
+def write_frames(
+    path: Path, rows: Iterable[tuple[str, Pictures | None]], about: dict[str, Any]
+) -> None:
+    """Streams a frame store to disk, whole or not at all.
+
+    Args:
+        path: Where to.
+        rows: Utterance and its pictures, None where missing; in manifest order.
+        about: Provenance.
+    """
+    schema = with_metadata(SCHEMA, VERSION, about)
+    with (
+        replacing(path) as part,
+        pq.ParquetWriter(part, schema, compression="none", use_dictionary=False) as writer,
+    ):
+        for chunk in chunked(rows, ROWS_PER_GROUP):
+            cells = [_row(utterance, pictures) for utterance, pictures in chunk]
+            writer.write_table(pa.Table.from_pylist(cells, schema))
+
+
+def _row(utterance: str, pictures: Pictures | None) -> dict[str, Any]:
+    shown = pictures or Pictures([], [], "not_looked", [])
+    return {"utterance": utterance, "present": pictures is not None, **vars(shown)}
+
+
+def present_rows(path: Path) -> list[int]:
+    """Numbers of the rows that have pictures.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    read_about(path, VERSION)
+    present = pq.read_table(path, columns=["present"])["present"].to_pylist()
+    return [number for number, there in enumerate(present) if there]
+
+
+def read_frames(
+    path: Path, rows: Container[int] | None = None
+) -> Iterator[tuple[str, Pictures | None]]:
+    """Streams a frame store from disk, a row group at a time.
+
+    Args:
+        path: Where it lies.
+        rows: Numbers of the rows that are wanted, None for all; row groups without any are not
+            read.
+
+    Yields:
+        Utterance and its pictures, None where missing.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    read_about(path, VERSION)
+    begin = 0
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            numbers = range(begin, begin + file.metadata.row_group(group).num_rows)
+            begin = numbers.stop
+            wanted = [n - numbers.start for n in numbers if rows is None or n in rows]
+            if wanted:
+                for row in file.read_row_group(group).take(wanted).to_pylist():
+                    present = row.pop("present")
+                    utterance = row.pop("utterance")
+                    yield utterance, Pictures(**row) if present else None

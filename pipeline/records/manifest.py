@@ -1,0 +1,292 @@
+"""The manifest: raw facts of every utterance, one row each, in dialogue order.
+
+It holds nothing that a protocol decides (no label number, fold or split of ours), because every
+feature stage depends on it: a protocol can change without any clip being decoded again.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from math import isfinite
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.tables import read_about, read_table, write_table
+
+VERSION = "manifest/2"
+ROWS_AT_ONCE = 1024
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a media file.
+
+    Attributes:
+        path: Relative to the corpus' raw folder, with `/`.
+        start: Seconds from the file's first time stamp.
+        end: Seconds; None until the file has been opened.
+        sha256: Digest of the whole file; None where it could not be read.
+        region: Left, top, width and height of the speaker's part of the picture, as shares of it;
+            None is the whole picture.
+        missing: Why the segment cannot be used (a ledger kind), None where it can.
+    """
+
+    path: str
+    start: float = 0.0
+    end: float | None = None
+    sha256: str | None = None
+    region: tuple[float, float, float, float] | None = None
+    missing: str | None = None
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one rater said of an utterance.
+
+    Attributes:
+        rater: Name as the corpus gives it.
+        self_report: Whether the rater is the speaker.
+        codes: Emotion codes, several where the rater gave several.
+        valence: On the corpus' scale, None where unrated; activation and dominance likewise.
+    """
+
+    rater: str
+    self_report: bool = False
+    codes: list[str] = field(default_factory=list)
+    valence: float | None = None
+    activation: float | None = None
+    dominance: float | None = None
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance as the corpus gives it.
+
+    Attributes:
+        utterance: Unique within the corpus, the split included where ids restart in each.
+        dialogue: Unique within the corpus.
+        turn: Place within the dialogue's annotated utterances, from 0.
+        speaker: Name or id as the corpus gives it.
+        text: The words.
+        emotion: Raw emotion code, None where unlabelled.
+        sentiment: Raw sentiment code, None where the corpus has none.
+        official_split: The authors' split (`train`, `dev`, `test`), None where they made none.
+        session: Recording session, None where the corpus has none.
+        episode_start: Seconds in the broadcast the clip was cut from; says nothing of the file.
+        episode_end: Likewise.
+        valence: Mean rating, None where unrated; activation and dominance likewise.
+        votes: Every rater's codes.
+        video: Where the speaker is seen.
+        audio: Where the speaker is heard.
+    """
+
+    utterance: str
+    dialogue: str
+    turn: int
+    speaker: str
+    text: str
+    video: Segment
+    audio: Segment
+    emotion: str | None = None
+    sentiment: str | None = None
+    official_split: str | None = None
+    session: str | None = None
+    episode_start: float | None = None
+    episode_end: float | None = None
+    valence: float | None = None
+    activation: float | None = None
+    dominance: float | None = None
+    votes: list[Vote] = field(default_factory=list)
+
+
+def _not_null(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+SEGMENT = pa.struct(
+    [
+        _not_null("path", pa.string()),
+        _not_null("start", pa.float64()),
+        pa.field("end", pa.float64()),
+        pa.field("sha256", pa.string()),
+        pa.field("region", pa.list_(pa.float64())),
+        pa.field("missing", pa.string()),
+    ]
+)
+RATED = ("valence", "activation", "dominance")
+VOTE = pa.struct(
+    [
+        _not_null("rater", pa.string()),
+        _not_null("self_report", pa.bool_()),
+        _not_null("codes", pa.list_(pa.string())),
+        *(pa.field(name, pa.float64()) for name in RATED),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        *(_not_null(name, pa.string()) for name in ("utterance", "dialogue")),
+        _not_null("turn", pa.int32()),
+        *(_not_null(name, pa.string()) for name in ("speaker", "text")),
+        *(_not_null(name, SEGMENT) for name in ("video", "audio")),
+        *(pa.field(n, pa.string()) for n in ("emotion", "sentiment", "official_split", "session")),
+        *(pa.field(n, pa.float64()) for n in ("episode_start", "episode_end")),
+        *(pa.field(n, pa.float64()) for n in RATED),
+        _not_null("votes", pa.list_(VOTE)),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a manifest comes from: its reader, and whether it is meant to be the whole release."""
+
+    reader: str
+    full: bool
+
+
+def write_manifest(path: Path, utterances: Sequence[Utterance], origin: Origin) -> None:
+    """Writes the manifest as Parquet.
+
+    Raises:
+        PipelineError: The rows break a rule of the manifest.
+    """
+    table = _table(utterances)
+    check(utterances)
+    write_table(path, table, VERSION, asdict(origin))
+
+
+def _table(utterances: Sequence[Utterance]) -> pa.Table:
+    try:
+        return pa.Table.from_pylist([asdict(u) for u in utterances], SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise PipelineError(
+            f"The manifest's rows are not of its types, which is a reader's fault: {error}"
+        ) from error
+
+
+def read_manifest(path: Path) -> list[Utterance]:
+    """Reads a manifest and checks it.
+
+    Raises:
+        PipelineError: The file is absent, of another version, or breaks a rule.
+    """
+    table, _ = read_table(path, SCHEMA, VERSION)
+    utterances = [_utterance(row) for row in table.to_pylist()]
+    check(utterances)
+    return utterances
+
+
+def stream_manifest(path: Path) -> Iterator[Utterance]:
+    """Reads a manifest a few rows at a time, in order; what `write_manifest` checked is trusted.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    read_about(path, VERSION)
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROWS_AT_ONCE):
+            yield from (_utterance(row) for row in batch.to_pylist())
+
+
+def count_utterances(path: Path) -> int:
+    """How many utterances a manifest has.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    read_about(path, VERSION)
+    return int(pq.read_metadata(path).num_rows)
+
+
+def read_origin(path: Path) -> Origin:
+    """Where a manifest comes from.
+
+    Raises:
+        PipelineError: The file is absent or of another version.
+    """
+    return Origin(**read_about(path, VERSION))
+
+
+def _utterance(row: dict[str, Any]) -> Utterance:
+    for medium in ("video", "audio"):
+        segment = row[medium]
+        region = segment["region"]
+        segment["region"] = None if region is None else tuple(region)
+        row[medium] = Segment(**segment)
+    row["votes"] = [Vote(**vote) for vote in row["votes"]]
+    return Utterance(**row)
+
+
+def check(utterances: Sequence[Utterance]) -> None:
+    """Checks ranges, uniqueness and order; Arrow's schema checks the types.
+
+    Raises:
+        PipelineError: One message that names up to ten problems.
+    """
+    problems = [*_repeated(utterances), *_disordered(utterances)]
+    for u in utterances:
+        problems += [f"{u.utterance}: {problem}" for problem in _out_of_range(u)]
+    if problems:
+        shown = "\n".join(f"  {p}" for p in problems[:10])
+        raise PipelineError(
+            f"The manifest breaks {len(problems)} rules, which is a reader's fault:\n{shown}"
+        )
+
+
+def _repeated(utterances: Sequence[Utterance]) -> list[str]:
+    counts = Counter(u.utterance for u in utterances)
+    return [f"{utterance}: {count} times" for utterance, count in counts.items() if count > 1]
+
+
+def _disordered(utterances: Sequence[Utterance]) -> list[str]:
+    problems, seen = [], set()
+    for dialogue, group in groupby(utterances, key=lambda u: u.dialogue):
+        if dialogue in seen:
+            problems.append(f"{dialogue}: its turns do not stand together")
+        seen.add(dialogue)
+        turns = [u.turn for u in group]
+        if turns != list(range(len(turns))):
+            problems.append(f"{dialogue}: turns {turns}, expected 0, 1, 2, ...")
+    return problems
+
+
+def _out_of_range(u: Utterance) -> Iterator[str]:
+    for name in ("utterance", "dialogue", "speaker"):
+        if not getattr(u, name):
+            yield f"{name} is empty"
+    for medium, segment in (("video", u.video), ("audio", u.audio)):
+        yield from (f"{medium} {problem}" for problem in _bad_segment(segment))
+    ratings = [(name, getattr(rated, name)) for rated in (u, *u.votes) for name in RATED]
+    times = [(name, getattr(u, name)) for name in ("episode_start", "episode_end")]
+    for name, value in [*ratings, *times]:
+        if value is not None and not (isfinite(value) and value >= 0):
+            yield f"{name} is {value}"
+
+
+def _bad_segment(segment: Segment) -> Iterator[str]:
+    path = PurePosixPath(segment.path)
+    if path.is_absolute() or not path.name or ".." in path.parts:
+        yield f"path {segment.path!r} does not lie below the raw folder"
+    if segment.missing is None and (segment.sha256 is None or segment.end is None):
+        yield "is usable but has no digest or no end"
+    if segment.sha256 is not None and not SHA256.fullmatch(segment.sha256):
+        yield f"sha256 is {segment.sha256!r}"
+    end = segment.end
+    if end is not None and not (0 <= segment.start < end and isfinite(end)):
+        yield f"lasts from {segment.start} to {end} s"
+    if segment.region is not None and not _inside(segment.region):
+        yield f"region {segment.region} is not inside the picture"
+
+
+def _inside(region: tuple[float, ...]) -> bool:
+    left, top, width, height = region
+    return (
+        min(left, top) >= 0 and min(width, height) > 0 and left + width <= 1 and top + height <= 1
+    )

@@ -1,0 +1,186 @@
+"""The multimodal cross-attention network (paper, section 2.3, eq. 6-14).
+
+Misprints that this reading corrects: W^K and W^Q are swapped in eq. 12-13, eq. 9 lacks a transpose,
+eq. 11 stands before its inputs, and F^ta(j) = Add&Norm(F^t(j-1) + MH^ta(j)) is missing.
+
+Turns travel as rows without padding and are laid out as dialogues for the attention alone: half of
+the slots of a batch are padding, and only attention needs to know which dialogue a turn is of.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.nn.batch import Packing
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from one modality to another, then Add & Norm (eq. 6-11).
+
+    Args:
+        width: The model's width.
+        heads: H in the paper.
+        dropout: Of the attention weights.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        # No biases, as in eq. 6-10: attention to nothing is then exactly 0.
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing
+    ) -> Tensor:
+        """Updates one modality from another.
+
+        Args:
+            features: F(j-1), [row, width].
+            partner: Context features C of the other modality, [row, width].
+            usable: True where a turn of the partner may be attended to, [batch, turn].
+            packing: Which rows are turns of which dialogue.
+
+        Returns:
+            [row, width].
+        """
+        read = self.attend(features, partner, usable, packing)
+        updated: Tensor = self.norm(features + read)
+        return updated
+
+    def attend(self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing) -> Tensor:
+        """MH of eq. 10, zeros for a dialogue without a usable turn; axes as in `forward`."""
+        key, value = self.key_value(partner).chunk(2, dim=-1)
+        query, key, value = (
+            self._split(packing.unpack(rows)) for rows in (self.query(features), key, value)
+        )
+        some = usable.any(dim=-1, keepdim=True)
+        # A softmax over nothing is NaN on some backends: such a dialogue attends to all, and what
+        # it got is zeroed.
+        attended = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=(usable | ~some)[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        joined = attended.transpose(1, 2).flatten(2).masked_fill(~some.unsqueeze(-1), 0)
+        merged: Tensor = self.output(packing.pack(joined))
+        return merged
+
+    def _split(self, vectors: Tensor) -> Tensor:
+        """[batch, turn, width] to [batch, head, turn, width / head]."""
+        return vectors.view(*vectors.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class MCNBranch(nn.Module):
+    """One layer for one modality: a cross-attention per partner, then a feed-forward network.
+
+    Args:
+        partners: How many other modalities.
+        width: The model's width.
+        heads: H in the paper.
+        dropout: Of the attention weights and the feed-forward network.
+    """
+
+    def __init__(self, partners: int, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attentions = nn.ModuleList(
+            CrossAttention(width, heads, dropout) for _ in range(partners)
+        )
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, features: Tensor, partners: list[tuple[Tensor, Tensor]], packing: Packing
+    ) -> Tensor:
+        """Updates one modality from each of its partners.
+
+        Args:
+            features: F(j-1), [row, width].
+            partners: C [row, width] and usable turns [batch, turn] of each.
+            packing: Which rows are turns of which dialogue.
+
+        Returns:
+            F(j), [row, width].
+        """
+        for attention, (partner, usable) in zip(self.attentions, partners, strict=True):
+            features = attention(features, partner, usable, packing)
+        updated: Tensor = self.norm(features + self.feed_forward(features))
+        return updated
+
+
+class MCNLayer(nn.Module):
+    """One layer for all modalities; its arguments are those of `MCN`."""
+
+    def __init__(self, modalities: int, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            MCNBranch(modalities - 1, width, heads, dropout) for _ in range(modalities)
+        )
+
+    def forward(
+        self, features: list[Tensor], sources: list[tuple[Tensor, Tensor]], packing: Packing
+    ) -> list[Tensor]:
+        """Updates every modality from the others.
+
+        Args:
+            features: F(j-1) of each, [row, width].
+            sources: C [row, width] and usable turns [batch, turn] of each.
+            packing: Which rows are turns of which dialogue.
+
+        Returns:
+            F(j) of each, [row, width].
+        """
+        return [
+            branch(features[own], sources[:own] + sources[own + 1 :], packing)
+            for own, branch in enumerate(self.branches)
+        ]
+
+
+class MCN(nn.Module):
+    """T layers in which every modality reads every other one, in both directions.
+
+    Only the queries are updated from layer to layer; keys and values stay the context features. The
+    partners follow in canonical order: text reads audio then visual, audio text then visual, visual
+    text then audio.
+
+    Args:
+        modalities: How many modalities, at least two.
+        width: The model's width.
+        heads: H in the paper.
+        layers: T in the paper.
+        dropout: Of the attention weights and the feed-forward networks.
+    """
+
+    def __init__(
+        self, modalities: int, width: int, heads: int, layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"Bad heads {heads}, expected a divisor of the width {width}")
+        self.layers = nn.ModuleList(
+            MCNLayer(modalities, width, heads, dropout) for _ in range(layers)
+        )
+
+    def forward(self, context: Tensor, usable: Tensor, packing: Packing) -> Tensor:
+        """Context features to F(T).
+
+        Args:
+            context: C, [modality, row, width], a row per real turn.
+            usable: True where a real turn has the modality, [modality, batch, turn].
+            packing: Which rows are turns of which dialogue.
+
+        Returns:
+            [modality, row, width].
+        """
+        sources = list(zip(context.unbind(), usable.unbind(), strict=True))
+        features = list(context.unbind())
+        for layer in self.layers:
+            features = layer(features, sources, packing)
+        return torch.stack(features)

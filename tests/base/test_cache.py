@@ -1,0 +1,169 @@
+"""The clip cache: content keys, fingerprints, damage, and two writers at once."""
+
+import errno
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.base.cache import ClipCache, contents, digest_of
+from pipeline.base.files import MACHINE, replacing
+from pipeline.base.fingerprint import code_digest
+from pipeline.commands import caches
+
+SCHEMA = pa.schema([("frames", pa.int32()), ("values", pa.large_binary())])
+ROW = {"frames": 1, "values": b"1234"}
+
+
+def cache(root: Path, facts: object = 1) -> ClipCache:
+    return ClipCache("audio", facts, SCHEMA, root)
+
+
+def test_what_is_put_is_got(tmp_path: Path) -> None:
+    key = digest_of("clip")
+    assert cache(tmp_path).get(key) is None
+    put = cache(tmp_path).put(key, ROW)
+    found = cache(tmp_path).get(key)
+    assert found is not None and found.equals(put) and found.to_pylist() == [ROW]
+
+
+def test_another_fingerprint_finds_nothing_and_the_old_one_still_does(tmp_path: Path) -> None:
+    key = digest_of("clip")
+    cache(tmp_path, {"set": "A"}).put(key, ROW)
+    assert cache(tmp_path, {"set": "B"}).get(key) is None
+    assert cache(tmp_path, {"set": "A"}).get(key) is not None
+
+
+def test_the_order_of_settings_does_not_matter() -> None:
+    assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1}) != digest_of({"a": 1, "b": 3})
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", None])
+def test_a_damaged_entry_is_absent(tmp_path: Path, damage: bytes | None) -> None:
+    key = digest_of("clip")
+    cache(tmp_path).put(key, ROW)
+    (file,) = tmp_path.glob("*/*/*/*")
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + b"\x00\x01" if damage is None else damage)
+    assert cache(tmp_path).get(key) is None
+
+
+def test_two_writers_leave_one_whole_entry(tmp_path: Path) -> None:
+    key = digest_of("clip")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: cache(tmp_path).put(key, ROW), range(50)))
+    (held,) = contents(tmp_path)
+    assert held.step == "audio" and held.entries == 1 and held.total_bytes > 0
+    assert held.about == {}
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    with pytest.raises(RuntimeError), replacing(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    orphan = tmp_path / f".x.{MACHINE}-{gone.pid}-abc.part"
+    mine = tmp_path / f".x.{MACHINE}-{os.getpid()}-abc.part"
+    elsewhere = tmp_path / f".x.{'0' * 8}-{gone.pid}-abc.part"
+    other_name = tmp_path / f".x.y.{MACHINE}-{gone.pid}-abc.part"
+    parts = [orphan, mine, elsewhere, other_name]
+    for part in parts:
+        part.write_text("half")
+    with replacing(tmp_path / "x") as part:
+        part.write_text("whole")
+    assert [p.exists() for p in parts] == [False, True, True, False]
+    assert (tmp_path / "x").read_text() == "whole"
+
+
+@pytest.mark.parametrize("room", [0, 100, 1_000, 3_000])
+def test_a_disk_that_is_full_after_some_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """What was written before is kept, nothing is half-written, and it goes on from there."""
+    rows = {digest_of(n): {"frames": n, "values": bytes([n]) * 40 * n} for n in range(10)}
+    whole, left = Path.write_bytes, room
+
+    def write_bytes(path: Path, data: bytes) -> int:
+        nonlocal left
+        whole(path, data[: max(0, left)])
+        left -= len(data)
+        if left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return len(data)
+
+    held = cache(tmp_path)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(OSError, match="No space left"):
+        for key, row in rows.items():
+            held.put(key, row)
+    monkeypatch.setattr(Path, "write_bytes", whole)
+    kept = [key for key in rows if held.has(key)]
+    assert kept == list(rows)[: len(kept)] and len(kept) < len(rows)
+    assert not list(tmp_path.rglob("*.part"))
+    for key, row in rows.items():
+        found = held.get(key) or held.put(key, row)
+        assert found.to_pylist() == [row]
+
+
+def test_prune_goes_by_last_use_and_removes_orphans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path))
+    about = {"settings": {"layer": "logits"}, "encoder": {"name": "resnet101"}}
+    old, used = (ClipCache("visual", n, SCHEMA, about=about) for n in range(2))
+    for held in (old, used):
+        held.put(digest_of("clip"), ROW)
+        for path in (*held.folder.rglob("*"), held.folder.with_name(f"{held.folder.name}.json")):
+            os.utime(path, (0, 0))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    orphan = used.folder / f".k.{MACHINE}-{gone.pid}-abc.part"
+    orphan.write_text("half")
+    assert ClipCache("visual", 1, SCHEMA, about=about).folder == used.folder
+    caches.prune(1.0)
+    assert not old.folder.exists() and used.has(digest_of("clip")) and not orphan.exists()
+    assert [held.entries for held in contents()] == [1]
+    capsys.readouterr()
+    caches.show()
+    assert "resnet101" in capsys.readouterr().out
+    assert caches.made_with(about) == "resnet101, layer logits"
+
+
+def test_code_digest_sees_code_and_not_comments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.base.fingerprint.ROOT", tmp_path)
+    room = tmp_path / "pipeline/features"
+    room.mkdir(parents=True)
+    (tmp_path / "pipeline/base").mkdir()
+    files = {
+        "features/one": "from pipeline.base.x import b\nfrom pipeline.features import two\n",
+        "features/two": "from pipeline.features.settings import S\ndef f(a):\n    return a + 1\n",
+        "features/settings": "S = 1\n",
+        "base/x": "b = 1\n",
+    }
+
+    def digest(**changes: str) -> str:
+        for name, text in {**files, **changes}.items():
+            (tmp_path / "pipeline" / f"{name}.py").write_text(text)
+        code_digest.cache_clear()
+        return code_digest("pipeline.features.one")
+
+    first = digest()
+    two = files["features/two"]
+    assert digest(**{"features/two": '"""Doc."""\n' + two + "# A comment.\n"}) == first
+    assert digest(**{"features/settings": "S = 2\n"}) == first, "settings enter by their values"
+    assert digest(**{"base/x": "b = 2\n"}) == first, "no room that computes"
+    assert digest(**{"features/two": two.replace("+ 1", "+ 2")}) != first, "an import's code"
+    assert digest(**{"features/one": files["features/one"] + "c = 1\n"}) != first
+    assert digest() == first

@@ -1,0 +1,189 @@
+"""params.yaml: the committed file is valid, and every problem of a bad one is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import read_params, settings_classes
+from pipeline.systems.settings import ModelSettings
+from pipeline.training.settings import TrainSettings
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    text = TEXT
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = folder / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems(path: Path) -> str:
+    with pytest.raises(PipelineError) as error:
+        read_params(path)
+    return str(error.value)
+
+
+def test_the_committed_file_is_valid() -> None:
+    params = read_params(ROOT / "params.yaml")
+    assert params.corpora == ["demo_meld", "demo_iemocap"]
+    assert params.of(ModelSettings, "meld").width == 256
+    assert params.of(TrainSettings, "demo_meld").learning_rate > 0
+
+
+def test_every_section_has_a_settings_class() -> None:
+    assert {"corpus", "protocol", "train", "evaluate"} <= set(settings_classes())
+
+
+def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path,
+        ("count: 4", "count: 0"),
+        ("pooling: mean", "pooling: man"),
+        ("model: {<<: *model, width", "model: {<<: *model, haeds: 4, width"),
+        ("  evaluate: {<<: *evaluate", "  evaluation: {<<: *evaluate"),
+        (
+            "    warmup: 0.1\n    gradient_clip: 1.0\n    dropout",
+            "    warmup: 2\n    gradient_clip: 1.0\n    dropout",
+        ),
+    )
+    told = problems(path)
+    assert "demo_meld.frames.count: got 0; Input should be greater than or equal to 1" in told
+    assert "demo_meld.text.pooling: got 'man'" in told
+    assert "demo_meld.model.haeds: unknown key; did you mean 'heads'?" in told
+    assert "demo_meld.evaluation: unknown section; did you mean 'evaluate'?" in told
+    assert "demo_meld.evaluate: missing" in told
+    every = "{demo_meld,demo_iemocap,meld,meld_text,iemocap,cremad}"
+    assert told.count("warmup") == 1, "what corpora share is named once"
+    assert f"{every}.finetune.warmup: got 2; Input should be less than 1" in told
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    path = changed(tmp_path, ("    heads: 4\n", ""))
+    assert ".model.heads: missing" in problems(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "corpora: [demo_meld, demo_iemocap]",
+            "corpora: demo_meld",
+            "expected a list of different corpus names",
+        ),
+        ("corpora: [demo_meld, demo_iemocap]", "corpora: []", "expected a list"),
+        (
+            "corpora: [demo_meld, demo_iemocap]",
+            "corpora: [meldd]",
+            "corpora: got 'meldd', which has no block here; did you mean 'meld'?",
+        ),
+        ("\nmeld:\n", "\ntrain:\n", "train: a section, expected inside the block of a corpus"),
+        ("\nmeld:\n", "\n../meld:\n", "../meld: not a name of a corpus"),
+        ("reader: meld", "reader: melt", "expected one of ['cremad', 'iemocap', 'meld']"),
+        ("test_twins: final", "test_twins: both", "demo_meld.corpus.test_twins: got 'both'"),
+        ("letterbox: 0.2333", "letterbox: 0.5", "demo_iemocap.corpus.letterbox: got 0.5"),
+        (
+            "label_policy: consensus",
+            "label_policy: all",
+            "expected one of ['consensus', 'erc7433']",
+        ),
+        ("validation: fraction", "validation: cosmic", "do not use valid_fraction: set it to null"),
+        (
+            "encoder: mobilenet_v2",
+            "encoder: mobilnet",
+            "expected one of ['mobilenet_v2', 'resnet101']",
+        ),
+        (
+            "encoder: mobilenet_v2",
+            "encoder: ResNet50_Weights.DEFAULT",
+            "demo_meld.visual.encoder: got 'ResNet50_Weights.DEFAULT', which changes",
+        ),
+        (
+            "encoder: all-MiniLM-L6-v2",
+            "encoder: FacebookAI/roberta-base",
+            "demo_meld.text.encoder: got 'FacebookAI/roberta-base', which names no commit",
+        ),
+        ("encoder: null", "encoder: wav2vec2", "demo_meld.audio.encoder: got 'wav2vec2', expected"),
+        ("extractor: opensmile", "extractor: speech", "extractor speech needs an encoder"),
+        ("feature_set: ComParE_2016", "feature_set: ComParE", ".audio.feature_set: got"),
+        ("encoder: yunet", "encoder: resnet101", "demo_meld.faces.encoder: got 'resnet101'"),
+        ("    enabled: false", "    enabled: maybe", ".finetune.enabled: got 'maybe'"),
+        ("cross_fit: 0", "cross_fit: 1", ".finetune.cross_fit: got 1"),
+        ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'four'"),
+        ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
+        ("width: 64", "width: 66", "not a multiple"),
+        ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),
+        ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
+        ("threads: 2", "threads: two", "compute.threads: got 'two'"),
+        (
+            "patience: 12, learning_rate: 0.001",
+            "patience: 12, learning_rate: .nan",
+            "demo_meld.train.learning_rate",
+        ),
+    ],
+)
+def test_each_problem_says_what_was_got_and_expected(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert said in problems(changed(tmp_path, (old, new)))
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "a: 1\na: 2"])
+def test_what_is_no_mapping_is_told_without_a_traceback(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert str(path) in problems(path)
+
+
+def test_exponents_are_numbers_as_for_dvc(tmp_path: Path) -> None:
+    path = changed(tmp_path, ("learning_rate: 0.001", "learning_rate: 1e-3"))
+    assert read_params(path).of(TrainSettings, "demo_meld").learning_rate == 1e-3
+
+
+def test_an_encoder_is_not_fine_tuned_across_folds(tmp_path: Path) -> None:
+    text = TEXT.replace("corpora: [demo_meld, demo_iemocap]", "corpora: [demo_iemocap]")
+    text = text.replace("    splits: session5", "    splits: leave_one_session_out", 1)
+    off, on = "finetune: {<<: *finetune}", "finetune: {<<: *finetune, enabled: true}"
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(off, on, 1), encoding="utf-8")
+    assert read_params(path).corpora == ["demo_iemocap"], "demo_meld's, which is not run"
+    path.write_text(text.replace(off, on, 2), encoding="utf-8")
+    assert "one encoder for all folds would have seen the test dialogues" in problems(path)
+
+
+def test_lora_without_its_package_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ("    enabled: false", "    enabled: true"), ("lora_rank: 0", "lora_rank: 8")
+    path = changed(tmp_path, *changes)
+    assert read_params(path)
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "another machine's"))
+    monkeypatch.setattr("pipeline.features.agreement.find_spec", lambda name: None)
+    assert "demo_meld.finetune.lora_rank: got 8, which needs the package peft" in problems(path)
+
+
+def test_a_file_that_was_found_right_is_not_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "cache"))
+    path = changed(tmp_path)
+    first = read_params(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline.base.params._checked", lambda *_: pytest.fail("checked again"))
+        assert read_params(path) == first
+    path.write_text(TEXT.replace("count: 4", "count: 0", 1), encoding="utf-8")
+    assert "demo_meld.frames.count: got 0" in problems(path), "another file"
+
+
+def test_a_damaged_verdict_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "cache"))
+    path = changed(tmp_path)
+    first = read_params(path)
+    (verdict,) = (tmp_path / "cache/params").iterdir()
+    verdict.write_text("{")
+    assert read_params(path) == first

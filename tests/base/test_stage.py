@@ -1,0 +1,64 @@
+"""What a stage says when it cannot go on, in place of a traceback."""
+
+import errno
+import shutil
+import sys
+
+import pytest
+import torch
+
+from pipeline.base import stage
+from pipeline.base.errors import PipelineError
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def ended(workspace, monkeypatch):
+    """What a stage whose work raises an error says in the end."""
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+
+    def run(name, error):
+        def work(params, corpus):
+            raise error
+
+        monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", "demo_meld"])
+        with pytest.raises(SystemExit) as end:
+            stage.run(work)
+        return str(end.value)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("finetune", "CORPUS.finetune.accumulation"),
+        ("train", "CORPUS.train.batch_size"),
+        ("visual", "CORPUS.visual.batch_size"),
+        ("text", "CORPUS.text.tokens_per_batch"),
+        ("audio", "compute.device: cpu"),
+    ],
+)
+def test_a_gpu_without_room_is_told_with_what_helps(ended, name, setting):
+    said = ended(name, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."))
+    assert f"{name} demo_meld: CUDA out of memory" in said and setting in said
+
+
+def test_a_full_disk_is_told(ended):
+    said = ended("text", OSError(errno.ENOSPC, "No space left on device", "data/x"))
+    assert "text demo_meld: No space left on device: data/x\nMake room" in said
+
+
+def test_an_error_in_words_is_told_as_it_is(ended):
+    assert ended("text", PipelineError("So it is.")) == "\ntext demo_meld: So it is.\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(workspace, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+
+    def work(params, corpus):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(sys, "argv", ["stages/text.py", "demo_meld"])
+    with pytest.raises(RuntimeError, match="shapes"):
+        stage.run(work)

@@ -1,0 +1,133 @@
+"""Work beside the main thread: order, bounded memory, processes that crash, hang or are left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.base.errors import MediaError
+from pipeline.base.workers import isolated, isolated_map, ordered_map, patience_for
+from tests.conftest import ROOT
+
+
+def work(item: tuple[str, object]) -> object:
+    """Does what the item says."""
+    what, value = item
+    if what == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "crash once" and not Path(str(value)).exists():
+        Path(str(value)).touch()
+        os._exit(3)
+    if what == "hang":
+        time.sleep(600)
+    if what == "media":
+        raise MediaError("unreadable", str(value))
+    if what == "fault":
+        raise ValueError(value)
+    return value
+
+
+def test_ordered_map_keeps_order_and_passes_errors_on() -> None:
+    assert list(ordered_map(lambda n: n * n, range(200))) == [n * n for n in range(200)]
+    with pytest.raises(ZeroDivisionError):
+        list(ordered_map(lambda n: 1 // (3 - n), range(10)))
+
+
+@pytest.mark.parametrize("ahead", [None, 3])
+def test_ordered_map_takes_few_items_ahead(ahead: int | None) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(10_000):
+            taken.append(number)
+            yield number
+
+    results = ordered_map(lambda n: n, items(), ahead)
+    assert next(results) == 0
+    assert len(taken) == 4 if ahead else len(taken) < 1_000
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_processes_keep_order_and_take_few_items_ahead() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[tuple[str, object]]:
+        for number in range(300):
+            taken.append(number)
+            yield "same", number
+
+    results = isolated_map(work, items())
+    assert next(results) == 0
+    assert len(taken) < 100
+    assert list(results) == list(range(1, 300))
+
+
+def test_a_crash_and_a_hang_take_nobody_along(tmp_path: Path) -> None:
+    items = [("same", n) for n in range(20)]
+    items[3], items[7] = ("crash", 3), ("hang", 7)
+    items[11] = ("crash once", str(tmp_path / "tried"))
+    found = list(isolated_map(work, items, patience=lambda item: 1.0))
+    assert [r for r in found if not isinstance(r, MediaError)] == [
+        n for n in [*range(11), str(tmp_path / "tried"), *range(12, 20)] if n not in (3, 7)
+    ]
+    assert isinstance(found[3], MediaError) and found[3].kind == "crashed"
+    assert "signal 11" in found[3].detail
+    assert isinstance(found[7], MediaError) and found[7].kind == "hung"
+
+
+def test_what_is_raised_is_raised_here() -> None:
+    with pytest.raises(MediaError) as caught:
+        list(isolated_map(work, [("media", "no moov atom")]))
+    assert (caught.value.kind, caught.value.detail) == ("unreadable", "no moov atom")
+    with pytest.raises(ValueError, match="17"):
+        list(isolated_map(work, [("same", 1), ("fault", 17)]))
+
+
+def test_nothing_is_started_where_there_is_nothing_to_do() -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert list(isolated(work, [("a", None), ("b", None)])) == [("a", None), ("b", None)]
+    assert {child.pid for child in psutil.Process().children(recursive=True)} == before
+
+
+def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
+    """A hung worker too: nobody would be left to end it."""
+    code = (
+        "from pipeline.jobs import isolated_map\n"
+        "from tests.test_jobs import work\n"
+        "if __name__ == '__main__':\n"
+        "    list(isolated_map(work, [('hang', 0)] * 4, lambda item: 600.0))\n"
+    )
+    (tmp_path / "hanging.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "hanging.py")], env=environment)
+    try:
+        children = _working(parent.pid)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
+    finally:
+        parent.kill()
+
+
+def _working(pid: int) -> list[psutil.Process]:
+    """The processes that a process started, once its workers are at work."""
+    for _ in range(200):
+        children = psutil.Process(pid).children(recursive=True)
+        if len(children) >= 3:
+            time.sleep(1.0)
+            return children
+        time.sleep(0.1)
+    raise AssertionError("no worker was started")
+
+
+def test_patience_is_a_share_of_the_length_and_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert patience_for(3.0) == 180.0
+    monkeypatch.setenv("ERC_PATIENCE", "10")
+    assert patience_for(3.0) == 70.0

@@ -1,0 +1,163 @@
+"""Which part of the picture is kept, and what is recorded of how the face was chosen."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.base.cache import ClipCache
+from pipeline.features.common.images import decode_image
+from pipeline.features.common.once import pictures_key
+from pipeline.features.frames import pictures as module
+from pipeline.features.frames.extract import Shares
+from pipeline.features.frames.faces import Face
+from pipeline.features.frames.pictures import Faces, FrameMaker, frames_of, pictures_of
+from pipeline.features.frames.settings import FramesSettings
+from pipeline.features.frames.tracks import Track
+from pipeline.media.video import Frame
+from pipeline.records.frames import PICTURES, Pictures, SpeakerFace
+from pipeline.records.manifest import Segment, Utterance
+from tests.media.make_media import write_media
+
+CLIP = Segment("a.mp4", end=1.0, sha256="a" * 64)
+POINTS = ((1.0, 1.0),) * 5
+
+
+def said(video: Segment = CLIP, audio: Segment = CLIP) -> Utterance:
+    return Utterance("u", "d", 0, "s", "text", video, audio)
+
+
+def settings(crop: Any = "face") -> FramesSettings:
+    return FramesSettings(count=3, crop=crop, format="png", quality=90)
+
+
+def face(left: float, side: float = 20) -> Face:
+    return Face((left, 10, side, side), POINTS, 0.9)
+
+
+def frames(count: int) -> list[Frame]:
+    """Pictures 120 wide and 60 high, each of one grey."""
+    return [Frame(0.1 * n, np.full((60, 120, 3), 40 + n, np.uint8)) for n in range(count)]
+
+
+def found(faces: Sequence[Sequence[Face]], speaker: Any = "largest") -> Pictures:
+    """What is kept of frames whose faces are known."""
+    detect = lambda image: list(faces[image[0, 0, 0] - 40])  # noqa: E731
+    return pictures_of(frames(len(faces)), said(), Path(), settings(), Faces(detect, 0.0, speaker))
+
+
+def test_one_face_is_followed_through_frames_that_lack_it() -> None:
+    kept = found([[], [face(20)], [], [face(30)]])
+    assert kept.speaker == "one"
+    assert kept.boxes == [[20, 10, 20, 20], [20, 10, 20, 20], [25, 10, 20, 20], [30, 10, 20, 20]]
+
+
+def test_a_larger_face_of_one_frame_does_not_take_the_track_over() -> None:
+    kept = found([[face(20)]] * 4 + [[face(20), face(80, 30)]] + [[face(20)]] * 4)
+    assert kept.speaker == "one"
+    assert {tuple(box) for box in kept.boxes} == {(20, 10, 20, 20)}
+
+
+def test_no_face_shows_the_whole_region() -> None:
+    kept = found([[], []])
+    assert kept.speaker == "none" and kept.boxes == [[0, 0, 120, 60]] * 2
+    image = decode_image(kept.images[1])
+    assert (image[56:168] == 41).all() and not image[:56].any() and not image[168:].any()
+
+
+def test_of_several_the_largest_or_the_one_whose_mouth_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    several = [[face(20), face(70, 30)]] * 3
+    asked: list[int] = []
+
+    def answer(place: int | None) -> Callable[..., Track | None]:
+        def speaking(tracks: Sequence[Track], *_: Any) -> Track | None:
+            asked.append(len(tracks))
+            return None if place is None else tracks[place]
+
+        return speaking
+
+    monkeypatch.setattr(module, "speaking_track", answer(0))
+    kept = found(several, "mouth")
+    assert (kept.speaker, kept.boxes[0][0]) == ("decided", 20)
+    monkeypatch.setattr(module, "speaking_track", answer(None))
+    kept = found(several, "mouth")
+    assert (kept.speaker, kept.boxes[0][0]) == ("undecided", 70)
+    assert asked == [2, 2]
+
+    kept = found(several, "largest")
+    assert (kept.speaker, kept.boxes[0][0]) == ("undecided", 70)
+    assert found([[face(20)]] * 3, "mouth").speaker == "one"
+    assert asked == [2, 2], "no second look at one face, nor where the largest is wanted"
+
+
+RED, BLUE = (220, 20, 20), (20, 30, 210)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip, red on the left half and blue on the right one."""
+    folder = tmp_path_factory.mktemp("raw")
+    halves = np.full((120, 240, 3), RED, np.uint8)
+    halves[:, 120:] = BLUE
+    write_media(folder / "a.mp4", stamps=range(25), rate=Fraction(25), picture=lambda _: halves)
+    return folder
+
+
+RIGHT = Segment("a.mp4", end=1.0, sha256="a" * 64, region=(0.5, 0.0, 0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("crop", "speaker", "box", "left", "right"),
+    [
+        ("region", "not_looked", [0, 0, 120, 120], BLUE, BLUE),
+        ("frame", "not_looked", [0, 0, 240, 120], RED, BLUE),
+        ("face", "none", [0, 0, 120, 120], BLUE, BLUE),
+    ],
+)
+def test_region_and_frame(
+    root: Path, tmp_path: Path, crop: str, speaker: str, box: list[float], left: Any, right: Any
+) -> None:
+    cache = ClipCache("frames", crop, PICTURES, tmp_path)
+    faces = Faces(no_faces, 0.3, "mouth")
+    make = FrameMaker(root, settings(crop), faces, cache)
+    ((_, kept, problems),) = frames_of([said(RIGHT)], make)
+    assert kept is not None and (kept.speaker, kept.boxes) == (speaker, [box] * 3)
+    assert [p.kind for p in problems] == (["no_face"] if speaker == "none" else [])
+    image = decode_image(kept.images[0]).astype(int)
+    assert np.abs(image[112, 20] - left).max() < 12
+    assert np.abs(image[112, -20] - right).max() < 12
+
+
+def no_faces(image: np.ndarray) -> list[Face]:
+    return []
+
+
+def test_another_voice_may_pick_another_face() -> None:
+    other = Segment("b.wav", end=1.0, sha256="b" * 64)
+    keys = {pictures_key(said(v, a)) for v in (CLIP, RIGHT) for a in (CLIP, other)}
+    assert len(keys) == 4
+    assert pictures_key(said()) in keys
+
+
+def test_the_summary_tells_shares() -> None:
+    ways: list[SpeakerFace] = ["one"] * 5 + ["decided"] * 2 + ["undecided"]  # type: ignore[list-item]
+    rows = [(f"u{n}", Pictures([], [], way, [])) for n, way in enumerate(ways)]
+    shares = Shares()
+    assert list(shares.counted([*rows, ("gone", None)])) == [*rows, ("gone", None)]
+    assert shares.lines() == [
+        "  faces: 62.5 % one face (5)",
+        "  faces: 25.0 % several, decided by mouth and voice (2)",
+        "  faces: 12.5 % several, undecided: the largest (1)",
+        "  faces: 0.0 % none: the whole region (0)",
+    ]
+
+
+def test_the_summary_says_nothing_of_faces_where_none_was_looked_for() -> None:
+    shares = Shares()
+    list(shares.counted([("u0", Pictures([], [], "not_looked", []))]))
+    assert shares.lines() == []

@@ -1,0 +1,49 @@
+"""Device names: `auto` means what is there, an absent device is told."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.base.errors import PipelineError
+from pipeline.features.common import device
+from pipeline.features.common.device import resolve_device, set_threads
+from tests.conftest import ROOT
+
+
+def test_auto_takes_cuda_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "nvidiactl"
+    monkeypatch.setattr(device, "GPU_DRIVERS", (str(driver),))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == "cpu", "without a driver torch is not even asked"
+    driver.touch()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == resolve_device("cuda") == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
+
+
+def test_absent_device_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(PipelineError, match="got 'cuda', which this machine lacks"):
+        resolve_device("cuda")
+
+
+def test_threads_are_fixed() -> None:
+    before = torch.get_num_threads()
+    try:
+        set_threads(1)
+        assert torch.get_num_threads() == 1
+    finally:
+        set_threads(before)
+
+
+@pytest.mark.parametrize("stage", ["frames", "visual", "audio", "text"])
+def test_a_feature_stage_starts_without_torch(stage: str) -> None:
+    """What is all in the cache need not wait for libraries that would compute it."""
+    code = f"import sys, stages.{stage}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,123 @@
+"""`text_of`: each text computed once, with what is read round it, whatever stopped a run."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.base.cache import ClipCache
+from pipeline.features.text import extract as text
+from pipeline.features.text.extract import Reader, Readers, text_of
+from pipeline.features.text.turns import Turn, Window
+from pipeline.records.features import VECTORS
+from pipeline.records.manifest import Segment, Utterance
+
+GONE = Segment("gone.mp4", missing="absent")
+
+
+def said(turn: int, words: str, dialogue: str = "d") -> Utterance:
+    return Utterance(f"{dialogue}{turn}", dialogue, turn, "s", words, GONE, GONE)
+
+
+class Counting:
+    """Lengths of a text and of those before it as features, the last text first."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.asked: list[Turn] = []
+        self.stop_after = stop_after
+
+    def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
+        for place in reversed(range(len(turns))):
+            if len(self.asked) == self.stop_after:
+                raise KeyboardInterrupt
+            self.asked.append(turns[place])
+            sizes = [len(turns[place].text), len("".join(turns[place].before))]
+            yield place, np.array(sizes, np.float32)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ClipCache:
+    return ClipCache("text", 1, VECTORS, tmp_path)
+
+
+def run(
+    rows: list[Utterance], context_turns: int, encoder: Counting, cache: ClipCache
+) -> dict[str, list[float]]:
+    readers = Readers(Reader(encoder.encode, cache))
+    found = list(text_of(iter(rows), Window(context_turns), readers))
+    assert [name for name, _ in found] == [row.utterance for row in rows]
+    assert all(vector.shape == (1, 2) for _, vector in found)
+    return {name: vector[0].tolist() for name, vector in found}
+
+
+@pytest.mark.parametrize("at_once", [2, 16_384])
+def test_each_text_is_computed_once(
+    cache: ClipCache, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(text, "TEXTS_AT_ONCE", at_once)
+    rows = [said(n, "a" * (n % 3 + 1)) for n in range(9)]
+    encoder = Counting()
+    found = run(rows, 0, encoder, cache)
+    assert list(found.values()) == [[n % 3 + 1, 0] for n in range(9)]
+    assert sorted(turn.text for turn in encoder.asked) == ["a", "aa", "aaa"]
+    assert run(rows, 0, Counting(stop_after=0), cache) == found
+
+
+def test_context_is_the_turns_before_in_the_same_dialogue(cache: ClipCache) -> None:
+    rows = [said(n, c) for n, c in enumerate(["a", "bb", "ccc", "dddd"])]
+    rows += [said(0, "eeeee", "next"), said(1, "", "next"), said(2, "f", "next")]
+    encoder = Counting()
+    run(rows, 2, encoder, cache)
+    assert encoder.asked[::-1] == [
+        Turn("a"),
+        Turn("bb", ("a",)),
+        Turn("ccc", ("a", "bb")),
+        Turn("dddd", ("bb", "ccc")),
+        Turn("eeeee"),
+        Turn("", ("eeeee",)),
+        Turn("f", ("eeeee", "")),
+    ]
+
+
+def test_entries_are_shared_where_the_same_is_read(cache: ClipCache) -> None:
+    rows = [said(0, "a"), said(1, "a"), said(0, "a", "next"), said(1, "a", "next")]
+    encoder = Counting()
+    assert run(rows, 1, encoder, cache) == {"d0": [1, 0], "d1": [1, 1]} | {
+        "next0": [1, 0],
+        "next1": [1, 1],
+    }
+    assert len(encoder.asked) == 2
+    assert set(run(rows, 0, Counting(stop_after=0), cache)) == {"d0", "d1", "next0", "next1"}
+    again = Counting()
+    run([*rows, said(2, "b", "next")], 3, again, cache)
+    assert again.asked == [Turn("b", ("a", "a"))]
+
+
+def test_a_stopped_run_goes_on_where_it_was(cache: ClipCache) -> None:
+    rows = [said(n, "a" * n) for n in range(9)]
+    with pytest.raises(KeyboardInterrupt):
+        run(rows, 0, Counting(stop_after=5), cache)
+    rest = Counting()
+    assert list(run(rows, 0, rest, cache).values()) == [[n, 0] for n in range(9)]
+    assert len(rest.asked) == 4
+
+
+def test_a_part_is_read_by_its_own_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "TEXTS_AT_ONCE", 3)
+    rows = [said(turn, "same", dialogue) for dialogue in "abcd" for turn in range(2)]
+    encoders = [Counting() for _ in range(3)]
+    caches = [ClipCache("text", n, VECTORS, tmp_path) for n in range(3)]
+
+    def marking(number: int) -> Reader:
+        def encode(turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
+            for place, _ in encoders[number].encode(turns):
+                yield place, np.full(2, number, np.float32)
+
+        return Reader(encode, caches[number])
+
+    readers = Readers(marking(0), [marking(1), marking(2)], {"b": 0, "d": 1})
+    found = {name: vector[0, 0] for name, vector in text_of(iter(rows), Window(), readers)}
+    assert list(found) == [row.utterance for row in rows]
+    assert list(found.values()) == [0, 0, 1, 1, 0, 0, 2, 2]
+    assert [len(encoder.asked) for encoder in encoders] == [1, 1, 1], "each has a cache of its own"

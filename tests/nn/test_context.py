@@ -1,0 +1,143 @@
+"""Tests DialogueRNN and the GRU context against turn-by-turn loops, and what each may depend on."""
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.nn.context import DialogueRNN, make_context, one_hot_speakers
+from pipeline.nn.recurrence import ChainedGRU
+
+LENGTHS = (6, 1, 4)
+WIDTH = 6
+
+
+def dialogues():
+    """Two modalities; what padding holds must not matter."""
+    utterances = torch.randn(2, len(LENGTHS), max(LENGTHS), WIDTH, dtype=torch.float64)
+    turn_mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS).unsqueeze(1)
+    utterances[:, ~turn_mask] = torch.nan
+    speakers = torch.tensor([[0, 1, 0, 2, 2, 1], [0, 9, -7, 9, 9, 9], [0, 0, 1, 0, 999, 5]])
+    return utterances, turn_mask, speakers
+
+
+def gru_cell(gru: ChainedGRU, chain: int, extra: torch.Tensor | None = None) -> nn.GRUCell:
+    """PyTorch's own cell with one chain's weights; `extra` are more rows of the input's weights."""
+    weight = gru.weight_input[chain]
+    if extra is not None:
+        weight = torch.cat((weight, extra[chain]))
+    cell = nn.GRUCell(weight.shape[0], gru.weight_hidden.shape[1]).double()
+    with torch.no_grad():
+        cell.weight_ih.copy_(weight.T)
+        cell.weight_hh.copy_(gru.weight_hidden[chain].T)
+        cell.bias_ih.copy_(gru.bias_input[chain, 0])
+        cell.bias_hh.copy_(gru.bias_hidden[chain, 0])
+    return cell
+
+
+def naive_dialogue_rnn(model: DialogueRNN, chain: int, turns, speakers) -> list[torch.Tensor]:
+    """One direction of one modality over one dialogue, as Majumder et al. write it."""
+    chains = len(model.attention)
+    hidden = model.attention.shape[-1]
+    global_cell = gru_cell(model.cells, chain, model.recurrent)
+    party_cell = gru_cell(model.cells, chains + chain, model.recurrent)
+    emotion_cell = gru_cell(model.emotion, chain)
+    past, parties, emotions = [], {}, []
+    shared = emotion = torch.zeros(1, hidden, dtype=torch.float64)
+    for turn, speaker in zip(turns, speakers, strict=True):
+        own = parties.get(speaker, torch.zeros(1, hidden, dtype=torch.float64))
+        summary = torch.zeros(1, hidden, dtype=torch.float64)
+        if past:
+            scores = torch.stack([(g * model.attention[chain]).sum() for g in past])
+            shares = scores.exp() / scores.exp().sum()
+            summary = sum(a * g for a, g in zip(shares, past, strict=True))
+        shared = global_cell(torch.cat((turn[None], own), dim=1), shared)
+        parties[speaker] = party_cell(torch.cat((turn[None], summary), dim=1), own)
+        past.append(shared)
+        emotion = emotion_cell(parties[speaker], emotion)
+        emotions.append(emotion[0])
+    return emotions
+
+
+def test_dialogue_rnn_equals_the_paper():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("dialogue_rnn", 2, WIDTH).double()
+    result = model(utterances, turn_mask, speakers)
+    for modality in range(2):
+        for row, length in enumerate(LENGTHS):
+            turns = utterances[modality, row, :length]
+            names = speakers[row, :length].tolist()
+            forward = naive_dialogue_rnn(model, 2 * modality, turns, names)
+            backward = naive_dialogue_rnn(model, 2 * modality + 1, turns.flip(0), names[::-1])
+            expected = torch.cat((torch.stack(forward), torch.stack(backward[::-1])), dim=1)
+            torch.testing.assert_close(result[modality, row, :length], expected)
+
+
+def test_gru_equals_pytorchs():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("gru", 2, WIDTH).double()
+    result = model(utterances, turn_mask, speakers)
+    for modality in range(2):
+        reference = nn.GRU(WIDTH, WIDTH // 2, bidirectional=True).double()
+        for suffix, chain in (("l0", 2 * modality), ("l0_reverse", 2 * modality + 1)):
+            cell = gru_cell(model.gru, chain)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(reference, f"{name}_{suffix}").data.copy_(getattr(cell, name).data)
+        for row, length in enumerate(LENGTHS):
+            expected, _ = reference(utterances[modality, row, :length])
+            torch.testing.assert_close(result[modality, row, :length], expected)
+
+
+def test_padding_is_no_speaker():
+    # As many columns as speakers: one for an index that only padding holds costs time and memory.
+    speakers, turn_mask = torch.tensor([[0, 1, 999]]), torch.tensor([[True, True, False]])
+    assert one_hot_speakers(speakers, turn_mask).int().tolist() == [[[1, 0], [0, 1], [0, 0]]]
+
+
+@pytest.mark.parametrize("kind", ["dialogue_rnn", "gru"])
+def test_padding_becomes_zeros(kind):
+    utterances, turn_mask, speakers = dialogues()
+    result = make_context(kind, 2, WIDTH).double()(utterances, turn_mask, speakers)
+    assert torch.equal(result[:, ~turn_mask], torch.zeros(2, 7, WIDTH, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kind", ["dialogue_rnn", "gru"])
+def test_gradient(kind):
+    model, (utterances, turn_mask, speakers) = make_context(kind, 2, WIDTH).double(), dialogues()
+    utterances = utterances.nan_to_num().requires_grad_()
+    leaves = (utterances, *model.parameters())
+    assert torch.autograd.gradcheck(
+        lambda *_: model(utterances, turn_mask, speakers),
+        leaves,
+        rtol=1e-6,
+        atol=1e-9,
+        fast_mode=True,
+    )
+
+
+def test_each_modality_has_its_own_context():
+    utterances, turn_mask, speakers = dialogues()
+    model = make_context("dialogue_rnn", 2, WIDTH).double()
+    before = model(utterances, turn_mask, speakers)
+    changed = utterances.clone()
+    changed[1] += 1
+    after = model(changed, turn_mask, speakers)
+    assert torch.equal(before[0], after[0])
+    assert not torch.equal(before[1], after[1])
+
+
+def test_a_long_dialogue_stays_finite():
+    model = make_context("dialogue_rnn", 1, 4)
+    model.attention.data.mul_(1000)  # extreme scores: the softmax must not overflow
+    utterances = torch.randn(1, 1, 120, 4, requires_grad=True)
+    mask = torch.ones(1, 120, dtype=torch.bool)
+    model(utterances, mask, torch.arange(120)[None] % 9).sum().backward()
+    assert utterances.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_refusals():
+    assert make_context("none", 1, 5) is None
+    with pytest.raises(ValueError, match="Bad context 'lstm'"):
+        make_context("lstm", 1, 4)
+    with pytest.raises(ValueError, match="Bad width 5"):
+        make_context("gru", 1, 5)

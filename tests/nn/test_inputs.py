@@ -1,0 +1,60 @@
+"""Tests the encoders against loops over utterances."""
+
+import pytest
+import torch
+
+from pipeline.nn.inputs import Encoder, FrameEncoder
+from pipeline.nn.psa import PSA
+
+AVAILABLE = torch.tensor([[True, False, True], [True, True, False]])
+LENGTHS = torch.tensor([[4, 3, 1], [2, 4, 0]])
+
+
+def fitted(encoder):
+    """In float64, with statistics under which some features are clamped."""
+    encoder.standardise.fit(torch.full((6,), 0.5), torch.full((6,), 0.4))
+    return encoder.double()
+
+
+def test_one_vector_per_utterance():
+    encoder = fitted(Encoder(6, 8, limit=2.0))
+    features = torch.randn(2, 3, 6, dtype=torch.float64)
+    features[~AVAILABLE] = torch.nan
+    vectors = encoder(features, AVAILABLE, None)
+    expected = torch.zeros(2, 3, 8, dtype=torch.float64)
+    for row, turn in AVAILABLE.nonzero().tolist():
+        standardised = ((features[row, turn] - 0.5) / 0.4).clamp(-2, 2)
+        expected[row, turn] = encoder.project.weight @ standardised + encoder.project.bias
+    torch.testing.assert_close(vectors, expected)
+
+
+@pytest.mark.parametrize("psa", [PSA(8, 4, "relu"), None], ids=["psa", "mean"])
+def test_frames_of_an_utterance_are_joined(psa):
+    encoder = fitted(FrameEncoder(6, 8, limit=2.0, psa=psa))
+    features = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    frame_mask = torch.arange(4) < LENGTHS.unsqueeze(-1)
+    features[~frame_mask] = torch.nan
+    features[~AVAILABLE] = torch.nan
+    vectors = encoder(features, AVAILABLE, frame_mask)
+    expected = torch.zeros(2, 3, 8, dtype=torch.float64)
+    for row, turn in AVAILABLE.nonzero().tolist():
+        frames = encoder.rows(features[row, turn, : LENGTHS[row, turn]])
+        everyone = torch.ones(1, len(frames), dtype=torch.bool)
+        joined = frames.mean(dim=0) if psa is None else psa(frames[None], everyone)[0]
+        expected[row, turn] = joined
+    torch.testing.assert_close(vectors, expected)
+
+
+def test_without_a_mask_every_frame_is_real():
+    encoder = fitted(FrameEncoder(6, 8, limit=10, psa=PSA(8, 4)))
+    features = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    everything = torch.ones(2, 3, 4, dtype=torch.bool)
+    expected = encoder(features, AVAILABLE, everything)
+    assert torch.equal(encoder(features, AVAILABLE, None), expected)
+
+
+def test_without_any_utterance():
+    encoder = FrameEncoder(6, 8, limit=10, psa=PSA(8, 4))
+    vectors = encoder(torch.randn(1, 2, 3, 6), torch.zeros(1, 2, dtype=torch.bool), None)
+    vectors.sum().backward()
+    assert torch.equal(vectors, torch.zeros(1, 2, 8))

@@ -1,0 +1,155 @@
+"""Tests the training loss: which turns count, the weights of its terms, and batches without any."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from pipeline.nn.batch import MODALITIES
+from pipeline.nn.contrastive import supervised_contrastive_loss
+from pipeline.systems.loss import Loss
+from pipeline.systems.mcn_cl import Output
+from tests.systems.dialogues import (
+    CLASSES,
+    collate,
+    fresh_model,
+    in_float32,
+    make_dialogues,
+    make_model,
+)
+
+LENGTHS = (5, 3, 1, 4)
+
+
+@pytest.fixture
+def batch():
+    """Dialogues with gaps, and turns without a label."""
+    found = collate(make_dialogues(LENGTHS))
+    labels = found.labels.clone()
+    labels[0, 1] = labels[3, 0] = -1
+    return replace(found, labels=labels)
+
+
+def random_output(batch, filler=torch.nan):
+    """What a model might say, with `filler` for the turns on which it has nothing to say."""
+    shape = batch.turn_mask.shape
+    logits = torch.randn(*shape, CLASSES, dtype=torch.float64)
+    logits[~batch.turn_mask] = filler
+    projections = {}
+    for modality in MODALITIES:
+        vectors = torch.randn(*shape, 6, dtype=torch.float64)
+        projections[modality] = functional.normalize(vectors, dim=-1)
+        projections[modality][~batch.available(modality)] = filler
+    return Output(logits, projections)
+
+
+def labelled_turns(batch):
+    """Dialogue and turn of what has a label."""
+    turns = [(row, turn) for row, length in enumerate(LENGTHS) for turn in range(length)]
+    return [(row, turn) for row, turn in turns if batch.labels[row, turn] >= 0]
+
+
+@pytest.mark.parametrize("focal", [0.0, 0.5, 2.0])
+def test_cross_entropy_is_the_mean_over_labelled_turns(batch, focal):
+    output = replace(random_output(batch), projections={})
+    terms = Loss(focal=focal)(output, batch)
+    chances = [output.logits[at].softmax(dim=0)[batch.labels[at]] for at in labelled_turns(batch)]
+    expected = [-((1 - p) ** focal) * p.log() for p in chances]
+    torch.testing.assert_close(terms.total, sum(expected) / len(expected))
+    assert torch.equal(terms.cross_entropy, terms.total)
+    assert terms.per_modality == {}
+    assert terms.contrastive == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"temperature": 0.1}, {"hard_ratio": 0.9}, {"hard_ratio": None, "denominator": "all"}],
+    ids=str,
+)
+def test_eq_27(batch, settings):
+    weights = {"text": 0.5, "audio": 0.25, "visual": 2.0}
+    output = random_output(batch)
+    terms = Loss(contrastive_weight=3.0, modality_weights=weights, **settings)(output, batch)
+    expected = {}
+    for m in MODALITIES:
+        # An utterance that lacks the modality is no sample.
+        there = [at for at in labelled_turns(batch) if batch.present[m][at]]
+        projected = torch.stack([output.projections[m][at] for at in there])
+        labels = torch.stack([batch.labels[at] for at in there])
+        expected[m] = supervised_contrastive_loss(
+            projected, labels, **{"temperature": 0.8} | settings
+        )
+    torch.testing.assert_close(terms.per_modality, expected)
+    assert all(loss > 0 for loss in expected.values())
+    contrastive = 0.5 * expected["text"] + 0.25 * expected["audio"] + 2 * expected["visual"]
+    torch.testing.assert_close(terms.contrastive, contrastive)
+    torch.testing.assert_close(terms.total, terms.cross_entropy + 3 * contrastive)
+
+
+def test_class_weights_and_smoothing_are_pytorchs(batch):
+    weights = torch.tensor([1.0, 2.0, 0.5, 4.0], dtype=torch.float64)
+    output = random_output(batch)
+    labelled = batch.turn_mask & (batch.labels >= 0)
+    expected = functional.cross_entropy(
+        output.logits[labelled], batch.labels[labelled], weights, label_smoothing=0.1
+    )
+    terms = Loss(class_weights=weights, label_smoothing=0.1)(output, batch)
+    torch.testing.assert_close(terms.cross_entropy, expected)
+
+
+def test_focal_loss_of_a_certain_utterance_has_a_gradient(batch):
+    certain = 200.0 * functional.one_hot(batch.labels.clamp(0, CLASSES - 1), CLASSES)
+    certain.requires_grad_()
+    Loss(focal=0.5)(Output(certain, {}), batch).total.backward()
+    assert certain.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"class_weights": torch.ones(CLASSES)}, {"focal": 2.0}], ids=str
+)
+def test_without_labels_the_loss_is_zero_and_has_a_graph(batch, settings):
+    model, batch = make_model(), replace(batch, labels=torch.full_like(batch.labels, -1))
+    terms = Loss(**settings)(model(batch), batch)
+    terms.total.backward()
+    assert terms.total.item() == 0
+    assert all(p.grad is None or p.grad.count_nonzero() == 0 for p in model.parameters())
+
+
+def test_bfloat16_logits_are_read_in_float32(batch):
+    output = random_output(batch)
+    rounded = replace(output, logits=output.logits.bfloat16())
+    expected = Loss()(replace(rounded, logits=rounded.logits.float()), batch).cross_entropy
+    assert torch.equal(Loss()(rounded, batch).cross_entropy, expected)
+
+
+def test_bfloat16_autocast(batch):
+    batch, model = in_float32(batch), fresh_model()
+    exact = Loss()(model(batch), batch).total.item()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = Loss(class_weights=torch.ones(CLASSES))(model(batch), batch)
+    terms.total.backward()
+    assert terms.total.dtype == torch.float32
+    assert terms.total.item() == pytest.approx(exact, rel=0.05)
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"focal": 2.0}, {"hard_ratio": None, "denominator": "all", "label_smoothing": 0.1}],
+    ids=str,
+)
+def test_gradient(batch, settings):
+    output = random_output(batch, filler=0.5)
+    leaves = [x.requires_grad_() for x in (output.logits, *output.projections.values())]
+
+    def total(logits, *projections):
+        named = dict(zip(MODALITIES, projections, strict=True))
+        return Loss(**settings)(replace(output, logits=logits, projections=named), batch).total
+
+    assert torch.autograd.gradcheck(total, leaves, fast_mode=True)
+
+
+def test_bad_settings_are_refused_at_once():
+    with pytest.raises(ValueError, match="Bad temperature"):
+        Loss(temperature=-1)

@@ -1,0 +1,133 @@
+"""The plan of the house: who may import whom, and what dvc.yaml and params.yaml must hold."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.base.fingerprint import COMPUTING, NOT_COMPUTING, computing
+from pipeline.base.params import SECTIONS
+from tests.conftest import ROOT
+
+STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
+# A room imports rooms of the rows above its own, and of its own row.
+FLOORS = (
+    {"base"},
+    {"records"},
+    {"media", "corpora", "weights", "features", "nn", "demo"},
+    {"systems", "training"},
+    {"finetuning", "evaluation"},
+    {"report", "experiments", "prediction", "corruption", "commands", "__main__"},
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def load(name: str) -> Any:
+    return YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def stage(name: str) -> dict[str, Any]:
+    entry = load("dvc.yaml")["stages"][name]
+    return dict(entry.get("do", entry))
+
+
+def imported(path: Path) -> set[str]:
+    """Files of ours that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    files = {name.replace(".", "/") + ".py" for name in names}
+    return {file for file in files if (ROOT / file).is_file()}
+
+
+def closure(file: str) -> list[str]:
+    """A file and all of ours that it imports, sorted."""
+    found, waiting = set(), [file]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += imported(ROOT / file)
+    return sorted(found)
+
+
+def test_every_stage_module_is_in_dvc_yaml() -> None:
+    assert sorted(load("dvc.yaml")["stages"]) == STAGES
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_imports_nothing_outside_the_folders_that_it_depends_on(name: str) -> None:
+    listed = [dep for dep in stage(name)["deps"] if dep.startswith(("pipeline/", "stages/"))]
+    files = closure(f"stages/{name}.py")
+    outside = [f for f in files if not any(f == d or f.startswith(f"{d}/") for d in listed)]
+    unused = [d for d in listed if not any(f == d or f.startswith(f"{d}/") for f in files)]
+    assert (outside, unused) == ([], [])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "pipeline").rglob("*.py")), ids=str)
+def test_rooms_import_rooms_below_them(file: Path) -> None:
+    room = file.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py")
+    rooms = {Path(name).parts[1].removesuffix(".py") for name in imported(file)}
+    assert not [r for r in rooms if FLOOR[r] > FLOOR[room]]
+
+
+def test_the_pipeline_never_imports_a_stage() -> None:
+    for file in (ROOT / "pipeline").rglob("*.py"):
+        assert not [name for name in imported(file) if name.startswith("stages/")], file
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_the_sections_whose_settings_the_stage_imports(name: str) -> None:
+    classes = {f"{section.title()}Settings": section for section in SECTIONS}
+    files = [ROOT / file for file in closure(f"stages/{name}.py") if "settings" in file or name]
+    text = "".join(f.read_text(encoding="utf-8") for f in files if f.name != "params.py")
+    used = {s for c, s in classes.items() if f"params.of({c}" in text.replace("\n", "")}
+    listed = {str(p).removeprefix("${item}.").split(".")[0] for p in stage(name)["params"]}
+    if name == "weights":  # the section of the encoder is chosen by the matrix' role
+        listed = used
+    assert listed >= used
+
+
+def keys(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield str(key)
+            yield from keys(value)
+
+
+def test_no_parameter_is_named_size_or_nfiles() -> None:
+    """DVC drops these keys from the run-cache's key and would restore stale outputs."""
+    assert not {"size", "nfiles"} & set(keys(load("params.yaml")))
+
+
+def test_settings_under_anchors_are_flat() -> None:
+    """A nested mapping under an anchor is shared: `-S` on one corpus would change the others."""
+    for section, block in load("params.yaml")["defaults"].items():
+        assert not [key for key, value in block.items() if isinstance(value, dict)], section
+
+
+def test_package_files_are_empty() -> None:
+    """So that importing one module never imports another."""
+    for file in (ROOT / "pipeline").rglob("__init__.py"):
+        assert not ast.parse(file.read_text(encoding="utf-8")).body, file
+
+
+# They pass on, count and choose where to compute; none of them changes a number.
+AROUND = {"pipeline.features.common.once", "pipeline.features.common.device"}
+
+
+@pytest.mark.parametrize("name", ["frames", "visual", "audio", "text"])
+def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
+    """Or stale entries would be read."""
+    module = __import__(f"pipeline.features.{name}.extract", fromlist=["CODE"])
+    code = module.CODE
+    roots = [m for modules in code.values() for m in modules] if isinstance(code, dict) else code
+    files = [Path(file).with_suffix("").parts for file in closure(f"stages/{name}.py")]
+    needed = [".".join(f) for f in files if f[1] in COMPUTING and f[-1] not in NOT_COMPUTING]
+    assert set(needed) - AROUND == set(computing(*roots)) - AROUND
