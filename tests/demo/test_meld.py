@@ -5,7 +5,7 @@ import io
 
 import av
 import pytest
-from pipeline.errors import PipelineError
+from pipeline.base.errors import PipelineError
 
 from pipeline.demo import meld
 from pipeline.demo.meld import COLUMNS, FOLDERS, plan, timestamp
