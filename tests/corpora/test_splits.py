@@ -169,7 +169,7 @@ def test_what_a_corpus_lacks_is_told() -> None:
 
 def test_nothing_depends_on_the_order_of_hashes() -> None:
     code = """
-from tests.protocol.test_splits import *
+from tests.corpora.test_splits import *
 chosen = [settings("leave_one_session_out", validation="fraction", valid_fraction=0.25)]
 print([folds(corpus(), c) for c in chosen])
 print(folds(clips(20), settings("speakers", valid_fraction=0.2, test_fraction=0.3)))
