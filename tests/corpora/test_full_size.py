@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.full_size import conversations, read_sizes, write_iemocap, write_meld
 from pipeline.corpora.iemocap import PUBLISHED, IemocapOptions, read
 from pipeline.corpora.protocol import make_protocol
 from pipeline.corpora.published import differences
@@ -16,6 +15,7 @@ from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import Utterance, read_manifest, read_origin
 from pipeline.records.protocol import counts
 from tests.conftest import ROOT
+from tests.corpora.full_size import conversations, read_sizes, write_iemocap, write_meld
 from tests.corpora.iemocap_tree import lay_out
 
 OPTIONS = IemocapOptions(reader="iemocap", full=True, max_seconds=60, letterbox=0.25)
