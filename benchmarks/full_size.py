@@ -17,8 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from pipeline.corpora.published_splits import COSMIC, SESSION5
-from pipeline.corpora.splits import COSMIC as VALID
+from pipeline.corpora.iemocap import COSMIC, COSMIC_SIX, SIX
 from pipeline.demo.iemocap_text import (
     CLASSES,
     Rating,
@@ -53,7 +52,7 @@ class Size:
         """COSMIC's."""
         if self.dialogue[4] == "5":
             return "test"
-        return "valid" if self.dialogue in VALID else "train"
+        return "valid" if self.dialogue in COSMIC else "train"
 
 
 def read_sizes(path: Path) -> list[Size]:
@@ -94,8 +93,7 @@ def conversations(sizes: Sequence[Size]) -> Iterator[Recorded]:
 
 
 def _codes_by_split() -> dict[str, Iterator[str]]:
-    counts = {"test": SESSION5["six", "erc7433"]["test",]}
-    counts |= {split: COSMIC[split,] for split in ("train", "valid")}
+    counts = {split: (COSMIC_SIX | SIX)[split,] for split in ("train", "valid", "test")}
     return {split: iter(_shuffled(Counter(classes))) for split, classes in counts.items()}
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import av
 
 from pipeline.base.errors import MediaError
+from pipeline.base.files import LFS_HEAD
 
-LFS_HEAD = b"version https://git-lfs"
 MICROSECONDS = 1_000_000
 # Before version 19 PyAV raised for a title that is not UTF-8 unless told not to.
 TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.corpora import iemocap, meld
 from pipeline.corpora.inspect import inspected
-from pipeline.corpora.tree import RawCorpus
+from pipeline.corpora.reader import RawCorpus
 from pipeline.demo import iemocap_tree, meld_tree
 from pipeline.demo.iemocap_text import CLASSES
 from pipeline.demo.settings import DemoSettings
