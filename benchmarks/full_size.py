@@ -16,8 +16,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-
-from pipeline.corpora.iemocap import COSMIC, COSMIC_SIX, SIX
 from pipeline.demo.iemocap_text import (
     CLASSES,
     Rating,
@@ -26,6 +24,8 @@ from pipeline.demo.iemocap_text import (
     evaluation_text,
     transcription_text,
 )
+
+from pipeline.corpora.iemocap import COSMIC, COSMIC_SIX, SIX
 
 WORDS = {code: word for word, code in CLASSES.items()}
 RARE = Counter(sur=107, fea=40, oth=3, dis=2)

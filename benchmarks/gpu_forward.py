@@ -12,7 +12,8 @@ from benchmarks.gpu_plan import PRECISIONS, Plan, Row, encoder_on, synchronise
 from benchmarks.pictures import frame_rows, jpegs, photograph
 from benchmarks.visual import PER_UTTERANCE, whole_step
 from pipeline.base.cache import ClipCache
-from pipeline.features.visual.encoder import ImageEncoder, PictureNetwork
+from pipeline.features.visual.encoder import ImageEncoder
+from pipeline.features.visual.network import PictureNetwork
 from pipeline.features.visual.plan import SeenPictures, add_cached
 from pipeline.records.features import VECTORS
 from pipeline.records.frames import read_frames, write_frames

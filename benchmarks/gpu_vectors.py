@@ -15,7 +15,8 @@ from benchmarks.pictures import jpegs, photograph
 from benchmarks.visual import encoder_of
 from pipeline.base.workers import ordered_map, workers
 from pipeline.features.common.images import decode_image
-from pipeline.features.visual.encoder import SIDE, ImageEncoder
+from pipeline.features.visual.encoder import ImageEncoder
+from pipeline.features.visual.network import SIDE
 
 
 def vectors_of(encoder: ImageEncoder, pictures: np.ndarray) -> np.ndarray:

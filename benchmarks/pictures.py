@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.features.common.images import encode_image
-from pipeline.features.visual.encoder import SIDE
+from pipeline.features.visual.network import SIDE
 from pipeline.features.visual.plan import Row
 from pipeline.records.frames import Pictures
 

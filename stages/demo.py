@@ -1,4 +1,4 @@
-"""Writes the raw tree of a demo corpus."""
+"""Write the raw tree of a demo corpus."""
 
 from pipeline.base import paths
 from pipeline.base.params import Params
@@ -8,7 +8,7 @@ from pipeline.demo.tree import write_tree
 
 
 def work(params: Params, corpus: str) -> None:
-    """Generates the media and annotation of `data/raw/CORPUS`."""
+    """Generate media and annotation of `data/raw/CORPUS`."""
     write_tree(params.of(DemoSettings, corpus), paths.raw(corpus))
 
 

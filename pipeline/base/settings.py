@@ -11,10 +11,14 @@ Role = Literal["faces", "visual", "text", "audio"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
-class Section(BaseModel):
-    """A section of params.yaml for one corpus: unknown keys are refused, values never change."""
+class Strict(BaseModel):
+    """A record that refuses unknown keys and never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Section(Strict):
+    """A section of params.yaml for one corpus."""
 
 
 def canonical(modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:

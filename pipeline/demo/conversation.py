@@ -1,31 +1,109 @@
-"""Who speaks, which emotion each turn has, and how clearly each modality shows it.
+"""Plan conversations: who speaks, with which emotion, and how clearly each modality shows it.
 
 The emotion is a Markov process over the turns: a speaker keeps the own last emotion with
 probability `linger`, takes over the previous turn's with probability `contagion`, and draws
-afresh otherwise. Since both sources have the same marginal as the fresh draw, the classes keep
-their shares whatever these two are.
+afresh otherwise. All three sources have the same marginal distribution, so the shares of the
+emotions depend on neither probability.
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.base.errors import PipelineError
-from pipeline.demo.emotions import EMOTIONS, Emotions, draw_sentiment
-from pipeline.demo.phrases import TOPICS
-from pipeline.demo.seeds import CONVERSATION, generator
 from pipeline.demo.settings import DemoSettings
-from pipeline.demo.words import empty_words, telling_words
+from pipeline.demo.words import CAST, TOPICS, empty_words, telling_words
 
-CAST = ("Nora", "Ben", "Tess", "Omar", "Ida", "Hugo", "Lena", "Raj", "Mina", "Karl", "Zoe", "Theo")
+# Purposes of random draws, the first key of `generator`.
+SPEAKER, CONVERSATION, CLIP, QUIRKS, VOTES, TIMES, STAGE = range(7)
+NEAR = 6.0  # factor on the probability of mistaking an emotion for a near one
 MOST_DRAWS = 5000
+SAME_SPEAKER = 0.1  # probability of two turns in a row
+
+
+def generator(seed: int, *key: int) -> np.random.Generator:
+    """Random generator of one purpose, for example `(CLIP, split, dialogue, position)`.
+
+    Each purpose has its own, so that no draw depends on the order of others.
+    """
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+@dataclass(frozen=True)
+class Emotions:
+    """The emotions of a corpus.
+
+    Attributes:
+        shares: Probability of each emotion, summing to 1.
+        common: Emotions of which every part holds a few.
+        near: Emotions that the key is often mistaken for.
+    """
+
+    shares: Mapping[str, float]
+    common: tuple[str, ...]
+    near: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """Draw an emotion by the shares."""
+        return str(rng.choice(list(self.shares), p=list(self.shares.values())))
+
+    def draw_other(self, rng: np.random.Generator, emotion: str) -> str:
+        """Draw an emotion other than `emotion`, preferably a near one."""
+        near = self.near.get(emotion, ())
+        weights = [
+            share * (name != emotion) * (NEAR if name in near else 1)
+            for name, share in self.shares.items()
+        ]
+        return str(rng.choice(list(self.shares), p=np.array(weights) / sum(weights)))
+
+
+# MELD's train shares are 47, 12, 3, 7, 17, 3 and 11 %; the rare ones are raised a little, so
+# that a small corpus holds a few of each.
+_MELD = {
+    "neutral": 0.46,
+    "surprise": 0.12,
+    "fear": 0.035,
+    "sadness": 0.075,
+    "joy": 0.165,
+    "disgust": 0.035,
+    "anger": 0.11,
+}
+# IEMOCAP's shares among the turns with a majority are 25, 23, 15, 14, 14, 8, 1.4, 0.5 and 0.03 %;
+# happiness and the rare ones are raised.
+_IEMOCAP = {
+    "frustration": 0.225,
+    "neutral": 0.21,
+    "anger": 0.14,
+    "sadness": 0.14,
+    "excited": 0.135,
+    "happiness": 0.11,
+    "surprise": 0.02,
+    "fear": 0.012,
+    "disgust": 0.008,
+}
+EMOTIONS = {
+    "meld": Emotions(_MELD, tuple(_MELD)),
+    "iemocap": Emotions(
+        _IEMOCAP,
+        common=tuple(_IEMOCAP)[:6],
+        near={
+            "happiness": ("excited",),
+            "excited": ("happiness",),
+            "anger": ("frustration",),
+            "frustration": ("anger", "neutral"),
+            "sadness": ("neutral", "frustration"),
+            "neutral": ("frustration", "sadness"),
+        },
+    ),
+}
+POSITIVE = ("joy", "happiness", "excited")
 
 
 @dataclass(frozen=True)
 class Cue:
-    """What one modality shows: an emotion (not always the true one) and how strongly, 0–1."""
+    """What one modality shows: an emotion (not always the true one) and its strength, 0–1."""
 
     emotion: str
     strength: float
@@ -33,7 +111,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance of a dialogue; `speaker` numbers the cast, `seconds` is its length."""
+    """One utterance of a dialogue; `speaker` is an index into the cast."""
 
     dialogue: int
     position: int
@@ -47,7 +125,7 @@ class Turn:
 
 
 def by_emotion(turns: list[Turn]) -> Counter[str]:
-    """How many turns each emotion has."""
+    """Number of turns of each emotion."""
     return Counter(turn.emotion for turn in turns)
 
 
@@ -58,36 +136,38 @@ def converse(
     speakers: tuple[int, ...] = (),
     count: Callable[[list[Turn]], Counter[str]] = by_emotion,
 ) -> list[Turn]:
-    """The turns of one part of the corpus, in order of dialogue and position.
+    """Draw the turns of one part of the corpus, in order of dialogue and position.
 
-    Parts are drawn anew until each common emotion occurs `min_per_class` times.
+    A part is drawn again until each common emotion occurs `min_per_class` times.
 
     Args:
-        settings: The corpus's settings.
-        part: Number of the part (a split, a session); it only seeds the draw.
-        dialogues: How many dialogues the part has.
+        settings: Settings of the corpus.
+        part: Number of the split or session; it only seeds the draw.
+        dialogues: Number of dialogues.
         speakers: Who speaks in each dialogue; empty draws two to four of the cast.
         count: Counts the emotions as the corpus will label them.
+
+    Raises:
+        PipelineError: There are too few dialogues for `min_per_class`.
     """
     common = EMOTIONS[settings.layout].common
     for attempt in range(MOST_DRAWS):
         turns: list[Turn] = []
         for dialogue in range(dialogues):
             rng = generator(settings.seed, CONVERSATION, part, attempt, dialogue)
-            turns += draw_dialogue(rng, settings, dialogue, speakers)
+            turns += _dialogue(rng, settings, dialogue, speakers)
         counts = count(turns)
         if all(counts[emotion] >= settings.min_per_class for emotion in common):
             return turns
     raise PipelineError(
-        f"In {MOST_DRAWS} draws of {dialogues} dialogues no one had {settings.min_per_class} "
+        f"None of {MOST_DRAWS} draws of {dialogues} dialogues had {settings.min_per_class} "
         "utterances of each emotion. Ask for more dialogues or lower demo.min_per_class."
     )
 
 
-def draw_dialogue(
+def _dialogue(
     rng: np.random.Generator, settings: DemoSettings, dialogue: int, speakers: tuple[int, ...]
 ) -> list[Turn]:
-    """The turns of one dialogue on one topic, between `speakers` or two to four of the cast."""
     talking = list(speakers) or rng.choice(len(CAST), rng.integers(2, 5), replace=False).tolist()
     topic = int(rng.integers(len(TOPICS)))
     last: dict[int, str] = {}
@@ -104,7 +184,7 @@ def draw_dialogue(
 def next_emotion(
     rng: np.random.Generator, settings: DemoSettings, own: str | None, previous: str | None
 ) -> str:
-    """The emotion of a turn, given the speaker's own last one and the previous turn's."""
+    """Draw a turn's emotion, given the speaker's own last one and the previous turn's."""
     draw = rng.random()
     if own is not None and draw < settings.linger:
         return own
@@ -114,8 +194,7 @@ def next_emotion(
 
 
 def _next_speaker(rng: np.random.Generator, speakers: list[int], turns: list[Turn]) -> int:
-    """Mostly someone else than who spoke last."""
-    if turns and rng.random() < 0.1:
+    if turns and rng.random() < SAME_SPEAKER:
         return turns[-1].speaker
     others = [s for s in speakers if not turns or s != turns[-1].speaker]
     return others[int(rng.integers(len(others)))]
@@ -128,31 +207,35 @@ def _turn(
     emotion: str,
     topic: int,
 ) -> Turn:
-    dialogue, position, speaker = place
-    emotions, sentiment = EMOTIONS[settings.layout], draw_sentiment(rng, emotion)
+    sentiment = _sentiment(rng, emotion)
     seconds = rng.uniform(settings.min_seconds, settings.max_seconds)
     return Turn(
-        dialogue=dialogue,
-        position=position,
-        speaker=speaker,
+        *place,
         emotion=emotion,
         sentiment=sentiment,
         text=_text(rng, settings, emotion, sentiment, topic),
-        face=_cue(rng, emotions, emotion, settings.poker_face, settings.misleading),
-        voice=_cue(rng, emotions, emotion, settings.flat_voice, settings.misleading),
+        face=_cue(rng, settings, emotion, settings.poker_face),
+        voice=_cue(rng, settings, emotion, settings.flat_voice),
         # Whole frames, so that sound, picture and the times in the CSV agree.
         seconds=round(seconds * settings.fps) / settings.fps,
     )
 
 
-def _cue(
-    rng: np.random.Generator, emotions: Emotions, emotion: str, weak: float, misleading: float
-) -> Cue:
+def _sentiment(rng: np.random.Generator, emotion: str) -> str:
+    if emotion == "surprise":  # goes either way, as in MELD
+        return "positive" if rng.random() < 0.5 else "negative"
+    if emotion == "neutral":
+        return "neutral"
+    return "positive" if emotion in POSITIVE else "negative"
+
+
+def _cue(rng: np.random.Generator, settings: DemoSettings, emotion: str, weak: float) -> Cue:
     draw = rng.random()
     if draw < weak:
         return Cue(emotion, float(rng.uniform(0.0, 0.2)))
-    shown = emotions.draw_other(rng, emotion) if draw >= 1 - misleading else emotion
-    return Cue(shown, float(rng.uniform(0.6, 1.0)))
+    if draw >= 1 - settings.misleading:
+        emotion = EMOTIONS[settings.layout].draw_other(rng, emotion)
+    return Cue(emotion, float(rng.uniform(0.6, 1.0)))
 
 
 def _text(
@@ -160,8 +243,8 @@ def _text(
 ) -> str:
     draw = rng.random()
     if draw < settings.empty_text:
-        return empty_words(rng, CAST)
+        return empty_words(rng)
     if draw >= 1 - settings.misleading:
         emotion = EMOTIONS[settings.layout].draw_other(rng, emotion)
-        sentiment = draw_sentiment(rng, emotion)
-    return telling_words(rng, emotion, sentiment, topic, CAST)
+        sentiment = _sentiment(rng, emotion)
+    return telling_words(rng, emotion, sentiment, topic)

@@ -1,65 +1,53 @@
-"""What the demo corpus is made of: its size, its pictures, and how much each modality tells."""
+"""`demo`: the size of a demo corpus, its pictures, and how much each modality gives away."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from pipeline.base.settings import Section
 
 PARTS = {
     "meld": ("train", "dev", "test"),
     "iemocap": ("Session1", "Session2", "Session3", "Session4", "Session5"),
 }
-# An IEMOCAP session has no more names of dialogues; MELD numbers its dialogues.
+# IEMOCAP names 28 dialogues a session; MELD numbers its dialogues.
 MOST_DIALOGUES = {"meld": None, "iemocap": 28}
+Probability = Annotated[float, Field(ge=0, le=1)]
+Turns = Annotated[int, Field(ge=5, le=40)]
+Seconds = Annotated[float, Field(ge=0.5, le=30)]
 
 
-class DemoSettings(BaseModel):
-    """Settings of the demo corpus; the same settings give the same bytes.
-
-    Only `workers` does not enter the bytes. Sizes are in utterances, dialogues, pixels and
-    seconds; everything called a probability lies in 0–1.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class DemoSettings(Section):
+    """The same settings give the same bytes; of these, `workers` alone does not affect them."""
 
     seed: int = Field(default=31, ge=0, description="Seed of every random draw.")
-    workers: int = Field(default=2, ge=1, le=256, description="Processes that render clips.")
+    workers: int = Field(default=2, ge=1, le=256, description="Processes that render media.")
 
-    layout: Literal["meld", "iemocap"] = Field(description="Whose tree is written.")
+    layout: Literal["meld", "iemocap"] = Field(description="Corpus whose layout is imitated.")
     dialogues: dict[str, int] = Field(
         description="Dialogues by part: train, dev and test, or Session1 to Session5."
     )
-    min_turns: int = Field(default=5, ge=5, le=40, description="Fewest turns of a dialogue.")
-    max_turns: int = Field(default=11, ge=5, le=40, description="Most turns of a dialogue.")
+    min_turns: Turns = Field(default=5, description="Fewest turns of a dialogue.")
+    max_turns: Turns = Field(default=11, description="Most turns of a dialogue.")
     min_per_class: int = Field(
         default=4, ge=0, description="Fewest utterances of each common emotion in each part."
     )
 
-    width: int = Field(default=320, ge=256, le=1920, multiple_of=2, description="Frame, pixels.")
-    height: int = Field(default=240, ge=192, le=1080, multiple_of=2, description="Frame, pixels.")
+    width: int = Field(default=320, ge=256, le=1920, multiple_of=2, description="In pixels.")
+    height: int = Field(default=240, ge=192, le=1080, multiple_of=2, description="In pixels.")
     fps: int = Field(default=25, ge=5, le=60, description="Frames per second.")
-    min_seconds: float = Field(default=1.0, ge=0.5, le=30, description="Shortest clip, seconds.")
-    max_seconds: float = Field(default=1.8, ge=0.5, le=30, description="Longest clip, seconds.")
+    min_seconds: Seconds = Field(default=1.0, description="Shortest utterance.")
+    max_seconds: Seconds = Field(default=1.8, description="Longest utterance.")
 
-    linger: float = Field(
-        default=0.4, ge=0, le=1, description="Probability that a speaker keeps the last emotion."
+    linger: Probability = Field(default=0.4, description="A speaker keeps the last emotion.")
+    contagion: Probability = Field(
+        default=0.2, description="A speaker takes over the previous turn's emotion."
     )
-    contagion: float = Field(
-        default=0.2, ge=0, le=1, description="Probability of taking the previous turn's emotion."
-    )
-    poker_face: float = Field(
-        default=0.2, ge=0, le=1, description="Probability of a face that hardly shows anything."
-    )
-    flat_voice: float = Field(
-        default=0.2, ge=0, le=1, description="Probability of a voice that hardly shows anything."
-    )
-    empty_text: float = Field(
-        default=0.15, ge=0, le=1, description="Probability of words that say nothing (“Yeah.”)."
-    )
-    misleading: float = Field(
-        default=0.06,
-        ge=0,
-        le=1,
-        description="Probability, per modality, of showing another emotion than the true one.",
+    poker_face: Probability = Field(default=0.2, description="The face shows hardly anything.")
+    flat_voice: Probability = Field(default=0.2, description="The voice shows hardly anything.")
+    empty_text: Probability = Field(default=0.15, description="The words are neutral (“Yeah.”).")
+    misleading: Probability = Field(
+        default=0.06, description="A modality shows another emotion than the true one."
     )
 
     @model_validator(mode="after")
@@ -67,26 +55,24 @@ class DemoSettings(BaseModel):
         parts, most = PARTS[self.layout], MOST_DIALOGUES[self.layout]
         counts = self.dialogues.values()
         if set(self.dialogues) != set(parts) or min(counts) < 1 or (most and max(counts) > most):
-            limit = f"{most} at most" if most else "without a limit"
+            limit = f"at least 1 and at most {most}" if most else "at least 1"
             raise ValueError(
                 f"dialogues {self.dialogues} do not fit the layout {self.layout}; expected a "
-                f"number of dialogues, at least 1 and {limit}, for each of {', '.join(parts)}"
+                f"number of dialogues, {limit}, for each of {', '.join(parts)}"
             )
         return self
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> Self:
-        if self.min_turns > self.max_turns:
-            raise ValueError(f"min_turns {self.min_turns} exceeds max_turns {self.max_turns}")
-        if self.min_seconds > self.max_seconds:
-            raise ValueError(
-                f"min_seconds {self.min_seconds} exceeds max_seconds {self.max_seconds}"
-            )
-        if self.linger + self.contagion > 1:
-            raise ValueError(
-                f"linger {self.linger} + contagion {self.contagion} exceeds 1; lower one of them"
-            )
-        for name in ("poker_face", "flat_voice", "empty_text"):
-            if getattr(self, name) + self.misleading > 1:
-                raise ValueError(f"{name} + misleading exceeds 1; lower one of them")
+        for low, high in (("min_turns", "max_turns"), ("min_seconds", "max_seconds")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} {getattr(self, low)} exceeds {high} {getattr(self, high)}")
+        pairs = [("linger", "contagion")]
+        pairs += [(weak, "misleading") for weak in ("poker_face", "flat_voice", "empty_text")]
+        for first, second in pairs:
+            if getattr(self, first) + getattr(self, second) > 1:
+                raise ValueError(
+                    f"{first} {getattr(self, first)} + {second} {getattr(self, second)} exceeds 1; "
+                    "lower one of them"
+                )
         return self

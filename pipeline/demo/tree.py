@@ -1,23 +1,26 @@
-"""A demo corpus as it lies on a researcher's disk, in the layout of MELD or of IEMOCAP."""
+"""Write a demo corpus as it would lie on a researcher's disk, in the layout of MELD or IEMOCAP."""
 
 from pathlib import Path
 
-from pipeline.demo.folder import new_folder
-from pipeline.demo.iemocap_tree import write_iemocap_tree
-from pipeline.demo.meld_tree import write_meld_tree
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing_folder
+from pipeline.demo.iemocap import write_iemocap_tree
+from pipeline.demo.meld import write_meld_tree
 from pipeline.demo.settings import DemoSettings
 
 WRITERS = {"meld": write_meld_tree, "iemocap": write_iemocap_tree}
 
 
 def write_tree(settings: DemoSettings, folder: Path) -> None:
-    """Writes the demo corpus; the tree gets its name only when it is whole.
+    """Write a demo corpus to `folder`, which appears only when the corpus is complete.
 
-    The same settings give the same bytes.
-
-    Args:
-        settings: Layout, size, seed and noise of the corpus.
-        folder: The root to write; it must not exist or be empty.
+    Raises:
+        PipelineError: `folder` exists and is not empty.
     """
-    with new_folder(folder) as part:
+    if folder.exists() and any(folder.iterdir()):
+        raise PipelineError(
+            f"{folder} exists and is not empty. A demo corpus is written as a whole: remove the "
+            "folder or name another one."
+        )
+    with replacing_folder(folder) as part:
         WRITERS[settings.layout](settings, part)

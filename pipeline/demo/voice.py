@@ -7,11 +7,11 @@ formants' gain at its frequency. This is exact for slowly moving formants and ne
 
 import itertools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.demo.conversation import Cue
-from pipeline.demo.prosody import Prosody, draw_prosody
 
 RATE = 16000  # hertz
 STEP = 80  # samples between two values of a control curve (5 ms)
@@ -28,13 +28,45 @@ VOWELS = (  # first four formants of an adult male, hertz (after Peterson and Ba
 BANDWIDTHS = (70.0, 100.0, 140.0, 220.0)  # hertz
 
 
+class Prosody(NamedTuple):
+    """How an utterance is spoken, relative to the speaker's pitch and spectrum."""
+
+    pitch: float  # semitones
+    swing: float  # of the pitch from syllable to syllable, semitones
+    slope: float  # pitch at the end minus at the start, semitones
+    rate: float  # syllables per second
+    gain: float  # decibels
+    tilt: float  # of the source spectrum, decibels per octave; higher is brighter
+    roughness: float  # of the pitch period, per cent
+    tremor: float  # at 6 Hz, semitones
+    breath: float  # noise relative to the voice, per cent
+
+
+NEUTRAL = Prosody(0, 1.2, -2.0, 4.6, 0, 0, 0.6, 0, 3)
+SHIFTS = {  # from neutral
+    "neutral": Prosody(0, 0, 0, 0, 0, 0, 0, 0, 0),
+    "surprise": Prosody(5, 1.5, 9.0, 0.3, 3, 1.0, 0, 0, 4),
+    "fear": Prosody(7, 0.3, 1.0, 2.0, -2, -1.5, 1.2, 1.5, 10),
+    "sadness": Prosody(-2, -0.8, -2.0, -1.6, -7, -4.0, 0.5, 0.5, 8),
+    "joy": Prosody(6, 2.8, 0.0, 1.2, 4, 2.0, 0, 0, 1),
+    "happiness": Prosody(4, 1.8, 0.0, 0.5, 2, 1.0, 0, 0, 1),
+    "excited": Prosody(7, 3.0, 1.0, 1.8, 6, 2.5, 0.3, 0, 1),
+    "frustration": Prosody(-0.5, 0.5, -3.5, -0.4, 4, 2.5, 1.5, 0, 3),
+    "disgust": Prosody(-4, 0.2, -4.0, -1.6, -2, 1.0, 3.5, 0, 3),
+    "anger": Prosody(2, 0.8, -3.0, 1.2, 9, 4.5, 1.8, 0, -1),
+}
+# Standard deviations between utterances of one speaker and emotion.
+SPREAD = Prosody(1.2, 0.3, 1.3, 0.4, 1.2, 0.6, 0.25, 0.1, 1.2)
+LEAST = Prosody(-12, 0.2, -9, 2.5, -9, -5, 0.2, 0, 1)
+
+
 @dataclass(frozen=True)
 class Voice:
-    """A speaker's voice: pitch in hertz, length of the vocal tract as a factor on formants."""
+    """A speaker's voice."""
 
-    pitch: float
-    formants: float
-    tilt: float  # decibels per octave
+    pitch: float  # hertz
+    formants: float  # factor on `VOWELS`: the shorter the vocal tract, the higher
+    tilt: float  # of the source spectrum, decibels per octave
 
 
 @dataclass(frozen=True)
@@ -48,7 +80,7 @@ class Syllables:
 
 
 def draw_voice(rng: np.random.Generator, high: bool | None = None) -> Voice:
-    """A speaker's voice, low or high as asked, or as it is drawn."""
+    """Draw a speaker's voice; it is high or low by chance if `high` is None."""
     drawn = bool(rng.random() < 0.5)
     high = drawn if high is None else high
     pitch = rng.uniform(165, 200) if high else rng.uniform(105, 130)
@@ -56,18 +88,15 @@ def draw_voice(rng: np.random.Generator, high: bool | None = None) -> Voice:
     return Voice(float(pitch), float(formants), float(rng.uniform(-11.5, -9.5)))
 
 
+def draw_prosody(cue: Cue, rng: np.random.Generator) -> Prosody:
+    """Draw how one utterance is spoken."""
+    shift = cue.strength * np.array(SHIFTS[cue.emotion])
+    spread = rng.normal(0, 1, len(SPREAD)) * np.array(SPREAD)
+    return Prosody(*np.maximum(np.array(NEUTRAL) + shift + spread, LEAST).tolist())
+
+
 def speak(voice: Voice, cue: Cue, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Says one utterance.
-
-    Args:
-        voice: The speaker's voice.
-        cue: What the voice shows.
-        seconds: Length of the utterance.
-        rng: Draws syllables and prosody.
-
-    Returns:
-        (samples,), float32, at `RATE` hertz, peak about `PEAK` at most.
-    """
+    """Say one utterance, (samples,), float32, at `RATE` hertz, with a peak of about `PEAK`."""
     prosody = draw_prosody(cue, rng)
     samples = round(seconds * RATE)
     curves = _syllables(voice, prosody, samples // STEP + 2, rng)
@@ -78,12 +107,12 @@ def speak(voice: Voice, cue: Cue, seconds: float, rng: np.random.Generator) -> n
     sound += noise * (0.25 * _stretch(curves.hiss, samples) + prosody.breath / 100 * voiced)
     loud = 0.22 * 10 ** (prosody.gain / 20) / (np.sqrt(np.mean(sound**2)) + 1e-9) * 0.4
     room = rng.normal(0, 0.0008, samples)
-    # A soft limit: what is loud gets rounder, nothing reaches full scale.
+    # A soft limit: loud samples are compressed and none reaches full scale.
     return np.asarray(PEAK * np.tanh(sound * loud / PEAK) + room, np.float32)
 
 
 def loudness_per_frame(sound: np.ndarray, frames: int) -> np.ndarray:
-    """Loudness over each video frame, (frames,), 0 to 1 relative to the utterance's loudest."""
+    """Loudness over each video frame, (frames,), relative to the utterance's loudest frame."""
     edges = np.linspace(0, len(sound), frames + 1).astype(int)
     power = np.add.reduceat(sound.astype(np.float64) ** 2, edges[:-1]) / np.diff(edges)
     return np.asarray(np.sqrt(power / (power.max() + 1e-12)))
@@ -111,7 +140,8 @@ def _syllables(voice: Voice, prosody: Prosody, steps: int, rng: np.random.Genera
 
 
 def _smooth(curve: np.ndarray, width: int = 9) -> np.ndarray:
-    """A moving mean over `width` steps along the first axis."""
+    """Moving mean over `width` steps along the first axis."""
+    # scipy.ndimage.uniform_filter1d rounds otherwise, which changes bytes of the demo corpora.
     padded = np.pad(curve, [(width // 2, width // 2)] + [(0, 0)] * (curve.ndim - 1), mode="edge")
     total = np.cumsum(padded, axis=0)
     first = total[width - 1 : width]
@@ -149,7 +179,7 @@ def _harmonics(
 
 
 def _formant_gain(hertz: np.ndarray, formants: np.ndarray) -> np.ndarray:
-    """Gain of the four resonances in cascade at `hertz`, (steps,), 1 at 0 Hz."""
+    """Gain of the four resonances in cascade, (steps,), 1 at 0 Hz."""
     gain = np.ones(len(hertz))
     for number, width in enumerate(BANDWIDTHS):
         centre = formants[:, number]
@@ -158,5 +188,5 @@ def _formant_gain(hertz: np.ndarray, formants: np.ndarray) -> np.ndarray:
 
 
 def _stretch(curve: np.ndarray, samples: int) -> np.ndarray:
-    """A control curve at every sample, (samples,), by straight lines between its values."""
+    """Interpolate a control curve linearly to every sample, (samples,)."""
     return np.asarray(np.interp(np.arange(samples) / STEP, np.arange(len(curve)), curve))

@@ -13,7 +13,7 @@ from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.visual.settings import VisualSettings
 from pipeline.weights.lock import read_lock
-from pipeline.weights.reference import parse
+from pipeline.weights.names import parse
 
 
 def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> Iterator[str]:

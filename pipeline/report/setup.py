@@ -125,6 +125,6 @@ def _settings(results: Results) -> Table:
         ("setting", "value"),
         rows,
         "ll",
-        ("As params.yaml names them; pipeline/settings says what each means.",),
+        ("As params.yaml names them; the settings.py of each room says what each means.",),
         folded=True,
     )

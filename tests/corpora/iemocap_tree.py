@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.demo.iemocap_text import (
+from pipeline.demo.iemocap_annotation import (
     CLASSES,
+    AnnotatedTurn,
+    Annotation,
     Rating,
-    Recorded,
-    Spoken,
     evaluation_text,
     transcription_text,
 )
@@ -15,7 +15,7 @@ from pipeline.demo.iemocap_text import (
 PARTS = ("transcriptions", "EmoEvaluation")
 
 
-def lay_out(root: Path, dialogues: Sequence[Recorded], session: str = "Session{}") -> Path:
+def lay_out(root: Path, dialogues: Sequence[Annotation], session: str = "Session{}") -> Path:
     """Writes both texts of each dialogue where the release has them."""
     for one in dialogues:
         home = root / session.format(one.dialogue[4]) / "dialog"
@@ -26,7 +26,7 @@ def lay_out(root: Path, dialogues: Sequence[Recorded], session: str = "Session{}
     return root
 
 
-def conversation(name: str, turns: str = "FMFM", code: str = "neu") -> Recorded:
+def conversation(name: str, turns: str = "FMFM", code: str = "neu") -> Annotation:
     """A dialogue whose turns are spoken by the given letters, two seconds each."""
     counts = {"F": 0, "M": 0}
     spoken = []
@@ -34,13 +34,15 @@ def conversation(name: str, turns: str = "FMFM", code: str = "neu") -> Recorded:
         utterance = f"{name}_{letter}{counts[letter]:03}"
         counts[letter] += 1
         spoken.append(turn(utterance, 2.0 * place, code))
-    return Recorded(name, tuple(spoken))
+    return Annotation(name, tuple(spoken))
 
 
-def turn(utterance: str, start: float, code: str, *votes: tuple[str, ...]) -> Spoken:
+def turn(utterance: str, start: float, code: str, *votes: tuple[str, ...]) -> AnnotatedTurn:
     """A turn of two seconds; without `votes` three raters and the speaker agree on the code."""
     words = {code: word for word, code in CLASSES.items()}
     said = votes or ((words.get(code, "Other"),),) * 4
     names = ("E1", "E2", "E4", f"{utterance[-4]}1")
     ratings = tuple(Rating(name, labels, 3, 2, 4) for name, labels in zip(names, said, strict=True))
-    return Spoken(utterance, f"Words of {utterance}.", start, start + 2, code, 3, 2, 4, ratings)
+    return AnnotatedTurn(
+        utterance, f"Words of {utterance}.", start, start + 2, code, 3, 2, 4, ratings
+    )

@@ -9,8 +9,9 @@ import pytest
 from pipeline.corpora import iemocap, meld
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.reader import RawCorpus
-from pipeline.demo import iemocap_tree, meld_tree
-from pipeline.demo.iemocap_text import CLASSES
+from pipeline.demo import iemocap_plan
+from pipeline.demo import meld as demo_meld
+from pipeline.demo.iemocap_annotation import CLASSES
 from pipeline.demo.settings import DemoSettings
 from pipeline.demo.tree import write_tree
 from pipeline.media.packets import Segment
@@ -49,7 +50,7 @@ def raw(root: Path) -> RawCorpus:
 
 
 def test_what_was_planned_is_read(settings: DemoSettings, raw: RawCorpus) -> None:
-    planned = {t.utterance: t for s in iemocap_tree.plan(settings) for t in s.recorded.turns}
+    planned = {t.utterance: t for s in iemocap_plan.plan(settings) for t in s.annotation.turns}
     assert {u.utterance for u in raw.utterances} == set(planned)
     for u in raw.utterances:
         turn = planned[u.utterance]
@@ -62,8 +63,8 @@ def test_what_was_planned_is_read(settings: DemoSettings, raw: RawCorpus) -> Non
 def test_dialogues_keep_the_order_of_their_transcription(
     settings: DemoSettings, raw: RawCorpus
 ) -> None:
-    planned = sorted(iemocap_tree.plan(settings), key=lambda s: s.recorded.dialogue)
-    order = [t.utterance for s in planned for t in s.recorded.turns]
+    planned = sorted(iemocap_plan.plan(settings), key=lambda s: s.annotation.dialogue)
+    order = [t.utterance for s in planned for t in s.annotation.turns]
     assert [u.utterance for u in raw.utterances] == order
     starts = [u.video.start for u in raw.utterances]
     assert starts != sorted(starts)
@@ -87,8 +88,8 @@ def test_broken_sounds_are_in_the_ledger_and_nothing_else(
         ("audio", "absent"): 1,
         ("audio", "empty"): 1,
     }
-    staged = iemocap_tree.plan(settings)
-    absent = [name for s in staged for name in s.absent]
+    dialogues = iemocap_plan.plan(settings)
+    absent = [name for one in dialogues for name in one.absent]
     assert [p.utterance for p in problems if p.kind == "absent"] == absent
     for u in done:
         if u.audio.missing is None:
@@ -132,7 +133,7 @@ def test_meld_comes_back_too(workspace: Path) -> None:
     write_tree(settings, root)
     options = meld.MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")
     raw = meld.read(root, options)
-    planned = meld_tree.plan(settings)
+    planned = demo_meld.plan(settings)
     texts = [
         turn.text
         for split in ("train", "dev", "test")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.iemocap import IemocapOptions, read
-from pipeline.demo.iemocap_text import CLASSES, Rating, Recorded, Spoken
+from pipeline.demo.iemocap_annotation import CLASSES, AnnotatedTurn, Annotation, Rating
 from pipeline.records.manifest import Utterance, Vote
 from tests.corpora.iemocap_tree import conversation, lay_out
 
@@ -104,7 +104,7 @@ def ratings(draw: st.DrawFn, letter: str) -> tuple[Rating, ...]:
 
 
 @st.composite
-def recorded(draw: st.DrawFn, name: str) -> Recorded:
+def recorded(draw: st.DrawFn, name: str) -> Annotation:
     letters = draw(st.lists(st.sampled_from("FM"), min_size=1, max_size=6))
     turns = []
     for place, letter in enumerate(letters):
@@ -114,9 +114,11 @@ def recorded(draw: st.DrawFn, name: str) -> Recorded:
         start = draw(seconds)
         times = (start, start + draw(seconds))
         turns.append(
-            Spoken(utterance, draw(texts), *times, code, *means, ratings=draw(ratings(letter)))
+            AnnotatedTurn(
+                utterance, draw(texts), *times, code, *means, ratings=draw(ratings(letter))
+            )
         )
-    return Recorded(name, tuple(turns))
+    return Annotation(name, tuple(turns))
 
 
 NAMES = ("Ses01F_impro01", "Ses01M_script02_2", "Ses05M_script01_1", "Ses05M_script01_1b")
@@ -125,7 +127,7 @@ NAMES = ("Ses01F_impro01", "Ses01M_script02_2", "Ses05M_script01_1", "Ses05M_scr
 @given(st.tuples(*map(recorded, NAMES)))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_a_tree_read_back_gives_what_was_written(
-    tmp_path_factory: pytest.TempPathFactory, dialogues: tuple[Recorded, ...]
+    tmp_path_factory: pytest.TempPathFactory, dialogues: tuple[Annotation, ...]
 ) -> None:
     root = lay_out(tmp_path_factory.mktemp("tree"), dialogues)
     found = by_name(read(root, OPTIONS).utterances)

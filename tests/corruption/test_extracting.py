@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import steps
 from pipeline.base import paths
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import PipelineError
@@ -18,8 +17,10 @@ from pipeline.corruption import extracting
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption, Step
 from pipeline.corruption.extracting import AudioExtractor, Rows, TextExtractor, extractors
 from pipeline.corruption.wrapped import CorruptedPictures
+from pipeline.features.text import extract as text_stage
 from pipeline.features.text.extract import Encode
 from pipeline.features.text.turns import Turn
+from pipeline.features.visual import extract as visual_stage
 from pipeline.features.visual.stream import visual_of
 from pipeline.records.features import VECTORS, Features, read_features
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
@@ -134,7 +135,7 @@ def test_texts_and_the_turns_before_them(
     assert made(workspace) == entries, "clean texts are in the cache already"
 
     read: list[Turn] = []
-    encoding = steps.text.encoding
+    encoding = text_stage.encoding
 
     def noting(*words: Any) -> Encode:
         encode = encoding(*words)
@@ -145,7 +146,7 @@ def test_texts_and_the_turns_before_them(
 
         return noted
 
-    monkeypatch.setattr(steps.text, "encoding", noting)
+    monkeypatch.setattr(text_stage, "encoding", noting)
     last = [utterances[-1]]
     thinned = [dropout.at(50.0)(u).text for u in utterances]
     assert list(vectors(ours.rows(last, dropout, 50.0))) == ["u4"]
@@ -183,7 +184,7 @@ def test_pictures_are_corrupted_on_their_way_to_the_network(tmp_path: Path) -> N
 def test_entries_of_two_steps_never_mix(workspace: Path) -> None:
     about = {"settings": {"layer": "logits"}, "versions": {}}
     folders = {
-        extracting._cache(about, steps.visual.CODE, corruption, level).folder
+        extracting._cache(about, visual_stage.CODE, corruption, level).folder
         for corruption in (called("visual", "blur"), called("visual", "noise"))
         for level in corruption.levels
     }
@@ -192,5 +193,5 @@ def test_entries_of_two_steps_never_mix(workspace: Path) -> None:
     assert "2 pixels" in next(
         file.read_text()
         for file in workspace.glob("cache/visual/*.json")
-        if file.stem == extracting._cache(about, steps.visual.CODE, blur, 2.0).folder.name
+        if file.stem == extracting._cache(about, visual_stage.CODE, blur, 2.0).folder.name
     )

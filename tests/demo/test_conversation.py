@@ -1,4 +1,4 @@
-"""The conversations: classes, lingering emotions, cues and words, all without media."""
+"""Conversations: shares of the emotions, lingering and contagion, cues and words, without media."""
 
 from collections import Counter
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.base.errors import PipelineError
+from pipeline.demo.conversation import EMOTIONS as BY_LAYOUT
 from pipeline.demo.conversation import converse, next_emotion
-from pipeline.demo.emotions import EMOTIONS as BY_LAYOUT
 from pipeline.demo.settings import DemoSettings
 
 SIZES = {"train": 32, "dev": 9, "test": 13}

@@ -1,4 +1,4 @@
-"""Bad demo settings are refused with the reason; run: pytest tests/demo/test_settings.py."""
+"""Bad demo settings are refused with the reason."""
 
 import pytest
 from pydantic import ValidationError
@@ -15,8 +15,9 @@ GOOD = {"layout": "meld", "dialogues": SPLITS}
     [
         ({"min_turns": 9, "max_turns": 8}, "min_turns 9 exceeds max_turns 8"),
         ({"min_seconds": 3, "max_seconds": 2}, "exceeds max_seconds"),
-        ({"linger": 0.7, "contagion": 0.4}, "exceeds 1"),
-        ({"poker_face": 0.7, "misleading": 0.4}, "poker_face . misleading exceeds 1"),
+        ({"linger": 0.7, "contagion": 0.4}, "linger 0.7 . contagion 0.4 exceeds 1"),
+        ({"misleading": 1.1}, "less than or equal to 1"),
+        ({"poker_face": 0.7, "misleading": 0.4}, "poker_face 0.7 . misleading 0.4 exceeds 1"),
         ({"width": 321}, "multiple of 2"),
         ({"layout": "emory"}, "'meld' or 'iemocap'"),
         ({"sead": 3}, "Extra inputs"),
@@ -40,13 +41,13 @@ def test_bad_settings_are_refused(bad, reason):
     ],
 )
 def test_parts_without_dialogues_are_refused_once(layout, dialogues):
-    with pytest.raises(ValidationError, match=f"do not fit the layout {layout}; expected") as told:
+    with pytest.raises(ValidationError, match=f"do not fit the layout {layout}; expected") as error:
         DemoSettings(layout=layout, dialogues=dialogues)
-    assert told.value.error_count() == 1
+    assert error.value.error_count() == 1
 
 
 @pytest.mark.parametrize("missing", GOOD)
-def test_layout_and_size_must_be_said(missing):
+def test_layout_and_size_must_be_given(missing):
     with pytest.raises(ValidationError, match=f"{missing}\n  Field required"):
         DemoSettings(**{key: value for key, value in GOOD.items() if key != missing})
 

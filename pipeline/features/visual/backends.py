@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pipeline.base.errors import PipelineError
-from pipeline.features.visual.encoder import SIDE, PictureNetwork
+from pipeline.features.visual.network import SIDE, PictureNetwork
 
 Vectors = Callable[[], np.ndarray]
 # Runs before a graph is recorded, in which libraries choose their algorithms.

@@ -14,7 +14,8 @@ from torchvision.models import get_model, get_model_weights, mobilenet_v2
 from benchmarks.random_network import random_network
 from pipeline.base.errors import PipelineError
 from pipeline.features.common.device import arithmetic, picture_backend
-from pipeline.features.visual.encoder import ImageEncoder, PictureNetwork, scaling
+from pipeline.features.visual.encoder import ImageEncoder
+from pipeline.features.visual.network import PictureNetwork, scaling
 
 Folder = Callable[[str], Path]
 

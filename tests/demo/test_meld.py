@@ -7,14 +7,14 @@ import av
 import pytest
 
 from pipeline.base.errors import PipelineError
-from pipeline.demo import meld_tree
-from pipeline.demo.meld_tree import COLUMNS, FOLDERS, plan
+from pipeline.demo import meld
+from pipeline.demo.meld import COLUMNS, FOLDERS, plan, timestamp
 from pipeline.demo.tree import write_tree
 from tests.demo.conftest import digests
 
 
 @pytest.fixture(scope="module")
-def meld(tiny, tmp_path_factory):
+def root(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "MELD.Raw"
     write_tree(tiny, folder)
     return folder
@@ -25,8 +25,8 @@ def plans(tiny):
     return plan(tiny)
 
 
-def rows(meld, split):
-    text = (meld / f"{split}_sent_emo.csv").read_bytes().decode()
+def rows(root, split):
+    text = (root / f"{split}_sent_emo.csv").read_bytes().decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -41,23 +41,23 @@ def streams(path):
         return video, audio, dict(box.metadata)
 
 
-def test_bytes_repeat_whatever_the_workers(tiny, meld, tmp_path):
+def test_bytes_repeat_whatever_the_workers(tiny, root, tmp_path):
     write_tree(tiny.model_copy(update={"workers": 2}), tmp_path / "again")
-    assert digests(tmp_path / "again") == digests(meld)
+    assert digests(tmp_path / "again") == digests(root)
 
 
-def test_top_level(meld):
+def test_top_level(root):
     csvs = {f"{split}_sent_emo.csv" for split in FOLDERS}
-    assert {path.name for path in meld.iterdir()} == csvs | set(FOLDERS.values())
-    assert [path.name for path in meld.parent.iterdir()] == ["MELD.Raw"]
+    assert {path.name for path in root.iterdir()} == csvs | set(FOLDERS.values())
+    assert [path.name for path in root.parent.iterdir()] == ["MELD.Raw"]
 
 
-def test_csv_bytes(meld):
+def test_csv_bytes(root):
     for split in FOLDERS:
-        data = (meld / f"{split}_sent_emo.csv").read_bytes()
+        data = (root / f"{split}_sent_emo.csv").read_bytes()
         assert data.startswith(",".join(COLUMNS).encode() + b"\r\n1,")
         assert data.count(b"\n") == data.count(b"\r\n")
-        for row in rows(meld, split):
+        for row in rows(root, split):
             assert tuple(row) == COLUMNS
             assert "'" not in row["Utterance"]
             for column in ("StartTime", "EndTime"):
@@ -67,28 +67,28 @@ def test_csv_bytes(meld):
 
 
 def test_time_by_hand():
-    assert meld_tree._time(3723.0456) == "01:02:03,046"
+    assert timestamp(3723.0456) == "01:02:03,046"
 
 
-def test_ids_restart_in_each_split_and_have_gaps_in_train(meld):
-    found = {split: {int(row["Dialogue_ID"]) for row in rows(meld, split)} for split in FOLDERS}
+def test_ids_restart_in_each_split_and_have_gaps_in_train(root):
+    found = {split: {int(row["Dialogue_ID"]) for row in rows(root, split)} for split in FOLDERS}
     assert found == {"train": {0, 2}, "dev": {0}, "test": {0}}
-    kept = [int(r["Utterance_ID"]) for r in rows(meld, "test")]
+    kept = [int(r["Utterance_ID"]) for r in rows(root, "test")]
     assert len(set(range(max(kept) + 1)) - set(kept)) == 1
 
 
-def test_dev_is_faultless(meld):
-    files = {path.name for path in (meld / FOLDERS["dev"]).iterdir()}
-    assert files == names(rows(meld, "dev"))
+def test_dev_is_faultless(root):
+    files = {path.name for path in (root / FOLDERS["dev"]).iterdir()}
+    assert files == names(rows(root, "dev"))
     for name in sorted(files):
-        video, audio, metadata = streams(meld / FOLDERS["dev"] / name)
+        video, audio, metadata = streams(root / FOLDERS["dev"] / name)
         assert (video, audio) == ("h264", [("aac", 2, 48000)])
         assert "creation_time" not in metadata
 
 
-def test_train_faults(meld, plans):
-    folder, split = meld / FOLDERS["train"], plans["train"]
-    missing = names(rows(meld, "train")) - {path.name for path in folder.iterdir()}
+def test_train_faults(root, plans):
+    folder, split = root / FOLDERS["train"], plans["train"]
+    missing = names(rows(root, "train")) - {path.name for path in folder.iterdir()}
     assert missing == {split.name(split.absent[1])}
     with pytest.raises(av.error.InvalidDataError):
         av.open(str(folder / split.name(split.broken)))
@@ -97,30 +97,30 @@ def test_train_faults(meld, plans):
     assert streams(folder / split.name(split.surround))[1] == [("aac", 6, 48000)]
 
 
-def test_surround_speaks_in_the_centre(meld, plans):
+def test_surround_speaks_in_the_centre(root, plans):
     split = plans["train"]
-    with av.open(str(meld / FOLDERS["train"] / split.name(split.surround))) as box:
+    with av.open(str(root / FOLDERS["train"] / split.name(split.surround))) as box:
         blocks = [frame.to_ndarray() for frame in box.decode(audio=0)]
     loudest = [max(float(abs(block[channel]).max()) for block in blocks) for channel in range(6)]
     assert loudest.index(max(loudest)) == 2
     assert loudest[2] > 3 * loudest[0]
 
 
-def test_test_faults(meld, plans):
-    folder, split = meld / FOLDERS["test"], plans["test"]
+def test_test_faults(root, plans):
+    folder, split = root / FOLDERS["test"], plans["test"]
     on_disk = {path.name for path in folder.iterdir()}
     twin = f"final_videos_test{split.name(split.twin[0])}"
     extra = {twin, "._dia0_utt0.mp4", split.name(split.unannotated[0])}
-    assert on_disk - names(rows(meld, "test")) == extra
-    assert names(rows(meld, "test")) <= on_disk
+    assert on_disk - names(rows(root, "test")) == extra
+    assert names(rows(root, "test")) <= on_disk
     with pytest.raises(av.error.InvalidDataError):
         av.open(str(folder / "._dia0_utt0.mp4"))
     assert streams(folder / split.name(split.silent))[1] == []
     assert streams(folder / split.name(split.surround))[1] == [("aac", 6, 48000)]
 
 
-def test_plain_name_of_a_twin_shows_another_utterance(meld, plans):
-    folder, split = meld / FOLDERS["test"], plans["test"]
+def test_plain_name_of_a_twin_shows_another_utterance(root, plans):
+    folder, split = root / FOLDERS["test"], plans["test"]
     right, shown = split.twin
     plain = (folder / split.name(right)).read_bytes()
     assert plain == (folder / split.name(shown)).read_bytes()
@@ -131,7 +131,7 @@ def test_a_killed_run_leaves_no_tree(tiny, tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(meld_tree, "render", fail)
+    monkeypatch.setattr(meld, "render_all", fail)
     with pytest.raises(KeyboardInterrupt):
         write_tree(tiny, tmp_path / "MELD.Raw")
     assert list(tmp_path.iterdir()) == []
