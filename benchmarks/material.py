@@ -16,7 +16,7 @@ from pipeline.base.workers import ordered_map
 from pipeline.demo.conversation import Cue
 from pipeline.demo.voice import RATE, draw_voice, speak
 from pipeline.media.audio import load_mono
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 TALKING = SHARED / "talking_clips"
@@ -46,7 +46,7 @@ class Material:
 
     clips: list[Path]
     dialogue: Path
-    turns: list[Segment]
+    turns: list[Window]
     texts: list[str]
 
 
@@ -90,13 +90,13 @@ def make_dialogue(folder: Path, seconds: float) -> Path:
     return write_repeated(part, folder / "dialogue.avi", round(seconds / short))
 
 
-def make_turns(seconds: float) -> list[Segment]:
+def make_turns(seconds: float) -> list[Window]:
     """Turns in order of their starts; some begin before the last has ended."""
     rng = np.random.default_rng(3)
     starts = np.cumsum(rng.uniform(0.5, 1.5, round(seconds / STRIDE)) * STRIDE) - STRIDE / 2
     lengths = LENGTH * rng.gamma(4, 1 / 4, len(starts)).clip(0.2, 3)
     found = zip(starts.tolist(), lengths.tolist(), strict=True)
-    return [Segment(s, min(s + n, seconds), n) for s, n in found if s < seconds - 1]
+    return [Window(s, min(s + n, seconds), n) for s, n in found if s < seconds - 1]
 
 
 def make_texts(count: int) -> list[str]:

@@ -19,7 +19,7 @@ from torchvision.models import get_model
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import spaced
 
 Images = list[np.ndarray]
@@ -36,14 +36,14 @@ def _rgb(read: tuple[bool, np.ndarray]) -> np.ndarray:
     return cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
 
 
-def _wanted(rate: float, length: float, count: int, segment: Segment | None) -> list[int]:
+def _wanted(rate: float, length: float, count: int, segment: Window | None) -> list[int]:
     """Numbers of the frames at the centres of `count` equal parts."""
     begin, end = (0.0, length) if segment is None else (segment.start, segment.latest)
     last = round(length * rate) - 1
     return [min(round(time * rate), last) for time in spaced(begin, end, count)]
 
 
-def opencv_seeks(path: Path, count: int, segment: Segment | None = None) -> Images:
+def opencv_seeks(path: Path, count: int, segment: Window | None = None) -> Images:
     """Sets CAP_PROP_POS_FRAMES for each frame."""
     video = _open_cv(path)
     rate, frames = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -98,12 +98,12 @@ def ffmpeg_images(path: Path, count: int, seconds: float) -> Images:
         return [_rgb((True, cv2.imread(str(name)))) for name in sorted(Path(folder).iterdir())]
 
 
-def opened_for_each(path: Path, count: int, turns: Sequence[Segment]) -> list[Images]:
+def opened_for_each(path: Path, count: int, turns: Sequence[Window]) -> list[Images]:
     """Opens the video anew for each turn, seeks once, and decodes to the turn's end."""
     return [_one_turn(path, count, turn) for turn in turns]
 
 
-def _one_turn(path: Path, count: int, turn: Segment) -> Images:
+def _one_turn(path: Path, count: int, turn: Window) -> Images:
     images = []
     with av.open(str(path)) as box:
         stream = _one_thread(box.streams.video[0])

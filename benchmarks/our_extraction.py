@@ -16,7 +16,7 @@ from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.turns import Turn
 from pipeline.features.visual.encoder import ImageEncoder
 from pipeline.media.audio import load_mono
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import Wanted, sample_segments
 
 RATE = 16_000
@@ -25,7 +25,7 @@ FEATURE_SET = "ComParE_2016"
 MAX_TOKENS = 128
 TOKENS_PER_BATCH = 256
 WEIGHTS = Path(os.environ.get("ERC_WEIGHTS") or Path(__file__).parents[1] / "models/weights")
-WHOLE = Segment(0.0, inf, LONGEST)
+WHOLE = Window(0.0, inf, LONGEST)
 
 Images = list[np.ndarray]
 
@@ -92,7 +92,7 @@ def frames(path: Path, count: int) -> Images:
     return turns_frames(path, count, [WHOLE])[0]
 
 
-def turns_frames(path: Path, count: int, turns: Sequence[Segment]) -> list[Images]:
+def turns_frames(path: Path, count: int, turns: Sequence[Window]) -> list[Images]:
     """Evenly spaced frames of each turn of a dialogue."""
     found: dict[int, Images] = {}
     for place, sampled in sample_segments(path, count, [Wanted(turn) for turn in turns]):
