@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pipeline.corpora.labels import folded
+from pipeline.corpora.labels import LabelSet
 from pipeline.corpora.published import Published, groups
 from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
 from pipeline.corpora.tree import names_in, unpacked, wrong_tree
@@ -29,24 +29,18 @@ SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
-# Actor, sentence, emotion, intensity; copies from before October 2022 have one with a single X.
-CLIP = re.compile(
-    rf"(1[0-9]{{3}})_({'|'.join(SENTENCES)})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
-)
-EXPECTED = f"the folders {VIDEO} (1001_DFA_ANG_XX.flv, ...) and {SOUND} (the same, .wav)"
-LABEL_SETS = {
-    "emotion": folded(
-        "emotion",
-        {
-            "anger": ["ANG"],
-            "disgust": ["DIS"],
-            "fear": ["FEA"],
-            "happiness": ["HAP"],
-            "neutral": ["NEU"],
-            "sadness": ["SAD"],
-        },
-    )
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
 }
+# Actor, sentence, emotion, intensity; copies from before October 2022 have one with a single X.
+CLIP = re.compile(rf"(1[0-9]{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(LO|MD|HI|XX?)")
+EXPECTED = f"the folders {VIDEO} (1001_DFA_ANG_XX.flv, ...) and {SOUND} (the same, .wav)"
+LABEL_SETS = {"emotion": LabelSet("emotion", tuple(EMOTIONS.values()), EMOTIONS)}
 # Every clip is a dialogue, so a lost clip shows as a lost dialogue, not as an edited text.
 PUBLISHED = Published(
     "session",
@@ -95,11 +89,11 @@ def read(root: Path, options: CremadOptions) -> RawCorpus:
 
 
 def _clips(folder: Path, ending: str) -> tuple[dict[str, str], int]:
-    """The file of each clip in a folder by the clip's name, and how many others lie there."""
+    """The file of each clip in a folder by the clip's name, and the number of other files."""
     names = names_in(folder)
     stems = [name.removesuffix(ending) for name in names if name.endswith(ending)]
-    found = {_whole(stem): f"{stem}{ending}" for stem in stems if CLIP.fullmatch(stem)}
-    return found, len(names) - len(found)
+    clips = {_whole(stem): f"{stem}{ending}" for stem in stems if CLIP.fullmatch(stem)}
+    return clips, len(names) - len(clips)
 
 
 def _whole(stem: str) -> str:

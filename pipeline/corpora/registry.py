@@ -24,7 +24,7 @@ def _parse(raw: Any) -> ReaderOptions:
     return READERS[name].options.model_validate(raw)
 
 
-class CorpusSettings(RootModel[Annotated[ReaderOptions, BeforeValidator(_parse)]]):
+class CorpusSettings(RootModel[ReaderOptions]):
     """The block `CORPUS.corpus`: the options of its reader, as `.root`."""
 
     root: Annotated[ReaderOptions, BeforeValidator(_parse)] = Field(

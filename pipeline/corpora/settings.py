@@ -1,7 +1,7 @@
 """`protocol`: what counts as a label and who is trained, validated and tested on."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -52,9 +52,7 @@ class ProtocolSettings(Section):
 
     @field_validator("label_set", "label_policy", "validation")
     @classmethod
-    def _known_to_a_reader(
-        cls, value: str | dict[str, list[str]] | None, info: ValidationInfo
-    ) -> str | dict[str, list[str]] | None:
+    def _known_to_a_reader(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, dict):
             codes = [code for folded_in in value.values() for code in folded_in]
             if len(value) < 2 or not all(value.values()) or len(set(codes)) < len(codes):
@@ -62,8 +60,8 @@ class ProtocolSettings(Section):
         elif value is not None:
             known = _known(str(info.field_name), *READERS.values())
             if value not in known:
-                codes_too = ", or a list of codes by class" * (info.field_name == "label_set")
-                raise ValueError(f"expected one of {known}{codes_too}")
+                or_codes = ", or a list of codes by class" if info.field_name == "label_set" else ""
+                raise ValueError(f"expected one of {known}{or_codes}")
         return value
 
     @model_validator(mode="after")
