@@ -19,7 +19,7 @@ from pipeline.base.workers import ordered_map
 from pipeline.demo.conversation import Cue
 from pipeline.demo.face import draw_look, talking_head
 from pipeline.demo.voice import RATE, draw_voice, speak
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 
 CLIP_SIZE, CLIP_RATE, CLIP_BITS = (1280, 720), 24, 2_000_000
 CLIP_SECONDS = 3.0
@@ -197,13 +197,13 @@ def _copy(read: Any, target: Path, video_filter: str | None = None) -> Path:
     return target
 
 
-def make_turns(seconds: float) -> list[Segment]:
+def make_turns(seconds: float) -> list[Window]:
     """Turns of a dialogue in order of their starts; some begin before the last has ended."""
     rng = np.random.default_rng(3)
     starts = np.cumsum(rng.uniform(0.5, 1.5, round(seconds / STRIDE)) * STRIDE) - STRIDE / 2
     lengths = LENGTH * rng.gamma(4, 1 / 4, len(starts)).clip(0.2, 3)
     turns = zip(starts.tolist(), lengths.tolist(), strict=True)
-    return [Segment(s, min(s + n, seconds), n) for s, n in turns if s < seconds - 1]
+    return [Window(s, min(s + n, seconds), n) for s, n in turns if s < seconds - 1]
 
 
 def make_texts(count: int) -> list[str]:

@@ -21,7 +21,7 @@ from transformers.utils import logging
 
 from benchmarks.steps import RATE, SIDE, Images
 from pipeline.features.frames.faces import Face, FaceDetector
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import spaced
 
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
@@ -36,14 +36,14 @@ def _rgb(read: tuple[bool, np.ndarray]) -> np.ndarray:
     return cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
 
 
-def _wanted(rate: float, length: float, count: int, segment: Segment | None) -> list[int]:
+def _wanted(rate: float, length: float, count: int, segment: Window | None) -> list[int]:
     """Numbers of the frames at the centres of `count` equal parts."""
     begin, end = (0.0, length) if segment is None else (segment.start, segment.latest)
     last = round(length * rate) - 1
     return [min(round(time * rate), last) for time in spaced(begin, end, count)]
 
 
-def opencv_seeks(path: Path, count: int, segment: Segment | None = None) -> Images:
+def opencv_seeks(path: Path, count: int, segment: Window | None = None) -> Images:
     """Sets CAP_PROP_POS_FRAMES for each frame."""
     video = _open_cv(path)
     rate, frames = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -80,7 +80,7 @@ def pyav_reads_all(path: Path, count: int) -> Images:
     return [images[number] for number in _wanted(rate, len(images) / rate, count, None)]
 
 
-def pyav_seeks_once(path: Path, count: int, segment: Segment | None = None) -> Images:
+def pyav_seeks_once(path: Path, count: int, segment: Window | None = None) -> Images:
     """Opens the video, seeks to the first wanted frame, decodes to the last."""
     with av.open(str(path)) as box:
         return _sought(box, _wanted(*_timing(box), count, segment))

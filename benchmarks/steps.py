@@ -22,7 +22,7 @@ from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.turns import Turn
 from pipeline.features.visual.encoder import ImageEncoder
 from pipeline.media.audio import load_mono
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import Wanted, sample_segments
 
 COUNT = 20  # frames of a clip or turn
@@ -33,7 +33,7 @@ FEATURE_SET = "ComParE_2016"
 ARCHITECTURE, BATCH = "mobilenet_v2", 64
 MAX_TOKENS, TOKENS_PER_BATCH = 128, 256
 WARMED = 64  # pictures and texts before those that are timed
-WHOLE = Segment(0.0, inf, LONGEST)
+WHOLE = Window(0.0, inf, LONGEST)
 
 Images = list[np.ndarray]
 
@@ -93,7 +93,7 @@ def frames(path: Path, count: int = COUNT) -> Images:
     return turns_frames(path, count, [WHOLE])[0]
 
 
-def turns_frames(path: Path, count: int, turns: Sequence[Segment]) -> list[Images]:
+def turns_frames(path: Path, count: int, turns: Sequence[Window]) -> list[Images]:
     """Evenly spaced frames of each turn of a dialogue."""
     images: dict[int, Images] = {}
     for place, sampled in sample_segments(path, count, [Wanted(turn) for turn in turns]):

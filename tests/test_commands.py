@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pipeline.__main__ import app
 from pipeline.base.cache import ClipCache
-from pipeline.corpora.splits import COSMIC
+from pipeline.corpora.iemocap import COSMIC
 from pipeline.weights.fetch import install
 from tests.conftest import ROOT
 from tests.corpora.iemocap_tree import conversation

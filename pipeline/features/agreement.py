@@ -24,9 +24,16 @@ def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> I
         corpora: The selected corpora.
     """
     for corpus in corpora:
+        yield from _protocol(sections, corpus)
         yield from _modalities(sections, corpus)
         yield from _encoders(sections, corpus)
         yield from _finetuning(sections, corpus)
+
+
+def _protocol(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    reader = sections["corpus"][corpus].reader
+    for problem in sections["protocol"][corpus].unknown_to(reader):
+        yield f"{corpus}.protocol.{problem}"
 
 
 def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ from benchmarks.workspace import STAGES, Workspace, clip_name
 from pipeline.base.params import read_params
 from pipeline.corpora.meld import MeldOptions, read
 from pipeline.features.text.settings import TextSettings
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 
 SIZE, RATE, SECONDS, COUNT = (256, 144), 24, 2.0, 6
 NO_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
@@ -83,7 +83,7 @@ def test_ffmpeg_takes_frames_as_evenly_spaced(clip):
 
 def test_frames_of_turns_are_the_same_within_one(dialogue):
     every = all_frames(dialogue)
-    turns = [Segment(s, e, e - s) for s, e in ((0.2, 2.0), (1.5, 4.4), (7.1, 9.3), (9.0, 12.0))]
+    turns = [Window(s, e, e - s) for s, e in ((0.2, 2.0), (1.5, 4.4), (7.1, 9.3), (9.0, 12.0))]
     expected = [numbers(f, every) for f in ours.turns_frames(dialogue, COUNT, turns)]
     assert expected[2][0] == round((7.1 + 2.2 / 12) * 30)
     for way in (naive.pyav_seeks_once, naive.opencv_seeks):

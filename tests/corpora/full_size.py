@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.corpora.iemocap import COSMIC, COSMIC_SIX, SIX
 from pipeline.corpora.meld import FOLDERS
-from pipeline.corpora.published_splits import COSMIC, SESSION5
-from pipeline.corpora.splits import COSMIC as VALID
 from pipeline.demo.iemocap_annotation import (
     CLASSES,
     AnnotatedTurn,
@@ -48,7 +47,7 @@ class Size:
         """COSMIC's."""
         if self.dialogue[4] == "5":
             return "test"
-        return "valid" if self.dialogue in VALID else "train"
+        return "valid" if self.dialogue in COSMIC else "train"
 
 
 def read_sizes(path: Path) -> list[Size]:
@@ -104,8 +103,7 @@ def conversations(sizes: Sequence[Size]) -> Iterator[Annotation]:
 
 
 def _codes_by_split() -> dict[str, Iterator[str]]:
-    counts = {"test": SESSION5["six", "erc7433"]["test",]}
-    counts |= {split: COSMIC[split,] for split in ("train", "valid")}
+    counts = {split: (COSMIC_SIX | SIX)[split,] for split in ("train", "valid", "test")}
     return {split: iter(_shuffled(Counter(classes))) for split, classes in counts.items()}
 
 

@@ -18,7 +18,7 @@ from pipeline.features.frames.faces import Box, Face, face_crop, whole
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.features.frames.speaker import speaking_track
 from pipeline.features.frames.tracks import boxes, largest, lasting, link
-from pipeline.media.packets import Segment as Stretch
+from pipeline.media.packets import Window
 from pipeline.media.video import Frame, Wanted, sample_segments
 from pipeline.records.frames import Pictures, SpeakerFace
 from pipeline.records.ledger import Problem
@@ -140,7 +140,7 @@ class FrameMaker:
         assert segment.end is not None
         length = segment.end - segment.start
         region = None if self.settings.crop == "frame" else segment.region
-        return Wanted(Stretch(segment.start, segment.end, length), region)
+        return Wanted(Window(segment.start, segment.end, length), region)
 
 
 def frames_of(utterances: Iterable[Utterance], make: FrameMaker) -> Iterator[Found]:
