@@ -2,6 +2,7 @@
 
 import errno
 import inspect
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ def run(work: Callable[..., None]) -> None:
         usage = " ".join(word.upper() for word in wanted)
         sys.exit(f"usage: python -m stages.{Path(sys.argv[0]).stem} {usage}")
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         params = read_params()
         corpus, *further = sys.argv[1:]
         with measured("-".join([Path(sys.argv[0]).stem, *further]), corpus):
@@ -35,6 +38,9 @@ def run(work: Callable[..., None]) -> None:
         if (said := no_room(error, Path(sys.argv[0]).stem)) is None:
             raise
         sys.exit(f"\n{name}: {said}\n")
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted. Run again: it resumes.", file=sys.stderr)
+        sys.exit(130)  # as shells do: 128 and the number of SIGINT
 
 
 def _advice(error: OSError) -> str:

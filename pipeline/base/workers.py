@@ -6,11 +6,14 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
@@ -58,6 +61,25 @@ def ordered_map(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Start processes in this block that never hear Ctrl-C: this one does, and ends them.
+
+    A terminal sends the signal to all of them, also while they still import, where no handler of
+    theirs could keep a traceback from the screen. A mask is inherited; here the signal waits until
+    the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which takes SIGINT out of the mask when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def patience_for(seconds: float) -> float:
@@ -127,7 +149,8 @@ def isolated(
     waiting: deque[_Job[L, T]] = deque()
 
     def start(item: T) -> Any:
-        return pool.schedule(_do, args=(item,), timeout=patience(item))
+        with deaf_to_interrupts():  # the first item starts the processes
+            return pool.schedule(_do, args=(item,), timeout=patience(item))
 
     try:
         for label, item in items:

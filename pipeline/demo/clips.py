@@ -13,6 +13,7 @@ import numpy as np
 from scipy.io import wavfile
 
 from pipeline.base.progress import track
+from pipeline.base.workers import deaf_to_interrupts
 from pipeline.demo.voice import RATE
 
 AAC_RATE = 48000  # hertz, a multiple of `RATE`
@@ -41,7 +42,8 @@ def render_all(
             )
             # Few large jobs go out one by one, so that no process is left with two at the end.
             chunk = min(4, max(1, len(jobs) // (8 * workers)))
-            done = pool.map(render, jobs, chunksize=chunk)
+            with deaf_to_interrupts():
+                done = pool.map(render, jobs, chunksize=chunk)
         for _ in track(done, label, len(jobs)):
             pass
 

@@ -53,6 +53,11 @@ def test_an_error_in_words_is_told_as_it_is(ended):
     assert ended("text", PipelineError("So it is.")) == "\ntext demo_meld: So it is.\n"
 
 
+def test_an_interrupted_stage_ends_in_one_line(ended, capsys):
+    assert ended("text", KeyboardInterrupt()) == "130"
+    assert capsys.readouterr().err == "\ntext demo_meld: interrupted. Run again: it resumes.\n"
+
+
 def test_a_fault_of_ours_keeps_its_traceback(workspace, monkeypatch):
     shutil.copy(ROOT / "params.yaml", "params.yaml")
 

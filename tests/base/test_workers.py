@@ -95,25 +95,40 @@ def test_nothing_is_started_where_there_is_nothing_to_do() -> None:
     assert {child.pid for child in psutil.Process().children(recursive=True)} == before
 
 
-def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_parent_that_ends_leaves_no_process_behind_and_no_traceback(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     """A hung worker too: nobody would be left to end it."""
     code = (
         "from pipeline.base.workers import isolated_map\n"
         "from tests.base.test_workers import work\n"
         "if __name__ == '__main__':\n"
-        "    list(isolated_map(work, [('hang', 0)] * 4, lambda item: 600.0))\n"
+        "    try:\n"
+        "        list(isolated_map(work, [('hang', 0)] * 4, lambda item: 600.0))\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted')\n"
     )
     (tmp_path / "hanging.py").write_text(code)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "hanging.py")], env=environment)
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "hanging.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as in a terminal: Ctrl-C goes to the whole group
+    )
     try:
         children = _working(parent.pid)
-        parent.send_signal(signal.SIGKILL)
-        parent.wait()
-        _, alive = psutil.wait_procs(children, timeout=10)
-        assert not alive
+        if how is signal.SIGINT:
+            os.killpg(parent.pid, how)
+        else:
+            parent.send_signal(how)
+        out, err = parent.communicate(timeout=60)
+        assert not psutil.wait_procs(children, timeout=10)[1]
     finally:
         parent.kill()
+    assert out == "interrupted\n" * (how is signal.SIGINT) and "Traceback" not in err
 
 
 def _working(pid: int) -> list[psutil.Process]:
