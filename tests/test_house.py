@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline.base.fingerprint import COMPUTING, NOT_COMPUTING, computing
 from pipeline.base.params import SECTIONS
+from pipeline.training.train import CODE as TRAINING_CODE
 from tests.conftest import ROOT
 
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
@@ -131,3 +132,13 @@ def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
     files = [Path(file).with_suffix("").parts for file in closure(f"stages/{name}.py")]
     needed = [".".join(f) for f in files if f[1] in COMPUTING and f[-1] not in NOT_COMPUTING]
     assert set(needed) - AROUND == set(computing(*roots)) - AROUND
+
+
+# They read, deal out, keep and write; none of them changes a weight.
+AROUND_TRAINING = {f"pipeline.training.{name}" for name in ("train", "runs", "checkpoint", "card")}
+
+
+def test_the_key_of_a_training_run_holds_all_code_that_computes() -> None:
+    files = [Path(file).with_suffix("").parts for file in closure("stages/train.py")]
+    needed = {".".join(f) for f in files if f[1] in COMPUTING and f[-1] not in NOT_COMPUTING}
+    assert needed - AROUND - AROUND_TRAINING == set(computing(*TRAINING_CODE)) - AROUND

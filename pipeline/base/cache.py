@@ -53,8 +53,7 @@ class ClipCache:
     ) -> None:
         self.schema = schema
         columns = [(f.name, str(f.type)) for f in schema]
-        self.folder = (root or cache_root()) / step / digest_of(fingerprint, columns)[:32]
-        describe(self.folder, about or {})
+        self.folder = folder_of(step, fingerprint, columns, about=about or {}, root=root)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -91,9 +90,18 @@ class ClipCache:
         return batch
 
 
-def describe(folder: Path, about: Mapping[str, Any]) -> None:
-    """Writes down what a folder's entries are made with; tells `prune` too that they are in use."""
+def folder_of(step: str, *facts: Any, about: Mapping[str, Any], root: Path | None = None) -> Path:
+    """The folder of a step's entries under a fingerprint, marked as in use.
+
+    Args:
+        step: What is computed.
+        facts: The fingerprint: everything but an entry's key that the entry depends on.
+        about: What a person is told of the fingerprint.
+        root: The cache's folder.
+    """
+    folder = (root or cache_root()) / step / digest_of(*facts)[:32]
     write_text(_about(folder), json.dumps(about, sort_keys=True, indent=1) + "\n")
+    return folder
 
 
 def _about(folder: Path) -> Path:

@@ -2,66 +2,109 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 15.0
 
 
-class RateColumn(ProgressColumn):
-    """Items per second."""
+@dataclass
+class Loop:
+    """How far along a loop is.
 
-    def render(self, task: Task) -> Text:
-        """The rate as text."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "-/s")
+    Attributes:
+        total: How many items there are, at most.
+        done: How many are done; the rate counts from the first that is done here, so that neither
+            an interrupted run's items nor the start of processes enter it.
+        show: Displays the loop anew.
+        note: Where the last item stands, in words.
+    """
+
+    total: int
+    done: int
+    show: Callable[["Loop"], None]
+    note: str = ""
+    _first: tuple[int, float] | None = field(default=None, init=False)
+
+    def advance(self, note: str = "", total: int | None = None) -> None:
+        """Counts an item, and shows it.
+
+        Args:
+            note: Where the item stands, in words.
+            total: How many items there are now, if that has changed.
+        """
+        self.done, self.note = self.done + 1, note
+        self.total = self.total if total is None else total
+        self._first = self._first or (self.done, time.monotonic())
+        self.show(self)
+
+    def __str__(self) -> str:
+        parts = [f"{self.done}/{self.total}", *([self.note] if self.note else [])]
+        before, start = self._first or (self.done, 0.0)
+        if self.done > before:
+            seconds = (time.monotonic() - start) / (self.done - before)
+            rate = f"{1 / seconds:.1f}/s" if 0 < seconds <= 1 else f"{seconds:.1f} s each"
+            left = timedelta(seconds=round(seconds * (self.total - self.done)))
+            parts += [rate, f"{left} left"]
+        return ", ".join(parts)
+
+
+@contextmanager
+def progress(label: str, total: int, done: int = 0) -> Iterator[Loop]:
+    """Show a loop while the block runs, which calls `advance` after each item.
+
+    Args:
+        label: What is being done, for example `audio demo_meld`.
+        total: How many items there are, at most.
+        done: How many of them an earlier, interrupted run did.
+    """
+    if not sys.stderr.isatty():
+        yield Loop(total, done, _Lines(label))
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(12),
+        TextColumn("{task.fields[text]}", markup=False, table_column=Column(overflow="fold")),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, completed=done, text=f"{done}/{total}")
+        yield Loop(
+            total,
+            done,
+            lambda loop: bar.update(task, total=loop.total, completed=loop.done, text=str(loop)),
+        )
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    """Yields `items`, showing how far along the loop is, its rate and the time left.
+    """Yield `items`, showing how far along the loop is, its rate and the time left.
 
     Args:
         items: What to loop over.
         label: What is being done, for example `audio demo_meld`.
         total: How many items there are.
     """
-    if sys.stderr.isatty():
-        yield from _bar(items, label, total)
-    else:
-        yield from _lines(items, label, total)
+    with progress(label, total) as loop:
+        for item in items:
+            yield item
+            loop.advance()
 
 
-def _bar(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(items, total=total, description=label)
+class _Lines:
+    """Prints a loop as a line now and then."""
 
+    def __init__(self, label: str) -> None:
+        self._label, self._last = label, time.monotonic()
 
-def _lines(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    start = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
+    def __call__(self, loop: Loop) -> None:
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES and done < total:
-            last = now
-            rate = done / (now - start)
-            left = (total - done) / rate
-            print(f"{label}: {done}/{total}, {rate:.1f}/s, {left:.0f} s left", file=sys.stderr)
+        if now - self._last >= SECONDS_BETWEEN_LINES and loop.done < loop.total:
+            self._last = now
+            print(f"{self._label}: {loop}", file=sys.stderr)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base import paths
-from pipeline.base.cache import describe, digest_of
+from pipeline.base.cache import folder_of
 from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.fingerprint import code_digest, versions
-from pipeline.base.paths import cache_root
-from pipeline.base.progress import track
+from pipeline.base.progress import progress
 from pipeline.base.settings import ComputeSettings
+from pipeline.base.state import StateFile
 from pipeline.features.common.device import (
     arithmetic,
     refuse_nondeterminism,
@@ -30,7 +30,6 @@ from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task, task_of
 from pipeline.finetuning.writing import write_encoder, write_finetuned_record
-from pipeline.training.resume import StateFile
 from pipeline.weights.folder import PART_FOLDER, Encoder, FinetunedRecord, load
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
@@ -58,9 +57,11 @@ def finetune_corpus(
     task = task_of(examples, pretrained.folder, text, settings, prepared(compute))
     parts = parts_of(examples.dialogues, settings.cross_fit, settings.seed)
     # Kept: no minutes are lost where a file was edited that changes nothing here.
-    folder = cache_root() / "finetune" / _key(task, parts, pretrained)[:32]
-    settings_told = {**text.model_dump(), **settings.model_dump()}
-    describe(folder, {"encoder": pretrained.about, "settings": settings_told})
+    about = {
+        "encoder": pretrained.about,
+        "settings": {**text.model_dump(), **settings.model_dump()},
+    }
+    folder = folder_of("finetune", *_key(task, parts, pretrained), about=about)
     for part in parts:
         task.without(part, task.epochs)  # what cannot be is told before hours of training
     whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
@@ -84,16 +85,16 @@ def prepared(compute: ComputeSettings) -> ComputeSettings:
     return compute.model_copy(update={"device": resolve_device(compute.device)})
 
 
-def _key(task: Task, parts: Sequence[Sequence[str]], pretrained: Encoder) -> str:
-    """Names the folder of the runs: other examples, settings or code make another fine-tuning."""
-    return digest_of(
+def _key(task: Task, parts: Sequence[Sequence[str]], pretrained: Encoder) -> list[Any]:
+    """Name the folder of the runs: other examples, settings or code make another fine-tuning."""
+    return [
         code_digest(*CODE),
         [task.train, task.valid, task.classes, parts],
         [task.text.model_dump(exclude=NOT_READING), task.settings.model_dump()],
         _arithmetic(task.compute),
         pretrained.digest,
         _versions(task.settings),
-    )
+    ]
 
 
 def _arithmetic(compute: ComputeSettings) -> dict[str, Any]:
@@ -107,14 +108,17 @@ def _versions(settings: FinetuneSettings) -> dict[str, str]:
 
 
 def _trained(task: Task, path: Path, label: str) -> TuningState:
-    """What a run finds, from its file if it has ended before."""
+    """The results of a run, from its file if it has ended before."""
     file = StateFile(path, TuningState)
-    if path.exists() and (state := file.read()).finished(task.epochs, task.settings):
+    state = file.read() or TuningState()
+    if state.finished(task.epochs, task.settings):
         return state
+    if state.step:
+        print(f"  {label}: resumes at step {state.step + 1}", flush=True)
     run = Run(task)
-    for _ in track(run.steps(file), label, task.epochs * run.steps_per_epoch):
-        pass
-    file.save(run.state, now=True)  # what would be needed to go on is not kept
+    with progress(label, task.epochs * run.steps_per_epoch, done=state.step) as loop:
+        for _ in run.steps(file):
+            loop.advance()
     return run.state
 
 

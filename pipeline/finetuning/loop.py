@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from pipeline.base.state import StateFile
 from pipeline.features.text.turns import Turn
 from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import PaddedTurns, batches, draw
@@ -19,9 +20,12 @@ from pipeline.finetuning.objective import NO_SENTIMENT, Objective, Targets
 from pipeline.finetuning.rates import groups, share
 from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task
-from pipeline.training.resume import StateFile
-from pipeline.training.scores import cross_entropy, refuse_divergence, weighted_f1
-from pipeline.training.statistics import class_weights
+from pipeline.training.scores import (
+    class_weights,
+    cross_entropy,
+    refuse_divergence,
+    weighted_f1,
+)
 
 LARGEST_SEED = 2**31
 
@@ -66,23 +70,24 @@ class Run:
         """Trains until the validation weighted F1 no longer rises.
 
         Args:
-            file: Where the run is kept while it lasts, and when it has ended; None: nowhere.
+            file: Where the run is kept while it lasts, and after it has ended; None: nowhere.
 
         Yields:
-            Once per step, those of a run that goes on at once.
+            Once per step that an earlier process has not done.
         """
         parts = (self.encoder.model, self._optimiser, self._scaler, self._mean)
         if file is not None:
             self.state = file.load(*parts) or self.state
-        yield from [None] * self.state.step
         while not self.finished:
             epoch, done = divmod(self.state.step, self.steps_per_epoch)
             for places in self._batches(epoch)[done:]:
                 self._step(places)
                 if self.state.step % self.steps_per_epoch == 0:
                     self._end_epoch()
-                if file is not None:
-                    file.save(self.state, *parts, now=self.finished)
+                if file is not None and self.finished:
+                    file.finish(self.state)
+                elif file is not None:
+                    file.save(self.state, *parts)
                 yield
 
     def predict(self, turns: Sequence[Turn]) -> Tensor:

@@ -11,19 +11,15 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from pipeline.training.data import Dialogue
+from pipeline.training.scores import class_counts
 from pipeline.training.settings import TrainSettings
-from pipeline.training.statistics import class_counts
 
 
 def sampling_weights(dialogues: Sequence[Dialogue], classes: int) -> Tensor:
-    """How often each dialogue is drawn when classes are to be balanced: [dialogue], float64.
+    """How often each train dialogue is drawn to balance the classes: [dialogue], float64.
 
     The mean of 1/n over its labelled utterances, n being how many the train split has of their
     class. One dialogue holds several classes, so they come out nearer to each other, not equal.
-
-    Args:
-        dialogues: The train split's.
-        classes: How many classes there are.
     """
     counts = class_counts([d.labels for d in dialogues], classes)
     shares = [(1 / counts)[d.labels[d.labels >= 0]] for d in dialogues]
@@ -33,14 +29,10 @@ def sampling_weights(dialogues: Sequence[Dialogue], classes: int) -> Tensor:
 def draw(
     dialogues: Sequence[Dialogue], sampling: str, classes: int, generator: torch.Generator
 ) -> list[int]:
-    """The dialogues of an epoch, by number.
+    """Draw the train dialogues of an epoch, by number.
 
-    Args:
-        dialogues: The train split's.
-        sampling: `all`: each once; `class_balanced`: as many, with replacement, those with rare
-            classes more often.
-        classes: How many classes there are.
-        generator: Of the draw.
+    `all` takes each once; `class_balanced` as many, with replacement, those with rare classes more
+    often.
     """
     if sampling == "all":
         return list(range(len(dialogues)))
@@ -52,18 +44,10 @@ def draw(
 def length_buckets(
     lengths: Sequence[int], batch_size: int, generator: torch.Generator
 ) -> list[list[int]]:
-    """Batches of dialogues of similar length, anew in each epoch.
+    """Batch dialogues of similar length, by their places in `lengths`, anew in each epoch.
 
     Lengths are jittered before sorting, so that batches do not hold the same dialogues each time;
     padding then takes a few slots instead of more than half of them.
-
-    Args:
-        lengths: Turns of each dialogue.
-        batch_size: Dialogues per batch.
-        generator: Of the jitter, and of the order of the batches.
-
-    Returns:
-        Lists of places in `lengths`, each place once.
     """
     noise = torch.rand(len(lengths), generator=generator) * 3
     order = torch.argsort(torch.tensor(lengths) + noise, stable=True).tolist()
@@ -78,7 +62,7 @@ def learning_rate(
     """The learning rate of a step.
 
     Args:
-        settings: The full rate, the warm-up and what follows it.
+        settings: The full rate, the warm-up and the schedule after it.
         step: From 0, over all epochs.
         steps_per_epoch: Batches of an epoch.
         scores: Validation weighted F1 of the epochs before this one.

@@ -20,14 +20,14 @@ NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licenc
 
 
 def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Writes a checkpoint, whole or not at all.
+    """Write a checkpoint, whole or not at all.
 
     Args:
         path: Where to.
         state: The model's state dict, normalisation included.
         facts: `corpus` (whose settings made the features), `model` (arguments of MCNCL),
-            `classes`, `features` (provenance by modality) and whatever else tells where the
-            weights come from; JSON can hold it.
+            `classes`, `features` (provenance by modality) and further provenance of the weights;
+            JSON can hold it.
     """
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
     text = json.dumps({"version": VERSION, **facts}, sort_keys=True)
@@ -38,18 +38,15 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
 def load_checkpoint(
     path: Path, stores: Mapping[str, Mapping[str, Any]]
 ) -> tuple[MCNCL, dict[str, Any]]:
-    """Rebuilds a model, ready to predict.
+    """Rebuild a model, in evaluation mode on the CPU, and read the facts it was saved with.
 
     Args:
         path: Of the checkpoint.
         stores: By modality, the provenance of the features it is to read (`Features.provenance`).
 
-    Returns:
-        The model in evaluation mode on the CPU, and the facts it was saved with.
-
     Raises:
-        PipelineError: The file is absent, damaged, or no checkpoint of this version; or the stores
-            are not made as those it was trained on: every difference is named.
+        PipelineError: The file is absent, damaged, or not a checkpoint of this version; or the
+            features differ from those of its training: every difference is named.
     """
     facts = read_facts(path)
     check_features(path, facts, stores)
@@ -60,22 +57,24 @@ def load_checkpoint(
         model.load_state_dict(state)
     except (TypeError, RuntimeError) as error:
         raise PipelineError(
-            f"{path} does not fit the model as its code is here; take the code it was trained "
+            f"{path} does not fit the model as its code is here; use the code it was trained "
             f"with, or train again.\n{error}"
         ) from error
     return model.eval(), facts
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The facts a checkpoint was saved with, without its weights.
+    """Read the facts a checkpoint was saved with, without its weights.
 
     Raises:
-        PipelineError: The file is absent, damaged, or no checkpoint of this version.
+        PipelineError: The file is absent, damaged, or not a checkpoint of this version.
     """
     with _opened(path) as file:
         text = (file.metadata() or {}).get(METADATA_KEY)
     if text is None:
-        raise PipelineError(f"{path} is no checkpoint of this pipeline; `dvc repro` trains some.")
+        raise PipelineError(
+            f"{path} is not a checkpoint of this pipeline; run `dvc repro` to train one."
+        )
     facts: dict[str, Any] = json.loads(text)
     if facts.get("version") != VERSION:
         raise PipelineError(
@@ -88,11 +87,11 @@ def read_facts(path: Path) -> dict[str, Any]:
 def check_features(
     path: Path, facts: Mapping[str, Any], stores: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Refuses features that are not made as those a checkpoint was trained on.
+    """Refuse features that differ from those of a checkpoint's training.
 
     Args:
         path: Of the checkpoint.
-        facts: It was saved with.
+        facts: What it was saved with.
         stores: By modality, the provenance of the features it is to read (`Features.provenance`).
 
     Raises:
@@ -110,11 +109,9 @@ def check_features(
 def differences(
     trained: Mapping[str, Mapping[str, Any]], stores: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    """A line for each fact in which features differ from those of a training.
+    """One line per fact in which the provenance of features differs from that of a training.
 
-    Args:
-        trained: By modality, the provenance of the features of the training.
-        stores: Likewise of others; there may be further modalities.
+    Both are by modality; `stores` may have more of them.
     """
     return [line for m, about in trained.items() for line in _compare(m, about, stores)]
 
@@ -131,7 +128,7 @@ def _opened(path: Path) -> Iterator[Any]:
 def _compare(
     modality: str, trained: Mapping[str, Any], stores: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
-    """A line for each fact in which a store differs from the one of the training."""
+    """One line per fact in which a store differs from the one of the training."""
     if modality not in stores:
         yield f"{modality}: there is no such store"
         return

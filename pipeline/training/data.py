@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from pipeline.base import paths
-from pipeline.base.errors import PipelineError
 from pipeline.base.settings import ComputeSettings
-from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
 from pipeline.nn.batch import NO_LABEL, DialogueBatch
-from pipeline.records.features import Features, of_utterances, read_features
-from pipeline.records.protocol import Entry, Protocol, read_protocol
+from pipeline.records.features import Features, of_utterances
+from pipeline.records.protocol import Entry
 from pipeline.systems.settings import LossSettings, ModelSettings
 from pipeline.training.settings import TrainSettings
 
@@ -53,8 +50,8 @@ def dialogues(
     """The dialogues of one split of one fold, in protocol order.
 
     Args:
-        entries: The protocol's entries.
-        stores: Feature stores of the modalities in use.
+        entries: Of all folds of the protocol.
+        stores: By modality in use.
         fold: Which fold.
         split: Which split.
 
@@ -63,13 +60,13 @@ def dialogues(
     """
     chosen = [e for e in entries if e.fold == fold and e.split == split]
     rows = {m: of_utterances(s, [e.utterance for e in chosen]) for m, s in stores.items()}
-    found, start = [], 0
+    joined, start = [], 0
     for name, group in groupby(chosen, key=lambda e: e.dialogue):
         turns = list(group)
         part = {m: r[start : start + len(turns)] for m, r in rows.items()}
-        found.append(_dialogue(name, turns, stores, part))
+        joined.append(_dialogue(name, turns, stores, part))
         start += len(turns)
-    return found
+    return joined
 
 
 def _dialogue(
@@ -82,14 +79,14 @@ def _dialogue(
             features[modality], frame_mask = vectors, mask
         else:
             features[modality] = vectors[:, 0]
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     return Dialogue(
         name=name,
         utterances=[t.utterance for t in turns],
         features=features,
         frame_mask=frame_mask,
         present={m: torch.from_numpy(stores[m].present[r]) for m, r in rows.items()},
-        speakers=torch.tensor([seen.setdefault(t.speaker, len(seen)) for t in turns]),
+        speakers=torch.tensor([numbers.setdefault(t.speaker, len(numbers)) for t in turns]),
         labels=torch.tensor([NO_LABEL if t.label is None else t.label for t in turns]),
     )
 
@@ -104,7 +101,7 @@ def _frames(store: Features, rows: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def collate(batch: Sequence[Dialogue]) -> DialogueBatch:
-    """Pads dialogues to the longest; nothing that is padded is ever read by the model."""
+    """Pad dialogues to the longest; the model never reads what is padded."""
     first = batch[0]
     turns = [torch.ones(len(d), dtype=torch.bool) for d in batch]
     return DialogueBatch(
@@ -134,41 +131,6 @@ def _with_frames(part: Tensor, longest: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Task:
-    """The data and settings of all runs of one fold.
-
-    Attributes:
-        classes: How many classes there are.
-        train: Dialogues to learn from.
-        valid: Dialogues that choose the epoch.
-        test: Dialogues to predict; their labels are not in here.
-        model: What is built.
-        loss: What is minimised.
-        optimisation: How.
-        compute: On what; `device` is resolved, never `auto`.
-    """
-
-    classes: int
-    train: Sequence[Dialogue]
-    valid: Sequence[Dialogue]
-    test: Sequence[Dialogue]
-    model: ModelSettings
-    loss: LossSettings
-    optimisation: TrainSettings
-    compute: ComputeSettings
-
-    @property
-    def dimensions(self) -> dict[str, int]:
-        """Number of features by modality in use."""
-        return {m: v.shape[-1] for m, v in self.train[0].features.items()}
-
-    def load(self, dialogues: Sequence[Dialogue], batch: Sequence[int]) -> DialogueBatch:
-        """One padded batch on the device."""
-        padded = collate([dialogues[i] for i in batch])
-        return padded.to(torch.device(self.compute.device))
-
-
-@dataclass(frozen=True)
 class TrainingSettings:
     """Every section that training reads."""
 
@@ -179,75 +141,32 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """A corpus, read for training.
+class Fold:
+    """The data of one fold and the settings of its runs.
 
     Attributes:
-        protocol: Without test labels.
-        stores: By modality in use.
-        settings: Of the corpus; `compute.device` is resolved, never `auto`.
+        classes: How many classes there are.
+        train: Dialogues to learn from.
+        valid: Dialogues that choose the epoch.
+        test: Dialogues to predict; their labels are not in here.
+        settings: `compute.device` is resolved, never `auto`.
     """
 
-    protocol: Protocol
-    stores: Mapping[str, Features]
+    classes: int
+    train: Sequence[Dialogue]
+    valid: Sequence[Dialogue]
+    test: Sequence[Dialogue]
     settings: TrainingSettings
 
-    def task(self, fold: int) -> Task:
-        """What the runs of a fold are given."""
-        train, valid, test = (
-            dialogues(self.protocol.entries, self.stores, fold, split)
-            for split in ("train", "valid", "test")
-        )
-        return Task(
-            classes=len(self.protocol.classes),
-            train=train,
-            valid=valid,
-            test=test,
-            model=self.settings.model,
-            loss=self.settings.loss,
-            optimisation=self.settings.train,
-            compute=self.settings.compute,
-        )
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """Number of features by modality in use."""
+        return {m: v.shape[-1] for m, v in self.train[0].features.items()}
 
-
-def read_data(corpus: str, settings: TrainingSettings) -> TrainingData:
-    """Reads a corpus, and sets threads and determinism for this process.
-
-    Args:
-        corpus: Which.
-        settings: As in params.yaml.
-
-    Raises:
-        PipelineError: A store is missing or empty; no such device.
-    """
-    return TrainingData(
-        protocol=read_protocol(paths.protocol(corpus), labels_of=("train", "valid")),
-        stores=_stores(corpus, settings.model),
-        settings=_prepared(settings),
-    )
-
-
-def _stores(corpus: str, model: ModelSettings) -> dict[str, Features]:
-    stores: dict[str, Features] = {
-        m: read_features(paths.features(corpus, m)) for m in model.modalities
-    }
-    empty = [m for m, store in stores.items() if not store.present.any()]
-    if empty:
-        raise PipelineError(
-            f"The feature stores of {empty} hold no utterance: take them out of "
-            f"{corpus}.model.modalities, or see data/ledgers/{corpus} for what was wrong."
-        )
-    return stores
-
-
-def _prepared(settings: TrainingSettings) -> TrainingSettings:
-    compute = settings.compute
-    set_threads(settings.train.threads)
-    if compute.deterministic:
-        refuse_nondeterminism()
-    device = resolve_device(compute.device)
-    real = compute.model_copy(update={"device": device})
-    return TrainingSettings(settings.model, settings.loss, settings.train, real)
+    def batch(self, places: Sequence[int]) -> DialogueBatch:
+        """Train dialogues as one padded batch on the device."""
+        padded = collate([self.train[place] for place in places])
+        return padded.to(torch.device(self.settings.compute.device))
 
 
 def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, Tensor]:

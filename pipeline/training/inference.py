@@ -34,19 +34,19 @@ def probabilities(
     """
     model.eval()
     device = next(model.parameters()).device
-    found: dict[int, Tensor] = {}
+    by_number: dict[int, Tensor] = {}
     for numbers in _by_length(dialogues, batch_size):
         batch = collate([dialogues[number] for number in numbers]).to(device)
         with autocast(device, precision):
             logits = model(batch).logits
         for row, number in enumerate(numbers):
             turns = logits[row, : len(dialogues[number])]
-            found[number] = turns.float().softmax(-1).cpu()
-    return [found[number] for number in range(len(dialogues))]
+            by_number[number] = turns.float().softmax(-1).cpu()
+    return [by_number[number] for number in range(len(dialogues))]
 
 
 def lower_precision(device: str, precision: str) -> torch.dtype | None:
-    """The lower precision that the setting `compute.precision` means on a device, None for none."""
+    """The dtype of `compute.precision` on a device; None: float32 throughout."""
     if device != "cuda" or precision == "float32":
         return None
     dtype: torch.dtype = getattr(torch, precision)
@@ -54,7 +54,7 @@ def lower_precision(device: str, precision: str) -> torch.dtype | None:
 
 
 def autocast(device: torch.device, precision: torch.dtype | None) -> AbstractContextManager[object]:
-    """In which a model runs in a lower precision where it loses nothing by it; None: float32."""
+    """Autocast context for `precision`; a no-op when it is None."""
     return nullcontext() if precision is None else torch.autocast(device.type, precision)
 
 

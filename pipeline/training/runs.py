@@ -1,124 +1,200 @@
-"""Runs one after another or in several processes: what a run finds depends on the run alone."""
+"""The runs of a corpus, one per fold and seed: their data, where they are kept, training them.
+
+Each trains by itself, so results depend neither on the number of processes nor on other runs.
+"""
 
 import multiprocessing
-import signal
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from operator import itemgetter
+from multiprocessing.context import SpawnProcess
+from operator import attrgetter
 from pathlib import Path
 
+from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.stage import no_room
-from pipeline.training.data import TrainingData, TrainingSettings, read_data
-from pipeline.training.fit import Run
-from pipeline.training.resume import RunState, StateFile
+from pipeline.base.state import StateFile
+from pipeline.base.workers import deaf_to_interrupts
+from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
+from pipeline.records.features import Features, read_features
+from pipeline.records.protocol import Protocol, read_protocol
+from pipeline.systems.settings import ModelSettings
+from pipeline.training.data import Fold, TrainingSettings, dialogues
+from pipeline.training.fit import Run, RunState
 
 
 @dataclass(frozen=True)
-class Runs:
-    """The runs of a corpus.
+class TrainingData:
+    """A corpus, read for training.
 
     Attributes:
-        names: Fold and seed of each, those of a fold together.
-        folder: Where they are kept while they last, and when they have ended.
+        protocol: Without test labels.
+        stores: By modality in use.
+        settings: Of the corpus; `compute.device` is resolved, never `auto`.
     """
 
-    names: Sequence[tuple[int, int]]
-    folder: Path
+    protocol: Protocol
+    stores: Mapping[str, Features]
+    settings: TrainingSettings
 
-    def file(self, fold: int, seed: int) -> StateFile[RunState]:
-        """Where one run is kept."""
-        return StateFile(self.folder / f"fold{fold}-seed{seed}.pt", RunState)
-
-    def by_fold(self) -> Iterator[tuple[int, list[int]]]:
-        """Each fold with its seeds."""
-        for fold, names in groupby(self.names, itemgetter(0)):
-            yield fold, [seed for _, seed in names]
-
-    def share(self, number: int, of: int) -> "Runs":
-        """What one of several processes does."""
-        return Runs(self.names[number::of], self.folder)
+    def fold(self, number: int) -> Fold:
+        """The data of the runs of one fold."""
+        train, valid, test = (
+            dialogues(self.protocol.entries, self.stores, number, split)
+            for split in ("train", "valid", "test")
+        )
+        return Fold(len(self.protocol.classes), train, valid, test, self.settings)
 
 
-def in_turn(data: TrainingData, runs: Runs) -> Iterator[None]:
-    """Trains all runs in this process; yields after each epoch."""
-    for fold, seeds in runs.by_fold():
-        task = data.task(fold)
-        for seed in seeds:
-            for _ in Run(task, seed).epochs(runs.file(fold, seed)):
-                yield
+def read_data(corpus: str, settings: TrainingSettings) -> TrainingData:
+    """Read a corpus, and set threads and determinism for this process.
+
+    Raises:
+        PipelineError: A store is missing or empty; no such device.
+    """
+    set_threads(settings.train.threads)
+    if settings.compute.deterministic:
+        refuse_nondeterminism()
+    device = resolve_device(settings.compute.device)
+    compute = settings.compute.model_copy(update={"device": device})
+    return TrainingData(
+        protocol=read_protocol(paths.protocol(corpus), labels_of=("train", "valid")),
+        stores=_stores(corpus, settings.model),
+        settings=TrainingSettings(settings.model, settings.loss, settings.train, compute),
+    )
+
+
+def _stores(corpus: str, model: ModelSettings) -> dict[str, Features]:
+    stores: dict[str, Features] = {
+        m: read_features(paths.features(corpus, m)) for m in model.modalities
+    }
+    empty = [m for m, store in stores.items() if not store.present.any()]
+    if empty:
+        raise PipelineError(
+            f"The feature stores of {empty} hold no utterance: take them out of "
+            f"{corpus}.model.modalities, or see data/ledgers/{corpus} for what was wrong."
+        )
+    return stores
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """One run, and where it is kept while it lasts and after it has ended."""
+
+    fold: int
+    seed: int
+    path: Path
+
+    def __str__(self) -> str:
+        return f"fold {self.fold} seed {self.seed}"
+
+    @property
+    def file(self) -> StateFile[RunState]:
+        """The file of its state."""
+        return StateFile(self.path, RunState)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch that a run has just done.
+
+    Attributes:
+        run: Which run.
+        row: Its numbers for the history.
+        last: Whether the run has ended with it.
+    """
+
+    run: KeptRun
+    row: dict[str, float]
+    last: bool
+
+
+def in_turn(data: TrainingData, runs: Iterable[KeptRun]) -> Generator[Epoch, None, None]:
+    """Train runs in this process, those of a fold together."""
+    for number, of_fold in groupby(runs, attrgetter("fold")):
+        fold = data.fold(number)
+        for run in of_fold:
+            for state in Run(fold, run.seed).epochs(run.file):
+                yield Epoch(run, state.history[-1], state.finished(data.settings.train))
 
 
 def in_processes(
-    corpus: str, settings: TrainingSettings, runs: Runs, workers: int
-) -> Iterator[None]:
-    """Trains all runs in several processes, each of which reads the corpus; yields per epoch.
+    corpus: str, settings: TrainingSettings, runs: Sequence[KeptRun], workers: int
+) -> Generator[Epoch, None, None]:
+    """Train runs in several processes, each of which reads the corpus and takes run after run.
 
-    Args:
-        corpus: Which.
-        settings: As in params.yaml.
-        runs: What is to be trained.
-        workers: How many processes.
+    A pipe to each, not a pool: epochs are reported as they end, the death of a process is seen at
+    once, and none outlives this one.
 
     Raises:
-        PipelineError: What a process met, or that it was killed.
+        PipelineError: One that a process raised, or a process was killed.
     """
     context = multiprocessing.get_context("spawn")
-    processes: dict[Connection, BaseProcess] = {}
-    for number in range(min(workers, len(runs.names))):
-        reader, writer = context.Pipe(duplex=False)
-        share = runs.share(number, workers)
-        process = context.Process(target=_work, args=(corpus, settings, share, writer))
-        process.start()
-        writer.close()  # the process holds the other copy: when it ends, the reader sees it
-        processes[reader] = process
+    processes: dict[Connection, SpawnProcess] = {}
     try:
-        yield from _messages(dict(processes))
+        with deaf_to_interrupts():
+            for _ in range(min(workers, len(runs))):
+                here, there = context.Pipe()
+                process = context.Process(target=_work, args=(corpus, settings, there), daemon=True)
+                process.start()
+                processes[here] = process
+                there.close()  # the process holds the other copy: when it ends, `here` sees it
+        yield from _epochs(dict(processes), deque(runs))
     finally:
-        for started in processes.values():
-            started.terminate()
-            started.join()
+        for process in processes.values():
+            process.terminate()
+            process.join()
 
 
-def _messages(processes: dict[Connection, BaseProcess]) -> Iterator[None]:
-    """Yields for each epoch that a process tells of, until all processes have ended."""
+def _epochs(processes: dict[Connection, SpawnProcess], waiting: deque[KeptRun]) -> Iterator[Epoch]:
+    """Deal out runs and yield epochs until all processes have ended."""
     while processes:
-        ready = wait(list(processes))
-        for reader in [r for r in processes if r in ready]:
+        for here in wait(list(processes)):
+            assert isinstance(here, Connection)
             try:
-                problem = reader.recv()
-            except EOFError:
-                _check_end(processes.pop(reader))
+                message = here.recv()
+                if message is None:
+                    here.send(waiting.popleft() if waiting else None)
+            except (EOFError, ConnectionError):
+                _check_end(processes.pop(here))
                 continue
-            if problem is not None:
-                raise PipelineError(problem)
-            yield
+            if isinstance(message, str):
+                raise PipelineError(message)
+            if message is not None:
+                yield message
 
 
-def _check_end(process: BaseProcess) -> None:
+def _check_end(process: SpawnProcess) -> None:
     process.join()
     if process.exitcode:
         raise PipelineError(
             f"A training process ended with code {process.exitcode}; too little memory is the "
-            "usual reason. Lower train.workers or batch_size and run again: it goes on where it "
-            "was."
+            "usual reason. Lower CORPUS.train.workers or batch_size and run again: it resumes."
         )
 
 
-def _work(corpus: str, settings: TrainingSettings, runs: Runs, writer: Connection) -> None:
-    """What a process does: tells of each epoch with None, of a problem with its words."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends this one
+def _work(corpus: str, settings: TrainingSettings, parent: Connection) -> None:
+    """Train runs in a process: send each epoch, None to ask for a run, an error as its text."""
     try:
-        for _ in in_turn(read_data(corpus, settings), runs):
-            writer.send(None)
-    except BrokenPipeError:
+        for epoch in in_turn(read_data(corpus, settings), _asked_for(parent)):
+            parent.send(epoch)
+    except (EOFError, ConnectionError):
         pass  # the parent was killed; the run lies in its file
     except PipelineError as error:
-        writer.send(str(error))
+        parent.send(str(error))
     except RuntimeError as error:
-        if (said := no_room(error, "train")) is None:
+        if (text := no_room(error, "train")) is None:
             raise
-        writer.send(said)
+        parent.send(text)
+
+
+def _asked_for(parent: Connection) -> Iterator[KeptRun]:
+    """Runs, each asked for when the last one has ended."""
+    while True:
+        parent.send(None)
+        if (run := parent.recv()) is None:
+            return
+        yield run

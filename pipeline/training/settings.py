@@ -31,7 +31,7 @@ class TrainSettings(Section):
         "no longer improves, or level."
     )
     plateau_patience: int = Field(
-        ge=0, description="plateau: epochs without a better validation weighted F1 that are borne."
+        ge=0, description="plateau: epochs without improvement before the rate drops."
     )
     plateau_factor: float = Field(gt=0, lt=1, description="plateau: the rate is multiplied by it.")
     gradient_clip: float = Field(gt=0, description="Largest norm of the gradient.")

@@ -111,8 +111,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
     options = {"epochs": 2, "cross_fit": 2, "ema": 0.9, "sampling": "class_balanced"}
     undisturbed = finetune(**options)
     monkeypatch.setenv("ERC_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr("pipeline.training.resume.SECONDS_BETWEEN_SAVES", 0)
-    monkeypatch.setattr("pipeline.training.resume.LARGEST_SHARE", math.inf)
+    monkeypatch.setattr("pipeline.base.state.SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr("pipeline.base.state.LARGEST_SHARE", math.inf)
     done: list[int] = []
     whole_step = Run._step
 

@@ -92,7 +92,7 @@ def test_a_damaged_file_and_another_version_are_told(workspace: Path) -> None:
     with pytest.raises(PipelineError, match="'checkpoint/0', expected 'checkpoint/2'"):
         load_checkpoint(Path("old.safetensors"), {})
     save_file({"x": torch.zeros(1)}, "encoder.safetensors")
-    with pytest.raises(PipelineError, match="is no checkpoint of this pipeline"):
+    with pytest.raises(PipelineError, match="is not a checkpoint of this pipeline"):
         load_checkpoint(Path("encoder.safetensors"), {})
 
 

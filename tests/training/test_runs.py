@@ -4,14 +4,16 @@ import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.training import runs as module
 from pipeline.training.data import TrainingSettings
 from pipeline.training.fit import Run
-from pipeline.training.runs import Runs, in_processes
+from pipeline.training.runs import KeptRun, in_processes
 from pipeline.training.train import train_corpus
 from tests.synthetic import lay_out
 from tests.training.toy import outputs, toy_settings
@@ -22,33 +24,53 @@ def settings() -> TrainingSettings:
     return toy_settings(seeds=(1, 2, 3), workers=2)
 
 
+@pytest.fixture
+def runs(workspace: Path) -> list[KeptRun]:
+    return [KeptRun(0, seed, workspace / f"{seed}.pt") for seed in (1, 2, 3)]
+
+
 def test_bytes_do_not_depend_on_the_number_of_processes(
-    workspace: Path, settings: TrainingSettings
+    workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out("toy")
     train_corpus("toy", settings)
     together = outputs("toy")
+    monkeypatch.setenv("ERC_CACHE", str(workspace / "other"))
     alone = settings.train.model_copy(update={"workers": 1})
     train_corpus("toy", replace(settings, train=alone))
     assert outputs("toy") == together
     assert len([name for name in together if name.endswith(".safetensors")]) == 3
 
 
-def test_each_epoch_is_told_and_runs_are_dealt_out(
-    workspace: Path, settings: TrainingSettings, tmp_path: Path
+def test_each_epoch_is_reported_and_every_run_is_trained_once(
+    settings: TrainingSettings, runs: list[KeptRun]
 ) -> None:
     lay_out("toy")
-    runs = Runs([(0, 1), (0, 2), (0, 3)], tmp_path / "runs")
-    assert [runs.share(n, 2).names for n in (0, 1)] == [[(0, 1), (0, 3)], [(0, 2)]]
-    told = sum(1 for _ in in_processes("toy", settings, runs, 2))
-    assert told == sum(len(runs.file(*name).read().history) for name in runs.names)
+    epochs = list(in_processes("toy", settings, runs, 2))
+    for run in runs:
+        state = run.file.read()
+        assert state is not None and state.finished(settings.train)
+        own = [epoch for epoch in epochs if epoch.run == run]
+        assert [epoch.row for epoch in own] == state.history
+        assert [epoch.last for epoch in own] == [False] * (len(own) - 1) + [True]
 
 
-def test_a_killed_process_is_told_and_the_run_goes_on_later(
-    workspace: Path, settings: TrainingSettings, tmp_path: Path
+def test_the_history_is_in_order_though_runs_train_side_by_side(
+    workspace: Path, settings: TrainingSettings
 ) -> None:
     lay_out("toy")
-    runs = Runs([(0, 1), (0, 2)], tmp_path / "runs")
+    train_corpus(
+        "toy", replace(settings, train=settings.train.model_copy(update={"seeds": (3, 1)}))
+    )
+    history = pd.read_csv(paths.metrics("toy", "history.csv"))
+    assert [list(group["epoch"]) for _, group in history.groupby("seed")] == [[1, 2, 3, 4]] * 2
+    assert list(history["seed"].unique()) == [3, 1], "as params.yaml names them"
+
+
+def test_a_killed_process_is_reported_and_the_others_end(
+    settings: TrainingSettings, runs: list[KeptRun]
+) -> None:
+    lay_out("toy")
     long = settings.train.model_copy(update={"epochs": 2000, "patience": 2000})
     epochs = in_processes("toy", replace(settings, train=long), runs, 2)
     next(epochs)
@@ -58,38 +80,36 @@ def test_a_killed_process_is_told_and_the_run_goes_on_later(
     assert not multiprocessing.active_children(), "the other process is ended too"
 
 
-def test_a_problem_is_told_in_its_own_words(
-    workspace: Path, settings: TrainingSettings, tmp_path: Path
+def test_an_error_of_a_process_is_raised_in_its_own_words(
+    settings: TrainingSettings, runs: list[KeptRun]
 ) -> None:
-    runs = Runs([(0, 1), (0, 2)], tmp_path / "runs")
     with pytest.raises(PipelineError, match=r"protocols.toy\.parquet"):
         list(in_processes("toy", settings, runs, 2))
 
 
-def test_a_process_whose_parent_was_killed_ends(
-    workspace: Path, settings: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lay_out("toy")
-    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
-    reader, writer = multiprocessing.Pipe(duplex=False)
-    reader.close()
-    runs = Runs([(0, 1), (0, 2)], tmp_path / "runs")
-    module._work("toy", settings, runs, writer)
-    assert not runs.file(0, 2).path.exists(), "the first epoch that nobody hears of is the last"
-
-
-def test_a_gpu_without_room_is_told_by_the_process_that_met_it(
-    settings: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_gpu_without_room_is_reported_by_the_process_that_met_it(
+    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(module, "read_data", full)
-    monkeypatch.setattr(module.signal, "signal", lambda *_: None)  # this very process listens on
-    reader, writer = multiprocessing.Pipe(duplex=False)
-    module._work("toy", settings, Runs([(0, 1)], tmp_path), writer)
-    said = reader.recv()
-    assert said.startswith("CUDA out of memory.") and "CORPUS.train.workers" in said
+    here, there = multiprocessing.Pipe()
+    module._work("toy", settings, there)
+    text = here.recv()
+    assert text.startswith("CUDA out of memory.") and "CORPUS.train.workers" in text
+
+
+def test_a_process_whose_parent_was_killed_ends_with_the_next_epoch(
+    settings: TrainingSettings, runs: list[KeptRun]
+) -> None:
+    lay_out("toy")
+    here, there = multiprocessing.Pipe()
+    here.send(runs[0])
+    here.close()
+    module._work("toy", settings, there)
+    state = runs[0].file.read()
+    assert state is None or not state.finished(settings.train)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(

@@ -60,22 +60,29 @@ def test_learns_what_can_be_learned(workspace: Path, settings: TrainingSettings)
     assert last < first / 2
 
 
-def test_two_runs_give_the_same_bytes(workspace: Path, settings: TrainingSettings) -> None:
-    lay_out("toy")
-    train_corpus("toy", settings)
-    first = outputs("toy")
-    train_corpus("toy", settings)
-    assert outputs("toy") == first
-
-
-def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
+def test_two_runs_give_the_same_bytes(
     workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out("toy")
     train_corpus("toy", settings)
+    first = outputs("toy")
+    monkeypatch.setenv("ERC_CACHE", str(workspace / "other"))
+    train_corpus("toy", settings)
+    assert outputs("toy") == first
+
+
+def test_a_killed_run_resumes_and_ends_in_the_same_bytes(
+    workspace: Path,
+    settings: TrainingSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lay_out("toy")
+    train_corpus("toy", settings)
     undisturbed = outputs("toy")
-    monkeypatch.setattr("pipeline.training.resume.SECONDS_BETWEEN_SAVES", 0)
-    monkeypatch.setattr("pipeline.training.resume.LARGEST_SHARE", math.inf)
+    monkeypatch.setenv("ERC_CACHE", str(workspace / "other"))
+    monkeypatch.setattr("pipeline.base.state.SECONDS_BETWEEN_SAVES", 0)
+    monkeypatch.setattr("pipeline.base.state.LARGEST_SHARE", math.inf)
     done: list[int] = []
     whole_epoch = loop.Run._epoch
 
@@ -96,13 +103,38 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
         whole_epoch(run, state)
 
     monkeypatch.setattr(loop.Run, "_epoch", counted)
+    capsys.readouterr()
     train_corpus("toy", settings)
     assert resumed == [2, 2], "seed 1 was finished, seed 2 had two of four epochs"
     assert outputs("toy") == undisturbed
-    assert not list((workspace / "cache" / "train").glob("*")), "the state is gone when all is done"
+    first, *_, one, two = capsys.readouterr().out.splitlines()
+    assert first == "  fold 0 seed 2: resumes at epoch 3"
+    assert one.endswith("from the cache") and not two.endswith("from the cache")
 
 
-def test_poisoned_test_labels_change_nothing(workspace: Path, settings: TrainingSettings) -> None:
+def test_the_history_grows_with_each_epoch(
+    workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out("toy")
+    monkeypatch.setattr("pipeline.base.state.LARGEST_SHARE", math.inf)
+    file, grown = paths.metrics("toy", "history.csv"), []
+    whole_epoch = loop.Run._epoch
+
+    def epoch(run: loop.Run, state: loop.RunState) -> None:
+        grown.append(file.read_bytes() if file.exists() else b"")
+        whole_epoch(run, state)
+
+    monkeypatch.setattr(loop.Run, "_epoch", epoch)
+    train_corpus("toy", settings)
+    final = file.read_bytes()
+    assert all(final.startswith(part) for part in grown)
+    assert [part.count(b"\n") for part in grown] == [0, *range(2, 9)], "a header, then the epochs"
+    assert final.count(b"\n") == 9
+
+
+def test_poisoned_test_labels_change_nothing(
+    workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lay_out("toy")
     train_corpus("toy", settings)
     clean = outputs("toy")
@@ -111,5 +143,6 @@ def test_poisoned_test_labels_change_nothing(workspace: Path, settings: Training
         replace(e, label=(e.label or 0) ^ 1) if e.split == "test" else e for e in protocol.entries
     ]
     write_protocol(paths.protocol("toy"), Protocol(protocol.classes, poisoned))
+    monkeypatch.setenv("ERC_CACHE", str(workspace / "other"))
     train_corpus("toy", settings)
     assert outputs("toy") == clean

@@ -1,0 +1,116 @@
+"""Ctrl-C in a real training: one line, no process left, and it resumes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.base import paths
+from tests.conftest import ROOT
+from tests.synthetic import lay_out
+
+CORPUS = "demo_meld"
+COMMAND = [sys.executable, "-m", "stages.train", CORPUS]
+
+
+@pytest.fixture
+def environment(workspace: Path) -> dict[str, str]:
+    """A small corpus and settings that train for minutes, in two processes."""
+    lay_out(CORPUS)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for name in ("epochs", "patience"):
+        text = "\n".join(
+            f"{line.split(':')[0]}: 1000" if line.strip().startswith(f"{name}:") else line
+            for line in text.splitlines()
+        )
+    Path("params.yaml").write_text(text)
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def started(environment: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        COMMAND,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # as in a terminal: the signal goes to the whole group
+    )
+
+
+def rows() -> int:
+    file = paths.metrics(CORPUS, "history.csv")
+    return file.read_text().count("\n") if file.exists() else 0
+
+
+def states() -> list[Path]:
+    return list((Path(os.environ["ERC_CACHE"]) / "train").rglob("run.pt"))
+
+
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to that")
+
+
+def children(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def interrupted(process: "subprocess.Popen[str]") -> str:
+    """Press Ctrl-C; give the standard error once the process and all below it have ended."""
+    family = children(process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert not psutil.wait_procs(family, timeout=10)[1], "no process is left"
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_in_one_line_and_resumes(environment: dict[str, str]) -> None:
+    first = started(environment)
+    try:
+        wait_for(lambda: rows() > 4 and len(states()) == 2, first)
+        *_, last = interrupted(first).strip().splitlines()
+    finally:
+        first.kill()
+    assert first.returncode == 130
+    assert last == "train demo_meld: interrupted. Run again: it resumes."
+    assert not list(Path().rglob("*.part"))
+    done = rows()
+    second = started(environment)
+    try:
+        wait_for(lambda: rows() > done, second)
+        family = children(second)
+        second.kill()
+        out, _ = second.communicate()
+        assert not psutil.wait_procs(family, timeout=30)[1], "killed, it leaves no process either"
+    finally:
+        second.kill()
+    assert len(re.findall(r"  fold 0 seed \d: resumes at epoch \d+\n", out)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [0, 3])  # while it imports; while its processes import
+def test_an_interrupted_start_leaves_no_traceback(
+    environment: dict[str, str], processes: int
+) -> None:
+    process = started(environment)
+    try:
+        time.sleep(1.0)
+        wait_for(lambda: len(children(process)) >= processes, process)
+        interrupted(process)
+    finally:
+        process.kill()
+    assert process.returncode in (130, -signal.SIGINT)

@@ -1,0 +1,135 @@
+"""Training runs stay in the cache: a run is trained again only if what decides it has changed."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.base import fingerprint, paths
+from pipeline.base.cache import contents
+from pipeline.base.fingerprint import code_digest
+from pipeline.commands import caches
+from pipeline.records.protocol import Protocol, read_protocol, write_protocol
+from pipeline.training.fit import Run
+from pipeline.training.train import train_corpus
+from tests.conftest import ROOT
+from tests.synthetic import lay_out
+from tests.training.toy import outputs, toy_settings
+
+TURNED = {"train": "train", "valid": "test", "test": "valid"}
+
+
+@pytest.fixture
+def train(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Train a corpus with some settings of `train` changed; give the seeds that were trained."""
+    trained: list[int] = []
+    whole = Run.__init__
+
+    def init(run: Run, fold: Any, seed: int) -> None:
+        trained.append(seed)
+        whole(run, fold, seed)
+
+    monkeypatch.setattr(Run, "__init__", init)
+
+    def run(corpus: str = "toy", **changes: Any) -> list[int]:
+        trained.clear()
+        train_corpus(corpus, toy_settings(**{"epochs": 2, **changes}))
+        return list(trained)
+
+    lay_out("toy")
+    assert run() == [1, 2]
+    return run
+
+
+def test_nothing_is_trained_where_nothing_has_changed(train: Callable[..., list[int]]) -> None:
+    first = outputs("toy")
+    shutil.rmtree("metrics")
+    shutil.rmtree("models")
+    assert train() == [] and outputs("toy") == first
+
+
+def test_another_seed_trains_one_run_and_one_less_none(train: Callable[..., list[int]]) -> None:
+    assert train(seeds=(1, 5, 2)) == [5]
+    assert sorted(outputs("toy"))[:2] == ["fold0-seed1.md", "fold0-seed1.safetensors"]
+    assert train(seeds=(5,)) == []
+
+
+def test_another_fold_trains_the_runs_of_that_fold(train: Callable[..., list[int]]) -> None:
+    protocol = read_protocol(paths.protocol("toy"))
+    turned = [replace(e, fold=1, split=TURNED[e.split]) for e in protocol.entries]
+    folds = Protocol(protocol.classes, [*protocol.entries, *turned])
+    write_protocol(paths.protocol("toy"), folds)
+    assert train(seeds=(1,)) == [1]
+    assert train(seeds=(1,)) == []
+
+
+def test_another_corpus_leaves_the_first_one_alone(train: Callable[..., list[int]]) -> None:
+    lay_out("other", seed=1)
+    assert train("other") == [1, 2]
+    assert train() == []
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_labels_of_train_and_valid_decide_a_run_and_those_of_test_do_not(
+    train: Callable[..., list[int]], split: str
+) -> None:
+    protocol = read_protocol(paths.protocol("toy"))
+    changed = [
+        replace(e, label=((e.label or 0) + 1) % 7) if e.split == split else e
+        for e in protocol.entries
+    ]
+    write_protocol(paths.protocol("toy"), Protocol(protocol.classes, changed))
+    assert train() == ([] if split == "test" else [1, 2])
+
+
+def test_settings_decide_a_run_and_the_number_of_processes_does_not(
+    train: Callable[..., list[int]],
+) -> None:
+    assert train(workers=7) == []
+    assert train(threads=2) == [1, 2]
+    assert train(learning_rate=0.02) == [1, 2]
+    assert train() == [], "those of before are still there"
+
+
+def test_a_comment_trains_nothing_and_code_does(
+    train: Callable[..., list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "code"
+    shutil.copytree(ROOT / "pipeline", copy / "pipeline")
+    monkeypatch.setattr(fingerprint, "ROOT", copy)
+
+    def trained_after(file: str, text: str) -> list[int]:
+        with (copy / "pipeline" / file).open("a") as code:
+            code.write(text)
+        code_digest.cache_clear()
+        return train()
+
+    try:
+        assert trained_after("training/fit.py", "# A remark.\n") == []
+        assert trained_after("training/card.py", "LARGE = 1\n") == [], "it computes no weight"
+        assert trained_after("systems/mcn.py", "LARGE = 1\n") == [1, 2]
+    finally:
+        code_digest.cache_clear()
+
+
+def test_a_damaged_run_is_trained_again(train: Callable[..., list[int]], workspace: Path) -> None:
+    first = outputs("toy")
+    for file in sorted((workspace / "cache/train").rglob("run.pt"))[:1]:
+        file.write_bytes(file.read_bytes()[:-100])
+    assert len(train()) == 1 and outputs("toy") == first
+
+
+def test_runs_are_listed_and_pruned_with_the_cache(
+    train: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(seeds=(1, 2, 3))
+    (held,) = (held for held in contents() if held.step == "train")
+    assert held.entries == 3 and caches.made_with(held.about) == "corpus toy"
+    caches.prune(1.0)
+    assert train() == [], "they are in use"
+    caches.prune(-1.0)
+    assert not [held for held in contents() if held.step == "train"]
+    assert train() == [1, 2]
