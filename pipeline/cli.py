@@ -1,4 +1,7 @@
-"""What a user calls by hand: `python -m pipeline COMMAND`."""
+"""What a user calls by hand: `python -m pipeline COMMAND`.
+
+Commands import what they need when they run: the start would otherwise wait for torch.
+"""
 
 import sys
 from pathlib import Path
@@ -8,129 +11,116 @@ import typer
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.base.params import read_params
-from pipeline.commands import caches, doctor, meld_text
+from pipeline.base.params import Params, check_root, read_params
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Emotion recognition in conversation."
 )
+Corpora = Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")]
+CorpusOption = Annotated[list[str] | None, typer.Option("--corpus", help="Repeatable.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps, one seed.")]
 
 
-@app.command("summary")
-def summary_command(
-    corpus: Annotated[
-        list[str] | None, typer.Argument(help="Default: those of params.yaml.")
-    ] = None,
-) -> None:
-    """Print the table of results of the last run."""
-    # Here, so that the other commands need not wait for scikit-learn.
+@app.callback()
+def _everywhere() -> None:
+    if "--help" not in sys.argv:
+        check_root()
+
+
+def _chosen(params: Params, corpora: list[str] | None) -> list[str]:
+    for corpus in corpora or ():
+        params.check(corpus)
+    return corpora or params.corpora
+
+
+@app.command()
+def doctor(corpus: Corpora = None) -> None:
+    """Look for what would stop a run, and say what to do about it."""
+    from pipeline.doctor import examine
+
+    raise typer.Exit(examine(corpus or ()))
+
+
+@app.command()
+def summary(corpus: Corpora = None) -> None:
+    """Print all figures of the last run."""
     from pipeline.evaluation.summary import show
 
-    for name in corpus or read_params().corpora:
+    for name in _chosen(read_params(), corpus):
         show(name)
 
 
-@app.command("report")
-def report_command(
-    corpus: Annotated[
-        list[str] | None, typer.Argument(help="Default: those of params.yaml.")
-    ] = None,
-) -> None:
+@app.command()
+def report(corpus: Corpora = None) -> None:
     """Write the last run's report again: metrics/CORPUS/report.html and report.md."""
-    # Here, so that the other commands need not wait for scikit-learn and matplotlib.
     from pipeline.report.write import write_report
 
     params = read_params()
-    for name in corpus or params.corpora:
+    for name in _chosen(params, corpus):
         for path in write_report(params, name):
             print(path)
 
 
-@app.command("doctor")
-def doctor_command(
-    corpus: Annotated[
-        list[str] | None, typer.Argument(help="Default: those of params.yaml.")
+@app.command()
+def results(corpus: Corpora = None) -> None:
+    """Print weighted F1 of the workspace, the commit and its experiments beside what differs."""
+    from pipeline.experiments.overview import show
+
+    show(_chosen(read_params(), corpus))
+
+
+@app.command()
+def baseline() -> None:
+    """Keep the results as they are as an experiment to compare with, and say what to try next."""
+    from pipeline.experiments.baseline import keep
+
+    keep(read_params())
+
+
+@app.command()
+def compare(
+    one: Annotated[
+        str | None, typer.Argument(metavar="[REV_A", help="A commit, an experiment, workspace.")
     ] = None,
-) -> None:
-    """Look for what would stop a run, and say what to do about it."""
-    raise typer.Exit(doctor.examine(corpus or None))
-
-
-@app.command("cache")
-def cache_command(
-    prune_days: Annotated[
-        float | None,
-        typer.Option("--prune-days", min=0, help="Delete what no run has used for so many days."),
+    other: Annotated[
+        str | None, typer.Argument(metavar="REV_B]", help="REV:MODEL for a baseline of it.")
     ] = None,
+    corpus: CorpusOption = None,
 ) -> None:
-    """Show what the clip cache holds, or prune it."""
-    if prune_days is not None:
-        caches.prune(prune_days)
-    caches.show()
+    """Say whether two results differ by more than the choice of test dialogues explains.
+
+    Without revisions: the kept baseline, else the last commit, and the workspace.
+    """
+    from pipeline.experiments.compare import carry_out
+
+    carry_out(one, other, corpus or read_params().corpora)
 
 
-@app.command("meld-text")
-def meld_text_command(
-    csv_folder: Annotated[Path, typer.Argument(help="Holds the three *_sent_emo.csv.")],
-) -> None:
-    """Lay MELD's three CSVs out as the corpus `meld_text`, which has no clips."""
-    meld_text.lay_out(csv_folder)
-
-
-@app.command("experiment")
-def experiment_command(
+@app.command()
+def experiment(
     name: Annotated[str, typer.Argument(help="The recipe experiments/NAME.yaml.")],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The recipe's quick part alone, with one seed.")
-    ] = False,
-    corpus: Annotated[
-        list[str] | None, typer.Option("--corpus", help="Instead of the recipe's; repeatable.")
-    ] = None,
+    quick: Quick = False,
+    corpus: CorpusOption = None,
 ) -> None:
     """Run a recipe over DVC's queue, and compare what it runs."""
-    # Here, so that the other commands need not wait for scikit-learn.
-    from pipeline.commands import experiment
+    from pipeline.experiments.command import carry_out
 
-    experiment.carry_out(name, quick=quick, corpora=corpus or ())
+    carry_out(name, quick=quick, corpora=corpus or ())
 
 
-@app.command("compare")
-def compare_command(
-    one: Annotated[str, typer.Argument(metavar="REV_A", help="A git revision or an experiment.")],
-    other: Annotated[str, typer.Argument(metavar="REV_B", help="REV:MODEL for a baseline of it.")],
-    corpus: Annotated[
-        list[str] | None, typer.Option("--corpus", help="Default: those of params.yaml.")
-    ] = None,
+@app.command()
+def robustness(
+    corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
+    quick: Quick = False,
 ) -> None:
-    """Say whether two results differ by more than the choice of test dialogues explains."""
-    # Here, so that the other commands need not wait for scikit-learn.
-    from pipeline.commands import compare
-    from pipeline.experiments.kept import dvc_reader
+    """Drop or corrupt each modality at test time, in steps, and draw what is left of F1."""
+    from pipeline.corruption.robustness import carry_out
 
-    corpora = corpus or read_params().corpora
-    for name, found in zip(
-        corpora, compare.compared((one, other), corpora, dvc_reader()), strict=True
-    ):
-        compare.show(name, found)
+    carry_out(corpus, quick)
 
 
-@app.command("contact-sheet")
-def contact_sheet_command(
-    corpus: Annotated[str, typer.Argument(help="Whose frames.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Default: data/contact_sheets/CORPUS.png.")
-    ] = None,
-    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Utterances.")] = 24,
-) -> None:
-    """Draw sampled pictures with ids and labels: what the network sees."""
-    # Here, so that the other commands need not wait for OpenCV.
-    from pipeline.commands import contact_sheet
-
-    contact_sheet.draw(corpus, out or paths.contact_sheet(corpus), count)
-
-
-@app.command("predict")
-def predict_command(
+@app.command()
+def predict(
     model: Annotated[
         Path, typer.Option("--model", help="A checkpoint, or a folder: the mean of all in it.")
     ],
@@ -140,33 +130,55 @@ def predict_command(
     ] = None,
 ) -> None:
     """Predict the emotions of a new conversation with a trained model."""
-    # Here, so that the other commands need not wait for torch.
-    from pipeline.commands import predict
+    from pipeline.prediction.predict import predict as carry_out
 
-    predict.predict(model, folder, out or folder / "predictions")
+    carry_out(model, folder, out or folder / "predictions")
 
 
-@app.command("robustness")
-def robustness_command(
-    corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="One seed, and at most four points a curve.")
-    ] = False,
+@app.command("contact-sheet")
+def contact_sheet(
+    corpus: Annotated[str, typer.Argument(help="Whose frames.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Default: data/contact_sheets/CORPUS.png.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Utterances.")] = 24,
 ) -> None:
-    """Drop or corrupt each modality at test time, in steps, and draw what is left of F1."""
-    # Here, so that the other commands need not wait for torch.
-    from pipeline.commands import robustness
+    """Draw sampled pictures with ids and labels: what the network sees."""
+    from pipeline.features.frames.contact_sheet import draw
 
-    robustness.carry_out(corpus, quick)
+    draw(corpus, out or paths.contact_sheet(corpus), count)
+
+
+@app.command("meld-text")
+def meld_text(
+    csv_folder: Annotated[Path, typer.Argument(help="Holds the three *_sent_emo.csv.")],
+) -> None:
+    """Lay MELD's three CSVs out as the corpus `meld_text`, which has no clips."""
+    from pipeline.corpora.meld_text import lay_out
+
+    lay_out(csv_folder)
+
+
+@app.command()
+def cache(
+    prune_days: Annotated[
+        float | None,
+        typer.Option("--prune-days", min=0, help="Delete what no run has used for so many days."),
+    ] = None,
+) -> None:
+    """Show what the clip cache holds, or prune it."""
+    from pipeline.base import cache_table
+
+    if prune_days is not None:
+        cache_table.prune(prune_days)
+    cache_table.show()
 
 
 def main() -> None:
-    """Runs the app; what a user can mend is told without a traceback."""
+    """Runs a command; what a user can fix is said without a traceback."""
     try:
         app()
     except PipelineError as error:
         sys.exit(f"\n{error}\n")
-
-
-if __name__ == "__main__":
-    main()
+    except OSError as error:
+        sys.exit(f"\n{error.strerror}: {error.filename or ''}\n")

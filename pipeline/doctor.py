@@ -1,28 +1,186 @@
-"""What the doctor sees of a corpus: its tree, the sizes of its files, the headers of a few."""
+"""`python -m pipeline doctor`: find what would stop a run before it starts."""
 
+import os
+import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import av
 
 from pipeline.base import paths
+from pipeline.base.call import check_writable
 from pipeline.base.errors import MediaError, PipelineError
-from pipeline.base.params import Params
-from pipeline.commands.finding import Finding, bad, good, note
-from pipeline.corpora.protocol import make_protocol
+from pipeline.base.machine import cpu_model
+from pipeline.base.params import Params, read_params
+from pipeline.base.settings import ROLES, ComputeSettings, Role
+from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.published import differences
 from pipeline.corpora.registry import READERS, CorpusSettings
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.corpora.tree import LFS_HEAD, RawCorpus
+from pipeline.features.agreement import wanted
+from pipeline.features.common.device import resolve_device
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.media.probe import Probe, probe
+from pipeline.weights.folder import load
+from pipeline.weights.local import local_entry
+from pipeline.weights.lock import PinnedEncoder, read_lock
+from pipeline.weights.pin import read_pin
+from pipeline.weights.reference import HubRevision, LocalFolder, TorchWeights, parse, store_folder
+from pipeline.weights.store import store_root
 
+# What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
+DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
 SAMPLE, SECONDS = 20, 20.0
 GIGABYTE = 1e9
 # A picture of real footage as JPEG of quality 95 at 224 x 224, a frame's vector, the vectors of
 # sound and text; each lies in the store, in the clip cache and in DVC's cache.
 BYTES_PER_FRAME, BYTES_PER_UTTERANCE, COPIES = 15_000 + 4_000, 6373 * 4 + 768 * 4, 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report; a run stops at what stands under FIX."""
+
+    level: Literal["ok", "note", "FIX"]
+    text: str
+
+
+def good(text: str) -> Finding:
+    """Nothing to do."""
+    return Finding("ok", text)
+
+
+def note(text: str) -> Finding:
+    """Something to know; a run goes on in spite of it."""
+    return Finding("note", text)
+
+
+def bad(text: str) -> Finding:
+    """Something to fix; a run would stop at it."""
+    return Finding("FIX", text)
+
+
+def examine(corpora: Sequence[str]) -> int:
+    """Prints one line per finding, and a verdict.
+
+    Args:
+        corpora: Which to look at; empty for those of params.yaml.
+
+    Returns:
+        0 if nothing stands in the way of a run, else 1.
+    """
+    to_fix = 0
+    for finding in _findings(corpora):
+        print(f"{finding.level:<4}  {finding.text}")
+        to_fix += finding.level == "FIX"
+    print(
+        "not looked at: whether files are whole and decode to their end, and their content (the "
+        "stage `manifest` opens each file, `frames` and `audio` decode them); whether encoders "
+        "that are not here can be downloaded"
+    )
+    print(f"verdict: {f'fix first: {to_fix}' if to_fix else '`dvc repro` can run'}")
+    return int(to_fix > 0)
+
+
+def _findings(corpora: Sequence[str]) -> Iterator[Finding]:
+    yield repository()
+    yield from _identity()
+    yield programs()
+    yield _decoders()
+    try:
+        params = read_params()
+    except PipelineError as error:
+        yield bad(str(error))
+        return
+    yield good(f"params.yaml is valid, corpora {params.corpora}")
+    yield _device(params)
+    needed = 0.0
+    for corpus in corpora or params.corpora:
+        try:
+            raw = read_corpus(params, corpus)
+            if isinstance(raw, Finding):
+                yield raw
+            else:
+                yield from examined(params, corpus, raw)
+                needed += bytes_needed(params, corpus, len(raw.utterances))
+            yield from encoders_of(params, corpus)
+        except PipelineError as error:
+            yield bad(f"{corpus}: {error}")
+    yield _room(needed)
+
+
+def repository() -> Finding:
+    """Whether the working folder is a git repository with DVC in which experiments can run."""
+    try:
+        inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
+        command = ["git", "rev-parse", "--verify", "-q", "HEAD"]
+        head = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return bad("git is not installed; DVC needs it")
+    if inside.returncode:
+        return bad(
+            "this folder is not a git repository, which DVC needs: "
+            "`git init && git add -A && git commit -m start`"
+        )
+    if head.returncode:
+        return bad("the repository has no commit yet: commit once, `dvc exp run` needs it")
+    if not Path(".dvc").is_dir():
+        return bad("there is no folder .dvc here: run this in the project's root, or `dvc init`")
+    return good(f"git repository with DVC, commit {head.stdout[:12]}")
+
+
+def _identity() -> Iterator[Finding]:
+    """Whether git knows whom to name in a commit; `dvc repro` makes none."""
+    for key in ("user.name", "user.email"):
+        command = ["git", "config", key]
+        if shutil.which("git") and subprocess.run(command, capture_output=True).returncode:
+            yield note(
+                f"git has no {key}, which `dvc exp run` needs: git config --global {key} ..."
+            )
+
+
+def programs() -> Finding:
+    """Whether the programs that run DVC's stages are on the PATH."""
+    lacking = [name for name in ("python", "dvc") if shutil.which(name) is None]
+    if lacking:
+        return bad(f"{lacking} not on the PATH: `source .venv/bin/activate`, or use `make`")
+    return good("python and dvc are on the PATH")
+
+
+def _decoders() -> Finding:
+    lacking = [name for name in DECODERS if name not in av.codecs_available]
+    if lacking:
+        return note(f"PyAV {av.__version__} lacks decoders of {lacking}: such files are masked")
+    return good(f"PyAV {av.__version__} decodes {', '.join(DECODERS)}")
+
+
+def _device(params: Params) -> Finding:
+    """Whether networks can run where `compute` says."""
+    try:
+        device = resolve_device(params.of(ComputeSettings).device)
+    except PipelineError as error:
+        return bad(str(error))
+    return good(f"networks run on {device}; CPU: {cpu_model()}, {os.cpu_count()} cores")
+
+
+def _room(needed: float) -> Finding:
+    """Whether outputs can be written: permissions, and the bytes that features may take."""
+    cache = paths.cache_root()
+    try:
+        check_writable([Path("data"), Path("models"), Path("metrics"), cache])
+    except PipelineError as error:
+        return bad(str(error))
+    folder = next(p for p in (cache, *cache.absolute().parents) if p.is_dir())
+    free = min(shutil.disk_usage(place).free for place in (Path(), folder))
+    line = f"{free / GIGABYTE:.0f} GB free; frames and features may take {needed / GIGABYTE:.1f}"
+    return good(line) if free > needed else bad(f"{line}: make room, or set ERC_CACHE elsewhere")
 
 
 def read_corpus(params: Params, corpus: str) -> RawCorpus | Finding:
@@ -39,11 +197,21 @@ def read_corpus(params: Params, corpus: str) -> RawCorpus | Finding:
 def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
     """The findings on a corpus that could be read; opens no more than a sample of its files."""
     options = params.of(CorpusSettings, corpus).root
-    yield good(f"{corpus}: {_counts(raw)} by the reader {options.reader!r}")
-    yield from (note(f"{corpus}: {text}") for text in _remarks(raw))
+    dialogues = len({u.dialogue for u in raw.utterances})
+    speakers = len({u.speaker for u in raw.utterances})
+    yield good(
+        f"{corpus}: {len(raw.utterances)} utterances, {dialogues} dialogues, {speakers} speakers "
+        f"by the reader {options.reader!r}"
+    )
+    yield from (note(f"{corpus}: {text}") for text in raw.notes)
+    if left := [f"{number} {what}" for what, number in raw.left_aside.items() if number]:
+        yield note(f"{corpus}: left aside: {', '.join(left)}")
     if options.full:
-        yield from _compared(corpus, differences(raw.utterances, READERS[options.reader].published))
-    yield _protocol(params, corpus, raw)
+        differing = differences(raw.utterances, READERS[options.reader].published)
+        yield from (note(f"{corpus}: not as published: {line}") for line in differing)
+        if not differing:
+            yield good(f"{corpus}: counts as published")
+    yield from _protocol(params, corpus, raw)
     yield from _files(params, corpus, raw, paths.raw(corpus))
 
 
@@ -66,33 +234,17 @@ def _absent(params: Params, corpus: str, root: Path) -> Finding:
     )
 
 
-def _counts(raw: RawCorpus) -> str:
-    dialogues = len({u.dialogue for u in raw.utterances})
-    speakers = len({u.speaker for u in raw.utterances})
-    return f"{len(raw.utterances)} utterances, {dialogues} dialogues, {speakers} speakers"
-
-
-def _remarks(raw: RawCorpus) -> Iterator[str]:
-    yield from raw.notes
-    left = [f"{number} {what}" for what, number in raw.left_aside.items() if number]
-    if left:
-        yield f"left aside: {', '.join(left)}"
-
-
-def _compared(corpus: str, differing: list[str]) -> Iterator[Finding]:
-    if not differing:
-        yield good(f"{corpus}: counts as published")
-    yield from (note(f"{corpus}: not as published: {line}") for line in differing)
-
-
-def _protocol(params: Params, corpus: str, raw: RawCorpus) -> Finding:
-    """Whether labels and splits fit this corpus: they need no media."""
+def _protocol(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
+    """Whether labels and splits fit this corpus, and whom they leave out: they need no media."""
+    settings = params.of(ProtocolSettings, corpus)
     try:
-        protocol = make_protocol(raw.utterances, params.of(ProtocolSettings, corpus))
+        protocol = make_protocol(raw.utterances, settings)
     except PipelineError as error:
-        return bad(f"{corpus}: {error}")
+        yield bad(f"{corpus}: {error}")
+        return
     labelled = sum(entry.label is not None for entry in protocol.entries if entry.fold == 0)
-    return good(f"{corpus}: the protocol fits, {labelled} labelled utterances")
+    yield good(f"{corpus}: the protocol fits, {labelled} labelled utterances")
+    yield from (note(f"{corpus}: {line}") for line in remarks(raw.utterances, settings))
 
 
 def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[Finding]:
@@ -104,11 +256,11 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
     sizes = {path: _size(root / path) for path in (*paths_of["visual"], *paths_of["audio"])}
     pointers = {p for p, size in sizes.items() if 0 < (size or 0) < 1024 and _is_pointer(root / p)}
     there = [path for path, size in sizes.items() if size and path not in pointers]
-    wanted = [m for m in paths_of if m in params.of(ExtractSettings, corpus).modalities]
-    told = f"{corpus}: {_told(root, sizes, len(pointers))}"
-    masked = wanted and len(there) < len(sizes)
-    yield note(f"{told}; what they lack is masked") if masked else good(told)
-    none = [m for m in wanted if paths_of[m].keys().isdisjoint(there)]
+    needed = [m for m in paths_of if m in params.of(ExtractSettings, corpus).modalities]
+    line = f"{corpus}: {_presence(root, sizes, len(pointers))}"
+    masked = needed and len(there) < len(sizes)
+    yield note(f"{line}; what they lack is masked") if masked else good(line)
+    none = [m for m in needed if paths_of[m].keys().isdisjoint(there)]
     if none:
         yield bad(
             f"{corpus}: not one file for {none}: put the files where the reader looks, such as "
@@ -118,7 +270,7 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
     yield from _headers(corpus, root, there)
 
 
-def _told(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:
+def _presence(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:
     lacking = Counter("absent" if size is None else "empty" for size in sizes.values() if not size)
     if pointers:
         lacking[f"Git-LFS pointers (git -C {root} lfs pull)"] = pointers
@@ -174,4 +326,52 @@ def _kind(found: Probe) -> str:
     if found.audio is not None:
         parts.append(f"{found.audio.codec} {found.audio.rate} Hz {found.audio.layout}")
     parts += [f"{kind} in a codec nobody here can decode" for kind in found.without_decoder]
-    return " + ".join(parts) or "no stream"
+    return " + ".join(parts) or "without any stream"
+
+
+def encoders_of(params: Params, corpus: str) -> Iterator[Finding]:
+    """What is to be said of each encoder that a corpus needs."""
+    for role in ROLES:
+        name = wanted(params, corpus, role)
+        if name is not None:
+            try:
+                yield _encoder(name, corpus, role)
+            except PipelineError as error:
+                yield bad(f"{corpus}: {error}")
+
+
+def _encoder(name: str, corpus: str, role: Role) -> Finding:
+    setting = f"{corpus}.{role}.encoder"
+    reference = parse(name, role, setting, read_lock())
+    if isinstance(reference, LocalFolder):
+        return _local(reference, corpus, role, setting)
+    folder = store_root() / store_folder(reference)
+    entry = reference if isinstance(reference, PinnedEncoder) else read_pin(folder)
+    there = entry is not None and all((folder / file.name).is_file() for file in entry.files)
+    where = f"in {folder}" if there else _to_come(reference, entry)
+    return good(f"{corpus}: {role} encoder {name} {where}")
+
+
+def _to_come(
+    reference: PinnedEncoder | TorchWeights | HubRevision, entry: PinnedEncoder | None
+) -> str:
+    if entry is not None:
+        first = str(entry.files[0].sources[0])
+    else:
+        first = "torchvision's address" if isinstance(reference, TorchWeights) else "huggingface.co"
+    return f"not here yet; `dvc repro` will try {first} first"
+
+
+def _local(reference: LocalFolder, corpus: str, role: Role, setting: str) -> Finding:
+    """Whether a user's folder, which DVC does not watch, is as it was when it was taken."""
+    now = {file.name: file.sha256 for file in local_entry(reference, role, setting).files}
+    try:
+        installed = load(paths.pretrained(corpus, role), verify=False)
+    except PipelineError:
+        installed = None
+    if installed is not None and installed.name == reference.name and installed.files != now:
+        return bad(
+            f"{corpus}: the files of the {role} encoder {reference.name} have changed since they "
+            f"were taken: dvc repro --force --single-item 'weights@{corpus}-{role}'"
+        )
+    return good(f"{corpus}: {role} encoder {reference.name} in {reference.folder.absolute()}")

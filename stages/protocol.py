@@ -3,7 +3,7 @@
 from pipeline.base import paths
 from pipeline.base.params import Params
 from pipeline.base.stage import run
-from pipeline.corpora.protocol import make_protocol, unlabelled, unused
+from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.published_splits import published_splits, split_differences
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import read_manifest, read_origin
@@ -21,12 +21,8 @@ def work(params: Params, corpus: str) -> None:
             listed = ", ".join(f"{name} {count}" for name, count in found.items())
             where = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
             print(f"{where}: {sum(found.values())} labelled utterances ({listed})")
-    without = unlabelled(utterances, settings)
-    listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
-    what = "kept as context" if settings.unlabelled == "context" else "left out"
-    print(f"without a label in the set, {what}: {without.total()} utterances ({listed or 'none'})")
-    for code in unused(utterances, settings):
-        print(f"note: no utterance has the label set's code {code!r}")
+    for remark in remarks(utterances, settings):
+        print(f"note: {remark}")
     origin = read_origin(manifest)
     if origin.full and origin.reader == "iemocap":
         task = (settings.label_set, settings.label_policy, settings.splits, settings.validation)

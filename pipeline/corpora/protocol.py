@@ -41,6 +41,18 @@ def unlabelled(utterances: Sequence[Utterance], settings: ProtocolSettings) -> C
     return Counter(code or "no code" for code in codes if label_set.index(code) is None)
 
 
+def remarks(utterances: Sequence[Utterance], settings: ProtocolSettings) -> list[str]:
+    """Which raw codes the label set leaves out, and which of its own nobody has, in words."""
+    without = unlabelled(utterances, settings)
+    listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
+    what = "kept as context" if settings.unlabelled == "context" else "left out"
+    lines = [f"{what}, without a label in the set: {without.total()} utterances ({listed})"]
+    return [
+        *(lines if without else []),
+        *(f"no utterance has the label set's code {c!r}" for c in unused(utterances, settings)),
+    ]
+
+
 def unused(utterances: Sequence[Utterance], settings: ProtocolSettings) -> list[str]:
     """Codes of the label set that no utterance has: another corpus' or a typing mistake."""
     label_set = settings.labels
