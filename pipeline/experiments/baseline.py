@@ -10,6 +10,7 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import BASELINE
+from pipeline.report.words import many
 
 NEXT = f"""\
 What to try next:
@@ -26,7 +27,7 @@ def keep(params: Params) -> None:
     """Saves the workspace as `my-baseline` of the commit, unless it has one; says what is next.
 
     Raises:
-        PipelineError: There are no results yet, or DVC cannot save them.
+        PipelineError: There are no results yet, or they are not of the files as they are.
     """
     reports = [paths.metrics(corpus, "report.html") for corpus in params.corpora]
     if lacking := [str(report) for report in reports if not report.is_file()]:
@@ -58,6 +59,10 @@ def _saved() -> str:
         )
     try:
         with Repo() as repo:
+            if stale := sorted(repo.status()):  # which DVC would save as if they had run
+                raise PipelineError(
+                    f"{len(stale)} stages, such as {stale[0]}, are to run: `dvc repro`."
+                )
             for commit, experiments in repo.experiments.ls(all_commits=True).items():
                 if BASELINE in dict(experiments):  # of a commit before this one
                     repo.experiments.rename(f"{BASELINE}-{commit[:7]}", BASELINE)
@@ -75,7 +80,7 @@ def _changes() -> str:
     if not (count := len(done.stdout.splitlines())):
         return ""
     return (
-        f"`git status` lists {count} files: these results are not those of the commit. Another "
+        f"`git status` lists {many(count, 'file')}: these results are not those of the commit. Another "
         "type of CPU\nchanges the last bits, so do settings and code. Commit them to make them "
         "yours\n(`git commit -am 'Results of this machine'`), or leave them: the commands below "
         "need no commit.\n\n"

@@ -47,7 +47,7 @@ def table(corpus: str, states: States) -> Table:
     """The runs of a corpus; settings are compared with those of the commit."""
     runs = list(rows(corpus, states))
     commit = next((row for row in runs if row.name.startswith("HEAD")), runs[0])
-    title = f"{corpus}: weighted F1 in percent, mean ± standard deviation over seeds"
+    title = f"{corpus}: weighted F1 in percent (± over seeds)"
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     grid.add_column("run", overflow="fold")
     grid.add_column("validation", no_wrap=True, justify="right")
@@ -104,7 +104,7 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    for key in sorted(before.keys() | after.keys()) if before else ():
+    for key in sorted(before.keys() | after.keys()) if before and after else ():
         if before.get(key) != after.get(key):
             yield f"{key}={after.get(key)}"
 
