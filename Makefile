@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	dvc repro
 	python -m pipeline summary
+	python -m pipeline baseline
 
 # What each modality and each part of the model is worth; goes on where it was stopped.
 demo-ablation: $(INSTALLED)
@@ -38,9 +39,12 @@ lint: $(INSTALLED)
 	mypy
 
 $(INSTALLED): requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --require-hashes -r requirements.lock
+	@echo "Installing the locked libraries into $(VENV): about 7 GB, which takes some minutes."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# So that `python -m pipeline` and `python -m stages.X` say in any folder where to call them.
+	@$(VENV)/bin/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "project.pth").write_text("$(CURDIR)\n")'
 	touch $@
 
 # Newest versions that pyproject.toml allows. torch stays at the last release whose torchvision

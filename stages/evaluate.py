@@ -17,7 +17,7 @@ from pipeline.evaluation.finetuned import finetuned_head
 from pipeline.evaluation.scores import reliability
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.slices import slices
-from pipeline.evaluation.summary import about_run, read_ledgers, show
+from pipeline.evaluation.summary import about_run, headline, read_ledgers
 from pipeline.records.epochs import EpochPrediction, read_epochs
 from pipeline.records.features import Features, read_features
 from pipeline.records.ledger import page
@@ -28,7 +28,7 @@ from pipeline.systems.settings import ModelSettings
 
 
 def work(params: Params, corpus: str) -> None:
-    """Writes every file of results and prints the table."""
+    """Writes every file of results and prints the figures that count most."""
     protocol = read_protocol(paths.protocol(corpus))
     epochs = read_epochs(paths.epochs(corpus))
     modalities = params.of(ModelSettings, corpus).modalities
@@ -41,7 +41,7 @@ def work(params: Params, corpus: str) -> None:
     _write_slices(corpus, found, protocol, stores)
     _write_history(corpus, epochs, protocol)
     _write_about(corpus, protocol, stores)
-    show(corpus)
+    print(headline(corpus))
 
 
 def _baselines(

@@ -3,7 +3,7 @@
 from pipeline.base import paths
 from pipeline.base.params import Params
 from pipeline.base.stage import run
-from pipeline.corpora.protocol import make_protocol, unlabelled, unused
+from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.published import split_differences
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
@@ -23,12 +23,8 @@ def work(params: Params, corpus: str) -> None:
             listed = ", ".join(f"{name} {count}" for name, count in by_class.items())
             where = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
             print(f"{where}: {sum(by_class.values())} labelled utterances ({listed})")
-    without = unlabelled(utterances, settings, reader)
-    listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
-    what = "kept as context" if settings.unlabelled == "context" else "left out"
-    print(f"without a label in the set, {what}: {without.total()} utterances ({listed or 'none'})")
-    for code in unused(utterances, settings, reader):
-        print(f"note: no utterance has the label set's code {code!r}")
+    for remark in remarks(utterances, settings, reader):
+        print(f"note: {remark}")
     if origin.full:
         for line in split_differences(counts(protocol), settings.published(reader)):
             print(f"not as published: {line}")

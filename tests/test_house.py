@@ -21,7 +21,7 @@ FLOORS = (
     {"media", "corpora", "weights", "features", "nn", "demo"},
     {"systems", "training"},
     {"finetuning", "evaluation"},
-    {"report", "experiments", "prediction", "corruption", "commands", "__main__"},
+    {"report", "experiments", "prediction", "corruption", "doctor", "cli", "__main__"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -2,7 +2,7 @@
 
 
 class PipelineError(Exception):
-    """Something the user can mend; the message says what was got, what was expected, what to do."""
+    """Something the user can fix; the message says what was got, what was expected, what to do."""
 
 
 class MediaError(PipelineError):

@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +76,19 @@ class Params:
         section = settings.__name__.removesuffix("Settings").lower()
         if section == COMPUTE:
             return settings.model_validate(self.compute)
-        if corpus not in self.blocks:
-            raise PipelineError(f"{PARAMS}: {_unknown(corpus, self.blocks)}")
+        self.check(corpus)
         if section not in self.blocks[corpus]:
             raise PipelineError(f"{PARAMS} has no block {corpus}.{section}.")
         return settings.model_validate(self.blocks[corpus][section])
+
+    def check(self, corpus: str) -> None:
+        """Checks the name of a corpus that a user typed.
+
+        Raises:
+            PipelineError: params.yaml has no block of it; the message has the nearest name.
+        """
+        if corpus not in self.blocks:
+            raise PipelineError(f"{PARAMS}: {_unknown(corpus, self.blocks)}")
 
 
 def read_params(path: Path = PARAMS) -> Params:
@@ -91,6 +99,9 @@ def read_params(path: Path = PARAMS) -> Params:
     """
     try:
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        check_root()
+        raise PipelineError(f"{path} is not here; run this in the project's root.") from error
     except OSError as error:
         raise PipelineError(f"{path} cannot be read: {error.strerror}.") from error
     verdict = cache_root() / "params" / f"{_digest(content)}.json"
@@ -101,6 +112,17 @@ def read_params(path: Path = PARAMS) -> Params:
     with suppress(OSError, TypeError):  # a cache that cannot be written costs a second
         write_text(verdict, json.dumps(vars(params)))
     return params
+
+
+def check_root() -> None:
+    """Checks that this folder does not lie inside the project, where relative paths mislead.
+
+    Raises:
+        PipelineError: It does; the message names the root.
+    """
+    roots = [folder for folder in Path.cwd().parents if (folder / PARAMS).is_file()]
+    if roots and not PARAMS.is_file():
+        raise PipelineError(f"{PARAMS} is not here; run this in {roots[0]}.")
 
 
 def _digest(content: bytes) -> str:
@@ -154,10 +176,11 @@ def _names(value: Any, key: str, blocks: Mapping[str, Any], problems: list[str])
 
 
 def _unknown(name: str, blocks: Mapping[str, Any]) -> str:
-    return f"got {name!r}, which has no block here{_hint(name, blocks)}"
+    return f"got {name!r}, which has no block here{hint(name, blocks)}"
 
 
-def _hint(name: str, known: Mapping[str, Any]) -> str:
+def hint(name: str, known: Iterable[str]) -> str:
+    """Completes a message about an unknown name: the nearest known one, or all."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else f", expected one of {sorted(known)}"
 
@@ -207,7 +230,7 @@ def _wrong_block(corpus: str, block: Any, lists: Mapping[str, list[str]]) -> Ite
         return
     for name in block:
         if name not in SECTIONS:
-            yield f".{name}: unknown section{_hint(str(name), SECTIONS)}"
+            yield f".{name}: unknown section{hint(str(name), SECTIONS)}"
     for section, cls in settings_classes().items():
         needed = corpus in lists["demos" if section == "demo" else "corpora"]
         if section in block:
@@ -226,7 +249,7 @@ def _invalid(cls: type[BaseModel], block: Any) -> Iterator[str]:
 
 def _reason(problem: Any, cls: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
-        return f"unknown key{_hint(str(problem['loc'][-1]), cls.model_fields)}"
+        return f"unknown key{hint(str(problem['loc'][-1]), cls.model_fields)}"
     if problem["type"] == "missing":
         return "missing"
     return f"got {problem['input']!r}; {problem['msg']}"

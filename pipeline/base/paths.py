@@ -8,6 +8,8 @@ from pathlib import Path
 from pipeline.base.settings import MODALITIES, ROLES, Role
 
 RAW = Path("data/raw")
+BASELINE = "my-baseline"  # the experiment that results are compared with
+PARAMS_CHECKED = Path("data/params.txt")
 CACHE = "ERC_CACHE"
 
 

@@ -1,41 +1,37 @@
-"""What every stage does first and last: check settings, measure, put errors into words."""
+"""What every stage does first and last: check its call, measure, put errors into words."""
 
 import errno
-import inspect
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+from pipeline.base.call import checked
 from pipeline.base.costs import measured
 from pipeline.base.errors import PipelineError
-from pipeline.base.params import read_params
 
 
 def run(work: Callable[..., None]) -> None:
-    """Runs a stage with the words of its command line; what a user can mend exits with 1.
+    """Runs a stage with the words of its command line; what a user can fix exits with 1.
 
     Args:
         work: Takes the checked params, the corpus and whatever else the command line names.
     """
-    name = f"{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}"
-    _, *wanted = inspect.signature(work).parameters
-    if len(wanted) != len(sys.argv) - 1:
-        usage = " ".join(word.upper() for word in wanted)
-        sys.exit(f"usage: python -m stages.{Path(sys.argv[0]).stem} {usage}")
+    stage, words = Path(sys.argv[0]).stem, sys.argv[1:]
+    name = " ".join([stage, *words])
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        params = read_params()
-        corpus, *further = sys.argv[1:]
-        with measured("-".join([Path(sys.argv[0]).stem, *further]), corpus):
-            work(params, *sys.argv[1:])
+        params = checked(stage, words)
+        with measured("-".join([stage, *words[1:]]), words[0]) if words else nullcontext():
+            work(params, *words)
     except PipelineError as error:
         sys.exit(f"\n{name}: {error}\n")
     except OSError as error:
         sys.exit(f"\n{name}: {error.strerror}: {error.filename or ''}{_advice(error)}\n")
     except RuntimeError as error:
-        if (said := no_room(error, Path(sys.argv[0]).stem)) is None:
+        if (said := no_room(error, stage)) is None:
             raise
         sys.exit(f"\n{name}: {said}\n")
     except KeyboardInterrupt:
@@ -45,18 +41,18 @@ def run(work: Callable[..., None]) -> None:
 
 def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "\nMake room, then run it again: it goes on where it was."
+        return "\nFree disk space and run it again; the stage resumes."
     return ""
 
 
 # torch's error of it, by name: most stages do not import torch.
 NO_ROOM = "OutOfMemoryError"
-LESS = {
-    "visual": "CORPUS.visual.batch_size is lower",
-    "text": "CORPUS.text.tokens_per_batch is lower",
-    "finetune": "CORPUS.finetune.accumulation is higher (more, smaller parts of a step), or with "
+LOWER = {
+    "visual": "lower CORPUS.visual.batch_size",
+    "text": "lower CORPUS.text.tokens_per_batch",
+    "finetune": "raise CORPUS.finetune.accumulation (a step in more, smaller parts), set "
     "gradient_checkpointing or a lora_rank",
-    "train": "CORPUS.train.batch_size is lower, or CORPUS.train.workers",
+    "train": "lower CORPUS.train.batch_size or CORPUS.train.workers",
 }
 
 
@@ -69,5 +65,5 @@ def no_room(error: RuntimeError, stage: str) -> str | None:
     """
     if type(error).__name__ != NO_ROOM:
         return None
-    how = f"less is needed where {LESS[stage]}; " if stage in LESS else ""
-    return f"{error}\nThe GPU's memory does not suffice: {how}compute.device: cpu needs none of it."
+    how = f"{LOWER[stage]}, or " if stage in LOWER else ""
+    return f"{error}\nOut of GPU memory: {how}set compute.device: cpu."

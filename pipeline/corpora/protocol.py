@@ -46,6 +46,23 @@ def unlabelled(
     return Counter(code or "no code" for code in codes if label_set.index(code) is None)
 
 
+def remarks(
+    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
+) -> list[str]:
+    """Which raw codes the label set leaves out, and which of its own nobody has, in words."""
+    without = unlabelled(utterances, settings, reader)
+    listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
+    what = "kept as context" if settings.unlabelled == "context" else "left out"
+    lines = [f"{what}, without a label in the set: {without.total()} utterances ({listed})"]
+    return [
+        *(lines if without else []),
+        *(
+            f"no utterance has the label set's code {code!r}"
+            for code in unused(utterances, settings, reader)
+        ),
+    ]
+
+
 def unused(
     utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
 ) -> list[str]:

@@ -72,6 +72,13 @@ def show(corpus: str, console: Console | None = None) -> None:
     console.print(f"  ledger: {listed}", soft_wrap=True)
 
 
+def headline(corpus: str) -> str:
+    """Weighted F1 on validation and test in one line."""
+    found = _read(corpus, "metrics.json")
+    figures = ", ".join(f"{_cell(found[s], 'weighted_f1')} on {s}" for s in ("validation", "test"))
+    return f"{corpus}: weighted F1 {figures}; `python -m pipeline summary {corpus}` prints the rest"
+
+
 def _read(corpus: str, name: str) -> dict[str, Any]:
     path = paths.metrics(corpus, name)
     try:

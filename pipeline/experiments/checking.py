@@ -30,7 +30,7 @@ def check(experiments: Sequence[Experiment]) -> None:
     if problems:
         lines = [f"  {', '.join(variants)}: {line}" for line, variants in problems.items()]
         raise PipelineError(
-            f"{PARAMS} cannot be changed as the recipe says; mend the recipe:\n" + "\n".join(lines)
+            f"{PARAMS} cannot be changed as the recipe says; fix the recipe:\n" + "\n".join(lines)
         )
 
 

@@ -16,11 +16,12 @@ from pipeline.base.cache import digest_of
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import sha256_file
 from pipeline.base.params import PARAMS, read_params
+from pipeline.base.paths import PARAMS_CHECKED
 from pipeline.experiments.locked import LOCK, stages_here
 
 DAG = Path("dvc.yaml")
 DIGITS = 8
-AFTER = ("report",)  # tells of results, decides none
+AROUND = ("params", "report")  # they check settings and describe results, and decide none
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def _corpora(corpora: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _code() -> list[str]:
     """The files of this repository that stages depend on: their import closures, and the lock."""
-    stages = [stage for name, stage in _yaml(DAG)["stages"].items() if name not in AFTER]
+    stages = [stage for name, stage in _yaml(DAG)["stages"].items() if name not in AROUND]
     deps = {dep for stage in stages for dep in stage.get("do", stage).get("deps", [])}
-    # Data are templated by corpus, and follow from the code and the settings.
-    code = [Path(dep) for dep in deps if "${" not in dep]
+    # Data follow from the code and the settings; most are templated by corpus.
+    code = [Path(dep) for dep in deps if "${" not in dep and dep != PARAMS_CHECKED.as_posix()]
     files = {file for path in code for file in (path, *path.rglob("*"))}
     return sorted(f.as_posix() for f in files if f.is_file() and f.suffix != ".pyc")
 

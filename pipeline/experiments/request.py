@@ -50,7 +50,7 @@ class Request:
         """The recipe, for what was asked.
 
         Raises:
-            PipelineError: There is none, or it needs mending, or it says nothing of quick runs.
+            PipelineError: It does not exist, is not in order, or has no quick runs.
         """
         recipe = read_recipe(self.name)
         if self.quick and not recipe.quick:

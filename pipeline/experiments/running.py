@@ -44,7 +44,7 @@ def run(request: Request, plan: Plan, jobs: int, queue: Queue) -> None:
         raise PipelineError(
             f"{len(failed)} of {len(names)} experiments failed:\n"
             + "\n".join(failed.values())
-            + f"\nMend that; then {_again(request)}"
+            + f"\nFix that; then {_again(request)}"
         )
 
 

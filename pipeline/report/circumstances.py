@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.base.costs import Cost, read_costs
+from pipeline.base.machine import cpu_model
 from pipeline.report.blocks import Block, Points, Row, Section, Table, Text
 from pipeline.report.words import listed, many
 
@@ -42,7 +43,7 @@ class Circumstances:
         commit: What git has checked out, None where there is no repository or no commit.
         changed: Tracked files that differ from it, without those that a run writes.
         written: Date and time.
-        machine: System, cores and interpreter.
+        machine: CPU, cores, system and interpreter.
         costs: By stage.
     """
 
@@ -55,13 +56,13 @@ class Circumstances:
 
 def circumstances(corpus: str) -> Circumstances:
     """Those of this moment."""
-    cores = many(os.cpu_count() or 1, "core")
-    system = f"{platform.system()} on {platform.machine()}, {cores}"
+    cpu = f"{cpu_model()}, {many(os.cpu_count() or 1, 'core')}"
+    system = f"{platform.system()} on {platform.machine()}, Python {platform.python_version()}"
     return Circumstances(
         commit=_git("rev-parse", "HEAD").strip() or None,
         changed=tuple(_changed()),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        machine=f"{system}, Python {platform.python_version()}",
+        machine=f"{cpu}; {system}",
         costs=read_costs(corpus),
     )
 
@@ -100,7 +101,7 @@ def section(found: Circumstances) -> Section:
 
 def _commit(found: Circumstances) -> str:
     if found.commit is None:
-        return "none, there is no git repository"
+        return "none, this is not a git repository with a commit"
     if not found.changed:
         return f"`{found.commit}`, without changes but for what a run writes"
     more = len(found.changed) - NAMED

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pipeline.base import cache_table
 from pipeline.base.cache import ClipCache, contents, digest_of
 from pipeline.base.files import MACHINE, replacing
 from pipeline.base.fingerprint import code_digest
-from pipeline.commands import caches
 
 SCHEMA = pa.schema([("frames", pa.int32()), ("values", pa.large_binary())])
 ROW = {"frames": 1, "values": b"1234"}
@@ -130,13 +130,13 @@ def test_prune_goes_by_last_use_and_removes_orphans(
     orphan = used.folder / f".k.{MACHINE}-{gone.pid}-abc.part"
     orphan.write_text("half")
     assert ClipCache("visual", 1, SCHEMA, about=about).folder == used.folder
-    caches.prune(1.0)
+    cache_table.prune(1.0)
     assert not old.folder.exists() and used.has(digest_of("clip")) and not orphan.exists()
     assert [held.entries for held in contents()] == [1]
     capsys.readouterr()
-    caches.show()
+    cache_table.show()
     assert "resnet101" in capsys.readouterr().out
-    assert caches.made_with(about) == "resnet101, layer logits"
+    assert cache_table.made_with(about) == "resnet101, layer logits"
 
 
 def test_code_digest_sees_code_and_not_comments(

@@ -46,7 +46,7 @@ def test_a_gpu_without_room_is_told_with_what_helps(ended, name, setting):
 
 def test_a_full_disk_is_told(ended):
     said = ended("text", OSError(errno.ENOSPC, "No space left on device", "data/x"))
-    assert "text demo_meld: No space left on device: data/x\nMake room" in said
+    assert "text demo_meld: No space left on device: data/x\nFree disk space" in said
 
 
 def test_an_error_in_words_is_told_as_it_is(ended):

@@ -89,9 +89,9 @@ def copy_repository(folder: Path, *corpora: str) -> None:
 
 
 def stages_of(corpus: str) -> set[str]:
-    """Every stage of a demo corpus, as DVC names them."""
+    """Every stage that a demo corpus needs, as DVC names them."""
     weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text", "audio")}
-    return {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
+    return {"params"} | {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
 
 
 def python(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

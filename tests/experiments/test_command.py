@@ -54,7 +54,7 @@ def git(folder: Path, *words: str) -> str:
 def test_without_a_repository_or_a_commit_one_message_says_so(tmp_path: Path) -> None:
     outside = experiment(tmp_path, "demo-ablation")
     assert outside.returncode == 1 and "Traceback" not in outside.stderr
-    assert outside.stderr.strip().startswith("this folder is no git repository: `git init`")
+    assert "this folder is not a git repository, which DVC needs: `git init" in outside.stderr
     git(tmp_path, "init", "-q")
     empty = experiment(tmp_path, "demo-ablation")
     assert empty.returncode == 1 and "the repository has no commit yet" in empty.stderr

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.__main__ import app
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.commands.compare import compared, show
+from pipeline.cli import app
 from pipeline.evaluation.scores import OVERALL, score
+from pipeline.experiments.compare import compared, show
 from pipeline.experiments.pair import Entrant, pair, sentence
 from pipeline.records.predictions import (
     MODEL,

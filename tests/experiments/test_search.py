@@ -10,8 +10,7 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.commands import experiment
-from pipeline.experiments import running
+from pipeline.experiments import command, running
 from pipeline.experiments.grid import Search
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.queue import Queue
@@ -105,7 +104,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             for name, settings in runs.items()
         ]
 
-    monkeypatch.setattr(experiment, "experiments", experiments)
+    monkeypatch.setattr(command, "experiments", experiments)
     monkeypatch.setattr(running, "check", lambda plan: None)
     return state
 
@@ -121,7 +120,7 @@ def files() -> Files:
 
 
 def search(files: Files) -> list[Path]:
-    return experiment.search(Request("r"), SEARCH, Queue(), reader(files))
+    return command.search(Request("r"), SEARCH, Queue(), reader(files))
 
 
 def test_only_the_choice_is_tested(
@@ -200,14 +199,14 @@ def test_files_that_change_during_the_search_leave_nothing_tested(
         return kept(name, path)
 
     with pytest.raises(PipelineError, match=r"changed during the search\. `python -m pipeline exp"):
-        experiment.search(Request("r"), SEARCH, Queue(), read)
+        command.search(Request("r"), SEARCH, Queue(), read)
     assert not any("end" in name for name in dvc.queued())
 
 
 def test_a_sample_is_said_to_be_one(dvc: FakeDvc, planned: list[str], files: Files) -> None:
     points = SEARCH.model_copy(update={"budget": 2}).points()
     assert len(points) == 2
-    page, *_ = experiment.search(
+    page, *_ = command.search(
         Request("r"), SEARCH.model_copy(update={"budget": 2}), Queue(), reader(files)
     )
     said = "The grid has 3 points, the budget is 2: those were drawn without replacement, with seed"

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.__main__ import main
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.paths import places
 from pipeline.base.tables import read_provenance
-from pipeline.commands import predict as command
+from pipeline.cli import main
+from pipeline.prediction import predict as command
 from tests.prediction.small_model import (
     CORPUS,
     Network,

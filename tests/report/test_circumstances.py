@@ -4,6 +4,9 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from pipeline.base import machine
 from pipeline.report.blocks import Points, Table, Text
 from pipeline.report.circumstances import Circumstances, circumstances, section
 
@@ -20,9 +23,9 @@ def told(found: Circumstances) -> str:
 
 
 def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
-    assert told(circumstances("c")) == "commit: none, there is no git repository"
+    assert told(circumstances("c")) == "commit: none, this is not a git repository with a commit"
     git("init", "-q")
-    assert told(circumstances("c")) == "commit: none, there is no git repository"
+    assert told(circumstances("c")) == "commit: none, this is not a git repository with a commit"
     git("config", "user.name", "t")
     git("config", "user.email", "t@example.org")
     for name in ("params.yaml", "dvc.lock", "metrics/c/metrics.json", "old name"):
@@ -39,6 +42,15 @@ def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
     git("mv", "old name", "new name")
     ending = "with changes that are not committed in new name and params.yaml"
     assert told(circumstances("c")) == f"commit: `{commit}`, {ending}"
+
+
+def test_the_machine_is_named_by_its_cpu(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("cpuinfo").write_text("processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t\t: avx2\n")
+    monkeypatch.setattr(machine, "CPUINFO", Path("cpuinfo"))
+    monkeypatch.setattr(machine.sys, "platform", "linux")
+    assert circumstances("c").machine.startswith("AMD EPYC 7B13, ")
+    Path("cpuinfo").write_text("processor : 0\nBogoMIPS : 50\n")  # as on ARM
+    assert circumstances("c").machine.split(",")[0]
 
 
 def test_many_changes_are_counted() -> None:

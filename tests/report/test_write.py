@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.__main__ import app
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
+from pipeline.cli import app
 from pipeline.report.read import read_results
 from pipeline.report.write import in_markdown, write_report
 from tests.report.small import Corpus, lay_out

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipeline.commands import caches
 
 from pipeline.base import fingerprint, paths
 from pipeline.base.cache import contents
 from pipeline.base.fingerprint import code_digest
-from pipeline.commands import caches
 from pipeline.records.protocol import Protocol, read_protocol, write_protocol
 from pipeline.training.fit import Run
 from pipeline.training.train import train_corpus

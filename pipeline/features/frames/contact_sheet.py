@@ -45,7 +45,7 @@ def draw(corpus: str, out: Path, count: int) -> None:
     if not rows:
         raise PipelineError(
             f"{store} holds no pictures: is visual in {corpus}.extract.modalities, and were its "
-            f"clips found? `python -m pipeline doctor {corpus}` tells."
+            f"clips found? `python -m pipeline doctor {corpus}` looks."
         )
     labels = _labels(corpus)
     tiles = [

@@ -41,7 +41,7 @@ def _age(held: Held) -> float:
 
 
 def made_with(about: Mapping[str, Any]) -> str:
-    """The encoder and the settings of entries, for a person; empty where they are not told."""
+    """The encoder and the settings of entries, for a person; empty where none are recorded."""
     named = about.get("encoder", {}).get("name")
     settings = [f"{k} {v}" for k, v in about.get("settings", {}).items() if k != "encoder"]
     return ", ".join([named, *settings] if named else settings)

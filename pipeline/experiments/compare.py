@@ -1,25 +1,45 @@
 """`python -m pipeline compare REV_A REV_B`: whether two results differ by more than chance."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Column, Table
 
 from pipeline.base import paths
+from pipeline.base.paths import BASELINE
 from pipeline.evaluation.scores import OVERALL
-from pipeline.experiments.kept import Reader, read_tested
+from pipeline.experiments.baseline import kept
+from pipeline.experiments.kept import Reader, dvc_reader, read_tested
 from pipeline.experiments.pair import Entrant, Pair, Side, pair, sentence
 from pipeline.records.predictions import MODEL, Predictions, read_predictions
 
-WORKSPACE = "workspace"  # DVC's own word for the files as they are
+HEAD, WORKSPACE = "HEAD", "workspace"  # DVC's own word for the files as they are
 
 
-def compared(sides: tuple[str, str], corpora: list[str], read: Reader) -> list[Pair]:
+def carry_out(one: str | None, other: str | None, corpora: Sequence[str]) -> None:
+    """Compares two revisions and prints the outcome for each corpus.
+
+    Args:
+        one: None for the baseline that was kept, or the commit if there is none.
+        other: None for the workspace.
+        corpora: Which.
+
+    Raises:
+        PipelineError: See `compared`.
+    """
+    sides = (one or (BASELINE if kept() else HEAD), other or WORKSPACE)
+    for corpus, outcome in zip(corpora, compared(sides, corpora, dvc_reader()), strict=True):
+        show(corpus, outcome)
+
+
+def compared(sides: tuple[str, str], corpora: Sequence[str], read: Reader) -> list[Pair]:
     """Compares two revisions on each corpus.
 
     Args:
         sides: Each `REV` or `REV:MODEL`; a revision is anything that git or DVC knows by a name,
             or `workspace`.
         corpora: Which.
-        read: Gives a revision's files.
+        read: Reads a revision's files.
 
     Raises:
         PipelineError: No such revision, it has no predictions of the corpus, or the two were not

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
-from pipeline.commands.tools import programs, repository
+from pipeline.doctor import programs, repository
 from pipeline.experiments import pages, search_pages, tables
 from pipeline.experiments.grid import Search
 from pipeline.experiments.kept import Reader, dvc_reader
@@ -28,10 +28,10 @@ def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) ->
         corpora: Instead of the recipe's.
 
     Raises:
-        PipelineError: The recipe or the repository needs mending, or experiments failed.
+        PipelineError: The recipe or the repository is not in order, or experiments failed.
     """
     for finding in (repository(), programs()):
-        if finding.level == "MEND":
+        if finding.level == "FIX":
             raise PipelineError(finding.text)
     read_params()  # says what is wrong with it before anything else trips over that
     request = Request(name, quick, tuple(corpora))

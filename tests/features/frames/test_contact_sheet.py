@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.__main__ import app
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.commands.contact_sheet import FRAMES, GAP, LINE, SIDE, spaced
+from pipeline.cli import app
 from pipeline.features.common.images import decode_image, encode_image
+from pipeline.features.frames.contact_sheet import FRAMES, GAP, LINE, SIDE, spaced
 from pipeline.records.frames import Pictures, write_frames
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.records.protocol import Entry, Protocol, write_protocol

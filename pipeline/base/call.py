@@ -1,0 +1,119 @@
+"""Check the call of a stage, `python -m stages.X CORPUS`, before X's imports, which take seconds.
+
+dvc.yaml says what a stage's words are, which settings it reads and what it writes.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params, hint, read_params
+from pipeline.base.paths import BASELINE, cache_root
+
+DAG = Path(__file__).parents[2] / "dvc.yaml"
+# DVC's names of what a stage runs for: `${item}`, or `${item.role}` where there are several.
+PLACEHOLDER = re.compile(r"\$\{item(?:\.(\w+))?\}")
+
+
+def check_call() -> None:
+    """Exits if this process is `python -m stages.X` with a wrong call; for the package `stages`.
+
+    While the package is imported, the original command line alone has the module's name.
+    """
+    command = sys.orig_argv
+    if sys.argv[0] == "-m" and "-m" in command:
+        stage = command[command.index("-m") + 1].removeprefix("stages.")
+        try:
+            if stage in _stages():  # else Python says that there is no such module
+                checked(stage, sys.argv[1:])
+        except PipelineError as error:
+            sys.exit(f"\n{' '.join([stage, *sys.argv[1:]])}: {error}\n{_way_back()}")
+
+
+def checked(stage: str, words: Sequence[str]) -> Params:
+    """The checked params of a stage's call.
+
+    Raises:
+        PipelineError: A setting or a word is wrong, or an output cannot be written.
+        SystemExit: Help was asked for, or there are too many or too few words.
+    """
+    entry = _stages()[stage]
+    names = [name or "corpus" for name in PLACEHOLDER.findall(_definition(entry)["cmd"])]
+    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(str.upper, names)])
+    if {"-h", "--help"} & set(words):
+        print(f"{usage}\n\n{_described(entry)}")
+        sys.exit()
+    if len(words) != len(names):
+        sys.exit(usage)
+    params = read_params()
+    if words:
+        params.check(words[0])
+    for name, word in zip(names, words, strict=True):
+        known = entry.get("matrix", {}).get(name)
+        if isinstance(known, list) and word not in known:
+            raise PipelineError(f"{name}: got {word!r}{hint(word, known)}")
+    given = dict(zip(names, words, strict=True))
+    check_writable([cache_root(), *(Path(_filled(out, given)) for out in _outs(entry))])
+    return params
+
+
+def check_writable(paths: Iterable[Path]) -> None:
+    """Checks that files and folders can be made and replaced.
+
+    Raises:
+        PipelineError: The folder that is, or will hold, one of them is not writable.
+    """
+    for path in paths:
+        folder = next(p for p in (path, *path.absolute().parents) if p.is_dir())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PipelineError(
+                f"{path} cannot be written: `ls -ld {folder}` shows who may write to that folder; "
+                "`chown` or `chmod` changes it."
+            )
+
+
+def _way_back() -> str:
+    """How to undo what `dvc exp run -S` has done to this workspace before it ran a stage."""
+    if "DVC_EXP_NAME" not in os.environ or Path(os.environ.get("DVC_ROOT", "")) != Path.cwd():
+        return ""
+    return (
+        "Nothing has run. `git checkout params.yaml && dvc checkout` puts the workspace back, or "
+        f"`dvc exp apply {BASELINE}` where results are kept there and not committed.\n"
+    )
+
+
+def _stages() -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.load(DAG.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
+    return stages
+
+
+def _definition(entry: dict[str, Any]) -> dict[str, Any]:
+    return dict(entry.get("do", entry))
+
+
+def _outs(entry: dict[str, Any]) -> list[str]:
+    definition = _definition(entry)
+    outs = [out for key in ("outs", "metrics", "plots") for out in definition.get(key, ())]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    return PLACEHOLDER.sub(lambda match: words[match[1] or "corpus"], text)
+
+
+def _described(entry: dict[str, Any]) -> str:
+    """What a stage does, reads and writes, with its words in capitals."""
+    definition = _definition(entry)
+    lines = [
+        str(definition["desc"]),
+        f"settings: {', '.join(definition['params'])} (params.yaml)",
+        f"writes: {', '.join(_outs(entry))}",
+        "`dvc repro` runs it, and before it what it needs, where something has changed.",
+    ]
+    return PLACEHOLDER.sub(lambda match: (match[1] or "corpus").upper(), "\n".join(lines))

@@ -1,0 +1,184 @@
+"""What a user calls by hand: `python -m pipeline COMMAND`.
+
+Commands import what they need when they run: the start would otherwise wait for torch.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params, check_root, read_params
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Emotion recognition in conversation."
+)
+Corpora = Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")]
+CorpusOption = Annotated[list[str] | None, typer.Option("--corpus", help="Repeatable.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps, one seed.")]
+
+
+@app.callback()
+def _everywhere() -> None:
+    if "--help" not in sys.argv:
+        check_root()
+
+
+def _chosen(params: Params, corpora: list[str] | None) -> list[str]:
+    for corpus in corpora or ():
+        params.check(corpus)
+    return corpora or params.corpora
+
+
+@app.command()
+def doctor(corpus: Corpora = None) -> None:
+    """Look for what would stop a run, and say what to do about it."""
+    from pipeline.doctor import examine
+
+    raise typer.Exit(examine(corpus or ()))
+
+
+@app.command()
+def summary(corpus: Corpora = None) -> None:
+    """Print all figures of the last run."""
+    from pipeline.evaluation.summary import show
+
+    for name in _chosen(read_params(), corpus):
+        show(name)
+
+
+@app.command()
+def report(corpus: Corpora = None) -> None:
+    """Write the last run's report again: metrics/CORPUS/report.html and report.md."""
+    from pipeline.report.write import write_report
+
+    params = read_params()
+    for name in _chosen(params, corpus):
+        for path in write_report(params, name):
+            print(path)
+
+
+@app.command()
+def results(corpus: Corpora = None) -> None:
+    """Print weighted F1 of the workspace, the commit and its experiments beside what differs."""
+    from pipeline.experiments.overview import show
+
+    show(_chosen(read_params(), corpus))
+
+
+@app.command()
+def baseline() -> None:
+    """Keep the results as they are as an experiment to compare with, and say what to try next."""
+    from pipeline.experiments.baseline import keep
+
+    keep(read_params())
+
+
+@app.command()
+def compare(
+    one: Annotated[
+        str | None, typer.Argument(metavar="[REV_A", help="A commit, an experiment, workspace.")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Argument(metavar="REV_B]", help="REV:MODEL for a baseline of it.")
+    ] = None,
+    corpus: CorpusOption = None,
+) -> None:
+    """Say whether two results differ by more than the choice of test dialogues explains.
+
+    Without revisions: the kept baseline, else the last commit, and the workspace.
+    """
+    from pipeline.experiments.compare import carry_out
+
+    carry_out(one, other, corpus or read_params().corpora)
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="The recipe experiments/NAME.yaml.")],
+    quick: Quick = False,
+    corpus: CorpusOption = None,
+) -> None:
+    """Run a recipe over DVC's queue, and compare what it runs."""
+    from pipeline.experiments.command import carry_out
+
+    carry_out(name, quick=quick, corpora=corpus or ())
+
+
+@app.command()
+def robustness(
+    corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
+    quick: Quick = False,
+) -> None:
+    """Drop or corrupt each modality at test time, in steps, and draw what is left of F1."""
+    from pipeline.corruption.robustness import carry_out
+
+    carry_out(corpus, quick)
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        Path, typer.Option("--model", help="A checkpoint, or a folder: the mean of all in it.")
+    ],
+    folder: Annotated[Path, typer.Option("--input", help="Holds utterances.csv and its clips.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Default: the folder predictions in the input.")
+    ] = None,
+) -> None:
+    """Predict the emotions of a new conversation with a trained model."""
+    from pipeline.prediction.predict import predict as carry_out
+
+    carry_out(model, folder, out or folder / "predictions")
+
+
+@app.command("contact-sheet")
+def contact_sheet(
+    corpus: Annotated[str, typer.Argument(help="Whose frames.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Default: data/contact_sheets/CORPUS.png.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, max=1000, help="Utterances.")] = 24,
+) -> None:
+    """Draw sampled pictures with ids and labels: what the network sees."""
+    from pipeline.features.frames.contact_sheet import draw
+
+    draw(corpus, out or paths.contact_sheet(corpus), count)
+
+
+@app.command("meld-text")
+def meld_text(
+    csv_folder: Annotated[Path, typer.Argument(help="Holds the three *_sent_emo.csv.")],
+) -> None:
+    """Lay MELD's three CSVs out as the corpus `meld_text`, which has no clips."""
+    from pipeline.corpora.meld_text import lay_out
+
+    lay_out(csv_folder)
+
+
+@app.command()
+def cache(
+    prune_days: Annotated[
+        float | None,
+        typer.Option("--prune-days", min=0, help="Delete what no run has used for so many days."),
+    ] = None,
+) -> None:
+    """Show what the clip cache holds, or prune it."""
+    from pipeline.base import cache_table
+
+    if prune_days is not None:
+        cache_table.prune(prune_days)
+    cache_table.show()
+
+
+def main() -> None:
+    """Runs a command; what a user can fix is said without a traceback."""
+    try:
+        app()
+    except PipelineError as error:
+        sys.exit(f"\n{error}\n")
+    except OSError as error:
+        sys.exit(f"\n{error.strerror}: {error.filename or ''}\n")

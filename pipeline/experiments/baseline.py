@@ -1,0 +1,87 @@
+"""`python -m pipeline baseline`: results to compare with, on whatever machine they were made.
+
+On another type of CPU than the commit's, its outputs are in no cache of this machine: the commit
+can be neither compared with nor checked out. An experiment that holds this machine's results can.
+"""
+
+import subprocess
+
+from pipeline.base import paths
+from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
+from pipeline.base.paths import BASELINE
+from pipeline.report.words import many
+
+NEXT = f"""\
+What to try next:
+  source .venv/bin/activate
+  dvc exp run -S {{corpus}}.loss.contrastive=0
+                                # change a setting; only what depends on it runs
+  python -m pipeline results    # weighted F1 of each run beside what was changed
+  python -m pipeline compare    # is the difference more than chance?
+  dvc exp apply {BASELINE}     # back to these results
+"""
+
+
+def keep(params: Params) -> None:
+    """Saves the workspace as `my-baseline` of the commit, unless it has one; says what is next.
+
+    Raises:
+        PipelineError: There are no results yet, or they are not of the files as they are.
+    """
+    reports = [paths.metrics(corpus, "report.html") for corpus in params.corpora]
+    if lacking := [str(report) for report in reports if not report.is_file()]:
+        raise PipelineError(f"There are no results yet: {lacking} is missing; run `dvc repro`.")
+    print(_saved())
+    print(_changes(), end="")
+    print("Reports, for a browser:", *reports, sep="\n  ")
+    print(f"\n{NEXT.format(corpus=params.corpora[0])}", end="")
+
+
+def kept() -> str | None:
+    """The digest of the baseline of the commit that is checked out; None if it has none."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        digest: str | None = dict(*repo.experiments.ls().values()).get(BASELINE)
+    return digest
+
+
+def _saved() -> str:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from scmrepo.exceptions import SCMError
+
+    if kept():
+        return (
+            f"{BASELINE} stays as it was kept before; `dvc exp remove {BASELINE}` and `python -m "
+            "pipeline baseline` replace it.\n"
+        )
+    try:
+        with Repo() as repo:
+            if stale := sorted(repo.status()):  # which DVC would save as if they had run
+                raise PipelineError(
+                    f"{len(stale)} stages, such as {stale[0]}, are to run: `dvc repro`."
+                )
+            for commit, experiments in repo.experiments.ls(all_commits=True).items():
+                if BASELINE in dict(experiments):  # of a commit before this one
+                    repo.experiments.rename(f"{BASELINE}-{commit[:7]}", BASELINE)
+            repo.experiments.save(name=BASELINE)
+    except (DvcException, SCMError) as error:
+        # Experiments need a name in git, which a fresh machine may lack; results are there anyway.
+        return f"Not kept as {BASELINE}: {error}. Then: `python -m pipeline baseline`.\n"
+    return f"These results are kept as the experiment {BASELINE}.\n"
+
+
+def _changes() -> str:
+    """What to do about tracked files that a run has changed; "" if it has changed none."""
+    command = ["git", "status", "--porcelain", "--untracked-files=no"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not (count := len(done.stdout.splitlines())):
+        return ""
+    return (
+        f"`git status` lists {many(count, 'file')}: these results are not those of the commit. "
+        "Another type of CPU\nchanges the last bits, so do settings and code. Commit them to make them "
+        "yours\n(`git commit -am 'Results of this machine'`), or leave them: the commands below "
+        "need no commit.\n\n"
+    )
