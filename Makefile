@@ -19,6 +19,7 @@ demo-ablation: $(INSTALLED)
 meld-text: $(INSTALLED)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text -S 'corpora=[meld_text]' -S 'demos=[]'
+	python -m pipeline summary
 
 # The same with the text encoder fine-tuned on the train split, three named turns before as context.
 meld-text-finetuned: $(INSTALLED)
@@ -26,6 +27,7 @@ meld-text-finetuned: $(INSTALLED)
 	dvc exp run --name meld-text-finetuned -S 'corpora=[meld_text]' -S 'demos=[]' \
 	  -S meld_text.finetune.enabled=true -S meld_text.text.pooling=mean \
 	  -S meld_text.text.context_turns=3 -S meld_text.text.speaker_marks=names
+	python -m pipeline summary
 
 test: $(INSTALLED)
 	python -m pytest -m "not slow"
