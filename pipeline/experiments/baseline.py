@@ -80,8 +80,8 @@ def _changes() -> str:
     if not (count := len(done.stdout.splitlines())):
         return ""
     return (
-        f"`git status` lists {many(count, 'file')}: these results are not those of the commit. "
-        "Another type of CPU\nchanges the last bits, so do settings and code. Commit them to make them "
-        "yours\n(`git commit -am 'Results of this machine'`), or leave them: the commands below "
-        "need no commit.\n\n"
+        f"`git status` lists {many(count, 'file')}: these results are not those of the commit, "
+        "as after a change of settings or\ncode, or on another type of CPU. Commit them to make "
+        "them yours\n(`git commit -am 'Results of this machine'`), or leave them: the commands "
+        "below need no commit.\n\n"
     )
