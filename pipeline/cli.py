@@ -175,7 +175,7 @@ def cache(
 
 
 def main() -> None:
-    """Runs a command; what a user can fix is said without a traceback."""
+    """Run a command; what a user can fix ends in a message, not in a traceback."""
     try:
         app()
     except PipelineError as error:

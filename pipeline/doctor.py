@@ -68,7 +68,7 @@ def bad(text: str) -> Finding:
 
 
 def examine(corpora: Sequence[str]) -> int:
-    """Prints one line per finding, and a verdict.
+    """Print one line per finding, and a verdict.
 
     Args:
         corpora: Which to look at; empty for those of params.yaml.

@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"\$\{item(?:\.(\w+))?\}")
 
 
 def check_call() -> None:
-    """Exits if this process is `python -m stages.X` with a wrong call; for the package `stages`.
+    """Exit if this process is `python -m stages.X` with a wrong call; for the package `stages`.
 
     While the package is imported, the original command line alone has the module's name.
     """
@@ -37,7 +37,7 @@ def check_call() -> None:
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
-    """The checked params of a stage's call.
+    """Return the checked params of a stage's call.
 
     Raises:
         PipelineError: A setting or a word is wrong, or an output cannot be written.
@@ -64,7 +64,7 @@ def checked(stage: str, words: Sequence[str]) -> Params:
 
 
 def check_writable(paths: Iterable[Path]) -> None:
-    """Checks that files and folders can be made and replaced.
+    """Check that files and folders can be made and replaced.
 
     Raises:
         PipelineError: The folder that is, or will hold, one of them is not writable.
@@ -89,7 +89,10 @@ def _way_back() -> str:
 
 
 def _stages() -> dict[str, Any]:
-    stages: dict[str, Any] = yaml.load(DAG.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
+    try:
+        stages: dict[str, Any] = yaml.load(DAG.read_bytes(), yaml.CSafeLoader)["stages"]
+    except yaml.YAMLError as error:
+        raise PipelineError(f"{DAG} cannot be read as YAML: {error}") from error
     return stages
 
 
@@ -108,7 +111,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 def _described(entry: dict[str, Any]) -> str:
-    """What a stage does, reads and writes, with its words in capitals."""
+    """What a stage does, reads and writes, its words in capitals."""
     definition = _definition(entry)
     lines = [
         str(definition["desc"]),

@@ -82,7 +82,7 @@ class Params:
         return settings.model_validate(self.blocks[corpus][section])
 
     def check(self, corpus: str) -> None:
-        """Checks the name of a corpus that a user typed.
+        """Check the name of a corpus that a user typed.
 
         Raises:
             PipelineError: params.yaml has no block of it; the message has the nearest name.
@@ -115,10 +115,10 @@ def read_params(path: Path = PARAMS) -> Params:
 
 
 def check_root() -> None:
-    """Checks that this folder does not lie inside the project, where relative paths mislead.
+    """Check that this is not a subfolder of the project, where relative paths mislead.
 
     Raises:
-        PipelineError: It does; the message names the root.
+        PipelineError: It is; the message names the root.
     """
     roots = [folder for folder in Path.cwd().parents if (folder / PARAMS).is_file()]
     if roots and not PARAMS.is_file():
@@ -180,7 +180,7 @@ def _unknown(name: str, blocks: Mapping[str, Any]) -> str:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Completes a message about an unknown name: the nearest known one, or all."""
+    """The end of a message about an unknown name: the nearest known one, or all."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else f", expected one of {sorted(known)}"
 

@@ -12,6 +12,12 @@ from pipeline.base.params import Params
 from pipeline.base.paths import BASELINE
 from pipeline.report.words import many
 
+CHANGED = """\
+`git status` lists {files}: these results are not those of the commit. Another type of CPU
+changes the last bits; so do settings and code. `git commit -am 'Results of this machine'`
+makes them the commit's, but the commands below need no commit.
+
+"""
 NEXT = f"""\
 What to try next:
   source .venv/bin/activate
@@ -24,7 +30,7 @@ What to try next:
 
 
 def keep(params: Params) -> None:
-    """Saves the workspace as `my-baseline` of the commit, unless it has one; says what is next.
+    """Save the workspace as `my-baseline` of the commit, unless it has one, and say what is next.
 
     Raises:
         PipelineError: There are no results yet, or they are not of the files as they are.
@@ -79,9 +85,4 @@ def _changes() -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not (count := len(done.stdout.splitlines())):
         return ""
-    return (
-        f"`git status` lists {many(count, 'file')}: these results are not those of the commit, "
-        "as after a change of settings or\ncode, or on another type of CPU. Commit them to make "
-        "them yours\n(`git commit -am 'Results of this machine'`), or leave them: the commands "
-        "below need no commit.\n\n"
-    )
+    return CHANGED.format(files=many(count, "file"))

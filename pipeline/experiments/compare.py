@@ -17,7 +17,7 @@ HEAD, WORKSPACE = "HEAD", "workspace"  # DVC's own word for the files as they ar
 
 
 def carry_out(one: str | None, other: str | None, corpora: Sequence[str]) -> None:
-    """Compares two revisions and prints the outcome for each corpus.
+    """Compare two revisions and print the outcome for each corpus.
 
     Args:
         one: None for the baseline that was kept, or the commit if there is none.

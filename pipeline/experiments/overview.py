@@ -34,7 +34,7 @@ class Row:
 
 
 def show(corpora: Sequence[str], console: Console | None = None) -> None:
-    """Prints a table for each corpus."""
+    """Print a table for each corpus."""
     from dvc.repo import Repo
 
     with Repo() as repo:
