@@ -70,19 +70,22 @@ def read_head(path: Path) -> Head | None:
     return Head(tuple(facts["classes"]), **tensors) if tensors else None
 
 
-def head_says(head: Head, store: Features, utterances: Sequence[str]) -> np.ndarray:
-    """What the fine-tuned encoder itself says: [utterance, class] probabilities.
+def predict_utterances(head: Head, store: Features, utterances: Sequence[str]) -> np.ndarray:
+    """Predict the classes of utterances from stored text features.
 
     Args:
-        head: Of the encoder that made the store.
-        store: The text features.
-        utterances: Of the store. Those without text have the vector 0, which leaves the biases.
+        head: The head of the encoder that made the store.
+        store: Text features.
+        utterances: Ids. Utterances without text have the vector 0, so the biases decide.
+
+    Returns:
+        [utterance, class] probabilities.
 
     Raises:
-        PipelineError: The store lacks one.
+        PipelineError: The store lacks an utterance.
     """
     rows = of_utterances(store, utterances)
     vectors = np.zeros((len(rows), store.dimension), np.float32)
-    there = store.present[rows]
-    vectors[there] = store.values[store.offsets[rows[there]]]
+    present = store.present[rows]
+    vectors[present] = store.values[store.offsets[rows[present]]]
     return head.probabilities(vectors)

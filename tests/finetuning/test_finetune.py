@@ -13,7 +13,7 @@ import torch
 from pipeline.base import paths
 from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.extract import read_turns, window_of
-from pipeline.finetuning.head import head_says, read_head
+from pipeline.finetuning.head import predict_utterances, read_head
 from pipeline.finetuning.loop import Run
 from pipeline.records.features import Features
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
@@ -74,7 +74,7 @@ def test_it_learns_and_the_head_says_so_of_the_features() -> None:
         names, np.ones(len(names), bool), np.arange(len(names) + 1), vectors, {"dimension": 32}
     )
     head = read_head(paths.head(CORPUS))
-    found = head_says(head, store, names).argmax(1)
+    found = predict_utterances(head, store, names).argmax(1)
     protocol = read_protocol(paths.protocol(CORPUS))
     labels = {entry.utterance: entry.label for entry in protocol.entries}
     accuracy = 100 * np.mean([labels[name] == n for name, n in zip(names, found, strict=True)])

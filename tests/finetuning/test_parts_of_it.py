@@ -14,7 +14,7 @@ from pipeline.features.text.extract import window_of
 from pipeline.features.text.turns import Turn
 from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import Example, batches, draw, examples
-from pipeline.finetuning.head import Head, head_says, read_head, write_head
+from pipeline.finetuning.head import Head, predict_utterances, read_head, write_head
 from pipeline.finetuning.loop import Run
 from pipeline.finetuning.network import Output, TunedEncoder
 from pipeline.finetuning.objective import Objective, Targets
@@ -229,7 +229,7 @@ def test_a_head_says_of_a_store_what_its_numbers_say(tmp_path: Path) -> None:
     present = np.array([True, False, True, True])
     offsets = np.array([0, 1, 1, 2, 3])
     store = Features(["x", "silent", "y", "z"], present, offsets, values, {"dimension": 2})
-    found = head_says(read, store, ["z", "x", "silent"])
+    found = predict_utterances(read, store, ["z", "x", "silent"])
     scores = np.exp(np.array([[3.0, 3.0], [1.0, 1.0], [0.0, 1.0]]))
     assert read.classes == ("a", "b")
     assert found == pytest.approx(scores / scores.sum(1, keepdims=True))

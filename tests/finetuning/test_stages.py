@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.params import Params, read_params
-from pipeline.evaluation.finetuned import NAME, finetuned_head
+from pipeline.evaluation.baselines import FINETUNED_HEAD, predict_finetuned_head
 from pipeline.features.text.extract import network
 from pipeline.records.features import read_features
 from pipeline.records.manifest import read_manifest
@@ -42,7 +42,7 @@ def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
     rows = read_manifest(paths.manifest(CORPUS))
     assert store.values == pytest.approx(encode(paths.text_encoder(CORPUS), rows), abs=1e-5)
     protocol = read_protocol(paths.protocol(CORPUS))
-    said = finetuned_head(paths.head(CORPUS), protocol, {"text": store})[NAME]
+    said = predict_finetuned_head(paths.head(CORPUS), protocol, {"text": store})[FINETUNED_HEAD]
     actual = [e.label for e in protocol.entries if e.split == "test"]
     assert np.mean(said.predicted[0] == actual) > 0.8, "the label is a word of the text"
 
