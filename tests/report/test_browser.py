@@ -12,7 +12,7 @@ from pipeline.report.write import write_report
 from tests.report.small import Corpus, lay_out
 
 SECTIONS = [
-    *("results", "paper", "errors", "parts", "learning"),
+    *("results", "paper", "errors", "slices", "learning"),
     *("setup", "ledger", "costs", "repeat"),
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
