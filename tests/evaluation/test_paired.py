@@ -62,8 +62,8 @@ def test_a_resample_draws_as_many_dialogues_as_there_are() -> None:
 def test_the_bootstrap_by_hand() -> None:
     """Two dialogues with an utterance of class 0 and one of class 1 each.
 
-    `other` says 0 everywhere: F1 of 0 is 2/3 and of 1 is 0, so weighted 1/3 in any draw.
-    `one` is right in the first dialogue and says 0 in the second:
+    `other` predicts 0 everywhere: F1 of 0 is 2/3 and of 1 is 0, so weighted 1/3 in any draw.
+    `one` is right in the first dialogue and predicts 0 in the second:
     - both drawn once: class 0 has 2 right, 2 + 3 named: 4/5; class 1 has 1 right, 2 + 1 named:
       2/3; weighted 11/15
     - the first drawn twice: 1
@@ -101,7 +101,7 @@ def test_a_planted_difference_is_found_and_none_is_not() -> None:
 
 
 def test_the_matrix_product_is_the_loop_over_resamples() -> None:
-    """Draws dialogues one by one and scores them with sklearn; the two have other seeds."""
+    """Draw dialogues one by one and score them with sklearn; the numbers of seeds differ."""
     actual, dialogues = random_corpus(3, dialogues=6, turns=4)
     one, other = random_predictions(actual, 0.7, 2, 20), random_predictions(actual, 0.3, 3, 21)
     weights = resample_weights(6, 50)

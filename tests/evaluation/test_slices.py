@@ -53,7 +53,7 @@ def test_which_utterances_fall_where(table: pd.DataFrame) -> None:
 
 
 def test_figures_by_hand(table: pd.DataFrame) -> None:
-    """Of Ann's a a b seed 1 gets all right, seed 2 says b a b: F1 of a 2/3, of b 2/3."""
+    """Of Ann's a a b seed 1 gets all right, seed 2 predicts b a b: F1 of a 2/3, of b 2/3."""
     (ann,) = table[table["slice"] == "Ann"].to_dict("records")
     assert ann["weighted_f1"] == pytest.approx((100 + 200 / 3) / 2, abs=0.01)
     assert ann["weighted_f1_std"] == pytest.approx((100 - 200 / 3) / 2**0.5, abs=0.01)

@@ -166,7 +166,7 @@ def test_without_a_mean_the_weights_are_taken(toy: None) -> None:
     assert not all(torch.equal(averaged.state.best[n], p) for n, p in run.state.best.items())
 
 
-def test_lora_merged_is_lora_beside(toy: None) -> None:
+def test_merged_lora_equals_separate_lora(toy: None) -> None:
     pytest.importorskip("peft")
     task = tiny.task(epochs=2, lora_rank=4, learning_rate=0.02)
     run = Run(task)
@@ -181,11 +181,11 @@ def test_lora_merged_is_lora_beside(toy: None) -> None:
     network = run.encoder.model.text.network
     assert not any("lora" in name for name in network.state_dict())
     merged = run.encoder.vectors(turns)
-    beside = Run(task)
+    separate = Run(task)
     with torch.no_grad():
-        for name, parameter in beside.encoder.learning.items():
+        for name, parameter in separate.encoder.learning.items():
             parameter.copy_(run.state.best[name])
-    unmerged = beside.encoder.vectors(beside.encoder.read([e.turn for e in task.valid]))
+    unmerged = separate.encoder.vectors(separate.encoder.read([e.turn for e in task.valid]))
     pretrained = Run(task)
     untouched = pretrained.encoder.vectors(pretrained.encoder.read([e.turn for e in task.valid]))
     assert (merged - unmerged).abs().max() < 1e-5

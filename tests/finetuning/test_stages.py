@@ -29,8 +29,8 @@ def toy(workspace):
 def params(**changes):
     """The params of demo_meld for the toy corpus, with what the tiny network needs."""
     known = read_params(ROOT / "params.yaml")
-    own = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
-    return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **own}})
+    sections = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
+    return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **sections}})
 
 
 def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
