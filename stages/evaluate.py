@@ -9,11 +9,9 @@ from pipeline.base.files import write_text
 from pipeline.base.params import Params
 from pipeline.base.progress import track
 from pipeline.base.stage import run
-from pipeline.evaluation import pictures, results
-from pipeline.evaluation.baselines import baselines, pooled
-from pipeline.evaluation.curves import f1_curves
-from pipeline.evaluation.evaluate import metrics, predictions
-from pipeline.evaluation.finetuned import finetuned_head
+from pipeline.evaluation import pictures, tables
+from pipeline.evaluation.baselines import fit_baselines, pool_folds, predict_finetuned_head
+from pipeline.evaluation.evaluate import collect_predictions, metrics
 from pipeline.evaluation.scores import reliability
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.slices import slices
@@ -33,12 +31,12 @@ def work(params: Params, corpus: str) -> None:
     epochs = read_epochs(paths.epochs(corpus))
     modalities = params.of(ModelSettings, corpus).modalities
     stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in modalities}
-    beside = finetuned_head(paths.head(corpus), protocol, stores)
-    beside |= _baselines(corpus, protocol, stores, params.of(EvaluateSettings, corpus))
-    found = predictions(epochs, protocol, beside)
-    write_predictions(paths.predictions(corpus), found)
-    _write_figures(corpus, found, epochs, protocol)
-    _write_slices(corpus, found, protocol, stores)
+    baselines = predict_finetuned_head(paths.head(corpus), protocol, stores)
+    baselines |= _baselines(corpus, protocol, stores, params.of(EvaluateSettings, corpus))
+    predictions = collect_predictions(epochs, protocol, baselines)
+    write_predictions(paths.predictions(corpus), predictions)
+    _write_figures(corpus, predictions, epochs, protocol)
+    _write_slices(corpus, predictions, protocol, stores)
     _write_history(corpus, epochs, protocol)
     _write_about(corpus, protocol, stores)
     print(headline(corpus))
@@ -48,22 +46,23 @@ def _baselines(
     corpus: str, protocol: Protocol, stores: Mapping[str, Features], settings: EvaluateSettings
 ) -> dict[str, ModelPredictions]:
     texts = {u.utterance: u.text for u in read_manifest(paths.manifest(corpus))}
-    fits = baselines(protocol, stores, texts, settings)
+    fits = fit_baselines(protocol, stores, texts, settings)
     count = len(protocol.folds) * len(settings.baselines)
-    return pooled(track(fits, f"evaluate {corpus}, baselines", count))
+    return pool_folds(track(fits, f"evaluate {corpus}, baselines", count))
 
 
 def _write_figures(
-    corpus: str, found: Predictions, epochs: Sequence[EpochPrediction], protocol: Protocol
+    corpus: str, predictions: Predictions, epochs: Sequence[EpochPrediction], protocol: Protocol
 ) -> None:
-    figures, predictions = metrics(found, epochs, protocol), found.by_model[MODEL]
-    assert predictions.probabilities is not None  # the model gives them
-    classes = results.class_table(found)
-    confusion = results.confusion_table(found.test_set, predictions)
-    bins = reliability(found.test_set.actual, predictions.probabilities)
-    results.write_json(paths.metrics(corpus, "metrics.json"), figures)
+    test_set, model = predictions.test_set, predictions.by_model[MODEL]
+    assert model.probabilities is not None  # the model gives them
+    figures = metrics(predictions, epochs, protocol)
+    classes = tables.class_table(predictions)
+    confusion = tables.confusion_table(test_set, model)
+    bins = reliability(test_set.actual, model.probabilities)
+    tables.write_json(paths.metrics(corpus, "metrics.json"), figures)
     for name, table in (("classes", classes), ("confusion", confusion), ("reliability", bins)):
-        results.write_csv(paths.metrics(corpus, f"{name}.csv"), table)
+        tables.write_csv(paths.metrics(corpus, f"{name}.csv"), table)
     pictures.draw_f1(paths.metrics(corpus, "f1.png"), corpus, classes)
     pictures.draw_confusion(
         paths.metrics(corpus, "confusion.png"), corpus, confusion, protocol.classes
@@ -74,24 +73,24 @@ def _write_figures(
 
 
 def _write_slices(
-    corpus: str, found: Predictions, protocol: Protocol, stores: Mapping[str, Features]
+    corpus: str, predictions: Predictions, protocol: Protocol, stores: Mapping[str, Features]
 ) -> None:
-    table = slices(found.test_set, found.by_model[MODEL], protocol.entries, stores)
-    results.write_csv(paths.metrics(corpus, "slices.csv"), table)
+    table = slices(predictions.test_set, predictions.by_model[MODEL], protocol.entries, stores)
+    tables.write_csv(paths.metrics(corpus, "slices.csv"), table)
     pictures.draw_slices(paths.metrics(corpus, "slices.png"), corpus, table)
 
 
 def _write_history(corpus: str, epochs: Sequence[EpochPrediction], protocol: Protocol) -> None:
     history = pd.read_csv(paths.metrics(corpus, "history.csv"))
-    curves = f1_curves(history, epochs, protocol)
-    results.write_csv(paths.metrics(corpus, "curves.csv"), curves)
+    curves = tables.f1_curves(history, epochs, protocol)
+    tables.write_csv(paths.metrics(corpus, "curves.csv"), curves)
     pictures.draw_history(paths.metrics(corpus, "history.png"), history, curves)
 
 
 def _write_about(corpus: str, protocol: Protocol, stores: Mapping[str, Features]) -> None:
     ledgers = read_ledgers(corpus)
     about = about_run(corpus, protocol, stores, ledgers)
-    results.write_json(paths.metrics(corpus, "run.json"), about)
+    tables.write_json(paths.metrics(corpus, "run.json"), about)
     write_text(paths.metrics(corpus, "ledger.md"), page(corpus, ledgers))
 
 

@@ -12,7 +12,7 @@ from pipeline.corruption.extracting import Extractors
 from pipeline.corruption.scoring import Score, Scorer, majority_in
 from pipeline.corruption.stores import CorruptedStores
 from pipeline.corruption.trained import TrainedModels, check_clean
-from pipeline.evaluation.evaluate import tested_in
+from pipeline.evaluation.evaluate import labelled_test_set
 from pipeline.evaluation.intervals import Difference
 from pipeline.records.features import Features, of_utterances
 
@@ -104,7 +104,7 @@ class _Measuring:
 
     def __init__(self, trained: TrainedModels, extractors: Extractors) -> None:
         self.trained = trained
-        self.test_set = tested_in(trained.protocol)
+        self.test_set = labelled_test_set(trained.protocol)
         self.scorer = Scorer(self.test_set)
         self.stores = CorruptedStores(trained, extractors)
         predictions = self._predictions(trained.stores, "clean")

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.baselines import majority
-from pipeline.evaluation.intervals import Difference, difference, resample, resampled
-from pipeline.evaluation.labelled import labelled
+from pipeline.evaluation.baselines import labelled_splits, majority
+from pipeline.evaluation.intervals import Difference, difference, resample, resample_weights
 from pipeline.evaluation.scores import confusions, weighted_f1
 from pipeline.records.predictions import TestSet
 from pipeline.records.protocol import Protocol
@@ -38,7 +37,7 @@ def majority_in(protocol: Protocol) -> np.ndarray:
     Returns:
         [1, utterance] class numbers, in the order of `TestSet`.
     """
-    folds = [majority(labelled(protocol, fold)) for fold in protocol.folds]
+    folds = [majority(labelled_splits(protocol, fold)) for fold in protocol.folds]
     return np.concatenate(folds)[None]
 
 
@@ -52,7 +51,7 @@ class Scorer:
     def __init__(self, test_set: TestSet) -> None:
         self.test_set = test_set
         self._clusters, self._classes = test_set.clusters, len(test_set.classes)
-        self._weights = resampled(self._clusters.max() + 1)
+        self._weights = resample_weights(self._clusters.max() + 1)
 
     def score(self, predicted: np.ndarray) -> Score:
         """The weighted F1 of [seed, utterance] class numbers."""

@@ -1,4 +1,4 @@
-"""From every epoch's predictions to the figures that are reported."""
+"""Metrics: from every epoch's predictions to the reported figures."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ from pipeline.records.protocol import Protocol
 
 @dataclass(frozen=True)
 class Run:
-    """The predictions of one seed on one split, folds pooled.
+    """The predictions of one seed for one split's labelled utterances, folds pooled.
 
     Attributes:
-        seed: Which.
-        utterances: The labelled ones.
+        seed: The run's seed.
+        utterances: Ids.
         actual: [utterance] class numbers.
         probabilities: [utterance, class].
     """
@@ -37,12 +37,12 @@ class Run:
         return numbers
 
     def scores(self, classes: Sequence[str]) -> Scores:
-        """The run's figures."""
+        """Score the run."""
         return score(self.actual, self.predicted, classes)
 
 
 def selected_runs(rows: Sequence[EpochPrediction], protocol: Protocol, split: str) -> list[Run]:
-    """One run per seed, at the epochs that validation chose.
+    """Take one run per seed, at the epochs chosen on validation.
 
     Args:
         rows: Every epoch's predictions.
@@ -53,32 +53,33 @@ def selected_runs(rows: Sequence[EpochPrediction], protocol: Protocol, split: st
 
 
 def runs_chosen_on_test(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
-    """One run per seed, at the epochs with the best test score: what most papers print.
+    """Take one run per seed, at the epochs with the best test score.
 
-    It says what the published protocol would give; nothing is chosen by it.
+    Most papers print these figures; here they only allow comparison, and choose nothing.
     """
     groups: dict[tuple[int, int], list[EpochPrediction]] = defaultdict(list)
     for row in rows:
         if row.split == "test":
             groups[row.fold, row.seed].append(row)
-    best = [max(group, key=lambda r: _weighted(r, protocol)) for group in groups.values()]
+    best = [max(group, key=lambda r: weighted_f1_of(r, protocol)) for group in groups.values()]
     return runs_of(best, protocol)
 
 
-def _weighted(row: EpochPrediction, protocol: Protocol) -> float:
+def weighted_f1_of(row: EpochPrediction, protocol: Protocol) -> float:
+    """Weighted F1 of one epoch's predictions for one split, in percent."""
     (run,) = runs_of([row], protocol)
     return run.scores(protocol.classes).weighted_f1
 
 
 def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
-    """One run per seed, of the labelled utterances of all rows of that seed: folds are pooled."""
+    """Pool the labelled utterances of all rows of a seed to one run per seed."""
     labels = {(e.fold, e.utterance): e.label for e in protocol.entries if e.label is not None}
     by_seed: dict[int, list[EpochPrediction]] = defaultdict(list)
     for row in rows:
         by_seed[row.seed].append(row)
     runs = []
     for seed, parts in by_seed.items():
-        known = [[(p.fold, u) in labels for u in p.utterances] for p in parts]
+        labelled = [[(p.fold, u) in labels for u in p.utterances] for p in parts]
         names = [(p.fold, u) for p in parts for u in p.utterances if (p.fold, u) in labels]
         runs.append(
             Run(
@@ -86,34 +87,34 @@ def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
                 utterances=[u for _, u in names],
                 actual=np.array([labels[name] for name in names]),
                 probabilities=np.concatenate(
-                    [p.probabilities[k] for p, k in zip(parts, known, strict=True)]
+                    [p.probabilities[mask] for p, mask in zip(parts, labelled, strict=True)]
                 ),
             )
         )
     return runs
 
 
-def predictions(
-    rows: Sequence[EpochPrediction], protocol: Protocol, beside: Mapping[str, ModelPredictions]
+def collect_predictions(
+    rows: Sequence[EpochPrediction], protocol: Protocol, baselines: Mapping[str, ModelPredictions]
 ) -> Predictions:
-    """What the model says of the test utterances at the epochs that validation chose.
+    """Join the baselines' test predictions to the model's, at the epochs chosen on validation.
 
     Args:
         rows: Every epoch's predictions.
         protocol: With all labels.
-        beside: What the baselines say, in protocol order, folds one after another.
+        baselines: Their predictions in protocol order, one fold after another.
     """
     runs = selected_runs(rows, protocol, "test")
-    predictions = ModelPredictions(
+    model = ModelPredictions(
         seeds=tuple(run.seed for run in runs),
         predicted=np.stack([run.predicted for run in runs]),
         probabilities=np.stack([run.probabilities for run in runs]),
     )
-    return Predictions(tested_in(protocol), {MODEL: predictions, **beside})
+    return Predictions(labelled_test_set(protocol), {MODEL: model, **baselines})
 
 
-def tested_in(protocol: Protocol) -> TestSet:
-    """The labelled test utterances in protocol order, folds one after another."""
+def labelled_test_set(protocol: Protocol) -> TestSet:
+    """Collect the labelled test utterances in protocol order, one fold after another."""
     entries = [
         entry
         for fold in protocol.folds
@@ -130,71 +131,73 @@ def tested_in(protocol: Protocol) -> TestSet:
 
 
 def metrics(
-    found: Predictions, rows: Sequence[EpochPrediction], protocol: Protocol
+    predictions: Predictions, rows: Sequence[EpochPrediction], protocol: Protocol
 ) -> dict[str, Any]:
-    """What goes into metrics.json, in percent.
+    """Compute the content of metrics.json, in percent.
 
     Args:
-        found: What the model and the baselines say of the test utterances.
+        predictions: The model's and the baselines' predictions for the test utterances.
         rows: Every epoch's predictions.
         protocol: With all labels.
     """
-    classes = protocol.classes
+    test_set, classes = predictions.test_set, protocol.classes
     valid = selected_runs(rows, protocol, "valid")
-    by_test = runs_chosen_on_test(rows, protocol)
-    folds = dict(_folds(found.test_set, found.by_model[MODEL]))
+    chosen_on_test = runs_chosen_on_test(rows, protocol)
+    folds = dict(_folds(test_set, predictions.by_model[MODEL]))
     return {
-        "test": _on_test(found.test_set, found.by_model[MODEL]),
+        "test": _on_test(test_set, predictions.by_model[MODEL]),
         "validation": overall([run.scores(classes) for run in valid]),
-        "test_selected": overall([run.scores(classes) for run in by_test]),
+        "test_selected": overall([run.scores(classes) for run in chosen_on_test]),
         **({"folds": folds} if len(folds) > 1 else {}),
         "baselines": {
-            name: _on_test(found.test_set, predictions)
-            for name, predictions in found.by_model.items()
+            name: _on_test(test_set, baseline)
+            for name, baseline in predictions.by_model.items()
             if name != MODEL
         },
     }
 
 
 def scores_of(test_set: TestSet, predictions: ModelPredictions) -> list[Scores]:
-    """The figures of each seed."""
+    """Score each seed."""
     return [score(test_set.actual, run, test_set.classes) for run in predictions.predicted]
 
 
 def overall(runs: Sequence[Scores]) -> dict[str, float]:
-    """Mean over runs, and the sample standard deviation where there are several."""
-    found = {}
+    """Mean over runs, and the sample standard deviation if there are several."""
+    figures = {}
     for name in OVERALL:
         values = [getattr(run, name) for run in runs]
-        found[name] = mean(values)
+        figures[name] = mean(values)
         if len(runs) > 1:
-            found[f"{name}_std"] = deviation(values)
-    return found
+            figures[f"{name}_std"] = deviation(values)
+    return figures
 
 
 def _on_test(test_set: TestSet, predictions: ModelPredictions) -> dict[str, Any]:
-    """Overall figures with their intervals, calibration, F1 by class."""
+    """Overall figures with their intervals, calibration error and F1 by class."""
     runs = scores_of(test_set, predictions)
-    found: dict[str, Any] = overall(runs)
+    figures: dict[str, Any] = overall(runs)
     draws = resample(
         test_set.actual, predictions.predicted, test_set.clusters, len(test_set.classes)
     )
     for name, figure in OVERALL.items():
         ends = draws.interval(figure)
-        found |= {f"{name}_low": round(ends.low, 2), f"{name}_high": round(ends.high, 2)}
+        figures |= {f"{name}_low": round(ends.low, 2), f"{name}_high": round(ends.high, 2)}
     if predictions.probabilities is not None:
-        found["ece"] = mean([100 * ece(test_set.actual, run) for run in predictions.probabilities])
-    found["f1"] = {name: mean([run.f1[name] for run in runs]) for name in test_set.classes}
-    return found
+        errors = [100 * ece(test_set.actual, run) for run in predictions.probabilities]
+        figures["ece"] = mean(errors)
+    figures["f1"] = {name: mean([run.f1[name] for run in runs]) for name in test_set.classes}
+    return figures
 
 
 def _folds(
     test_set: TestSet, predictions: ModelPredictions
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """The overall figures of each fold's own test split."""
+    """Overall figures of each fold's own test split."""
     for fold in np.unique(test_set.folds):
-        own = test_set.folds == fold
+        mask = test_set.folds == fold
         runs = [
-            score(test_set.actual[own], run[own], test_set.classes) for run in predictions.predicted
+            score(test_set.actual[mask], run[mask], test_set.classes)
+            for run in predictions.predicted
         ]
-        yield f"fold {fold}", {**overall(runs), "utterances": int(own.sum())}
+        yield f"fold {fold}", {**overall(runs), "utterances": int(mask.sum())}

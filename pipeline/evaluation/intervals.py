@@ -1,8 +1,8 @@
 """95 % intervals by dialogue, of a score and of a paired difference; McNemar's test.
 
-Turns of a dialogue are not independent of each other: resampling utterances gives intervals that
-are too narrow. So whole dialogues are drawn, with replacement, as many as there are. Counts of a
-draw are sums of the dialogues' own, so all draws together are one matrix product,
+Turns of a dialogue are not independent: resampling utterances gives intervals that are too narrow.
+So whole dialogues are drawn with replacement (a cluster bootstrap). The confusion counts of a
+resample are sums over its dialogues, so all resamples together are one matrix product,
 [resample, dialogue] @ [dialogue, actual, predicted].
 """
 
@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from pipeline.evaluation.scores import Score, confusions, weighted_f1
 
-FEW = 50  # dialogues; from there on intervals hold the truth about as often as they say
+FEW = 50  # dialogues; with this many, coverage is close to nominal
 RESAMPLES = 2000
 SEED = 20_000
 PERCENTILES = (2.5, 97.5)
@@ -21,13 +21,7 @@ PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % interval, in percent or percentage points.
-
-    Attributes:
-        value: On the test split as it is.
-        low: Lower end.
-        high: Upper end.
-    """
+    """A figure on the test split with its 95 % interval, in percent or percentage points."""
 
     value: float
     low: float
@@ -35,20 +29,21 @@ class Interval:
 
 
 def caution(dialogues: int) -> str:
-    """What to think of intervals over so few dialogues, in words; "" where there are enough.
+    """A warning about intervals over few dialogues; "" if there are enough.
 
-    The shares were found by tests/evaluation/test_coverage.py's simulation, 600 trials each.
+    The coverage was simulated by tests/evaluation/test_coverage.py, 600 trials each.
     """
     if dialogues >= FEW:
         return ""
     return (
-        f"{dialogues} dialogues are few: such intervals are too short. In a simulation those of 4 "
-        "dialogues held the truth in 80 % of cases, of 10 in 88 %, of 20 in 91 %, of 50 in 94 %."
+        f"With only {dialogues} dialogues, these intervals are too short. In a simulation, 95 % "
+        "intervals over 4 dialogues covered the true value in 80 % of cases, over 10 in 88 %, over "
+        "20 in 91 %, over 50 in 94 %."
     )
 
 
-def resampled(dialogues: int, number: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """How often each dialogue is drawn, with replacement, in each resample.
+def resample_weights(dialogues: int, number: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """Draw dialogues with replacement, and count how often each is in each resample.
 
     Returns:
         [resample, dialogue] float64; each row sums to the number of dialogues.
@@ -57,12 +52,12 @@ def resampled(dialogues: int, number: int = RESAMPLES, seed: int = SEED) -> np.n
     return np.random.default_rng(seed).multinomial(dialogues, shares, number).astype(np.float64)
 
 
-def drawn(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Counts of each resample.
+def resample_counts(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum the confusion counts of each resample's dialogues.
 
     Args:
         counts: [seed, dialogue, actual, predicted].
-        weights: [resample, dialogue], see `resampled`.
+        weights: [resample, dialogue], see `resample_weights`.
 
     Returns:
         [seed, resample, actual, predicted].
@@ -72,7 +67,7 @@ def drawn(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Resampled:
-    """A model's counts, on the test split as it is and on each resample of its dialogues.
+    """A model's confusion counts, on the test split itself and on each resample of its dialogues.
 
     Attributes:
         whole: [seed, actual, predicted].
@@ -83,13 +78,13 @@ class Resampled:
     draws: np.ndarray
 
     def interval(self, score: Score) -> Interval:
-        """A score averaged over seeds, and the percentile interval of that average."""
-        return spread(score(self.whole).mean(0), score(self.draws).mean(0))
+        """Mean of a score over seeds, with the percentile interval of that mean."""
+        return percentile_interval(score(self.whole).mean(0), score(self.draws).mean(0))
 
     def by_class(self, score: Score) -> list[Interval]:
-        """The same of a score that gives [..., class]."""
+        """Mean and interval by class, of a score that gives [..., class]."""
         values, draws = score(self.whole).mean(0), score(self.draws).mean(0)
-        return [spread(value, draws[:, number]) for number, value in enumerate(values)]
+        return [percentile_interval(v, draws[:, number]) for number, v in enumerate(values)]
 
 
 def resample(
@@ -99,35 +94,30 @@ def resample(
     classes: int,
     weights: np.ndarray | None = None,
 ) -> Resampled:
-    """Counts what a model says, and draws resamples of it.
+    """Count a model's confusions on the test split and on resamples of its dialogues.
 
     Args:
         actual: [utterance] class numbers.
         predicted: [seed, utterance] class numbers.
-        clusters: [utterance] dialogue numbers from 0, none left out.
-        classes: How many classes there are.
-        weights: [resample, dialogue]; the usual ones if None.
+        clusters: [utterance] dialogue numbers from 0 without gaps.
+        classes: Number of classes.
+        weights: [resample, dialogue]; None for `resample_weights` with its defaults.
     """
     counts = confusions(actual, predicted, clusters, classes)
     if weights is None:
-        weights = resampled(counts.shape[1])
-    return Resampled(counts.sum(1), drawn(counts, weights))
+        weights = resample_weights(counts.shape[1])
+    return Resampled(counts.sum(1), resample_counts(counts, weights))
 
 
-def spread(value: np.ndarray, resamples: np.ndarray) -> Interval:
-    """A figure and the percentiles of its resamples, both from 0 to 1, in percent.
-
-    Args:
-        value: [] on the test split.
-        resamples: [resample].
-    """
+def percentile_interval(value: np.ndarray, resamples: np.ndarray) -> Interval:
+    """Turn a figure [] and its resamples [resample], all from 0 to 1, into percent."""
     low, high = np.percentile(resamples, PERCENTILES)
     return Interval(100 * float(value), 100 * float(low), 100 * float(high))
 
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A score of one model less that of another, in percentage points."""
+    """A score of one model minus that of another, in percentage points."""
 
     @property
     def clear(self) -> bool:
@@ -148,13 +138,13 @@ class Difference(Interval):
 
 @dataclass(frozen=True)
 class McNemar:
-    """McNemar's test: of the utterances that only one of two models gets right, whose are they?
+    """McNemar's test on the utterances that only one of two models gets right.
 
     Attributes:
-        one: Utterances that only the first gets right.
-        other: Utterances that only the second gets right.
-        p: Two-sided, exact (binomial); turns of a dialogue are taken for independent, so it is
-            more easily small than the interval by dialogue is clear of 0.
+        one: Number of utterances that only the first gets right.
+        other: Number of utterances that only the second gets right.
+        p: Two-sided, exact (binomial). It treats the turns of a dialogue as independent, so it may
+            be small although the interval by dialogue includes 0.
     """
 
     one: int
@@ -165,25 +155,25 @@ class McNemar:
 def difference(
     one: np.ndarray, other: np.ndarray, weights: np.ndarray, score: Score = weighted_f1
 ) -> Difference:
-    """Compares two models by a score, each averaged over its seeds, on the same resamples.
+    """Compare two models by a score averaged over each one's seeds, on the same resamples.
 
     Args:
-        one: [seed, dialogue, actual, predicted] counts.
-        other: The same of the other model, with as many seeds as it has.
-        weights: [resample, dialogue], see `resampled`.
-        score: From counts to a figure.
+        one: Counts of the first, [seed, dialogue, actual, predicted].
+        other: Counts of the second; its number of seeds may differ.
+        weights: [resample, dialogue], see `resample_weights`.
+        score: Maps counts to a figure.
 
     Returns:
-        `one` less `other`: on all dialogues once, and the percentile interval over resamples.
+        `one` minus `other` on the test split, and the percentile interval over resamples.
     """
     value = score(one.sum(1)).mean(0) - score(other.sum(1)).mean(0)
-    draws = score(drawn(one, weights)).mean(0) - score(drawn(other, weights)).mean(0)
-    found = spread(value, draws)
-    return Difference(found.value, found.low, found.high)
+    first, second = (score(resample_counts(counts, weights)).mean(0) for counts in (one, other))
+    interval = percentile_interval(value, first - second)
+    return Difference(interval.value, interval.low, interval.high)
 
 
 def mcnemar(actual: np.ndarray, one: np.ndarray, other: np.ndarray) -> McNemar:
-    """Compares two models by which utterances they get right (McNemar, 1947; exact form).
+    """Compare two models by the utterances they get right (McNemar, 1947; exact form).
 
     Args:
         actual: [utterance] class numbers.
@@ -192,6 +182,6 @@ def mcnemar(actual: np.ndarray, one: np.ndarray, other: np.ndarray) -> McNemar:
     """
     first, second = one == actual, other == actual
     only_one, only_other = int((first & ~second).sum()), int((second & ~first).sum())
-    apart = only_one + only_other
-    p = float(binomtest(only_one, apart, 0.5).pvalue) if apart else 1.0
+    discordant = only_one + only_other
+    p = float(binomtest(only_one, discordant, 0.5).pvalue) if discordant else 1.0
     return McNemar(only_one, only_other, p)

@@ -1,4 +1,4 @@
-"""The plots as PNG: what a person looks at without a browser or a network."""
+"""PNG plots of the results, for looking at without a browser."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ MIDDLE = 0.5
 
 
 def draw_confusion(path: Path, corpus: str, table: pd.DataFrame, classes: tuple[str, ...]) -> None:
-    """Draws the confusion matrix over all seeds; rows are normalised, so the diagonal is recall.
+    """Draw the confusion matrix over all seeds; rows are normalised, so the diagonal is recall.
 
     Args:
-        path: Where to.
-        corpus: Whose.
+        path: Output file.
+        corpus: For the title.
         table: Columns actual, predicted.
         classes: In order.
     """
@@ -36,19 +36,13 @@ def draw_confusion(path: Path, corpus: str, table: pd.DataFrame, classes: tuple[
         axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(labels, classes, rotation=40, ha="right")
     axes.set_yticks(labels, classes)
-    axes.set(xlabel="predicted", ylabel="actual", title=f"{corpus}, test: share of each class")
+    axes.set(xlabel="predicted", ylabel="actual", title=f"{corpus}, test: confusion matrix")
     figure.colorbar(image, shrink=0.8)
     save(figure, path)
 
 
 def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
-    """Draws F1 by class with its interval, the model beside the baselines.
-
-    Args:
-        path: Where to.
-        corpus: Whose.
-        table: See `results.class_table`.
-    """
+    """Draw F1 by class with intervals, for the model and the baselines; see `class_table`."""
     models = table["model"].unique()
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
@@ -65,14 +59,14 @@ def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
             color=COLOURS[number],
             edgecolor="white",
             hatch=HATCHES[number],
-            yerr=_reach(rows, "f1"),
+            yerr=_error_bars(rows, "f1"),
             error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": "0.25"},
         )
     axes.set_xticks(places, names)
     axes.set(
         ylabel="F1 (%)",
         ylim=(0, 105),
-        title=f"{corpus}, test: F1 by class with 95 % intervals, epochs chosen on validation",
+        title=f"{corpus}, test: F1 by class with 95 % intervals, epochs selected on validation",
     )
     figure.legend(ncols=len(models), frameon=False, fontsize=8, loc="outside lower center")
     plain(axes)
@@ -80,10 +74,10 @@ def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
 
 
 def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> None:
-    """Draws the training loss and the weighted F1 of each split by epoch, a line per run.
+    """Draw the training loss and the weighted F1 of each split by epoch, a line per run.
 
     Args:
-        path: Where to.
+        path: Output file.
         history: Columns fold, seed, epoch, train_total.
         curves: Columns fold, seed, epoch, split, weighted_f1.
     """
@@ -97,7 +91,7 @@ def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> Non
             label = str(split) if not line else None
             style = {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 2.5}
             right.plot(rows["epoch"], rows["weighted_f1"], label=label, **style)
-    left.set(xlabel="epoch", title="training loss, a line per run")
+    left.set(xlabel="epoch", title="training loss, one line per run")
     right.set(xlabel="epoch", title="weighted F1 (%) by split", ylim=(0, 102))
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
@@ -107,19 +101,19 @@ def draw_history(path: Path, history: pd.DataFrame, curves: pd.DataFrame) -> Non
 
 
 def draw_reliability(path: Path, corpus: str, table: pd.DataFrame, ece: float) -> None:
-    """Draws accuracy by confidence, and how many predictions each bin has.
+    """Draw accuracy and number of predictions by confidence.
 
     Args:
-        path: Where to.
-        corpus: Whose.
-        table: See `calibration.reliability`.
+        path: Output file.
+        corpus: For the title.
+        table: See `scores.reliability`.
         ece: Expected calibration error, in percent.
     """
     figure = Figure(figsize=(5, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="as sure as right")
+    upper.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
     upper.plot(table["confidence"], table["accuracy"], color=COLOURS[0], marker="o", label="MCN-CL")
-    upper.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1))
+    upper.set(ylabel="accuracy", ylim=(0, 1.02), xlim=(0, 1))
     upper.set_title(f"{corpus}, test: reliability, ECE {ece:.1f} %")
     upper.legend(frameon=False, fontsize=8)
     width = table["high"] - table["low"]
@@ -131,13 +125,7 @@ def draw_reliability(path: Path, corpus: str, table: pd.DataFrame, ece: float) -
 
 
 def draw_slices(path: Path, corpus: str, table: pd.DataFrame) -> None:
-    """Draws the weighted F1 of each slice with its interval, a panel per kind.
-
-    Args:
-        path: Where to.
-        corpus: Whose.
-        table: See `slices.slices`.
-    """
+    """Draw the weighted F1 of each slice with its interval, a panel per kind; see `slices`."""
     kinds = table["by"].unique()
     heights = [len(table[table["by"] == kind]) + 1.2 for kind in kinds]
     figure = Figure(figsize=(7, 0.27 * sum(heights) + 0.6), layout="constrained")
@@ -146,7 +134,7 @@ def draw_slices(path: Path, corpus: str, table: pd.DataFrame) -> None:
     ):
         _draw_kind(axes, str(kind), table[table["by"] == kind])
     figure.axes[-1].set(xlabel="weighted F1 (%) with 95 % interval", xlim=(0, 100))
-    figure.suptitle(f"{corpus}, test: who is right where", fontsize=11)
+    figure.suptitle(f"{corpus}, test: weighted F1 by slice", fontsize=11)
     save(figure, path)
 
 
@@ -155,7 +143,7 @@ def _draw_kind(axes: Axes, kind: str, rows: pd.DataFrame) -> None:
     axes.errorbar(
         rows["weighted_f1"],
         places,
-        xerr=_reach(rows, "weighted_f1"),
+        xerr=_error_bars(rows, "weighted_f1"),
         fmt="o",
         color=COLOURS[0],
         ecolor=COLOURS[5],
@@ -171,10 +159,10 @@ def _draw_kind(axes: Axes, kind: str, rows: pd.DataFrame) -> None:
     plain(axes)
 
 
-def _reach(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """[2, row] lengths of the interval below and above each figure; none where there is none.
+def _error_bars(rows: pd.DataFrame, name: str) -> np.ndarray:
+    """Lengths of the interval below and above each figure, [2, row]; 0 without an interval.
 
-    A percentile interval need not hold the figure itself, so lengths are cut off at 0.
+    A percentile interval need not contain the figure itself, so lengths are clipped at 0.
     """
     below = rows[name] - rows[f"{name}_low"]
     above = rows[f"{name}_high"] - rows[name]

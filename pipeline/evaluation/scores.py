@@ -1,7 +1,7 @@
 """Scores of predictions, in percent, and their calibration.
 
-Reported figures come from scikit-learn. A bootstrap needs the same figures of thousands of
-resamples, which confusion counts give at once: a test holds that both agree.
+Reported figures come from scikit-learn. The bootstrap needs the same figures for thousands of
+resamples and computes them from confusion counts; a test checks that the two agree.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ Score = Callable[[np.ndarray], np.ndarray]
 def confusions(
     actual: np.ndarray, predicted: np.ndarray, clusters: np.ndarray, classes: int
 ) -> np.ndarray:
-    """Confusion counts of each dialogue.
+    """Count the confusions of each dialogue.
 
     Args:
         actual: [utterance] class numbers.
         predicted: [seed, utterance] class numbers.
-        clusters: [utterance] dialogue numbers from 0, none left out.
-        classes: How many classes there are.
+        clusters: [utterance] dialogue numbers from 0 without gaps.
+        classes: Number of classes.
 
     Returns:
-        [seed, dialogue, actual, predicted] float64, in which such counts are exact.
+        [seed, dialogue, actual, predicted] as float64, exact for such counts.
     """
     seeds, shape = len(predicted), (clusters.max() + 1, classes, classes)
     cells = np.ravel_multi_index(
@@ -38,78 +38,43 @@ def confusions(
         shape,
     )
     size = int(np.prod(shape))
-    counted = [np.bincount(cells[seed], minlength=size) for seed in range(seeds)]
-    return np.stack(counted).reshape(seeds, *shape).astype(np.float64)
+    counts = [np.bincount(cells[seed], minlength=size) for seed in range(seeds)]
+    return np.stack(counts).reshape(seeds, *shape).astype(np.float64)
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 by class, 0 for a class that neither occurs nor is predicted.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [..., class], from 0 to 1.
-    """
+    """F1 by class, 0 for a class without counts: [..., actual, predicted] to [..., class]."""
     return _share(2 * _right(confusion), confusion.sum(-1) + confusion.sum(-2))
 
 
 def weighted_f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 averaged over classes by their number of utterances.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [...], from 0 to 1.
-    """
+    """F1 averaged over classes by support: [..., actual, predicted] counts to [...]."""
     support = confusion.sum(-1)
     weighted: np.ndarray = (f1(confusion) * support).sum(-1) / support.sum(-1)
     return weighted
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """F1 averaged over classes, all alike.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [...], from 0 to 1.
-    """
-    plain: np.ndarray = f1(confusion).mean(-1)
-    return plain
+    """Unweighted mean of F1 over classes: [..., actual, predicted] counts to [...]."""
+    average: np.ndarray = f1(confusion).mean(-1)
+    return average
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of right predictions.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [...], from 0 to 1.
-    """
+    """Share of correct predictions: [..., actual, predicted] counts to [...]."""
     share: np.ndarray = _right(confusion).sum(-1) / confusion.sum((-2, -1))
     return share
 
 
 def uar(confusion: np.ndarray) -> np.ndarray:
-    """Unweighted average recall: recall averaged over the classes that occur, all alike.
-
-    Args:
-        confusion: [..., actual, predicted] counts.
-
-    Returns:
-        [...], from 0 to 1.
-    """
+    """Unweighted mean of recall over the classes that occur: [..., actual, predicted] to [...]."""
     support = confusion.sum(-1)
     recall = _share(_right(confusion), support)
     average: np.ndarray = recall.sum(-1) / (support > 0).sum(-1)
     return average
 
 
-# The overall figures, by the names under which they are reported.
+# The overall figures by their reported names; each maps confusion counts to a share from 0 to 1.
 OVERALL: dict[str, Score] = {
     "weighted_f1": weighted_f1,
     "macro_f1": macro_f1,
@@ -123,24 +88,24 @@ def _right(confusion: np.ndarray) -> np.ndarray:
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """The quotient, 0 where there is nothing to divide by."""
-    found: np.ndarray = np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
-    return found
+    """Quotient, 0 where `whole` is 0."""
+    quotient: np.ndarray = np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
+    return quotient
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The field's figures.
+    """The field's usual scores, in percent.
 
     Attributes:
-        weighted_f1: Mean of the classes' F1, weighted by their number of utterances.
-        macro_f1: Plain mean of the classes' F1.
-        accuracy: Share of right predictions.
-        uar: Unweighted average recall: plain mean of the recall of the classes that occur.
-        precision: By class; 0 for one that is never predicted.
-        recall: By class; 0 for one that does not occur.
+        weighted_f1: Mean of the classes' F1, weighted by support.
+        macro_f1: Unweighted mean of the classes' F1.
+        accuracy: Share of correct predictions.
+        uar: Unweighted average recall, over the classes that occur.
+        precision: By class; 0 for a class that is never predicted.
+        recall: By class; 0 for a class that does not occur.
         f1: By class.
-        support: Utterances by class.
+        support: Number of utterances by class.
     """
 
     weighted_f1: float
@@ -154,7 +119,7 @@ class Scores:
 
 
 def score(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> Scores:
-    """Scores predictions.
+    """Score predictions.
 
     Args:
         actual: [utterance] class numbers.
@@ -184,12 +149,12 @@ def score(actual: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> 
 
 
 def mean(values: Sequence[float]) -> float:
-    """Over runs, rounded as in every file of results."""
+    """Mean over runs, rounded as in every results file."""
     return round(float(np.mean(values)), 2)
 
 
 def deviation(values: Sequence[float]) -> float:
-    """The sample standard deviation over runs, rounded likewise."""
+    """Sample standard deviation over runs, rounded as in every results file."""
     return round(float(np.std(values, ddof=1)), 2)
 
 
@@ -201,24 +166,24 @@ BINS = 10
 
 
 def reliability(actual: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """How often the likeliest class is right, by its probability.
+    """Bin predictions by confidence and compute the accuracy of each bin.
 
     Args:
         actual: [utterance] class numbers.
         probabilities: [seed, utterance, class]; the seeds are pooled.
 
     Returns:
-        A row for each of `BINS` bins of equal width that holds a prediction: low and high end,
-        mean confidence, accuracy (all from 0 to 1) and utterances (mean over seeds).
+        A row for each non-empty one of `BINS` bins of equal width: low and high end, mean
+        confidence, accuracy (all from 0 to 1) and utterances (mean over seeds).
     """
     confidence, right = _confidence(actual, probabilities)
     rows = pd.DataFrame({"confidence": confidence.ravel(), "accuracy": right.ravel()})
     bins = np.minimum((rows["confidence"] * BINS).astype(int), BINS - 1)
-    found = rows.groupby(bins).mean()
+    means = rows.groupby(bins).mean()
     counts = rows.groupby(bins).size() / len(probabilities)
-    ends = pd.DataFrame({"low": found.index / BINS, "high": (found.index + 1) / BINS})
+    ends = pd.DataFrame({"low": means.index / BINS, "high": (means.index + 1) / BINS})
     return pd.concat(
-        [ends, found.reset_index(drop=True), counts.reset_index(drop=True).rename("utterances")],
+        [ends, means.reset_index(drop=True), counts.reset_index(drop=True).rename("utterances")],
         axis=1,
     ).round(4)
 
@@ -239,6 +204,6 @@ def ece(actual: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def _confidence(actual: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[...] probability of the likeliest class, and whether it is the right one, 0.0 or 1.0."""
+    """Probability of the likeliest class, and 1.0 if it is correct, else 0.0: both [...]."""
     right = probabilities.argmax(-1) == actual
     return probabilities.max(-1).astype(np.float64), right.astype(np.float64)

@@ -1,4 +1,4 @@
-"""`evaluate`: what stands beside the model."""
+"""Settings `evaluate`: the baselines."""
 
 from typing import Literal
 
@@ -13,5 +13,5 @@ class EvaluateSettings(Section):
     baselines: tuple[Literal["majority", "tfidf", "logistic_regression"], ...]
     regularisation: tuple[float, ...] = Field(
         min_length=1,
-        description="Inverse strengths C tried for the linear baselines; validation decides.",
+        description="Values of C tried for the linear baselines; validation chooses.",
     )

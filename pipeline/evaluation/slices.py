@@ -1,4 +1,4 @@
-"""Weighted F1 on parts of the test split: who is right where."""
+"""Scores on slices of the test split."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from pipeline.records.features import Features, of_utterances
 from pipeline.records.predictions import ModelPredictions, TestSet
 from pipeline.records.protocol import Entry
 
-POSITIONS = (1, 2, 4, 7, 11, 21, 41)  # first turns of the slices
-LENGTHS = (1, 6, 11, 21, 41)  # fewest turns
-SPEAKERS = 12  # that are named; the others share a slice
+POSITIONS = (1, 2, 4, 7, 11, 21, 41)  # first turn of each slice
+LENGTHS = (1, 6, 11, 21, 41)  # fewest turns of each slice
+SPEAKERS = 12  # with a slice of their own; the others share one
 OTHERS = "other speakers"
 SHIFT, CONSTANT, FIRST = "shift", "constant", "first"
-# By utterance: which slice of each kind it falls into.
+# By kind of slice and utterance: the slice's name.
 Kinds = Mapping[str, Mapping[str, str]]
 
 
@@ -28,18 +28,18 @@ def slices(
     entries: Sequence[Entry],
     stores: Mapping[str, Features],
 ) -> pd.DataFrame:
-    """The figures of every slice.
+    """Score every slice.
 
     Args:
-        test_set: The test utterances.
-        predictions: The model's.
-        entries: The protocol's.
+        test_set: The labelled test utterances.
+        predictions: The model's predictions.
+        entries: The protocol's entries.
         stores: Feature stores of the modalities in use.
 
     Returns:
-        A row per slice: by, slice, utterances, dialogues, weighted_f1 and accuracy in percent,
-        averaged over seeds, the former with its sample standard deviation and 95 % interval by
-        dialogue. A slice of one dialogue has no interval.
+        A row per slice: by, slice, utterances, dialogues, and weighted_f1 and accuracy in percent,
+        averaged over seeds; weighted_f1 also has a sample standard deviation and a 95 % interval
+        by dialogue. A slice of one dialogue has no interval.
     """
     turns = _turns(entries)
     kinds: Kinds = {
@@ -49,42 +49,42 @@ def slices(
         "modalities present": _present(test_set, stores),
         "emotion shift": dict(_shifts(entries)),
     }
-    rows = [row for by, places in kinds.items() for row in _rows(by, places, test_set, predictions)]
+    rows = [row for by, names in kinds.items() for row in _rows(by, names, test_set, predictions)]
     return pd.DataFrame(rows).round(2)
 
 
 def _rows(
-    by: str, places: Mapping[str, str], test_set: TestSet, predictions: ModelPredictions
+    by: str, slice_of: Mapping[str, str], test_set: TestSet, predictions: ModelPredictions
 ) -> Iterator[dict[str, object]]:
-    names = np.array([places[utterance] for utterance in test_set.utterances])
+    names = np.array([slice_of[utterance] for utterance in test_set.utterances])
     for name in sorted(dict.fromkeys(names), key=_order(by, names)):
         yield {"by": by, "slice": name, **_figures(names == name, test_set, predictions)}
 
 
 def _figures(
-    chosen: np.ndarray, test_set: TestSet, predictions: ModelPredictions
+    mask: np.ndarray, test_set: TestSet, predictions: ModelPredictions
 ) -> dict[str, float]:
-    _, clusters = np.unique(test_set.clusters[chosen], return_inverse=True)
+    _, clusters = np.unique(test_set.clusters[mask], return_inverse=True)
     dialogues = clusters.max() + 1
-    found = resample(
-        test_set.actual[chosen], predictions.predicted[:, chosen], clusters, len(test_set.classes)
+    draws = resample(
+        test_set.actual[mask], predictions.predicted[:, mask], clusters, len(test_set.classes)
     )
-    weighted = 100 * OVERALL["weighted_f1"](found.whole)
-    interval = found.interval(OVERALL["weighted_f1"])
-    known = dialogues > 1
+    weighted = 100 * OVERALL["weighted_f1"](draws.whole)
+    interval = draws.interval(OVERALL["weighted_f1"])
+    several = dialogues > 1
     return {
-        "utterances": int(chosen.sum()),
+        "utterances": int(mask.sum()),
         "dialogues": int(dialogues),
         "weighted_f1": float(weighted.mean()),
         "weighted_f1_std": float(weighted.std(ddof=1)) if len(weighted) > 1 else np.nan,
-        "weighted_f1_low": interval.low if known else np.nan,
-        "weighted_f1_high": interval.high if known else np.nan,
-        "accuracy": float(100 * OVERALL["accuracy"](found.whole).mean()),
+        "weighted_f1_low": interval.low if several else np.nan,
+        "weighted_f1_high": interval.high if several else np.nan,
+        "accuracy": float(100 * OVERALL["accuracy"](draws.whole).mean()),
     }
 
 
 def _order(by: str, names: np.ndarray) -> Callable[[str], tuple[int, ...] | tuple[bool, int, str]]:
-    """Ranges and counts by their number, speakers by their utterances, shifts as they stand."""
+    """Sort key: ranges and counts by number, speakers by utterances, shifts in a fixed order."""
     if by == "speaker":
         counts = Counter(names.tolist())
         return lambda name: (name == OTHERS, -counts[name], name)
@@ -94,27 +94,27 @@ def _order(by: str, names: np.ndarray) -> Callable[[str], tuple[int, ...] | tupl
 
 
 def _turns(entries: Sequence[Entry]) -> dict[str, tuple[str, str]]:
-    """Position in its dialogue and the dialogue's length, of each test utterance."""
-    found = {}
-    for _, group in _test_dialogues(entries):
-        length = _range(len(group), LENGTHS)
-        for position, entry in enumerate(group, start=1):
-            found[entry.utterance] = (_range(position, POSITIONS), length)
-    return found
+    """Position in its dialogue and the dialogue's length, by test utterance."""
+    turns = {}
+    for dialogue in _test_dialogues(entries):
+        length = _range(len(dialogue), LENGTHS)
+        for position, entry in enumerate(dialogue, start=1):
+            turns[entry.utterance] = (_range(position, POSITIONS), length)
+    return turns
 
 
-def _test_dialogues(entries: Sequence[Entry]) -> Iterator[tuple[tuple[int, str], list[Entry]]]:
+def _test_dialogues(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     test = [entry for entry in entries if entry.split == "test"]
-    for key, group in groupby(test, key=lambda entry: (entry.fold, entry.dialogue)):
-        yield key, list(group)
+    for _, dialogue in groupby(test, key=lambda entry: (entry.fold, entry.dialogue)):
+        yield list(dialogue)
 
 
 def _range(number: int, starts: Sequence[int]) -> str:
-    """The range that a number falls into, in words: `1`, `2-3`, `41+`."""
-    place = int(np.searchsorted(starts, number, side="right")) - 1
-    if place == len(starts) - 1:
-        return f"{starts[place]}+"
-    first, last = starts[place], starts[place + 1] - 1
+    """Name the range that holds a number: `1`, `2-3`, `41+`."""
+    index = int(np.searchsorted(starts, number, side="right")) - 1
+    if index == len(starts) - 1:
+        return f"{starts[index]}+"
+    first, last = starts[index], starts[index + 1] - 1
     return str(first) if first == last else f"{first}-{last}"
 
 
@@ -133,13 +133,13 @@ def _present(test_set: TestSet, stores: Mapping[str, Features]) -> dict[str, str
 
 
 def _shifts(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    """Whether a speaker's emotion differs from that of their labelled turn before."""
-    for _, group in _test_dialogues(entries):
-        before: dict[str, int] = defaultdict(lambda: -1)
-        for entry in group:
+    """Whether a speaker's label differs from that of their previous labelled turn."""
+    for dialogue in _test_dialogues(entries):
+        labels: dict[str, int] = defaultdict(lambda: -1)
+        for entry in dialogue:
             if entry.label is None:
                 continue
-            last = before[entry.speaker]
-            kind = FIRST if last < 0 else CONSTANT if last == entry.label else SHIFT
-            before[entry.speaker] = entry.label
+            previous = labels[entry.speaker]
+            kind = FIRST if previous < 0 else CONSTANT if previous == entry.label else SHIFT
+            labels[entry.speaker] = entry.label
             yield entry.utterance, kind

@@ -1,4 +1,4 @@
-"""What a person reads at the end: the table of figures, and what they were computed from."""
+"""Summary of a run: the table on the terminal, and run.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ LEDGERS = ("manifest", "frames", "audio")
 
 
 def read_ledgers(corpus: str) -> dict[str, list[Problem]]:
-    """The problems that each stage met, by stage."""
+    """Read the problems met, by stage."""
     return {stage: read_ledger(paths.ledger(corpus, stage)) for stage in LEDGERS}
 
 
@@ -30,11 +30,7 @@ def about_run(
     stores: Mapping[str, Features],
     ledgers: Mapping[str, Sequence[Problem]],
 ) -> dict[str, Any]:
-    """What the figures were computed from: corpus counts, encoders, settings, ledger.
-
-    Returns:
-        A mapping as it goes into run.json.
-    """
+    """Content of run.json: what the figures were computed from."""
     return {
         "corpus": corpus,
         "labelled_utterances": _by_fold(protocol),
@@ -45,37 +41,39 @@ def about_run(
 
 
 def _by_fold(protocol: Protocol) -> dict[str, Any]:
-    """Labelled utterances by split and class; by fold first where there are several."""
-    found = {f"fold {fold}": counts(protocol, fold) for fold in protocol.folds}
-    return found if len(found) > 1 else counts(protocol)
+    """Labelled utterances by split and class; by fold first if there are several."""
+    by_fold = {f"fold {fold}": counts(protocol, fold) for fold in protocol.folds}
+    return by_fold if len(by_fold) > 1 else counts(protocol)
 
 
 def show(corpus: str, console: Console | None = None) -> None:
-    """Prints a corpus' results.
+    """Print a corpus' results.
 
     Raises:
         PipelineError: There are none yet.
     """
     console = console or Console()
-    found, about = (_read(corpus, name) for name in ("metrics.json", "run.json"))
-    console.print(_table(corpus, found))
-    for modality, store in about["features"].items():
+    metrics, run = (_read(corpus, name) for name in ("metrics.json", "run.json"))
+    console.print(_table(corpus, metrics))
+    for modality, provenance in run["features"].items():
         console.print(
-            f"  {modality}: {_source(store)}, {about['masked'][modality]} masked", soft_wrap=True
+            f"  {modality}: {_source(provenance)}, {run['masked'][modality]} masked",
+            soft_wrap=True,
         )
     console.print(
-        "  mean ± standard deviation over seeds; intervals: test dialogues resampled",
+        "  mean ± std over seeds; 95 % intervals by resampling test dialogues",
         soft_wrap=True,
     )
-    problems = {f"{s}: {k}": n for s, kinds in about["ledger"].items() for k, n in kinds.items()}
+    problems = {f"{s}: {k}": n for s, kinds in run["ledger"].items() for k, n in kinds.items()}
     listed = ", ".join(f"{kind} {count}" for kind, count in problems.items()) or "empty"
     console.print(f"  ledger: {listed}", soft_wrap=True)
 
 
 def headline(corpus: str) -> str:
     """Weighted F1 on validation and test in one line."""
-    found = _read(corpus, "metrics.json")
-    figures = ", ".join(f"{_cell(found[s], 'weighted_f1')} on {s}" for s in ("validation", "test"))
+    metrics = _read(corpus, "metrics.json")
+    splits = ("validation", "test")
+    figures = ", ".join(f"{_cell(metrics[s], 'weighted_f1')} on {s}" for s in splits)
     return f"{corpus}: weighted F1 {figures}; `python -m pipeline summary {corpus}` prints the rest"
 
 
@@ -88,22 +86,22 @@ def _read(corpus: str, name: str) -> dict[str, Any]:
     return content
 
 
-def _table(corpus: str, found: Mapping[str, Any]) -> Table:
+def _table(corpus: str, metrics: Mapping[str, Any]) -> Table:
     columns = {
-        f"{MODEL}\nvalidation-\nselected": found["test"],
-        f"{MODEL}\ntest-\nselected": found["test_selected"],
-        **{model_name(name): scores for name, scores in found["baselines"].items()},
+        f"{MODEL}\nvalidation-\nselected": metrics["test"],
+        f"{MODEL}\ntest-\nselected": metrics["test_selected"],
+        **{model_name(name): scores for name, scores in metrics["baselines"].items()},
     }
     table = Table(title=f"{corpus}: F1 on test, in percent", title_justify="left", box=SIMPLE_HEAD)
     table.pad_edge, table.collapse_padding = False, True  # seven columns fit into 80 characters
     for head in ("", *columns):
         table.add_column(head, min_width=max(map(len, head.split()), default=0))
-    for name in found["test"]["f1"]:
+    for name in metrics["test"]["f1"]:
         table.add_row(name, *(_cell(c.get("f1", {}), name) for c in columns.values()))
     table.add_section()
     for name in OVERALL:
         table.add_row(name.replace("_", " "), *(_cell(c, name) for c in columns.values()))
-        table.add_row("  95 %", *(_ends(c, name) for c in columns.values()), style="dim")
+        table.add_row("  95 %", *(_interval(c, name) for c in columns.values()), style="dim")
     return table
 
 
@@ -114,16 +112,16 @@ def _cell(summary: Mapping[str, Any], name: str) -> str:
     return f"{summary[name]:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "")
 
 
-def _ends(summary: Mapping[str, Any], name: str) -> str:
-    """The interval by dialogue; those of epochs that test chose are not reported."""
+def _interval(summary: Mapping[str, Any], name: str) -> str:
+    """Interval by dialogue; test-selected epochs have none."""
     if f"{name}_low" not in summary:
         return ""
     return f"{summary[f'{name}_low']:.1f}-{summary[f'{name}_high']:.1f}"
 
 
-def _source(about: Mapping[str, Any]) -> str:
-    settings = about["settings"]
-    if "encoder" not in about:
+def _source(provenance: Mapping[str, Any]) -> str:
+    settings = provenance["settings"]
+    if "encoder" not in provenance:
         return " ".join(settings[key] for key in ("feature_set", "level") if key in settings)
     kind = settings.get("layer") or settings.get("pooling") or settings.get("layers")
     if turns := settings.get("context_turns"):
@@ -132,4 +130,5 @@ def _source(about: Mapping[str, Any]) -> str:
         kind = f"{kind}, {turns} after"
     if (marks := settings.get("speaker_marks", "none")) != "none":
         kind = f"{kind}, speakers' {marks}"
-    return f"{about['encoder']['name']} ({about['encoder']['revision']}), {kind}"
+    encoder = provenance["encoder"]
+    return f"{encoder['name']} ({encoder['revision']}), {kind}"

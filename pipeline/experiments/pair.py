@@ -13,9 +13,9 @@ from pipeline.evaluation.intervals import (
     Resampled,
     caution,
     difference,
-    drawn,
     mcnemar,
-    resampled,
+    resample_counts,
+    resample_weights,
 )
 from pipeline.evaluation.scores import OVERALL, confusions
 from pipeline.experiments.pairing import apart, facts
@@ -106,9 +106,9 @@ def pair(one: Entrant, other: Entrant) -> Pair:
     both = [entrant.predictions(test_set.utterances) for entrant in (one, other)]
     clusters, classes = test_set.clusters, len(test_set.classes)
     counts = [confusions(test_set.actual, side.predicted, clusters, classes) for side in both]
-    weights = resampled(counts[0].shape[1])
+    weights = resample_weights(counts[0].shape[1])
     sides = [
-        _side(entrant.name, side.seeds, Resampled(count.sum(1), drawn(count, weights)))
+        _side(entrant.name, side.seeds, Resampled(count.sum(1), resample_counts(count, weights)))
         for entrant, side, count in zip((one, other), both, counts, strict=True)
     ]
     return Pair(

@@ -10,8 +10,8 @@ from pipeline.evaluation.intervals import (
     Interval,
     Resampled,
     difference,
-    drawn,
-    resampled,
+    resample_counts,
+    resample_weights,
 )
 from pipeline.evaluation.scores import confusions, macro_f1, weighted_f1
 from pipeline.experiments.kept import Outcome, Reader, read_outcome
@@ -115,7 +115,7 @@ def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison
         name: _counted(outcome, MODEL, outcomes[reference]) for name, outcome in outcomes.items()
     }
     beside = dict(_baselines(outcomes, models))
-    weights = resampled(models[reference].counts.shape[1])
+    weights = resample_weights(models[reference].counts.shape[1])
     rows = [_row(name, m, models[reference], weights) for name, m in {**models, **beside}.items()]
     singles = _singles(outcomes, models)
     best = singles[0] if singles and singles[0] != reference else None
@@ -168,12 +168,12 @@ def _baselines(
 
 def _row(name: str, model: Model, reference: Model, weights: np.ndarray) -> Row:
     whole = model.counts.sum(1)  # [seed, actual, predicted]
-    own = resampled(model.counts.shape[1]) if model.apart else weights
+    own = resample_weights(model.counts.shape[1]) if model.apart else weights
     alone = model is reference or bool(model.apart)
     return Row(
         name=name,
         test_set=model.test_set,
-        weighted_f1=Resampled(whole, drawn(model.counts, own)).interval(weighted_f1),
+        weighted_f1=Resampled(whole, resample_counts(model.counts, own)).interval(weighted_f1),
         by_seed=tuple((100 * weighted_f1(whole)).tolist()),
         macro_f1=float(100 * macro_f1(whole).mean()),
         to_reference=None if alone else _difference(model, reference, weights),

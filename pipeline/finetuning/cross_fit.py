@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.finetuning.examples import Example
 from pipeline.finetuning.network import TunedEncoder
-from pipeline.finetuning.scores import figures
+from pipeline.finetuning.writing import figures
 
 
 def parts_of(dialogues: Sequence[str], count: int, seed: int) -> list[tuple[str, ...]]:

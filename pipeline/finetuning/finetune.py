@@ -1,4 +1,4 @@
-"""Fine-tuning of a corpus' text encoder: from texts and labels to the folder that `text` reads."""
+"""Fine-tune a corpus' text encoder and write the folder that the stage `text` reads."""
 
 import json
 from collections.abc import Sequence
@@ -23,30 +23,22 @@ from pipeline.features.text.settings import TextSettings
 from pipeline.finetuning.cross_fit import Gap, parts_of
 from pipeline.finetuning.examples import Examples, read_examples
 from pipeline.finetuning.head import Head, write_head
-from pipeline.finetuning.loop import Run
+from pipeline.finetuning.loop import Run, TuningState
 from pipeline.finetuning.network import TunedEncoder
-from pipeline.finetuning.scores import figures
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task, task_of
-from pipeline.finetuning.writing import write_encoder, write_finetuned_record
+from pipeline.finetuning.writing import figures, write_encoder, write_finetuned_record
 from pipeline.weights.folder import PART_FOLDER, Encoder, FinetunedRecord, load
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
 CODE = ("pipeline.finetuning.loop",)
-NOT_READING = {"encoder", "tokens_per_batch"}  # a name, whose files count, and what is for `text`
+NOT_READING = {"encoder", "tokens_per_batch"}  # the encoder's files count, not its name
 
 
 def finetune_corpus(
     corpus: str, text: TextSettings, settings: FinetuneSettings, compute: ComputeSettings
 ) -> None:
-    """Fine-tunes, and writes the encoder, its head and what it scores on validation.
-
-    Args:
-        corpus: Which.
-        text: What is read, and how it is pooled.
-        settings: How it learns.
-        compute: On what.
+    """Fine-tune an encoder; write it, its head and its validation scores.
 
     Raises:
         PipelineError: A file is missing; the protocol has several folds; a split or what a part
@@ -56,14 +48,12 @@ def finetune_corpus(
     examples = read_examples(corpus, window_of(text))
     task = task_of(examples, pretrained.folder, text, settings, prepared(compute))
     parts = parts_of(examples.dialogues, settings.cross_fit, settings.seed)
-    # Kept: no minutes are lost where a file was edited that changes nothing here.
-    about = {
-        "encoder": pretrained.about,
-        "settings": {**text.model_dump(), **settings.model_dump()},
-    }
+    # Cached, so that editing a file that changes nothing here costs no training.
+    values = {**text.model_dump(), **settings.model_dump()}
+    about = {"encoder": pretrained.about, "settings": values}
     folder = folder_of("finetune", *_key(task, parts, pretrained), about=about)
     for part in parts:
-        task.without(part, task.epochs)  # what cannot be is told before hours of training
+        task.without(part, task.epochs)  # raise before hours of training
     whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
     tasks = [task.without(part, whole.best_epoch) for part in parts]
     states = [
@@ -74,7 +64,7 @@ def finetune_corpus(
 
 
 def prepared(compute: ComputeSettings) -> ComputeSettings:
-    """Sets threads and determinism for this process; returns the settings with a real device.
+    """Set threads and determinism for this process; return the settings with a resolved device.
 
     Raises:
         PipelineError: No such device.
@@ -86,7 +76,7 @@ def prepared(compute: ComputeSettings) -> ComputeSettings:
 
 
 def _key(task: Task, parts: Sequence[Sequence[str]], pretrained: Encoder) -> list[Any]:
-    """Name the folder of the runs: other examples, settings or code make another fine-tuning."""
+    """Cache key of the runs: examples, settings, code, encoder and library versions."""
     return [
         code_digest(*CODE),
         [task.train, task.valid, task.classes, parts],
@@ -98,9 +88,9 @@ def _key(task: Task, parts: Sequence[Sequence[str]], pretrained: Encoder) -> lis
 
 
 def _arithmetic(compute: ComputeSettings) -> dict[str, Any]:
-    """What of the machine's settings moves the numbers."""
-    found = arithmetic(compute.device, compute.threads, compute.precision)
-    return {**found, "deterministic": compute.deterministic}
+    """The compute settings that change the numbers."""
+    facts = arithmetic(compute.device, compute.threads, compute.precision)
+    return {**facts, "deterministic": compute.deterministic}
 
 
 def _versions(settings: FinetuneSettings) -> dict[str, str]:
@@ -108,7 +98,7 @@ def _versions(settings: FinetuneSettings) -> dict[str, str]:
 
 
 def _trained(task: Task, path: Path, label: str) -> TuningState:
-    """The results of a run, from its file if it has ended before."""
+    """Finish a run, or read its state if it has finished before."""
     file = StateFile(path, TuningState)
     state = file.read() or TuningState()
     if state.finished(task.epochs, task.settings):
@@ -129,7 +119,7 @@ def _write(
     runs: Sequence[tuple[Task, TuningState]],
     parts: Sequence[Sequence[str]],
 ) -> None:
-    """Writes what came out of the run of all dialogues, the first, and of those of the parts."""
+    """Write the results of the run on all dialogues, the first, and of those of the parts."""
     (task, state), *rest = runs
     encoder = _restored(task, state)
     gap = Gap(encoder, examples.classes)
@@ -147,10 +137,10 @@ def _write(
     write_head(paths.head(corpus), Head(examples.classes, weight, bias))
     actual = [e.label for e in examples.valid]
     validation = figures(actual, state.valid.numpy(), examples.classes)
-    found: dict[str, Any] = {"epoch": state.best_epoch, "validation": validation}
+    metrics: dict[str, Any] = {"epoch": state.best_epoch, "validation": validation}
     if parts:
-        found["train_weighted_f1"] = gap.figures()
-    write_text(paths.metrics(corpus, "finetune.json"), json.dumps(found, indent=2) + "\n")
+        metrics["train_weighted_f1"] = gap.figures()
+    write_text(paths.metrics(corpus, "finetune.json"), json.dumps(metrics, indent=2) + "\n")
     print(
         f"finetune: epoch {state.best_epoch} of {len(state.history)}, validation weighted F1 "
         f"{validation['weighted_f1']:.2f}"

@@ -1,7 +1,7 @@
-"""The classification head that was fine-tuned with an encoder, and what it says of features.
+"""The classification head that was fine-tuned with an encoder.
 
-The head is one linear map of the vector that the stage `text` writes, so what the fine-tuned
-encoder itself predicts follows from the feature store, without a network.
+The head is one linear map of the vector that the stage `text` writes, so the fine-tuned encoder's
+own predictions follow from the feature store without running a network.
 """
 
 import json
@@ -36,53 +36,57 @@ class Head:
     bias: np.ndarray
 
     def probabilities(self, vectors: np.ndarray) -> np.ndarray:
-        """[utterance, feature] to [utterance, class]."""
-        found: np.ndarray = softmax(vectors @ self.weight.T + self.bias, axis=1)
-        return found
+        """Map [utterance, feature] to [utterance, class]."""
+        probabilities: np.ndarray = softmax(vectors @ self.weight.T + self.bias, axis=1)
+        return probabilities
 
 
 def write_head(path: Path, head: Head | None) -> None:
-    """Writes a head, or that there is none."""
-    facts = {"version": VERSION, "classes": list(head.classes) if head else []}
+    """Write a head; None writes a file without one."""
+    metadata = {"version": VERSION, "classes": list(head.classes) if head else []}
     tensors = {"weight": head.weight, "bias": head.bias} if head else {}
     with replacing(path) as part:
-        save_file(tensors, part, {METADATA_KEY: json.dumps(facts, sort_keys=True)})
+        save_file(tensors, part, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
 
 
 def read_head(path: Path) -> Head | None:
-    """Reads a head; None where the encoder was not fine-tuned.
+    """Read a head; None if the encoder was not fine-tuned.
 
     Raises:
         PipelineError: The file is absent, damaged or of another version.
     """
     try:
         with safe_open(path, "numpy") as file:
-            facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise PipelineError(
             f"{path} cannot be read as a head: {error}; delete it and run `dvc repro`."
         ) from error
-    if facts.get("version") != VERSION:
+    if metadata.get("version") != VERSION:
         raise PipelineError(
-            f"{path} is {facts.get('version')!r}, expected {VERSION!r}; run `dvc repro`."
+            f"{path} has version {metadata.get('version')!r}, expected {VERSION!r}; run "
+            "`dvc repro`."
         )
-    return Head(tuple(facts["classes"]), **tensors) if tensors else None
+    return Head(tuple(metadata["classes"]), **tensors) if tensors else None
 
 
-def head_says(head: Head, store: Features, utterances: Sequence[str]) -> np.ndarray:
-    """What the fine-tuned encoder itself says: [utterance, class] probabilities.
+def predict_utterances(head: Head, store: Features, utterances: Sequence[str]) -> np.ndarray:
+    """Predict the classes of utterances from stored text features.
 
     Args:
-        head: Of the encoder that made the store.
-        store: The text features.
-        utterances: Of the store. Those without text have the vector 0, which leaves the biases.
+        head: The head of the encoder that made the store.
+        store: Text features.
+        utterances: Ids. Utterances without text have the vector 0, so the biases decide.
+
+    Returns:
+        [utterance, class] probabilities.
 
     Raises:
-        PipelineError: The store lacks one.
+        PipelineError: The store lacks an utterance.
     """
     rows = of_utterances(store, utterances)
     vectors = np.zeros((len(rows), store.dimension), np.float32)
-    there = store.present[rows]
-    vectors[there] = store.values[store.offsets[rows[there]]]
+    present = store.present[rows]
+    vectors[present] = store.values[store.offsets[rows[present]]]
     return head.probabilities(vectors)

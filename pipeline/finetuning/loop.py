@@ -1,12 +1,12 @@
 """One run of fine-tuning: steps, early stopping on validation, resuming after a kill.
 
-Every epoch's order and every step's dropout come from a random state of their own, made of seed,
-epoch and step. So a run that was killed and goes on from a saved step ends in the same bytes on a
-CPU as one that was not.
+Every epoch's order and every step's dropout are seeded by seed, epoch and step. So on a CPU a run
+that was killed and resumed from a saved step ends in the same bytes as one that was not.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,8 @@ from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import PaddedTurns, batches, draw
 from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.objective import NO_SENTIMENT, Objective, Targets
-from pipeline.finetuning.rates import groups, share
-from pipeline.finetuning.state import TuningState
+from pipeline.finetuning.rates import parameter_groups, rate_factor
+from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.task import Task
 from pipeline.training.scores import (
     class_weights,
@@ -30,15 +30,45 @@ from pipeline.training.scores import (
 LARGEST_SEED = 2**31
 
 
+@dataclass
+class TuningState:
+    """Progress and best weights of one run.
+
+    Attributes:
+        step: Number of steps done.
+        sums: Sum of each loss term over the steps of the current epoch, scalars.
+        history: One row of numbers per epoch.
+        best_epoch: From 1; the first with the highest validation weighted F1, or the last one
+            without validation.
+        best: The learned parameters after that epoch, on the CPU, by name.
+        valid: [utterance, class] probabilities on validation after that epoch.
+    """
+
+    step: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    valid: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+
+    def improves(self, row: dict[str, float]) -> bool:
+        """Whether an epoch is better than all before it."""
+        if not self.best_epoch or "valid_weighted_f1" not in row:
+            return True
+        return row["valid_weighted_f1"] > self.history[self.best_epoch - 1]["valid_weighted_f1"]
+
+    def finished(self, epochs: int, settings: FinetuneSettings) -> bool:
+        """Whether all epochs are done, or too many passed without a better one."""
+        done = len(self.history)
+        return done >= epochs or done - self.best_epoch >= settings.patience
+
+
 class Run:
     """The fine-tuning of one encoder.
 
-    Args:
-        task: Data and settings.
-
     Attributes:
-        encoder: What learns.
-        state: What was found so far.
+        encoder: The encoder that learns.
+        state: Progress so far.
     """
 
     def __init__(self, task: Task) -> None:
@@ -47,7 +77,9 @@ class Run:
         self._device = torch.device(task.compute.device)
         self._mean = RunningMean(self.encoder.learning, task.settings.ema)
         self._optimiser = torch.optim.AdamW(
-            groups(self.encoder.model, task.settings), lr=0.0, fused=self._device.type != "mps"
+            parameter_groups(self.encoder.model, task.settings),
+            lr=0.0,
+            fused=self._device.type != "mps",
         )
         half = self.encoder.low_precision == torch.float16
         self._scaler = torch.GradScaler(self._device.type, enabled=half)
@@ -67,10 +99,10 @@ class Run:
         return self.state.finished(self._task.epochs, self._settings)
 
     def steps(self, file: StateFile[TuningState] | None = None) -> Iterator[None]:
-        """Trains until the validation weighted F1 no longer rises.
+        """Train until the validation weighted F1 no longer rises.
 
         Args:
-            file: Where the run is kept while it lasts, and after it has ended; None: nowhere.
+            file: Where to save the state during and after the run; None for nowhere.
 
         Yields:
             Once per step that an earlier process has not done.
@@ -91,7 +123,7 @@ class Run:
                 yield
 
     def predict(self, turns: Sequence[Turn]) -> Tensor:
-        """[turn, class] probabilities of the weights as they are, or of their running mean."""
+        """Predict [turn, class] probabilities with the current weights or their running mean."""
         return self._predict(self.encoder.read(turns))
 
     def _batches(self, epoch: int) -> list[list[int]]:
@@ -100,7 +132,7 @@ class Run:
         return batches(drawn, self._train.lengths, self._settings.batch_size, generator)
 
     def _step(self, places: Sequence[int]) -> None:
-        """Learns from a batch."""
+        """Update the weights on a batch."""
         torch.manual_seed(self._seed(2 * self.state.step + 1))
         self.encoder.model.train()
         self._set_rates()
@@ -117,7 +149,7 @@ class Run:
         self.state.step += 1
 
     def _learn(self, places: Sequence[int], whole: Targets) -> None:
-        """Adds the gradient of a part of a batch."""
+        """Add the gradient of a part of a batch."""
         with self.encoder.autocast():
             output = self.encoder.model(self._train.batch(places))
         terms = self._objective.terms(output, self._targets.rows(places), whole)
@@ -129,27 +161,27 @@ class Run:
 
     def _set_rates(self) -> None:
         steps = self._settings.epochs * self.steps_per_epoch
-        part = share(self.state.step, steps, self._settings.warmup)
+        factor = rate_factor(self.state.step, steps, self._settings.warmup)
         for group in self._optimiser.param_groups:
-            group["lr"] = group["rate"] * part
+            group["lr"] = group["rate"] * factor
 
     def _end_epoch(self) -> None:
-        """Scores the epoch, and keeps its weights if it is the best so far.
+        """Score the epoch, and keep its weights if it is the best so far.
 
         Raises:
-            PipelineError: Its loss is no number.
+            PipelineError: Its loss is NaN or infinite.
         """
         state, steps = self.state, self.steps_per_epoch
         row = {"epoch": float(len(state.history) + 1)}
         row |= {f"train_{name}": value.item() / steps for name, value in state.sums.items()}
         refuse_divergence(row["train_total"], len(state.history) + 1, "finetune")
-        found = self._predict(self._valid)
+        probabilities = self._predict(self._valid)
         if self._task.valid:
             labels = torch.tensor([e.label for e in self._task.valid])
-            row["valid_cross_entropy"] = cross_entropy(found, labels)
-            row["valid_weighted_f1"] = weighted_f1(found, labels)
+            row["valid_cross_entropy"] = cross_entropy(probabilities, labels)
+            row["valid_weighted_f1"] = weighted_f1(probabilities, labels)
         if state.improves(row):
-            state.best_epoch, state.valid = len(state.history) + 1, found
+            state.best_epoch, state.valid = len(state.history) + 1, probabilities
             with self._mean.in_place():
                 state.best = self.encoder.weights()
         state.history.append(row)

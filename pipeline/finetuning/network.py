@@ -20,7 +20,7 @@ from pipeline.nn.contrastive import ProjectionHead
 
 @dataclass(frozen=True)
 class Output:
-    """What the heads say of a batch.
+    """The heads' outputs for a batch.
 
     Attributes:
         logits: [row, class].
@@ -34,7 +34,7 @@ class Output:
 
 
 class Classifier(nn.Module):
-    """The network and its heads.
+    """The text network and its heads.
 
     The head for the classes is one linear map of the very vector that becomes the feature, and is
     drawn first: encoders that learn from other parts of the data with the same seed start with the
@@ -60,7 +60,7 @@ class Classifier(nn.Module):
         )
 
     def forward(self, batch: TurnBatch) -> Output:
-        """The heads' outputs of a batch."""
+        """Apply network and heads to a batch."""
         vectors = self.dropout(self.text(batch))
         return Output(
             logits=self.head(vectors),
@@ -69,8 +69,8 @@ class Classifier(nn.Module):
         )
 
 
-def with_updates(network: Any, settings: FinetuneSettings) -> Any:
-    """A network whose linear layers have an update each, which alone learns.
+def add_lora(network: Any, settings: FinetuneSettings) -> Any:
+    """Add LoRA updates to all linear layers, and freeze everything else.
 
     Raises:
         PipelineError: The package peft is not installed.
@@ -88,24 +88,16 @@ def with_updates(network: Any, settings: FinetuneSettings) -> Any:
     return get_peft_model(network, config)
 
 
-def merged(network: Any) -> Any:
-    """The plain network, its weights with their updates."""
-    return network.merge_and_unload()
-
-
 class TunedEncoder:
     """Encoder and heads on a device.
 
-    Args:
-        task: Which encoder, how turns are read, and which heads there are.
-
     Attributes:
         model: Encoder and heads.
-        learning: The parameters that learn, by name.
-        low_precision: The arithmetic of most of a forward pass; None: float32.
+        learning: The trainable parameters, by name.
+        low_precision: Autocast dtype of forward passes; None for float32.
 
     Raises:
-        PipelineError: LoRA or gradient checkpointing is asked for, which is not to be had.
+        PipelineError: LoRA or gradient checkpointing was requested but is unavailable.
     """
 
     def __init__(self, task: Task) -> None:
@@ -114,11 +106,11 @@ class TunedEncoder:
         torch.manual_seed(settings.seed)
         self.model = Classifier(text, task.classes, len(task.sentiments), settings)
         if settings.lora_rank:
-            text.network = with_updates(text.network, settings)
+            text.network = add_lora(text.network, settings)
         else:
             text.network.requires_grad_(True)
         if settings.gradient_checkpointing:
-            _save_memory(text.network)
+            _enable_checkpointing(text.network)
         self.model.to(device)
         self.learning = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._tokenizer = TurnTokenizer(task.folder, min(task.text.max_tokens, text.longest))
@@ -127,59 +119,51 @@ class TunedEncoder:
         self.low_precision = None if precision == "float32" else getattr(torch, precision)
 
     def read(self, turns: Sequence[Turn]) -> PaddedTurns:
-        """Turns as tokens on the device."""
+        """Tokenise turns and move them to the device."""
         tokens = self._tokenizer.tokens(turns)
         return PaddedTurns(self.model.text, tokens, self._tokenizer.padding, self._device)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In which forward passes run."""
+        """Autocast context for forward passes; a no-op in float32."""
         if self.low_precision is None:
             return nullcontext()
         return torch.autocast(self._device, self.low_precision)
 
     @torch.inference_mode()
     def vectors(self, turns: PaddedTurns) -> Tensor:
-        """[turn, feature] float32, which become features, on the CPU."""
+        """Compute the feature vectors, [turn, feature] float32 on the CPU."""
         self.model.eval()
-        found = torch.zeros(len(turns.lengths), self.model.text.dimension)
+        vectors = torch.zeros(len(turns.lengths), self.model.text.dimension)
         for places in turns.by_length():
             with self.autocast():
-                vectors = self.model.text(turns.batch(places))
-            found[places] = vectors.float().cpu()
-        return found
+                batch = self.model.text(turns.batch(places))
+            vectors[places] = batch.float().cpu()
+        return vectors
 
     @torch.inference_mode()
     def probabilities(self, vectors: Tensor) -> Tensor:
-        """[turn, class] float32 of the head, on the CPU.
-
-        Args:
-            vectors: [turn, feature], of this encoder or of another.
-        """
+        """Apply the head to [turn, feature] of any encoder: [turn, class] float32 on the CPU."""
         head = self.model.head
         logits = torch.nn.functional.linear(vectors, head.weight.cpu(), head.bias.cpu())
         return logits.softmax(-1)
 
     def weights(self) -> dict[str, Tensor]:
-        """What learns, as it is, copied to the CPU."""
+        """Copy the trainable parameters to the CPU."""
         return {name: p.detach().cpu().clone() for name, p in self.learning.items()}
 
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes weights that `weights` gave; updates of LoRA become part of the network's own.
-
-        It cannot go on learning then.
-        """
+        """Load weights that `weights` returned and merge LoRA's updates, which ends training."""
         with torch.no_grad():
             for name, parameter in self.learning.items():
                 parameter.copy_(weights[name])
         if hasattr(self.model.text.network, "merge_and_unload"):
-            self.model.text.network = merged(self.model.text.network)
+            self.model.text.network = self.model.text.network.merge_and_unload()
 
 
-def _save_memory(network: Any) -> None:
-    """Lets layers be computed again on the way back instead of keeping what they made."""
+def _enable_checkpointing(network: Any) -> None:
     if not network.supports_gradient_checkpointing:
         raise PipelineError(
-            f"CORPUS.finetune.gradient_checkpointing: {network.config.model_type} networks cannot "
-            "do this; set it to false, and raise CORPUS.finetune.accumulation to save memory."
+            f"CORPUS.finetune.gradient_checkpointing: {network.config.model_type} networks do not "
+            "support it; set it to false, and raise CORPUS.finetune.accumulation to save memory."
         )
     network.gradient_checkpointing_enable({"use_reentrant": False})

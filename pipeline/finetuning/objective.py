@@ -1,4 +1,4 @@
-"""What fine-tuning minimises: cross-entropy, and what may come to it."""
+"""The fine-tuning loss: cross-entropy plus optional terms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NO_SENTIMENT = -1
 
 @dataclass(frozen=True)
 class Targets:
-    """What is right of some utterances.
+    """The targets of some utterances.
 
     Attributes:
         labels: [row] class numbers.
@@ -27,12 +27,12 @@ class Targets:
     sentiments: Tensor
 
     def rows(self, places: Sequence[int]) -> "Targets":
-        """Those of some utterances."""
+        """Select rows."""
         index = torch.tensor(places, device=self.labels.device)
         return Targets(self.labels[index], self.sentiments[index])
 
     def to(self, device: torch.device) -> "Targets":
-        """The same on a device."""
+        """Move to a device."""
         return Targets(self.labels.to(device), self.sentiments.to(device))
 
 
@@ -41,34 +41,34 @@ class Objective:
     """`cross_entropy + sentiment * L_sentiment + contrastive * L_contrastive`.
 
     Attributes:
-        settings: The weights of the terms and what is in them.
-        class_weights: [class] of the cross-entropy; None: alike.
+        settings: The weights and options of the terms.
+        class_weights: Class weights of the cross-entropy, [class]; None for equal ones.
     """
 
     settings: FinetuneSettings
     class_weights: Tensor | None
 
     def terms(self, output: Output, part: Targets, batch: Targets) -> dict[str, Tensor]:
-        """The loss of a part of a batch, and what it is made of, all scalars.
+        """Compute the loss of a part of a batch and its terms, all scalars.
 
-        The parts' cross-entropies add up to the batch's own, so that a batch gives the same
-        gradient in however many parts it goes through the network. The contrastive loss compares
-        utterances of one part alone.
+        The parts' cross-entropies add up to the batch's own, so a batch gives the same gradient
+        however many parts it is split into. The contrastive loss compares utterances of one part
+        alone.
 
         Args:
-            output: Of the part.
-            part: What is right of it.
-            batch: What is right of the whole batch.
+            output: Output for the part.
+            part: Targets of the part.
+            batch: Targets of the whole batch.
 
         Returns:
             `total`, to be differentiated, and `cross_entropy`, `sentiment`, `contrastive`.
         """
         settings = self.settings
-        found = {"cross_entropy": self._cross_entropy(output.logits, part.labels, batch.labels)}
-        total = found["cross_entropy"]
+        terms = {"cross_entropy": self._cross_entropy(output.logits, part.labels, batch.labels)}
+        total = terms["cross_entropy"]
         if output.sentiment is not None:
-            found["sentiment"] = _known(output.sentiment, part.sentiments, batch.sentiments)
-            total = total + settings.sentiment * found["sentiment"]
+            terms["sentiment"] = _known(output.sentiment, part.sentiments, batch.sentiments)
+            total = total + settings.sentiment * terms["sentiment"]
         if output.projected is not None:
             loss = supervised_contrastive_loss(
                 output.projected,
@@ -76,9 +76,9 @@ class Objective:
                 temperature=settings.temperature,
                 hard_ratio=settings.hard_ratio,
             )
-            found["contrastive"] = loss * len(part.labels) / len(batch.labels)
-            total = total + settings.contrastive * found["contrastive"]
-        return {"total": total, **found}
+            terms["contrastive"] = loss * len(part.labels) / len(batch.labels)
+            total = total + settings.contrastive * terms["contrastive"]
+        return {"total": total, **terms}
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor, every: Tensor) -> Tensor:
         """The part's share of the weighted mean over the batch."""

@@ -1,4 +1,4 @@
-"""Learning rates: lower for lower layers, rising at first, then falling to 0."""
+"""Learning rates: layer-wise decay, linear warm-up, linear decay to 0."""
 
 import math
 import re
@@ -10,24 +10,20 @@ from torch import nn
 from pipeline.finetuning.network import Classifier
 from pipeline.finetuning.settings import FinetuneSettings
 
-# `encoder.layer.3.` of BERT and its kin, `transformer.layer.3.`, `layers.3.`, `h.3.`.
+# `encoder.layer.3.` of BERT-like networks, `transformer.layer.3.`, `layers.3.`, `h.3.`.
 LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
 
 
-def groups(model: Classifier, settings: FinetuneSettings) -> list[dict[str, Any]]:
-    """Groups of parameters for an optimiser, each with its full learning rate as `rate`.
+def parameter_groups(model: Classifier, settings: FinetuneSettings) -> list[dict[str, Any]]:
+    """Group parameters for an optimiser; each group's `rate` is its peak learning rate.
 
     Embeddings count as the layer below the first. Vectors (biases, norms) get no weight decay.
-
-    Args:
-        model: What learns.
-        settings: The rates.
     """
-    network = dict(_learning(model.text))
+    network = dict(_trainable(model.text))
     depths = {name: _depth(name) for name in network}
     layers = max((d for d in depths.values() if d is not None), default=0)
-    found: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in _learning(model):
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in _trainable(model):
         inner = name.removeprefix("text.")
         if inner in network:
             depth = depths[inner]
@@ -36,30 +32,30 @@ def groups(model: Classifier, settings: FinetuneSettings) -> list[dict[str, Any]
         else:
             rate = settings.head_learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-        found.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((rate, decay), []).append(parameter)
     return [
         {"params": parameters, "rate": rate, "weight_decay": decay}
-        for (rate, decay), parameters in found.items()
+        for (rate, decay), parameters in groups.items()
     ]
 
 
-def _learning(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+def _trainable(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     return ((name, p) for name, p in module.named_parameters() if p.requires_grad)
 
 
 def _depth(name: str) -> int | None:
-    """0 for embeddings, from 1 for layers, None for what is above all layers."""
-    if found := LAYER.search(name):
-        return int(found[1]) + 1
+    """0 for embeddings, from 1 for layers, None for parameters above all layers."""
+    if match := LAYER.search(name):
+        return int(match[1]) + 1
     return 0 if "embeddings" in name else None
 
 
-def share(step: int, steps: int, warmup: float) -> float:
-    """Share of the full learning rate: a linear rise, then a linear fall.
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Factor of the peak learning rate: a linear rise, then a linear fall.
 
     Args:
         step: From 0.
-        steps: Of all epochs.
+        steps: Number of steps of all epochs.
         warmup: Share of the steps in which it rises.
     """
     rising = math.ceil(warmup * steps)

@@ -1,4 +1,4 @@
-"""`finetune`: whether and how the text encoder learns from the train split."""
+"""Settings `finetune`: whether and how the text encoder is fine-tuned on the train split."""
 
 from typing import Literal
 
@@ -8,32 +8,31 @@ from pipeline.base.settings import Section
 
 
 class FinetuneSettings(Section):
-    """One run; the kept epoch is the one with the highest validation weighted F1.
+    """One run; the epoch with the highest validation weighted F1 is kept.
 
-    What is read of a dialogue, and by which encoder, is in the section `text`.
+    The encoder and the context it reads are set in the section `text`.
     """
 
-    enabled: bool = Field(description="false: the pretrained encoder is used as it is.")
+    enabled: bool = Field(description="false: use the pretrained encoder as it is.")
     seed: int = Field(ge=0, lt=2**31)
-    epochs: int = Field(ge=1, le=1000, description="At most; the learning rate is 0 at their end.")
-    patience: int = Field(ge=1, description="Epochs without a better validation weighted F1.")
+    epochs: int = Field(ge=1, le=1000, description="At most; the learning rate falls to 0.")
+    patience: int = Field(ge=1, description="Stop after this many epochs without improvement.")
     batch_size: int = Field(ge=2, description="Utterances per step.")
     accumulation: int = Field(
-        ge=1,
-        description="A step's utterances go through the network in so many parts: less memory.",
+        ge=1, description="Split each step's utterances into this many parts, to save memory."
     )
     sampling: Literal["all", "class_balanced"] = Field(
-        description="Each utterance once an epoch, or as many draws in which classes are as likely."
+        description="Each utterance once per epoch, or as many draws with classes equally likely."
     )
-    learning_rate: float = Field(gt=0, le=1, description="Of the encoder's last layer.")
+    learning_rate: float = Field(gt=0, le=1, description="Peak rate of the encoder's last layer.")
     layer_decay: float = Field(
-        gt=0, le=1, description="Each layer's learning rate is this share of that of the one above."
+        gt=0, le=1, description="Ratio of a layer's learning rate to that of the layer above."
     )
-    head_learning_rate: float = Field(gt=0, le=1, description="Of what is on top of the encoder.")
+    head_learning_rate: float = Field(gt=0, le=1, description="Peak rate of the heads.")
     weight_decay: float = Field(ge=0, le=1)
     warmup: float = Field(ge=0, lt=1, description="Share of all steps with a rising learning rate.")
     gradient_clip: float = Field(gt=0, description="Largest norm of the gradient.")
-    dropout: float = Field(ge=0, lt=1, description="Before the head.")
+    dropout: float = Field(ge=0, lt=1, description="Dropout before the head.")
     class_weights: Literal["none", "inverse", "effective_number"] = Field(
         description="Cross-entropy weights from the train split's class counts."
     )
@@ -62,11 +61,11 @@ class FinetuneSettings(Section):
         "which has not seen their dialogues; 0: from the one encoder, which has.",
     )
     lora_rank: int = Field(
-        ge=0, le=1024, description="Rank of LoRA's updates (needs peft); 0: all weights learn."
+        ge=0, le=1024, description="Rank of LoRA's updates (needs peft); 0: train all weights."
     )
-    lora_alpha: int = Field(ge=1, description="LoRA's updates count alpha / rank times.")
+    lora_alpha: int = Field(ge=1, description="LoRA's updates are scaled by alpha / rank.")
     gradient_checkpointing: bool = Field(
-        description="Layers are computed again on the way back: less memory, a third more time."
+        description="Recompute layers in the backward pass: less memory, a third more time."
     )
 
     @field_validator("cross_fit")

@@ -1,4 +1,4 @@
-"""What one run of fine-tuning is given."""
+"""Data and settings of one fine-tuning run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,17 +13,17 @@ from pipeline.finetuning.settings import FinetuneSettings
 
 @dataclass(frozen=True)
 class Task:
-    """The data and settings of a run.
+    """Data and settings of a run.
 
     Attributes:
-        folder: Of the pretrained encoder.
-        classes: How many classes there are.
-        train: To learn from.
-        valid: To choose the epoch by; empty, as in a part: the last one of `epochs` is kept.
-        epochs: At most; the learning rate falls over those of the settings all the same.
-        text: How turns are read and pooled.
-        settings: How it learns.
-        compute: On what; `device` is resolved, never `auto`.
+        folder: Folder of the pretrained encoder.
+        classes: Number of classes.
+        train: Examples to learn from.
+        valid: Examples to choose the epoch by; if empty, as in a part, the last epoch is kept.
+        epochs: At most; the learning rate still falls over those of the settings.
+        text: Settings of reading and pooling turns.
+        settings: Settings of fine-tuning.
+        compute: Settings of the machine; `device` is resolved, never `auto`.
     """
 
     folder: Path
@@ -51,7 +51,7 @@ class Task:
         learnt = [e for e in self.train if e.dialogue not in left_out]
         if not learnt:
             raise PipelineError(
-                "CORPUS.finetune.cross_fit: all labelled utterances with words of the train split "
+                "CORPUS.finetune.cross_fit: all labelled utterances with text of the train split "
                 "are in one of the parts, which leaves nothing to learn from. Set it to 0."
             )
         return replace(self, train=learnt, valid=[], epochs=epochs)
@@ -64,7 +64,7 @@ def task_of(
     settings: FinetuneSettings,
     compute: ComputeSettings,
 ) -> Task:
-    """The task of learning from the whole train split."""
+    """Make the task of learning from the whole train split."""
     return Task(
         folder=folder,
         classes=len(examples.classes),

@@ -1,9 +1,13 @@
-"""Writing a fine-tuned encoder: its weights beside the files it came with, and the record."""
+"""Outputs of fine-tuning: encoder files, their record, and scores in percent (never on test)."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors.torch import save_file
+from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.finetuning.network import TunedEncoder
 from pipeline.weights.folder import (
@@ -18,16 +22,16 @@ WEIGHTS = "model.safetensors"
 
 
 def write_encoder(folder: Path, encoder: TunedEncoder, pretrained: Encoder) -> None:
-    """Writes an encoder's files into a folder.
+    """Write an encoder's files into a folder.
 
     Args:
-        folder: Where to; made if need be.
-        encoder: Restored, so that its network is a plain one.
-        pretrained: What it came from: configuration and tokenizer are copied.
+        folder: Created if needed.
+        encoder: After `restore`, so that LoRA is merged.
+        pretrained: The encoder it came from; configuration and tokenizer are copied.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in pretrained.files:
-        if ".safetensors" not in name:  # whole, in shards, or the shards' index
+        if ".safetensors" not in name:  # weights, shards or their index
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(pretrained.folder / name, target)
@@ -37,13 +41,7 @@ def write_encoder(folder: Path, encoder: TunedEncoder, pretrained: Encoder) -> N
 
 
 def write_finetuned_record(folder: Path, pretrained: Path, finetuned: FinetunedRecord) -> None:
-    """Writes the record of all files that lie in a folder.
-
-    Args:
-        folder: With the files of a fine-tuned encoder and of its parts.
-        pretrained: The encoder folder it came from.
-        finetuned: How it was made.
-    """
+    """Write the record of all files in the folder of an encoder fine-tuned from `pretrained`."""
     base = read_record(pretrained)
     provenance = base.model_copy(
         update={
@@ -53,3 +51,24 @@ def write_finetuned_record(folder: Path, pretrained: Path, finetuned: FinetunedR
         }
     )
     write_record(folder, record_of(folder, provenance, finetuned))
+
+
+def figures(actual: Sequence[int], probabilities: np.ndarray, classes: Sequence[str]) -> Any:
+    """Weighted F1, macro F1, accuracy and F1 by class, in percent.
+
+    Args:
+        actual: [utterance] class numbers.
+        probabilities: [utterance, class].
+        classes: Names by class number.
+    """
+    predicted, numbers = probabilities.argmax(1), range(len(classes))
+
+    def f1(average: str | None) -> Any:
+        return 100 * f1_score(actual, predicted, labels=numbers, average=average, zero_division=0)
+
+    return {
+        "weighted_f1": round(f1("weighted"), 2),
+        "macro_f1": round(f1("macro"), 2),
+        "accuracy": round(100 * accuracy_score(actual, predicted), 2),
+        "f1": {name: round(value, 2) for name, value in zip(classes, f1(None), strict=True)},
+    }

@@ -1,4 +1,4 @@
-"""What the model reads: a batch of dialogues, with a mask for each kind of padding."""
+"""The model's input: a padded batch of dialogues with a mask for each kind of padding."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ NO_LABEL = -1
 
 @dataclass(frozen=True)
 class DialogueBatch:
-    """Dialogues of one batch; padding turns come after a dialogue's real turns.
+    """A batch of dialogues, padded at the end to the same number of turns.
 
-    What lies in padded turns, padded frames and missing utterances is never read, NaN included.
+    Values in padded turns, padded frames and missing utterances are never read; they may be NaN.
     """
 
     features: dict[str, Tensor]
@@ -23,7 +23,7 @@ class DialogueBatch:
     """
 
     frame_mask: Tensor | None
-    """True where a frame is real, [batch, turn, frame]; None: every visual frame is."""
+    """True where a frame is real, [batch, turn, frame]; None if every visual frame is."""
 
     present: dict[str, Tensor]
     """Per modality, True where the utterance has it, [batch, turn]."""
@@ -35,20 +35,20 @@ class DialogueBatch:
     """Index of the speaker within the dialogue, by first appearance, [batch, turn]."""
 
     labels: Tensor
-    """Index of the class, or -1 without one, [batch, turn]; the loss reads it, the model never."""
+    """Class index, -1 if unlabelled, [batch, turn]; read by the loss, never by the model."""
 
     def available(self, modality: str) -> Tensor:
-        """True where a real turn has the modality, and for `visual` a frame: [batch, turn]."""
+        """True where a real turn has the modality (for `visual`, a frame), [batch, turn]."""
         available = self.present[modality] & self.turn_mask
         if modality == "visual" and self.frame_mask is not None:
             available = available & self.frame_mask.any(dim=-1)
         return available
 
     def to(self, device: torch.device | str) -> "DialogueBatch":
-        """The same batch on another device."""
+        """Copy the batch to a device."""
 
         def move(tensor: Tensor) -> Tensor:
-            # Copies from pinned memory overlap with computing; other memory is copied as ever.
+            # Copies from pinned memory overlap with computation; from other memory they block.
             return tensor.to(device, non_blocking=True)
 
         return DialogueBatch(
@@ -62,7 +62,7 @@ class DialogueBatch:
 
 
 class Packing:
-    """Where the real turns of padded dialogues lie: rows of padding need not be computed.
+    """Gather real turns into rows and scatter them back, so that padding is not computed.
 
     Args:
         turn_mask: True where a turn is real, [batch, turn].
@@ -73,21 +73,21 @@ class Packing:
         self.places = turn_mask.flatten().nonzero().squeeze(1)
 
     def pack(self, padded: Tensor) -> Tensor:
-        """[..., batch, turn, feature] to [..., row, feature], one row per real turn."""
+        """Map [..., batch, turn, feature] to [..., row, feature], one row per real turn."""
         return padded.flatten(-3, -2).index_select(-2, self.places)
 
     def unpack(self, rows: Tensor) -> Tensor:
-        """[row, feature] to [batch, turn, feature], zeros in padded turns."""
+        """Map [row, feature] to [batch, turn, feature], zeros in padded turns."""
         padded = rows.new_zeros(self.shape.numel(), rows.shape[-1])
         return padded.index_copy(0, self.places, rows).view(*self.shape, -1)
 
 
 def unpack(rows: Tensor, mask: Tensor) -> Tensor:
-    """Lays rows back to where a mask is True, zeros elsewhere: the inverse of `padded[mask]`.
+    """Scatter rows to where a mask is True, zeros elsewhere: the inverse of `padded[mask]`.
 
     Args:
         rows: One row per True of the mask, [row, feature].
-        mask: [...] of bool.
+        mask: Boolean, [...].
 
     Returns:
         [..., feature].

@@ -1,8 +1,8 @@
 """Supervised contrastive learning with hard negatives (paper, section 2.4, eq. 15-27).
 
-The sentence before eq. 25 keeps the easy negatives "solely for normalization", eq. 26 leaves them
-out of the denominator; eq. 26 is followed. All similarities come from one product: a loop
-over utterances costs a hundred times as much.
+The sentence before eq. 25 keeps the easy negatives "solely for normalization", but eq. 26 leaves
+them out of the denominator; this follows eq. 26. All similarities come from one matrix product,
+which is a hundred times faster than a loop over utterances.
 """
 
 import math
@@ -14,16 +14,11 @@ from torch.nn import functional
 DENOMINATORS = ("positives_and_hard", "all")
 
 TIE = 1e-6
-"""Cosine similarities closer than this are equal: duplicates differ by rounding in a product."""
+"""Cosine similarities closer than this count as equal: those of duplicates differ by rounding."""
 
 
 class ProjectionHead(nn.Module):
-    """FC, ReLU, FC onto the unit sphere (eq. 15-23).
-
-    Args:
-        width: The model's width.
-        projection: Size of the projected vector.
-    """
+    """FC, ReLU, FC onto the unit sphere (eq. 15-23)."""
 
     def __init__(self, width: int, projection: int) -> None:
         super().__init__()
@@ -31,7 +26,7 @@ class ProjectionHead(nn.Module):
         self.output = nn.Linear(width, projection)
 
     def forward(self, features: Tensor) -> Tensor:
-        """[..., width] to vectors of length 1, [..., projection]."""
+        """Map [..., width] to vectors of length 1, [..., projection]."""
         projected = self.output(functional.relu(self.hidden(features)))
         return functional.normalize(precise(projected), dim=-1)
 
@@ -44,17 +39,17 @@ def supervised_contrastive_loss(
     hard_ratio: float | None = 0.3,
     denominator: str = "positives_and_hard",
 ) -> Tensor:
-    """Draws utterances of a class together and away from the other classes (eq. 24-26).
+    """Pull utterances of a class together and push other classes away (eq. 24-26).
 
-    An anchor without another utterance of its class, or without one of another class, gives no
-    term; the loss is the mean over the rest, 0 if there are none.
+    An anchor without positives or without negatives gives no term; the loss is the mean over the
+    other anchors, 0 if there are none.
 
     Args:
         projected: Vectors of length 1, [utterance, projection].
         labels: [utterance].
         temperature: tau, divides the similarities.
         hard_ratio: Share of each anchor's negatives, the most similar ones, that count (eq. 25);
-            ties with the last of them count too. None: all do.
+            ties with the last of them count too. None keeps all.
         denominator: `positives_and_hard` (eq. 26), or `all` (eq. 24, whose two sums together count
             each positive twice), which excludes a hard ratio.
 
@@ -85,13 +80,13 @@ def hardest(similarity: Tensor, negatives: Tensor, ratio: float) -> Tensor:
 
     Args:
         similarity: [anchor, utterance].
-        negatives: True for an utterance of another class than the anchor, [anchor, utterance].
+        negatives: True for an utterance of a class other than the anchor's, [anchor, utterance].
         ratio: In (0, 1].
 
     Returns:
         True for a hard negative, [anchor, utterance].
     """
-    # The small term undoes products such as 0.07 * 100, which is just above 7.
+    # The small term corrects products such as 0.07 * 100, which is just above 7.
     kept = (ratio * negatives.sum(dim=1).double() - 1e-9).ceil().long().clamp(min=1)
     ranked = similarity.masked_fill(~negatives, -math.inf).topk(int(kept.max()), dim=1).values
     threshold = ranked.gather(1, kept.unsqueeze(1) - 1)
@@ -99,16 +94,16 @@ def hardest(similarity: Tensor, negatives: Tensor, ratio: float) -> Tensor:
 
 
 def check_contrastive(temperature: float, hard_ratio: float | None, denominator: str) -> None:
-    """Refuses settings that mean nothing, or contradict each other."""
+    """Raise ValueError for settings that are out of range or contradict each other."""
     if not temperature > 0:
         raise ValueError(f"Bad temperature {temperature}, expected a positive number")
     if hard_ratio is not None and not 0 < hard_ratio <= 1:
-        raise ValueError(f"Bad hard ratio {hard_ratio}, expected one in (0, 1], or none")
+        raise ValueError(f"Bad hard ratio {hard_ratio}, expected a number in (0, 1] or None")
     if denominator not in DENOMINATORS:
         raise ValueError(f"Bad denominator '{denominator}', expected one of {DENOMINATORS}")
     if denominator == "all" and hard_ratio is not None:
         raise ValueError(
-            f"Bad hard ratio {hard_ratio} with denominator 'all', expected none: eq. 24 sums over "
+            f"Bad hard ratio {hard_ratio} with denominator 'all', expected None: eq. 24 sums over "
             "every utterance"
         )
 
@@ -116,13 +111,13 @@ def check_contrastive(temperature: float, hard_ratio: float | None, denominator:
 def _log_denominator(
     logits: Tensor, positives: Tensor, negatives: Tensor, *, double: bool
 ) -> Tensor:
-    """Log of the denominator of eq. 26, or of eq. 24 when positives count `double`: [anchor]."""
+    """Log of the denominator of eq. 26, or of eq. 24 if positives count `double`, [anchor]."""
     if double:
         logits = torch.where(positives, logits + math.log(2), logits)
-    # No row is without a negative: there is an anchor, so there are two classes.
+    # Every row has a negative: there is an anchor, so there are two classes.
     return logits.masked_fill(~(positives | negatives), -math.inf).logsumexp(dim=1)
 
 
 def precise(values: Tensor) -> Tensor:
-    """At least float32: an exponential of bfloat16 similarities has two correct digits."""
+    """Cast to at least float32: exponentials of bfloat16 have only two correct digits."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

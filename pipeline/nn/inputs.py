@@ -1,8 +1,7 @@
-"""From the stored features of a modality to one vector per utterance, standardised and projected.
+"""Input encoders: standardise and project the features of a modality to a vector per utterance.
 
-Only real utterances and frames are computed: rows are taken out by mask and put back, so padding
-costs no time and reaches no result. Statistics are kept inside the model, so that they travel with
-its weights.
+Only real utterances and frames are computed: rows are gathered by mask and scattered back, so
+padding costs no time and reaches no result. Statistics are buffers, saved with the weights.
 """
 
 import math
@@ -14,14 +13,14 @@ from pipeline.nn.batch import unpack
 from pipeline.nn.psa import PSA, masked_mean
 
 CONSTANT = 1e-6
-"""A column varies if its deviation exceeds this share of its mean: float32 noise is about 1e-7."""
+"""A feature varies if its std exceeds this share of its mean: float32 noise is about 1e-7."""
 
 
 class Standardise(nn.Module):
-    """Centres and scales each feature, then clamps it to `limit` standard deviations.
+    """Centre and scale each feature, then clamp it to `limit` standard deviations.
 
-    openSMILE's functionals have heavy tails: unclamped, one clip outweighs a whole dialogue. Until
-    `fit` is called it changes nothing.
+    openSMILE functionals have heavy tails: unclamped, one clip would outweigh a whole dialogue.
+    The identity until `fit` is called.
     """
 
     mean: Tensor
@@ -31,21 +30,17 @@ class Standardise(nn.Module):
     def __init__(self, dimension: int, limit: float = 10.0) -> None:
         super().__init__()
         if not limit > 0:
-            raise ValueError(f"Bad limit {limit}, expected a positive number of deviations")
+            raise ValueError(f"Bad limit {limit}, expected a positive number")
         self.limit = limit
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("scale", torch.ones(dimension))
         self.register_buffer("bound", torch.tensor(math.inf))
 
     def fit(self, mean: Tensor, std: Tensor) -> None:
-        """Sets the statistics, which must come from the train split alone.
+        """Set the statistics, both [feature], which must come from the train split alone.
 
-        A column that does not vary is centred and not divided: dividing gives NaN or magnifies
-        rounding noise.
-
-        Args:
-            mean: [feature].
-            std: [feature].
+        A constant feature is centred but not scaled, which would give NaN or magnify rounding
+        noise.
         """
         expected = self.mean.shape
         if mean.shape != expected or std.shape != expected:
@@ -54,23 +49,25 @@ class Standardise(nn.Module):
                 f"expected {tuple(expected)} for both"
             )
         if not (mean.isfinite().all() and std.isfinite().all()):
-            raise ValueError("Bad statistics: NaN or infinite; drop the broken utterances first")
+            raise ValueError(
+                "Bad statistics: got NaN or infinite values; drop the broken utterances first"
+            )
         varies = std > (CONSTANT * mean.abs()).clamp(min=torch.finfo(torch.float32).tiny)
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(varies, 1 / std, 1.0))
         self.bound.fill_(self.limit)
 
     def forward(self, features: Tensor) -> Tensor:
-        """[..., feature] to the same shape."""
+        """Standardise [..., feature]."""
         return ((features - self.mean) * self.scale).clamp(-self.bound, self.bound)
 
 
 class Encoder(nn.Module):
-    """Standardises and projects one vector per utterance: text and audio (paper, section 3.2).
+    """Standardise and project one vector per utterance: text and audio (paper, section 3.2).
 
     Args:
         dimension: Size of the stored feature vector.
-        width: The model's width.
+        width: Size of the encoded vector.
         limit: Clamp of the standardised features, in standard deviations.
     """
 
@@ -80,12 +77,12 @@ class Encoder(nn.Module):
         self.project = nn.Linear(dimension, width)
 
     def forward(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
-        """Encodes the available utterances, zeros for the rest.
+        """Encode the available utterances, zeros for the rest.
 
         Args:
             features: [batch, turn, feature].
-            available: True where there is something to encode, [batch, turn].
-            frame_mask: Not used; there are no frames.
+            available: True where the modality is available, [batch, turn].
+            frame_mask: Unused; there are no frames.
 
         Returns:
             [batch, turn, width].
@@ -93,19 +90,19 @@ class Encoder(nn.Module):
         return unpack(self.rows(features[available]), available)
 
     def rows(self, features: Tensor) -> Tensor:
-        """[row, feature] to [row, width]."""
+        """Map [row, feature] to [row, width]."""
         projected: Tensor = self.project(self.standardise(features))
         return projected
 
 
 class FrameEncoder(Encoder):
-    """Standardises and projects each frame, then joins an utterance's frames: visual.
+    """Standardise and project each frame, then pool an utterance's frames: visual.
 
     Args:
         dimension: Size of a frame's stored feature vector.
-        width: The model's width.
+        width: Size of the encoded vector.
         limit: Clamp of the standardised features, in standard deviations.
-        psa: Joins the frames; None: their masked mean (ablation "w/o PSA").
+        psa: Pools the frames; None for their masked mean (ablation "w/o PSA").
     """
 
     def __init__(self, dimension: int, width: int, limit: float, psa: PSA | None) -> None:
@@ -113,12 +110,12 @@ class FrameEncoder(Encoder):
         self.psa = psa
 
     def forward(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
-        """Encodes the available utterances, zeros for the rest.
+        """Encode the available utterances, zeros for the rest.
 
         Args:
             features: [batch, turn, frame, feature].
             available: True where an utterance has frames, [batch, turn].
-            frame_mask: True where a frame is real, [batch, turn, frame]; None: all are.
+            frame_mask: True where a frame is real, [batch, turn, frame]; None if all are.
 
         Returns:
             [batch, turn, width].
@@ -128,5 +125,5 @@ class FrameEncoder(Encoder):
         real = frame_mask & available.unsqueeze(-1)
         mask = frame_mask[available]  # [utterance, frame]
         frames = unpack(self.rows(features[real]), mask)
-        join = masked_mean if self.psa is None else self.psa
-        return unpack(join(frames, mask), available)
+        pool = masked_mean if self.psa is None else self.psa
+        return unpack(pool(frames, mask), available)

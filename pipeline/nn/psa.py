@@ -1,9 +1,9 @@
 """Pyramid squeeze attention over the frames of an utterance (paper, section 2.2, eq. 1-5).
 
-The paper's eq. 5 still has a time axis, while the text and audio it is aligned with have none. A
-plain mean of it is a mean of a linear convolution, which knows only the mean frame and the frames
-at the edges: it cannot see in which order an expression moves. With the activation `relu` the mean
-is taken of `ReLU(LayerNorm(Y * W))`, which can.
+The paper's eq. 5 still has a time axis, while the text and audio vectors beside it have none. Its
+plain mean over time is linear in the frames and depends only on the mean frame and the frames at
+the edges: it cannot see the order of an expression. With the activation `relu`, the mean is taken
+of `ReLU(LayerNorm(Y * W))`, which can.
 """
 
 import torch
@@ -14,7 +14,7 @@ ACTIVATIONS = ("relu", "none")
 
 
 class PSA(nn.Module):
-    """Convolutions over time at several scales, with their channels weighted (eq. 1-5).
+    """Convolutions over time at several scales with channel attention (eq. 1-5).
 
     Args:
         channels: C in the paper, divisible by `groups` and by 4.
@@ -40,7 +40,7 @@ class PSA(nn.Module):
         self.norm = nn.LayerNorm(channels) if activation == "relu" else None
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Turns each utterance's frames into one vector, zeros for one without frames.
+        """Pool each utterance's frames into one vector, zeros for an utterance without frames.
 
         Args:
             frames: X, [utterance, frame, channel].
@@ -49,7 +49,7 @@ class PSA(nn.Module):
         Returns:
             [utterance, channel].
         """
-        if not frames.shape[1]:  # a convolution refuses an empty axis
+        if not frames.shape[1]:  # Conv1d raises on an empty axis
             return frames.new_zeros(len(frames), frames.shape[2])
         multiscale = self._convolve(frames.masked_fill(~mask.unsqueeze(-1), 0))
         pooled = masked_mean(multiscale, mask)  # Z, eq. 3
@@ -71,7 +71,7 @@ class PSA(nn.Module):
 
 
 def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the real frames, zeros if there are none.
+    """Average the real frames, zeros if there are none.
 
     Args:
         frames: [utterance, frame, channel].

@@ -1,7 +1,7 @@
-"""GRUs that run side by side: each modality and direction is a chain of one loop over turns.
+"""GRUs that run side by side: each modality and direction is a chain of one loop over the turns.
 
-Six small GRUs one after the other spend their time starting small operations. Here their weights
-are stacked along a leading chain axis, so that a turn costs one batched product for all of them.
+Six small GRUs one after another spend their time launching small kernels. Here their weights are
+stacked along a leading chain axis, so that a turn costs one batched product for all of them.
 """
 
 import math
@@ -11,13 +11,7 @@ from torch import Tensor, nn
 
 
 class ChainedGRU(nn.Module):
-    """Independent GRUs with stacked weights, gates in PyTorch's order (reset, update, new).
-
-    Args:
-        chains: How many GRUs.
-        inputs: Size of an input vector.
-        hidden: Size of a state.
-    """
+    """Independent GRUs with stacked weights, gates in PyTorch's order (reset, update, new)."""
 
     def __init__(self, chains: int, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -28,7 +22,7 @@ class ChainedGRU(nn.Module):
         self.bias_hidden = uniform(bound, chains, 1, 3 * hidden)
 
     def project(self, sequence: Tensor) -> Tensor:
-        """The inputs' part of the gates, for all turns at once.
+        """Compute the inputs' part of the gates for all turns at once.
 
         Args:
             sequence: [chain, turn, batch, feature].
@@ -40,7 +34,7 @@ class ChainedGRU(nn.Module):
         return flat.view(*sequence.shape[:3], -1)
 
     def step(self, gates: Tensor, state: Tensor) -> Tensor:
-        """One turn of every chain.
+        """Advance every chain by one turn.
 
         Args:
             gates: The inputs' part of the gates, [chain, batch, 3 * hidden].
@@ -57,7 +51,7 @@ class ChainedGRU(nn.Module):
         return torch.lerp(new, state, update)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """[chain, turn, batch, feature] to the states, [chain, turn, batch, hidden]."""
+        """Map [chain, turn, batch, feature] to the states, [chain, turn, batch, hidden]."""
         chains, _, batch, _ = sequence.shape
         state = sequence.new_zeros(chains, batch, self.weight_hidden.shape[1])
         states = []
@@ -68,10 +62,10 @@ class ChainedGRU(nn.Module):
 
 
 class Directions:
-    """Lays dialogues out forwards and backwards, and joins the two again.
+    """Lay dialogues out forwards and backwards, and join the two again.
 
-    The backward chain runs over a dialogue's own real turns: its padding stays behind them. Both
-    chains thus meet the padding last, and no state that counts has ever seen it.
+    Only the real turns of a dialogue are reversed, its padding stays at the end. Both directions
+    thus meet the padding last, and no state that counts has seen it.
 
     Args:
         turn_mask: True where a turn is real, [batch, turn].
@@ -84,12 +78,12 @@ class Directions:
         self.reversed = torch.where(mirrored >= 0, mirrored, turn)  # its own inverse
 
     def split(self, sequence: Tensor) -> Tensor:
-        """[modality, batch, turn, feature] to [modality * direction, turn, batch, feature]."""
+        """Map [modality, batch, turn, feature] to [modality * direction, turn, batch, feature]."""
         both = torch.stack((sequence, self._reverse(sequence)), dim=1)
         return both.flatten(0, 1).transpose(1, 2)
 
     def join(self, states: Tensor) -> Tensor:
-        """[modality * direction, turn, batch, hidden] to [modality, batch, turn, 2 * hidden].
+        """Map [modality * direction, turn, batch, hidden] to [modality, batch, turn, 2 * hidden].
 
         Padded turns become zeros.
         """
@@ -99,10 +93,10 @@ class Directions:
         return both.masked_fill(~self.turn_mask.unsqueeze(-1), 0)
 
     def _reverse(self, sequence: Tensor) -> Tensor:
-        """Mirrors each dialogue within its real turns, [modality, batch, turn, feature]."""
+        """Mirror each dialogue within its real turns, [modality, batch, turn, feature]."""
         return sequence.gather(2, self.reversed.unsqueeze(-1).expand_as(sequence))
 
 
 def uniform(bound: float, *shape: int) -> nn.Parameter:
-    """A parameter drawn evenly from [-bound, bound)."""
+    """Make a parameter drawn uniformly from [-bound, bound)."""
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))

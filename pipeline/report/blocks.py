@@ -1,6 +1,6 @@
-"""What a report is made of, apart from how it is written: sections of paragraphs, tables, figures.
+"""The report's content model: sections of paragraphs, tables and figures.
 
-All texts are plain words in which `a word between backticks` is code; a template escapes the rest.
+Texts are plain; `words between backticks` are code, and the templates escape the rest.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Tile:
-    """A key figure: what it is, the figure, and what belongs to it."""
+    """A key figure: label, value and detail."""
 
     label: str
     value: str
@@ -46,7 +46,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table; its first cell is its head, `strong` sets it apart from the others."""
+    """A row of a table; the first cell is its head, `strong` sets it apart from the others."""
 
     cells: tuple[str, ...]
     strong: bool = False
@@ -57,12 +57,12 @@ class Table:
     """A table.
 
     Attributes:
-        caption: What it shows.
-        heads: Of the columns; the first is that of the rows' heads.
-        rows: Its rows, as many cells each as there are heads. A line end within a cell is kept.
+        caption: Title.
+        heads: Column heads; the first stands over the rows' heads.
+        rows: Rows with one cell per column. Line breaks within cells are kept.
         align: A letter for each column: `l` or `r`.
-        notes: What must be known to read it.
-        folded: Whether it is long and seldom wanted.
+        notes: Notes below the table.
+        folded: Whether it is collapsed at first.
     """
 
     kind: ClassVar[str] = "table"
@@ -79,11 +79,11 @@ class Figure:
     """A figure.
 
     Attributes:
-        name: Unique within a report, usable as an id.
-        title: What it shows.
-        description: What is seen, for who does not see it.
-        png: The file beside the report that shows it too, if one does; several may share one.
-        draw: Draws it.
+        name: Unique id within a report.
+        title: Title.
+        description: Alternative text.
+        png: A file beside the report with the same content, if any; figures may share one.
+        draw: Function that draws it.
     """
 
     name: str
@@ -102,13 +102,12 @@ class Figures:
 
     @property
     def pictures(self) -> dict[str, str]:
-        """The titles of what each PNG shows, by its name."""
+        """Titles of the figures in each PNG, by file name."""
         titles: dict[str, list[str]] = {}
         for figure in self.figures:
-            if figure.png is None:
-                continue
-            titles.setdefault(figure.png, []).append(figure.title)
-        return {png: "; ".join(shown) for png, shown in titles.items()}
+            if figure.png is not None:
+                titles.setdefault(figure.png, []).append(figure.title)
+        return {png: "; ".join(names) for png, names in titles.items()}
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ Block = Text | Points | Tiles | Table | Figures | Commands
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: an id, a title, and what stands in it."""
+    """A part of a report: an id, a title and blocks."""
 
     id: str
     title: str
@@ -133,7 +132,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A report: its title, what is said at once, and its sections."""
+    """A report: a title, a lead and sections."""
 
     title: str
     lead: tuple[Block, ...]

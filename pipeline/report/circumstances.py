@@ -1,6 +1,6 @@
-"""What differs from run to run: the commit, the date, the machine, and what each stage cost.
+"""Circumstances of a run: commit, date, machine, and the cost of each stage.
 
-None of it may enter a file that git or DVC keeps, or the same results would differ from run to run.
+They differ from run to run, so they enter no file that git or DVC keeps.
 """
 
 import os
@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 from pipeline.base.costs import Cost, read_costs
 from pipeline.base.machine import cpu_model
-from pipeline.report.blocks import Block, Points, Row, Section, Table, Text
+from pipeline.report.blocks import Points, Row, Section, Table, Text
 from pipeline.report.words import listed, many
 
-# What a run itself writes and git keeps.
+# Files that a run writes and git keeps.
 WRITTEN = ("dvc.lock", "metrics/")
 NAMED = 5
 ORDER = ("demo", "weights", "manifest", "protocol", "frames", "visual", "audio", "text", "train")
@@ -27,9 +27,9 @@ LEFT_OUT = Section(
     TITLE,
     (
         Text(
-            "Commit, date, machine, and time and memory of each stage differ from run to run, so "
-            "they are not on this page: `report.html` beside it holds them, with all figures "
-            "drawn. Git does not keep that file; the last command below writes it."
+            "Commit, date, machine, and the time and memory of each stage differ from run to run, "
+            "so they are not on this page but in `report.html` beside it, with all figures drawn. "
+            "Git ignores that file; the last command below writes it."
         ),
     ),
 )
@@ -37,14 +37,14 @@ LEFT_OUT = Section(
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Of one writing of a report.
+    """Circumstances of writing a report.
 
     Attributes:
-        commit: What git has checked out, None where there is no repository or no commit.
-        changed: Tracked files that differ from it, without those that a run writes.
+        commit: The commit checked out, None without a repository or a commit.
+        changed: Tracked files that differ from it, except those that a run writes.
         written: Date and time.
         machine: CPU, cores, system and interpreter.
-        costs: By stage.
+        costs: Costs by stage.
     """
 
     commit: str | None
@@ -55,7 +55,7 @@ class Circumstances:
 
 
 def circumstances(corpus: str) -> Circumstances:
-    """Those of this moment."""
+    """Collect the present circumstances."""
     cpu = f"{cpu_model()}, {many(os.cpu_count() or 1, 'core')}"
     system = f"{platform.system()} on {platform.machine()}, Python {platform.python_version()}"
     return Circumstances(
@@ -69,48 +69,41 @@ def circumstances(corpus: str) -> Circumstances:
 
 def _changed() -> Iterator[str]:
     for entry in _git("status", "--porcelain", "--untracked-files=no", "-z").split("\0"):
-        # Two letters and a space; a renamed file's old name stands in an entry of its own.
+        # Two letters and a space; the old name of a renamed file is an entry of its own.
         path = entry[3:] if entry[2:3] == " " else ""
         if path and not path.startswith(WRITTEN):
             yield path
 
 
 def _git(*words: str) -> str:
-    """What a command of git prints, "" if there is no git, no repository or no commit."""
+    """Output of a git command, "" without git, a repository or a commit."""
     command = ["git", "--no-optional-locks", *words]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    return result.stdout if result.returncode == 0 else ""
 
 
-def section(found: Circumstances) -> Section:
+def section(run: Circumstances) -> Section:
     """The commit, the machine and a table of costs."""
-    blocks: list[Block] = [
-        Points(
-            (f"commit: {_commit(found)}", f"written: {found.written}", f"machine: {found.machine}")
-        )
-    ]
-    if found.costs:
-        blocks.append(_costs(found.costs))
-    else:
-        blocks.append(Text("No stage has been run in this folder, so nothing is known of costs."))
-    return Section("costs", TITLE, tuple(blocks))
+    points = (f"commit: {_commit(run)}", f"written: {run.written}", f"machine: {run.machine}")
+    costs = _costs(run.costs) if run.costs else Text("No stage has run in this folder yet.")
+    return Section("costs", TITLE, (Points(points), costs))
 
 
-def _commit(found: Circumstances) -> str:
-    if found.commit is None:
+def _commit(run: Circumstances) -> str:
+    if run.commit is None:
         return "none, this is not a git repository with a commit"
-    if not found.changed:
-        return f"`{found.commit}`, without changes but for what a run writes"
-    more = len(found.changed) - NAMED
-    named = [*found.changed[:NAMED], *([f"{more} more"] if more > 0 else [])]
-    return f"`{found.commit}`, with changes that are not committed in {listed(named)}"
+    if not run.changed:
+        return f"`{run.commit}`, without uncommitted changes except a run's own outputs"
+    more = len(run.changed) - NAMED
+    names = [*run.changed[:NAMED], *([f"{more} more"] if more > 0 else [])]
+    return f"`{run.commit}`, with uncommitted changes in {listed(names)}"
 
 
 def _costs(costs: Mapping[str, Cost]) -> Table:
-    names: Sequence[str] = sorted(costs, key=_place)
+    names: Sequence[str] = sorted(costs, key=_order)
     rows = [Row((name, _time(costs[name].seconds), _memory(costs[name]))) for name in names]
     total = sum(cost.seconds for cost in costs.values())
     most = max(costs.values(), key=lambda cost: cost.peak_megabytes)
@@ -120,15 +113,15 @@ def _costs(costs: Mapping[str, Cost]) -> Table:
         (*rows, Row(("all", _time(total), _memory(most)), strong=True)),
         "lrr",
         (
-            "Of the last time each stage ran in this folder, by the clock and on what else this "
-            "machine was doing. A stage that DVC skipped or restored shows the run before; the "
-            "stages that extract features are shorter when the clip cache is warm. Memory is the "
-            "sum over a stage's processes, which counts what they share more than once.",
+            "From the last time each stage ran in this folder, in wall-clock time, which other "
+            "work on the machine lengthens. A stage that DVC skipped or restored shows its "
+            "previous run; the stages that extract features are faster when the clip cache is "
+            "warm. Memory is summed over a stage's processes and counts shared pages repeatedly.",
         ),
     )
 
 
-def _place(name: str) -> tuple[int, str]:
+def _order(name: str) -> tuple[int, str]:
     stage = name.partition("-")[0]
     return (ORDER.index(stage) if stage in ORDER else len(ORDER), name)
 

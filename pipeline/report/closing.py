@@ -1,4 +1,4 @@
-"""What was wrong with the media, and how to repeat it all."""
+"""The report's last sections: problems with the media, and how to reproduce the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,36 +12,37 @@ EXAMPLES = 3
 
 
 def ledger(results: Results) -> Section:
-    """The kinds of problems, how often each, and examples."""
+    """Kinds of problems with their counts and examples."""
     total = sum(map(len, results.ledgers.values()))
-    masked = [f"{modality} {count:,}" for modality, count in results.about["masked"].items()]
+    masked = [f"{modality} {count:,}" for modality, count in results.run["masked"].items()]
     words = (
-        f"{many(total, 'problem') if total else 'No problem'} in the ledger. What cannot be read "
-        f"masks a modality; no utterance is dropped. Masked utterances: {listed(masked)}."
+        f"{many(total, 'problem') if total else 'No problem'} in the ledger. A modality that "
+        "cannot be read is masked; no utterance is dropped. Masked utterances: "
+        f"{listed(masked)}."
     )
     rows = tuple(_kinds(results.ledgers))
     if not rows:
-        return Section("ledger", "What was wrong with the media", (Text(words),))
+        return Section("ledger", "Problems with the media", (Text(words),))
     table = Table(
         "Problems by kind",
-        ("stage", "modality", "kind", "utterances", "for example"),
+        ("stage", "modality", "kind", "utterances", "examples"),
         rows,
         "lllrl",
         (f"All entries are in `data/ledgers/{results.corpus}/`, examples also in `ledger.md`.",),
     )
-    return Section("ledger", "What was wrong with the media", (Text(words), table))
+    return Section("ledger", "Problems with the media", (Text(words), table))
 
 
 def _kinds(ledgers: Mapping[str, Sequence[Problem]]) -> Iterator[Row]:
     for stage, problems in ledgers.items():
         for modality, kind in sorted({(p.modality, p.kind) for p in problems}):
             alike = [p for p in problems if (p.modality, p.kind) == (modality, kind)]
-            told = "\n".join(f"{p.utterance}: {p.detail}" for p in alike[:EXAMPLES])
-            yield Row((stage, modality, kind, f"{len(alike):,}", told))
+            examples = "\n".join(f"{p.utterance}: {p.detail}" for p in alike[:EXAMPLES])
+            yield Row((stage, modality, kind, f"{len(alike):,}", examples))
 
 
 def repeat(results: Results) -> Section:
-    """The commands from a clone to this page."""
+    """Commands from a clone to this page."""
     corpus = results.corpus
     lines = ["make .venv/.installed && source .venv/bin/activate"]
     if not results.generated:
@@ -60,17 +61,18 @@ def repeat(results: Results) -> Section:
     ]
     return Section(
         "repeat",
-        "How to repeat this",
+        "How to reproduce this",
         (
             Text(
-                f"In a clone of the repository at the commit of this page, with `{corpus}` among "
-                "the `corpora` of params.yaml. Stages whose inputs have not changed do not run "
-                "again; the last command writes this page again at once."
+                "Run these commands in a clone of the repository at the commit of this page, with "
+                f"`{corpus}` among the `corpora` of params.yaml. Stages whose inputs have not "
+                "changed are skipped; the last command rewrites this page at once."
             ),
             Commands(tuple(lines)),
             Text(
-                f"`{paths.predictions(corpus)}` holds what each model says of each test utterance, "
-                "with probabilities: the validation-selected figures of this page come from it."
+                f"`{paths.predictions(corpus)}` holds each model's prediction for each test "
+                "utterance, with probabilities: all validation-selected figures of this page "
+                "follow from it."
             ),
         ),
     )

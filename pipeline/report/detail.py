@@ -1,4 +1,4 @@
-"""Where the model is right: confusions, calibration, parts of the test split, each epoch."""
+"""The report's details: confusions, calibration, slices of the test split, learning curves."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,11 +14,11 @@ from pipeline.report.read import Results
 from pipeline.report.words import many, number, records, whole
 
 DESCRIPTIONS = {
-    "turn position": "place of the turn in its dialogue, from 1",
-    "dialogue length": "turns of the dialogue",
-    "speaker": "who speaks",
-    "modalities present": "how many are not masked",
-    "emotion shift": "whether the speaker's label differs from that of their turn before",
+    "turn position": "position of the turn in its dialogue, from 1",
+    "dialogue length": "number of turns of the dialogue",
+    "speaker": "speaker of the utterance",
+    "modalities present": "number of modalities that are not masked",
+    "emotion shift": "whether the speaker's label differs from that of their previous turn",
 }
 
 
@@ -34,63 +34,63 @@ def errors(results: Results) -> Section:
     confusion = Figure(
         "confusion",
         "Confusion matrix: percent of each actual class",
-        _confused(counts, test_set.classes),
+        _confusions(counts, test_set.classes),
         "confusion.png",
         lambda: plots.confusion(counts, test_set.classes),
     )
     reliability = Figure(
         "reliability",
         f"Reliability: expected calibration error {ece} %",
-        "Above, the share of right predictions by the probability the model gives them, beside the "
-        "diagonal of a calibrated model; below, how many utterances each bin holds.",
+        "Above, accuracy by the probability of the predicted class, with the diagonal of a "
+        "perfectly calibrated model; below, the number of utterances in each bin.",
         "reliability.png",
         lambda: plots.reliability(bins),
     )
     return Section(
         "errors",
-        "What is taken for what, and how sure of it",
+        "Confusions and calibration",
         (
             Text(
                 "All seeds together, epochs chosen on validation. Rows of the matrix sum to 100; "
                 "its diagonal is recall. Points below the diagonal of the reliability curve are "
-                "predictions that were surer than they were right."
+                "overconfident predictions."
             ),
             Figures((confusion, reliability)),
         ),
     )
 
 
-def _confused(counts: np.ndarray, classes: tuple[str, ...]) -> str:
+def _confusions(counts: np.ndarray, classes: tuple[str, ...]) -> str:
     """The largest confusion of each class, in words."""
-    told = []
+    phrases = []
     for name, row in zip(classes, counts, strict=True):
         if row.sum():
             right = 100 * row[classes.index(name)] / row.sum()
             wrong = np.where(np.arange(len(row)) == classes.index(name), -1, row).argmax()
             share = 100 * row[wrong] / row.sum()
-            told.append(f"{name}: {right:.0f} % right, {share:.0f} % taken for {classes[wrong]}")
-    return "; ".join(told) + "."
+            phrases.append(f"{name}: {right:.0f} % right, {share:.0f} % taken for {classes[wrong]}")
+    return "; ".join(phrases) + "."
 
 
-def parts(results: Results) -> Section:
-    """Weighted F1 of parts of the test split."""
+def slices(results: Results) -> Section:
+    """Weighted F1 of slices of the test split."""
     table = results.tables["slices"]
     groups = dict(tuple(table.groupby("by", sort=False)))
     figures = tuple(_figure(str(by), rows) for by, rows in groups.items())
     note = Text(
-        f"{MODEL}, validation-selected, with 95 % intervals by dialogue, which a part of one "
-        "dialogue has not; the number of utterances is in brackets. A part's weighted F1 depends "
-        "on which classes it holds, so parts differ for that reason too."
+        f"{MODEL}, validation-selected, with 95 % intervals by dialogue, except for slices of a "
+        "single dialogue; the number of utterances is in brackets. A slice's weighted F1 also "
+        "depends on the classes it holds."
     )
     tables = tuple(_table(str(by), rows) for by, rows in groups.items())
-    return Section("parts", "Parts of the test split", (note, Figures(figures), *tables))
+    return Section("slices", "Slices of the test split", (note, Figures(figures), *tables))
 
 
 def _figure(by: str, rows: pd.DataFrame) -> Figure:
     return Figure(
         f"by-{by.replace(' ', '-')}",
         f"Weighted F1 by {by}",
-        f"{DESCRIPTIONS.get(by, by)}: a mark at the weighted F1 of each part, a line over its "
+        f"{DESCRIPTIONS.get(by, by)}: a mark at the weighted F1 of each slice, a line over its "
         "interval; the tables below hold the figures.",
         "slices.png",
         partial(plots.slices, rows),
@@ -121,15 +121,15 @@ def learning(results: Results) -> Section:
     figures = (
         Figure(
             "curves",
-            "Weighted F1 by epoch and split, a line per run",
-            " ".join(_learned(curves)),
+            "Weighted F1 by epoch and split, one line per run",
+            " ".join(_curves(curves)),
             "history.png",
             lambda: plots.f1_curves(curves),
         ),
         Figure(
             "losses",
-            "Losses by epoch, a line per run",
-            "The whole training loss with its contrastive terms, and cross-entropy on train and on "
+            "Losses by epoch, one line per run",
+            "The whole training loss with its contrastive terms, and cross-entropy on train and "
             "validation.",
             "history.png",
             lambda: plots.losses(history),
@@ -140,15 +140,15 @@ def learning(results: Results) -> Section:
         "Learning curves",
         (
             Text(
-                "F1 on train is of the predictions made while training, with dropout. The test "
-                "curve is drawn afterwards: nothing that trains or chooses has seen it."
+                "F1 on train comes from the predictions made while training, with dropout. The "
+                "test curve is computed afterwards: training and selection never see it."
             ),
             Figures(figures),
         ),
     )
 
 
-def _learned(curves: pd.DataFrame) -> Iterator[str]:
+def _curves(curves: pd.DataFrame) -> Iterator[str]:
     runs = curves.groupby(["fold", "seed"])["epoch"].max()
     yield f"{many(len(runs), 'run')} of {runs.min()} to {runs.max()} epochs."
     for split, rows in curves.groupby("split", sort=False):

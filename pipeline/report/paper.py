@@ -1,4 +1,4 @@
-"""The rows of the paper's Tables 1 to 4, which are data: `paper.yaml`."""
+"""The paper's Tables 1 to 4, read from `paper.yaml`."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ PAPER = Path(__file__).with_name("paper.yaml")
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors."""
+    """A model that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PaperRow(Strict):
-    """A row as printed: F1 by class and weighted F1 in percent, None where it has `-`."""
+    """A row as printed: F1 by class and weighted F1 in percent, None for `-`."""
 
     method: str
     citation: int | None
@@ -30,11 +30,12 @@ class PaperTable(Strict):
     """One of the paper's tables.
 
     Attributes:
-        number: Its number.
-        corpus: The corpus it is of, and the reader of that corpus.
-        about: What it shows.
+        number: The table's number.
+        corpus: The paper's name of the corpus.
+        reader: Our reader of that corpus.
+        about: Subject.
         classes: Our names of its classes, in its order.
-        rows: Its rows in order.
+        rows: Rows in order.
     """
 
     number: int
@@ -53,7 +54,7 @@ class Source(Strict):
 
 
 class Paper(Strict):
-    """The paper, its list of references as far as the tables cite it, and its tables."""
+    """The paper, the references that its tables cite, and the tables."""
 
     paper: Source
     references: dict[int, str]
@@ -61,14 +62,14 @@ class Paper(Strict):
 
 
 def read_paper() -> Paper:
-    """The paper's tables."""
+    """Read the paper's tables."""
     return Paper.model_validate(YAML(typ="safe", pure=True).load(PAPER.read_text("utf-8")))
 
 
-def by_class(table: PaperTable, row: PaperRow) -> float:
-    """The weighted F1 that a row's F1 by class give with the official test supports.
+def weighted_f1_of(table: PaperTable, row: PaperRow) -> float:
+    """Weighted F1 from a row's F1 by class and the official test supports.
 
-    The paper's own rows differ from what it prints: see `paper.yaml`.
+    For the paper's own rows it differs from the printed figure: see `paper.yaml`.
     """
     supports = READERS[table.reader].test_support
     weights = np.array([supports[name] for name in table.classes])

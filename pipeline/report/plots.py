@@ -1,4 +1,4 @@
-"""The report's figures, drawn for `svg.inline`: no meaning hangs on a colour alone."""
+"""The report's figures, drawn for `svg.inline`; colour never carries meaning alone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,11 +17,11 @@ from pipeline.report.svg import FAINT, HEAT, INK, WIDTH
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = {"train": ":", "valid": "--", "test": "-"}
 MANY_RUNS = 6
-LONGEST = 24  # characters of a name beside a figure
+LONGEST = 24  # characters of a label
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
-    """Shares of each actual class by predicted class; the diagonal is recall.
+    """Confusion matrix with rows in percent; the diagonal is recall.
 
     Args:
         counts: [actual, predicted].
@@ -44,11 +44,11 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
 
 
 def by_model(table: pd.DataFrame, label: str) -> Canvas:
-    """A figure of several models with its interval, for several groups, one model below the other.
+    """Values and intervals of several models by group, one model below the other.
 
     Args:
         table: Columns group, model, value, low and high, in percent.
-        label: Of the axis.
+        label: Label of the value axis.
     """
     groups, models = table["group"].unique(), table["model"].unique()
     height = 0.9 + 0.15 * len(groups) * (len(models) + 1)
@@ -66,11 +66,7 @@ def by_model(table: pd.DataFrame, label: str) -> Canvas:
 
 
 def slices(rows: pd.DataFrame) -> Canvas:
-    """Weighted F1 of parts of the test split with its interval.
-
-    Args:
-        rows: slices.csv, of one `by`.
-    """
+    """Weighted F1 of slices with intervals, from the rows of slices.csv of one `by`."""
     figure = Canvas(figsize=(WIDTH, 0.75 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
     names = {"weighted_f1": "value", "weighted_f1_low": "low", "weighted_f1_high": "high"}
@@ -81,13 +77,13 @@ def slices(rows: pd.DataFrame) -> Canvas:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for what is drawn, without characters that XML cannot hold."""
+    """Shorten a label, and drop characters that XML cannot hold."""
     shown = "".join(letter if letter.isprintable() else " " for letter in name)
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 def _percent(axes: Axes, names: Sequence[str], label: str) -> None:
-    """Names down the side, percent along the bottom."""
+    """Put names on the vertical axis, percent on the horizontal one."""
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel=label, xlim=(0, 100), ylim=(len(names) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
@@ -98,7 +94,7 @@ def _percent(axes: Axes, names: Sequence[str], label: str) -> None:
 def _intervals(
     axes: Axes, rows: pd.DataFrame, heights: np.ndarray, place: int, label: str | None
 ) -> None:
-    """A mark for each row's value, and a line from the low to the high end of its interval."""
+    """Draw a mark at each row's value and a line over its interval."""
     colour = COLOURS[place % len(COLOURS)]
     axes.hlines(heights, rows["low"], rows["high"], color=colour, linewidth=1.4)
     axes.plot(
@@ -116,17 +112,13 @@ def _intervals(
 
 
 def reliability(bins: pd.DataFrame) -> Canvas:
-    """Accuracy by confidence, and how many predictions lie in each bin.
-
-    Args:
-        bins: reliability.csv.
-    """
+    """Accuracy and number of predictions by confidence, from reliability.csv."""
     figure = Canvas(figsize=(WIDTH, 4.4), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     upper.vlines(bins["confidence"], bins["confidence"], bins["accuracy"], color=FAINT)
-    upper.plot([0, 1], [0, 1], color=INK, linestyle=":", label="calibrated")
+    upper.plot([0, 1], [0, 1], color=INK, linestyle=":", label="perfectly calibrated")
     upper.plot(bins["confidence"], bins["accuracy"], color=COLOURS[0], marker="o", label="observed")
-    upper.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     upper.legend(loc="upper left")
     lower.bar(
         bins["low"],
@@ -144,22 +136,18 @@ def reliability(bins: pd.DataFrame) -> Canvas:
 
 
 def f1_curves(curves: pd.DataFrame) -> Canvas:
-    """Weighted F1 of each split by epoch, a line per run; a mark where validation chose.
-
-    Args:
-        curves: curves.csv.
-    """
+    """Weighted F1 by epoch and split, one line per run, from curves.csv; marks at chosen epochs."""
     figure = Canvas(figsize=(WIDTH, 3.4), layout="constrained")
     axes = figure.subplots()
     for place, split in enumerate(DASHES):
         runs = curves[curves["split"] == split].groupby(["fold", "seed"])
-        look: dict[str, Any] = {
+        style: dict[str, Any] = {
             "color": COLOURS[place],
             "linestyle": DASHES[split],
-            **_weight(len(runs)),
+            **_line(len(runs)),
         }
         for line, (_, rows) in enumerate(runs):
-            axes.plot(rows["epoch"], rows["weighted_f1"], label=None if line else split, **look)
+            axes.plot(rows["epoch"], rows["weighted_f1"], label=None if line else split, **style)
     valid = curves[curves["split"] == "valid"]
     chosen = valid.loc[valid.groupby(["fold", "seed"])["weighted_f1"].idxmax()]
     axes.plot(
@@ -169,18 +157,14 @@ def f1_curves(curves: pd.DataFrame) -> Canvas:
         marker="o",
         color=COLOURS[1],
         markeredgecolor=INK,
-        label="chosen on valid",
+        label="chosen on validation",
     )
     axes.set(xlabel="epoch", ylabel="weighted F1 (%)", ylim=(0, 102))
     return _with_legend(figure, axes)
 
 
 def losses(history: pd.DataFrame) -> Canvas:
-    """The losses by epoch, a line per run.
-
-    Args:
-        history: history.csv.
-    """
+    """Losses by epoch, one line per run, from history.csv."""
     kinds = {
         "train_total": ("train, all terms", "-"),
         "train_cross_entropy": ("train, cross-entropy", ":"),
@@ -192,15 +176,15 @@ def losses(history: pd.DataFrame) -> Canvas:
         if name not in history:
             continue
         runs = history.groupby(["fold", "seed"])
-        look: dict[str, Any] = {"color": COLOURS[place], "linestyle": dash, **_weight(len(runs))}
+        style: dict[str, Any] = {"color": COLOURS[place], "linestyle": dash, **_line(len(runs))}
         for line, (_, rows) in enumerate(runs):
-            axes.plot(rows["epoch"], rows[name], label=None if line else label, **look)
+            axes.plot(rows["epoch"], rows[name], label=None if line else label, **style)
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     return _with_legend(figure, axes)
 
 
-def _weight(runs: int) -> dict[str, Any]:
-    """Thinner lines where there are many."""
+def _line(runs: int) -> dict[str, Any]:
+    """Line style, thinner if there are many runs."""
     return (
         {"linewidth": 1.2, "alpha": 0.9} if runs <= MANY_RUNS else {"linewidth": 0.8, "alpha": 0.5}
     )

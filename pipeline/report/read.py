@@ -1,4 +1,4 @@
-"""What a report is written from: the files of results of one corpus, and its settings."""
+"""Read the results and settings of one corpus that a report is written from."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ WORDS = ("class", "model", "by", "slice", "split")
 
 @dataclass(frozen=True)
 class Settings:
-    """The sections of params.yaml that decide what was run, for one corpus."""
+    """The sections of params.yaml that define a run."""
 
     protocol: ProtocolSettings
     model: ModelSettings
@@ -55,20 +55,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Results:
-    """All there is of one corpus.
+    """All results of one corpus.
 
     Attributes:
-        corpus: Its name.
+        corpus: The corpus' name.
         generated: Whether the stage `demo` made it.
-        settings: What decides the run.
-        origin: Its reader, and whether it is meant to be the whole release.
+        settings: Settings of the run.
+        origin: Its reader, and whether it should be the whole release.
         utterances: The manifest.
         protocol: Labels, folds and splits.
-        metrics: metrics.json.
-        about: run.json.
-        tables: The CSVs beside it, by name: `COLUMNS`.
-        predictions: Every model's, for the test utterances.
-        ledgers: The problems that each stage met.
+        metrics: Content of metrics.json.
+        run: Content of run.json.
+        tables: The CSV files, by name: `COLUMNS`.
+        predictions: Every model's predictions for the test utterances.
+        ledgers: Problems by stage.
     """
 
     corpus: str
@@ -78,31 +78,31 @@ class Results:
     utterances: Sequence[Utterance]
     protocol: Protocol
     metrics: Mapping[str, Any]
-    about: Mapping[str, Any]
+    run: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
     predictions: Predictions
     ledgers: Mapping[str, Sequence[Problem]]
 
     @property
     def reader(self) -> Reader:
-        """What is known of the corpus."""
+        """The corpus' reader."""
         return READERS[self.origin.reader]
 
     @property
     def best_baseline(self) -> list[str]:
-        """The baseline with the highest weighted F1 on test; none where none was run."""
-        found = self.metrics["baselines"]
-        return sorted(found, key=lambda name: -found[name]["weighted_f1"])[:1]
+        """The baseline with the highest weighted F1 on test; empty if none was run."""
+        baselines = self.metrics["baselines"]
+        return sorted(baselines, key=lambda name: -baselines[name]["weighted_f1"])[:1]
 
 
 def read_results(params: Params, corpus: str) -> Results:
-    """Reads all of a corpus' results.
+    """Read all of a corpus' results.
 
     Raises:
-        PipelineError: params.yaml does not know the corpus, or a file is absent or not readable.
+        PipelineError: params.yaml does not know the corpus, or a file is absent or unreadable.
     """
     settings = _settings(params, corpus)
-    about = _json(paths.metrics(corpus, "run.json"))
+    run = _json(paths.metrics(corpus, "run.json"))
     return Results(
         corpus=corpus,
         generated="demo" in params.blocks[corpus],
@@ -111,10 +111,10 @@ def read_results(params: Params, corpus: str) -> Results:
         utterances=read_manifest(paths.manifest(corpus)),
         protocol=read_protocol(paths.protocol(corpus)),
         metrics=_json(paths.metrics(corpus, "metrics.json")),
-        about=about,
+        run=run,
         tables={name: _csv(paths.metrics(corpus, f"{name}.csv"), name) for name in COLUMNS},
         predictions=read_predictions(paths.predictions(corpus)),
-        ledgers={stage: read_ledger(paths.ledger(corpus, stage)) for stage in about["ledger"]},
+        ledgers={stage: read_ledger(paths.ledger(corpus, stage)) for stage in run["ledger"]},
     )
 
 
@@ -135,25 +135,29 @@ def _json(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise _missing(path) from error
     except ValueError as error:
-        raise PipelineError(f"{path} is not JSON: {error}. Delete it, `dvc repro`.") from error
+        raise PipelineError(
+            f"{path} is not JSON: {error}. Delete it and run `dvc repro`."
+        ) from error
     return content
 
 
 def _csv(path: Path, name: str) -> pd.DataFrame:
     try:
-        # A speaker may be called NA: only an empty cell is an absent figure.
+        # A speaker may be called NA: only an empty cell means a missing figure.
         table = pd.read_csv(
             path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""]
         )
     except FileNotFoundError as error:
         raise _missing(path) from error
     except ValueError as error:
-        raise PipelineError(f"{path} is not a CSV: {error}. Delete it, `dvc repro`.") from error
-    lacking = [column for column in COLUMNS[name] if column not in table]
-    if lacking:
         raise PipelineError(
-            f"{path} has the columns {list(table.columns)} and lacks {lacking}, written by another "
-            "version; `dvc repro` writes it again."
+            f"{path} is not a CSV: {error}. Delete it and run `dvc repro`."
+        ) from error
+    missing = [column for column in COLUMNS[name] if column not in table]
+    if missing:
+        raise PipelineError(
+            f"{path} has the columns {list(table.columns)} and lacks {missing}: it was written by "
+            "another version. Run `dvc repro`."
         )
     return table
 

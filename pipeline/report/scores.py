@@ -1,4 +1,4 @@
-"""What was measured: the key figures, the figures of all models, F1 by class, and each fold."""
+"""The report's results: key figures, overall figures of all models, F1 by class and by fold."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,13 +28,13 @@ ON_TEST = f"{MODEL}, test-selected"
 
 
 def lead(results: Results) -> tuple[Block, ...]:
-    """What was run in a sentence, the key figures, and whether they say anything."""
+    """The run in a sentence, its key figures, and a warning about generated corpora."""
     blocks: list[Block] = [Text(_sentence(results)), Tiles(tuple(_tiles(results)))]
     if results.generated:
         blocks.append(
             Text(
                 f"`{results.corpus}` is a generated corpus: its signal is planted. The figures "
-                "show that the pipeline works from end to end; they say nothing of the method.",
+                "show that the pipeline works from end to end; they say nothing about the method.",
                 strong=True,
             )
         )
@@ -61,16 +61,16 @@ def _tiles(results: Results) -> Iterator[Tile]:
         f"95 % interval {interval(metrics['test'], name)}",
     )
     for best in results.best_baseline:
-        beside = metrics["baselines"][best]
+        baseline = metrics["baselines"][best]
         yield Tile(
             f"Best baseline: {model_name(best)}",
-            spread(beside, name),
-            f"95 % interval {interval(beside, name)}",
+            spread(baseline, name),
+            f"95 % interval {interval(baseline, name)}",
         )
     yield Tile(
         "Weighted F1, epoch chosen on test",
         spread(metrics["test_selected"], name),
-        "what most published tables print; nothing here is chosen by it",
+        "as most published tables report; nothing here is chosen by it",
     )
     test_set = results.predictions.test_set
     yield Tile(
@@ -95,13 +95,13 @@ def _overall(metrics: Mapping[str, Any], few: str) -> Table:
     columns = {
         ON_VALIDATION: metrics["test"],
         ON_TEST: metrics["test_selected"],
-        **{model_name(name): found for name, found in metrics["baselines"].items()},
+        **{model_name(name): figures for name, figures in metrics["baselines"].items()},
     }
     rows = [
-        Row((words, *(whole(found, name) for found in columns.values())), name == "weighted_f1")
+        Row((words, *(whole(figures, name) for figures in columns.values())), name == "weighted_f1")
         for name, words in MEASURES.items()
     ]
-    chosen = ", ".join(
+    validation = ", ".join(
         f"{words} {spread(metrics['validation'], name)}" for name, words in MEASURES.items()
     )
     return Table(
@@ -111,11 +111,11 @@ def _overall(metrics: Mapping[str, Any], few: str) -> Table:
         "l" + "r" * len(columns),
         (
             f"{INTERVALS} Models are tested on the same utterances, so two whose intervals overlap "
-            "may still differ: `python -m pipeline compare` tells.",
+            "may still differ: `python -m pipeline compare` tests this.",
             "Validation-selected: each run's epoch is the one with the highest weighted F1 on the "
-            "validation split, which test has no part in. Test-selected: the epoch that test would "
-            "have chosen, which is too high by construction.",
-            f"On the validation split, at the epochs it chose: {chosen}.",
+            "validation split, without any use of test. Test-selected: the epoch with the highest "
+            "weighted F1 on test, which is too high by construction.",
+            f"On the validation split, at the epochs chosen on it: {validation}.",
             *([few] if few else []),
         ),
     )
@@ -126,10 +126,10 @@ def _by_class(classes: pd.DataFrame) -> Table:
     rows = []
     for name, group in classes.groupby("class", sort=False):
         by_model = {row["model"]: row for row in records(group)}
-        own = by_model[MODEL]
-        beside = [number(by_model[m]["f1"]) for m in models if m != MODEL]
-        cells = (number(own["precision"]), number(own["recall"]), whole(own, "f1"))
-        rows.append(Row((str(name), f"{int(own['support']):,}", *cells, *beside)))
+        ours = by_model[MODEL]
+        baselines = [number(by_model[m]["f1"]) for m in models if m != MODEL]
+        cells = (number(ours["precision"]), number(ours["recall"]), whole(ours, "f1"))
+        rows.append(Row((str(name), f"{int(ours['support']):,}", *cells, *baselines)))
     others = [f"F1, {model_name(model)}" for model in models if model != MODEL]
     heads = ("class", "utterances", "precision", "recall", "F1", *others)
     return Table(
@@ -162,12 +162,12 @@ def _overall_figure(metrics: Mapping[str, Any]) -> Figure:
         {
             "group": words,
             "model": model,
-            "value": found[name],
-            "low": found.get(f"{name}_low", found[name]),
-            "high": found.get(f"{name}_high", found[name]),
+            "value": figures[name],
+            "low": figures.get(f"{name}_low", figures[name]),
+            "high": figures.get(f"{name}_high", figures[name]),
         }
         for name, words in SHORT.items()
-        for model, found in models.items()
+        for model, figures in models.items()
     ]
     return Figure(
         name="overall",
@@ -181,15 +181,13 @@ def _overall_figure(metrics: Mapping[str, Any]) -> Figure:
 
 def _folds(folds: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = [
-        Row(
-            (name, f"{found['utterances']:,}", *(spread(found, measure) for measure in MEASURES)),
-        )
-        for name, found in folds.items()
+        Row((name, f"{figures['utterances']:,}", *(spread(figures, m) for m in MEASURES)))
+        for name, figures in folds.items()
     ]
     return Table(
         f"By fold, each on its own test split: {ON_VALIDATION}",
         ("", "utterances", *MEASURES.values()),
         tuple(rows),
         "l" + "r" * (1 + len(MEASURES)),
-        ("All other figures are of the folds' predictions pooled, each utterance tested once.",),
+        ("All other figures pool the folds' predictions; each utterance is tested once.",),
     )

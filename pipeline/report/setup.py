@@ -1,4 +1,4 @@
-"""What was run: the corpus, the protocol in words, the features, all settings."""
+"""The report's setup: corpus, protocol in words, features, all settings."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,19 +11,19 @@ from pipeline.report.read import Results
 from pipeline.report.words import NONE, listed, many, sentence, value
 
 SPLITTING = {
-    "official": "the splits are those of the corpus' authors",
+    "official": "the splits are the official ones of the corpus",
     "session5": "test is session 5",
     "leave_one_session_out": "each session is the test split of one fold",
     "speakers": "no speaker is in two splits",
 }
-DIGITS = 12  # of a digest
+DIGITS = 12  # shown of a digest
 
 
 def section(results: Results) -> Section:
     """Corpus, protocol, features and settings."""
     return Section(
         "setup",
-        "What was run",
+        "Setup",
         (
             *corpus(results),
             Points(tuple(map(sentence, _protocol(results, results.settings.protocol)))),
@@ -35,19 +35,19 @@ def section(results: Results) -> Section:
 
 def _protocol(results: Results, settings: ProtocolSettings) -> Iterator[str]:
     train = results.settings.train
-    name = settings.label_set if isinstance(settings.label_set, str) else "of its own"
+    name = settings.label_set if isinstance(settings.label_set, str) else "custom"
     yield (
         f"label set `{name}` ({', '.join(results.protocol.classes)}); "
         f"the label is {results.reader.label_policies[settings.label_policy].description}."
     )
-    what = "left out" if settings.unlabelled == "drop" else "kept as turns without loss and score"
-    yield f"utterances without a label in the set are {what}."
+    use = "dropped" if settings.unlabelled == "drop" else "kept as context without loss or score"
+    yield f"utterances without a label in the set are {use}."
     yield f"{SPLITTING[settings.splits]}{_validation(settings, results.reader)}."
     yield (
-        f"seeds {listed(train.seeds)}, one model per seed and fold; each trains up to "
-        f"{many(train.epochs, 'epoch')}, until {many(train.patience, 'epoch')} bring no better "
-        "weighted F1 on validation, and keeps the first epoch with the best. Test has no part in "
-        "it."
+        f"seeds {listed(train.seeds)}, one model per seed and fold; each trains for up to "
+        f"{many(train.epochs, 'epoch')}, stops after {many(train.patience, 'epoch')} without a "
+        "better weighted F1 on validation, and keeps the first epoch with the best one. The test "
+        "split is not used."
     )
 
 
@@ -55,8 +55,10 @@ def _validation(settings: ProtocolSettings, reader: Reader) -> str:
     if settings.splits == "speakers":
         shares = (settings.valid_fraction or 0, settings.test_fraction or 0)
         valid, test = (f"{100 * share:g} %" for share in shares)
-        whom = f"; {valid} of the speakers are for validation, {test} for test"
-        return f"{whom}, drawn by seed {settings.seed}"
+        return (
+            f"; {valid} of the speakers are for validation, {test} for test, drawn with seed "
+            f"{settings.seed}"
+        )
     if settings.validation is None:
         return ""
     if settings.validation in reader.validation:
@@ -64,38 +66,38 @@ def _validation(settings: ProtocolSettings, reader: Reader) -> str:
         return f"; validation is the {count} dialogues of `{settings.validation}`"
     fraction = f"{100 * (settings.valid_fraction or 0):g} %"
     return {
-        "last_20": "; validation is the last 20 of the dialogues that are not tested on",
-        "fraction": f"; validation is {fraction} of each session's dialogues, drawn by seed "
+        "last_20": "; validation is the last 20 dialogues outside the test split",
+        "fraction": f"; validation is {fraction} of each session's dialogues, drawn with seed "
         f"{settings.seed}",
     }[settings.validation]
 
 
 def _features(results: Results) -> Table:
-    """A column for each modality in use."""
-    stores = results.about["features"]
+    """A table of facts with a column for each modality in use."""
+    stores = results.run["features"]
     facts = {name: _facts(results, name) for name in stores}
     rows = [
-        Row((what, *(facts[name][what] or NONE for name in stores)))
-        for what in next(iter(facts.values()))
-        if any(facts[name][what] for name in stores)
+        Row((fact, *(facts[name][fact] or NONE for name in stores)))
+        for fact in next(iter(facts.values()))
+        if any(facts[name][fact] for name in stores)
     ]
     return Table("Features", ("", *stores), tuple(rows), "l" * (1 + len(stores)))
 
 
 def _facts(results: Results, modality: str) -> dict[str, str | None]:
-    about: dict[str, Any] = results.about["features"][modality]
-    encoder, pictures = about.get("encoder", {}), about.get("frames", {})
+    store: dict[str, Any] = results.run["features"][modality]
+    encoder, frames = store.get("encoder", {}), store.get("frames", {})
     return {
-        "extractor": about.get("extractor"),
+        "extractor": store.get("extractor"),
         **_encoder(encoder),
-        "dimension": f"{about['dimension']:,}" if "dimension" in about else None,
-        "settings": _lines(about["settings"]),
-        "computed on": _lines(about.get("compute", {})),
-        "versions": _lines(about["versions"]),
-        "frames": _lines(pictures.get("settings", {})),
-        "faces": _lines(pictures.get("faces", {})),
-        **{f"faces, {name}": fact for name, fact in _encoder(pictures.get("encoder", {})).items()},
-        "masked utterances": f"{results.about['masked'][modality]:,}",
+        "dimension": f"{store['dimension']:,}" if "dimension" in store else None,
+        "settings": _lines(store["settings"]),
+        "computed on": _lines(store.get("compute", {})),
+        "versions": _lines(store["versions"]),
+        "frames": _lines(frames.get("settings", {})),
+        "faces": _lines(frames.get("faces", {})),
+        **{f"faces, {name}": fact for name, fact in _encoder(frames.get("encoder", {})).items()},
+        "masked utterances": f"{results.run['masked'][modality]:,}",
     }
 
 
@@ -125,6 +127,6 @@ def _settings(results: Results) -> Table:
         ("setting", "value"),
         rows,
         "ll",
-        ("As params.yaml names them; the settings.py of each room says what each means.",),
+        ("Named as in params.yaml; the settings.py of each package describes them.",),
         folded=True,
     )

@@ -1,7 +1,7 @@
-"""Figures as SVG inside a page: they take the page's font and follow its dark or light colours.
+"""Figures as inline SVG that takes the page's font and follows its light or dark colours.
 
-matplotlib draws with one set of colours. Here each colour that has a role is drawn as a mark of its
-own and then replaced by a CSS variable, which the page defines for both schemes.
+matplotlib draws with one set of colours. Here each role has a placeholder colour, which is then
+replaced by a CSS variable that the page defines for both schemes.
 """
 
 import io
@@ -17,7 +17,7 @@ from pipeline.base.plots import COLOURS
 from pipeline.report.blocks import Figure
 
 INK, FAINT, HEAT = "#010101", "#020202", "#030303"
-WIDTH = 5.2  # inches; the text of the figures stays readable on a phone
+WIDTH = 5.2  # inches; narrow enough for readable text on a phone
 VARIABLES = {
     INK: "var(--ink)",
     FAINT: "var(--rule)",
@@ -52,11 +52,11 @@ LINK = re.compile(r"url\(#")
 
 
 def inline(figure: Figure) -> str:
-    """An `svg` element for a page, with a title and a description for who does not see it.
+    """Draw a figure as an `svg` element with a title and a description for screen readers.
 
-    The same figure gives the same bytes, and no id of it is another figure's.
+    The same figure gives the same bytes; ids are unique to the figure.
     """
-    root = ET.fromstring(_drawn(figure.name, figure.draw))
+    root = ET.fromstring(_draw(figure.name, figure.draw))
     for parent in root.iter():
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
@@ -69,7 +69,7 @@ def inline(figure: Figure) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _drawn(name: str, draw: Callable[[], Canvas]) -> bytes:
+def _draw(name: str, draw: Callable[[], Canvas]) -> bytes:
     style: Any = STYLE | {"svg.hashsalt": name}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -80,7 +80,7 @@ def _drawn(name: str, draw: Callable[[], Canvas]) -> bytes:
 
 
 def _adapt(element: ET.Element, name: str) -> None:
-    """Ids and links get the figure's name, colours become variables, fonts the page's."""
+    """Prefix ids and links with the figure's name, turn colours into variables, drop fonts."""
     for key, text in element.attrib.items():
         if key == "id":
             element.set(key, f"{name}-{text}")
@@ -88,7 +88,7 @@ def _adapt(element: ET.Element, name: str) -> None:
             element.set(key, f"#{name}-{text.removeprefix('#')}")
         elif key in ("style", "fill", "stroke", "clip-path"):
             text = LINK.sub(f"url(#{name}-", FONT.sub("", text))
-            element.set(key, COLOUR.sub(lambda found: VARIABLES.get(found[0], found[0]), text))
+            element.set(key, COLOUR.sub(lambda match: VARIABLES.get(match[0], match[0]), text))
 
 
 def _describe(root: ET.Element, figure: Figure) -> None:

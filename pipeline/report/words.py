@@ -1,4 +1,4 @@
-"""Figures and names in words, the same in every table."""
+"""Formatting of figures and names, shared by all tables."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MEASURES = {
 }
 INTERVALS = (
     "In percent. ± is the sample standard deviation over seeds; brackets hold the 95 % interval of "
-    "the mean over seeds, by resampling whole test dialogues."
+    "the mean over seeds, from resampling whole test dialogues."
 )
 
 
@@ -24,7 +24,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def number(value: Any, decimals: int = 1) -> str:
-    """A figure, `-` where there is none."""
+    """A figure, `-` if there is none."""
     return NONE if value is None or pd.isna(value) else f"{value:.{decimals}f}"
 
 
@@ -36,7 +36,7 @@ def spread(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
 
 
 def interval(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
-    """The 95 % interval: `[58.1, 75.2]`; empty where there is none."""
+    """The 95 % interval: `[58.1, 75.2]`; empty if there is none."""
     ends = [number(summary.get(f"{name}_{end}"), decimals) for end in ("low", "high")]
     return "" if NONE in ends else f"[{ends[0]}, {ends[1]}]"
 
@@ -54,17 +54,17 @@ def listed(words: Iterable[object], joint: str = "and") -> str:
 
 
 def many(count: int, one: str, ending: str = "s") -> str:
-    """A number with its noun: `1 fold`, `2,610 utterances`."""
+    """A count with its noun: `1 fold`, `2,610 utterances`."""
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}{ending}"
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter at its start."""
+    """Capitalise the first letter."""
     return text[:1].upper() + text[1:]
 
 
 def value(setting: Any) -> str:
-    """A setting as params.yaml would have it."""
+    """A setting as written in params.yaml."""
     if isinstance(setting, Mapping):
         return ", ".join(f"{key}: {value(inner)}" for key, inner in setting.items())
     if isinstance(setting, list | tuple):

@@ -1,8 +1,7 @@
-"""Writes a corpus' report: a page in Markdown that git keeps, and one in HTML that it does not.
+"""Write a corpus' report: a page in Markdown that git keeps, and one in HTML that git ignores.
 
-The same results give the same bytes of Markdown, so it is an output of DVC's. The HTML also holds
-what differs from run to run (commit, date, time and memory): as an output of DVC's it would change
-without a cause, so it is none, and git ignores it.
+The same results give the same bytes of Markdown, so it is a DVC output. The HTML also holds what
+differs from run to run (commit, date, time and memory), so it is not.
 """
 
 import html
@@ -24,37 +23,34 @@ from pipeline.report.svg import inline
 
 TEMPLATES = Path(__file__).parent / "templates"
 CODE = re.compile(r"`([^`]+)`")
-# What Markdown would take for more than itself; an underscore inside a word and a bracket without a
-# target are none.
+# Characters with a meaning in Markdown; an underscore inside a word and a bracket without a target
+# have none.
 MARKS = re.compile(r"[\\`*|~$#]|\](?=[(\[])|(?<!\w)_|_(?!\w)")
 
 
 def write_report(params: Params, corpus: str) -> tuple[Path, Path]:
-    """Writes `metrics/CORPUS/report.md` and `report.html`.
-
-    Returns:
-        Their paths.
+    """Write `metrics/CORPUS/report.md` and `report.html`, and return their paths.
 
     Raises:
         PipelineError: params.yaml does not know the corpus, or results of it are absent.
     """
     results = read_results(params, corpus)
-    found = (paths.metrics(corpus, "report.md"), paths.metrics(corpus, "report.html"))
-    for path, text in zip(found, (in_markdown(results), in_html(results)), strict=True):
-        write_text(path, text)
-    return found
+    markdown, page = (paths.metrics(corpus, f"report.{kind}") for kind in ("md", "html"))
+    write_text(markdown, in_markdown(results))
+    write_text(page, in_html(results))
+    return markdown, page
 
 
 def in_markdown(results: Results) -> str:
-    """The page that git keeps: the same results give the same text."""
+    """Render the Markdown page; the same results give the same text."""
     report = _report(results, circumstances.LEFT_OUT)
-    return _rendered("report.md", _escaped_for_markdown, report)
+    return _render("report.md", _escape_for_markdown, report)
 
 
 def in_html(results: Results) -> str:
-    """The page with every figure, and with what differs from run to run."""
+    """Render the HTML page, with every figure and what differs from run to run."""
     run = circumstances.section(circumstances.circumstances(results.corpus))
-    return _rendered("report.html", _escaped_for_html, _report(results, run))
+    return _render("report.html", _escape_for_html, _report(results, run))
 
 
 def _report(results: Results, run: Section) -> Report:
@@ -65,7 +61,7 @@ def _report(results: Results, run: Section) -> Report:
             scores.section(results),
             comparison.section(results),
             detail.errors(results),
-            detail.parts(results),
+            detail.slices(results),
             detail.learning(results),
             setup.section(results),
             closing.ledger(results),
@@ -75,8 +71,8 @@ def _report(results: Results, run: Section) -> Report:
     )
 
 
-def _rendered(template: str, finalize: Callable[[Any], Markup], report: Report) -> str:
-    """A template filled in; every text in it goes through `finalize` on its way out."""
+def _render(template: str, finalize: Callable[[Any], Markup], report: Report) -> str:
+    """Fill in a template; every text passes through `finalize`."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -87,25 +83,25 @@ def _rendered(template: str, finalize: Callable[[Any], Markup], report: Report) 
         keep_trailing_newline=True,
     )
     environment.filters["svg"] = lambda figure: Markup(inline(figure))  # ElementTree escaped it
-    environment.filters["verbatim"] = Markup  # for what no markup can be in: see its uses
+    environment.filters["verbatim"] = Markup  # for text that cannot hold markup: see its uses
     return environment.get_template(template).render(report=report)
 
 
-def _escaped_for_html(text: Any) -> Markup:
-    """Text as HTML: a word between backticks is code, a line end is kept."""
+def _escape_for_html(text: Any) -> Markup:
+    """Escape text for HTML; words between backticks are code, line breaks are kept."""
     if hasattr(text, "__html__"):
         return Markup(text)
     escaped = html.escape(str(text))
     return Markup(CODE.sub(r"<code>\1</code>", escaped).replace("\n", "<br>"))
 
 
-def _escaped_for_markdown(text: Any) -> Markup:
-    """Text as Markdown, in a table too: what is between backticks stays as it is."""
+def _escape_for_markdown(text: Any) -> Markup:
+    """Escape text for Markdown, tables included; words between backticks stay as they are."""
     if hasattr(text, "__html__"):
         return Markup(text)
     parts = CODE.split(str(text))  # plain, code, plain, ...
-    told = [_code(part) if place % 2 else _plain(part) for place, part in enumerate(parts)]
-    return Markup("".join(told).replace("\n", "<br>"))
+    escaped = [_code(part) if place % 2 else _plain(part) for place, part in enumerate(parts)]
+    return Markup("".join(escaped).replace("\n", "<br>"))
 
 
 def _plain(text: str) -> str:

@@ -14,25 +14,25 @@ from pipeline.systems.mcn_cl import Output
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The loss and what it is made of, all scalars."""
+    """The loss and its terms, all scalars."""
 
     total: Tensor
-    """To be differentiated: cross-entropy + lambda * contrastive."""
+    """Cross-entropy + lambda * contrastive; this one is differentiated."""
 
     cross_entropy: Tensor
     contrastive: Tensor
     """L_total_contrast of eq. 27, 0 without projections."""
 
     per_modality: dict[str, Tensor]
-    """The contrastive loss of each modality, before its weight."""
+    """The unweighted contrastive loss of each modality."""
 
 
 @dataclass(frozen=True)
 class Loss:
     """`cross_entropy + contrastive_weight * sum of modality_weights[m] * L_m`.
 
-    Padded and unlabelled turns give no loss, and a batch without a labelled turn gives 0. An
-    utterance that lacks a modality is no sample in that modality's contrastive loss.
+    Padded and unlabelled turns give no loss; a batch without labelled turns gives 0. An utterance
+    that lacks a modality is left out of that modality's contrastive loss.
     """
 
     temperature: float = 0.8
@@ -42,7 +42,7 @@ class Loss:
     """Share of the negatives that count, see `supervised_contrastive_loss`."""
 
     denominator: str = "positives_and_hard"
-    """Of the contrastive loss, see there."""
+    """Denominator of the contrastive loss, see `supervised_contrastive_loss`."""
 
     contrastive_weight: float = 1.0
     """lambda; the paper gives no value."""
@@ -53,10 +53,10 @@ class Loss:
     """alpha, beta, gamma of eq. 27, by modality."""
 
     class_weights: Tensor | None = None
-    """Of the cross-entropy, [class]."""
+    """Class weights of the cross-entropy, [class]."""
 
     label_smoothing: float = 0.0
-    """Of the cross-entropy, in [0, 1)."""
+    """Label smoothing of the cross-entropy, in [0, 1)."""
 
     focal: float = 0.0
     """gamma of the focal loss (Lin et al., ICCV 2017): each utterance's cross-entropy is multiplied
@@ -66,7 +66,7 @@ class Loss:
         check_contrastive(self.temperature, self.hard_ratio, self.denominator)
 
     def __call__(self, output: Output, batch: DialogueBatch) -> LossTerms:
-        """The loss of the model's output on a batch."""
+        """Compute the loss of the model's output on a batch."""
         labelled = batch.turn_mask & (batch.labels != NO_LABEL)
         entropy = self._cross_entropy(output.logits[labelled], batch.labels[labelled])
         per_modality = {
@@ -94,12 +94,12 @@ class Loss:
         )
         if self.focal:
             each = each * _doubt(logits, labels) ** self.focal
-        # PyTorch's own mean divides by the same number, and gives NaN when it is 0.
+        # PyTorch's own mean divides by the same number, but gives NaN where it is 0.
         count = torch.ones_like(logits[:, 0]) if weights is None else weights[labels]
         return each.sum() / count.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
     def _contrastive(self, projected: Tensor, labels: Tensor, sampled: Tensor) -> Tensor:
-        """The contrastive loss of one modality, a scalar.
+        """Compute the contrastive loss of one modality, a scalar.
 
         Args:
             projected: [batch, turn, projection].
@@ -117,6 +117,6 @@ class Loss:
 
 def _doubt(logits: Tensor, labels: Tensor) -> Tensor:
     """1 - p of the true class, [utterance], above 0: 0 ** gamma has no gradient for gamma < 1."""
-    own = functional.one_hot(labels, logits.shape[-1]).bool()
-    doubt = logits.softmax(-1).masked_fill(own, 0).sum(-1)
+    true_class = functional.one_hot(labels, logits.shape[-1]).bool()
+    doubt = logits.softmax(-1).masked_fill(true_class, 0).sum(-1)
     return doubt.clamp(min=torch.finfo(doubt.dtype).tiny)

@@ -1,10 +1,10 @@
 """The multimodal cross-attention network (paper, section 2.3, eq. 6-14).
 
-Misprints that this reading corrects: W^K and W^Q are swapped in eq. 12-13, eq. 9 lacks a transpose,
-eq. 11 stands before its inputs, and F^ta(j) = Add&Norm(F^t(j-1) + MH^ta(j)) is missing.
+Misprints corrected here: W^K and W^Q are swapped in eq. 12-13, eq. 9 lacks a transpose, eq. 11
+precedes its inputs, and F^ta(j) = Add&Norm(F^t(j-1) + MH^ta(j)) is missing.
 
-Turns travel as rows without padding and are laid out as dialogues for the attention alone: half of
-the slots of a batch are padding, and only attention needs to know which dialogue a turn is of.
+Turns are kept as rows without padding and laid out as dialogues for the attention alone: half of a
+padded batch is padding, and only attention needs to know which dialogue a turn belongs to.
 """
 
 import torch
@@ -15,13 +15,7 @@ from pipeline.nn.batch import Packing
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention from one modality to another, then Add & Norm (eq. 6-11).
-
-    Args:
-        width: The model's width.
-        heads: H in the paper.
-        dropout: Of the attention weights.
-    """
+    """Multi-head attention from one modality to another, then Add & Norm (eq. 6-11)."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -36,30 +30,30 @@ class CrossAttention(nn.Module):
     def forward(
         self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing
     ) -> Tensor:
-        """Updates one modality from another.
+        """Update one modality from another.
 
         Args:
             features: F(j-1), [row, width].
             partner: Context features C of the other modality, [row, width].
             usable: True where a turn of the partner may be attended to, [batch, turn].
-            packing: Which rows are turns of which dialogue.
+            packing: Maps rows to turns of dialogues.
 
         Returns:
             [row, width].
         """
-        read = self.attend(features, partner, usable, packing)
-        updated: Tensor = self.norm(features + read)
+        attended = self.attend(features, partner, usable, packing)
+        updated: Tensor = self.norm(features + attended)
         return updated
 
     def attend(self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing) -> Tensor:
-        """MH of eq. 10, zeros for a dialogue without a usable turn; axes as in `forward`."""
+        """Compute MH of eq. 10, zeros for a dialogue without usable turns; axes as in `forward`."""
         key, value = self.key_value(partner).chunk(2, dim=-1)
         query, key, value = (
             self._split(packing.unpack(rows)) for rows in (self.query(features), key, value)
         )
         some = usable.any(dim=-1, keepdim=True)
-        # A softmax over nothing is NaN on some backends: such a dialogue attends to all, and what
-        # it got is zeroed.
+        # A softmax over nothing is NaN on some backends: a dialogue without usable turns attends to
+        # all of them and its result is zeroed.
         attended = functional.scaled_dot_product_attention(
             query,
             key,
@@ -72,19 +66,12 @@ class CrossAttention(nn.Module):
         return merged
 
     def _split(self, vectors: Tensor) -> Tensor:
-        """[batch, turn, width] to [batch, head, turn, width / head]."""
+        """Map [batch, turn, width] to [batch, head, turn, width / head]."""
         return vectors.view(*vectors.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class MCNBranch(nn.Module):
-    """One layer for one modality: a cross-attention per partner, then a feed-forward network.
-
-    Args:
-        partners: How many other modalities.
-        width: The model's width.
-        heads: H in the paper.
-        dropout: Of the attention weights and the feed-forward network.
-    """
+    """One layer for one modality: a cross-attention per partner, then a feed-forward network."""
 
     def __init__(self, partners: int, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -99,12 +86,12 @@ class MCNBranch(nn.Module):
     def forward(
         self, features: Tensor, partners: list[tuple[Tensor, Tensor]], packing: Packing
     ) -> Tensor:
-        """Updates one modality from each of its partners.
+        """Update one modality from each of its partners.
 
         Args:
             features: F(j-1), [row, width].
             partners: C [row, width] and usable turns [batch, turn] of each.
-            packing: Which rows are turns of which dialogue.
+            packing: Maps rows to turns of dialogues.
 
         Returns:
             F(j), [row, width].
@@ -116,7 +103,7 @@ class MCNBranch(nn.Module):
 
 
 class MCNLayer(nn.Module):
-    """One layer for all modalities; its arguments are those of `MCN`."""
+    """One layer for all modalities."""
 
     def __init__(self, modalities: int, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -127,35 +114,35 @@ class MCNLayer(nn.Module):
     def forward(
         self, features: list[Tensor], sources: list[tuple[Tensor, Tensor]], packing: Packing
     ) -> list[Tensor]:
-        """Updates every modality from the others.
+        """Update every modality from the others.
 
         Args:
             features: F(j-1) of each, [row, width].
             sources: C [row, width] and usable turns [batch, turn] of each.
-            packing: Which rows are turns of which dialogue.
+            packing: Maps rows to turns of dialogues.
 
         Returns:
             F(j) of each, [row, width].
         """
         return [
-            branch(features[own], sources[:own] + sources[own + 1 :], packing)
-            for own, branch in enumerate(self.branches)
+            branch(features[index], sources[:index] + sources[index + 1 :], packing)
+            for index, branch in enumerate(self.branches)
         ]
 
 
 class MCN(nn.Module):
-    """T layers in which every modality reads every other one, in both directions.
+    """T layers in which every modality attends to every other one.
 
-    Only the queries are updated from layer to layer; keys and values stay the context features. The
-    partners follow in canonical order: text reads audio then visual, audio text then visual, visual
-    text then audio.
+    Only the queries are updated from layer to layer; keys and values stay the context features.
+    Partners come in canonical order: text attends to audio then visual, audio to text then visual,
+    visual to text then audio.
 
     Args:
         modalities: How many modalities, at least two.
-        width: The model's width.
+        width: Size of every vector, a multiple of `heads`.
         heads: H in the paper.
         layers: T in the paper.
-        dropout: Of the attention weights and the feed-forward networks.
+        dropout: Dropout of the attention weights and the feed-forward networks.
     """
 
     def __init__(
@@ -169,12 +156,12 @@ class MCN(nn.Module):
         )
 
     def forward(self, context: Tensor, usable: Tensor, packing: Packing) -> Tensor:
-        """Context features to F(T).
+        """Compute F(T) from the context features.
 
         Args:
             context: C, [modality, row, width], a row per real turn.
             usable: True where a real turn has the modality, [modality, batch, turn].
-            packing: Which rows are turns of which dialogue.
+            packing: Maps rows to turns of dialogues.
 
         Returns:
             [modality, row, width].

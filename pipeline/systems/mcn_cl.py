@@ -16,19 +16,14 @@ from pipeline.systems.mcn import MCN
 class Classifier(nn.Module):
     """Concatenation, a fully connected layer, a two-layer MLP with ReLU, a softmax layer.
 
-    The softmax itself is left to the loss, which is stable on logits.
-
-    Args:
-        modalities: How many modalities.
-        width: The model's width.
-        classes: K in the paper.
-        dropout: Before each of the four linear maps.
+    Returns logits: the loss applies the softmax in a numerically stable way. Dropout comes before
+    each of the four linear maps.
     """
 
     def __init__(self, modalities: int, width: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.combine = nn.Sequential(nn.Dropout(dropout), nn.Linear(modalities * width, width))
-        # The second ReLU keeps the MLP's last layer and the softmax layer from being one matrix.
+        # Without the second ReLU the MLP's last layer and the softmax layer would be one matrix.
         self.mlp = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(width, width),
@@ -40,7 +35,7 @@ class Classifier(nn.Module):
         self.softmax = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Eq. 28-31 without the softmax: [modality, row, width] to logits, [row, class]."""
+        """Map [modality, row, width] to logits, [row, class] (eq. 28-31 without the softmax)."""
         concatenated = torch.cat(features.unbind(), dim=-1)
         logits: Tensor = self.softmax(self.mlp(self.combine(concatenated)))
         return logits
@@ -48,7 +43,7 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Output:
-    """What the model says about each turn; zeros in padded turns."""
+    """The model's outputs for each turn; zeros in padded turns."""
 
     logits: Tensor
     """[batch, turn, class]."""
@@ -58,9 +53,9 @@ class Output:
 
 
 class MCNCL(nn.Module):
-    """The paper's model, with the parts of its ablations as switches.
+    """The paper's model; its ablations are switches.
 
-    A prediction depends on its own dialogue alone, not on what it is padded or batched with.
+    A prediction depends on its own dialogue alone, not on its batch or padding.
 
     Args:
         dimensions: Feature size of each modality in use, any of `MODALITIES`, in any order.
@@ -68,16 +63,17 @@ class MCNCL(nn.Module):
         width: Size of every vector inside the model.
         heads: Attention heads, H.
         layers: Cross-attention layers, T.
-        psa: False: the masked mean of the projected frames instead ("w/o PSA").
+        psa: Pool frames by pyramid squeeze attention; False for their masked mean ("w/o PSA").
         psa_activation: `relu` or `none`, see `psa.py`.
         psa_groups: Scales of the convolution, S.
-        mcn: False: context features go straight to the classifier. One modality never has it.
-        contrastive: False: no projection heads.
+        mcn: Apply cross-attention; False passes context features straight to the classifier, as
+            a single modality always does.
+        contrastive: Add projection heads.
         projection: Size of the projected vectors.
         context: `dialogue_rnn`, `gru` or `none`.
-        residual: C = u + context(u): what an utterance says itself need not pass the recurrence.
+        residual: C = u + context(u), so that an utterance's own features bypass the recurrence.
             Without context C is u either way.
-        dropout: Before the context, in attention, feed-forward networks and classifier.
+        dropout: Dropout before the context and in attention, feed-forward networks and classifier.
         limit: Clamp of the standardised features, in standard deviations.
     """
 
@@ -122,13 +118,13 @@ class MCNCL(nn.Module):
         self.classifier = Classifier(count, width, classes, dropout)
 
     def standardise(self, modality: str, mean: Tensor, std: Tensor) -> None:
-        """Sets the train split's statistics of a modality's features, both [feature]."""
+        """Set the train split's mean and std of a modality's features, both [feature]."""
         encoder = self.encoders[modality]
         assert isinstance(encoder, Encoder)
         encoder.standardise.fit(mean, std)
 
     def forward(self, batch: DialogueBatch) -> Output:
-        """Classifies every turn of every dialogue."""
+        """Classify every turn of every dialogue."""
         available = torch.stack([batch.available(m) for m in self.modalities])
         context = self._contextualise(self._encode(batch, available), batch)
         packing = Packing(batch.turn_mask)
@@ -143,7 +139,7 @@ class MCNCL(nn.Module):
         return Output(packing.unpack(self.classifier(features)), projections)
 
     def _encode(self, batch: DialogueBatch, available: Tensor) -> Tensor:
-        """One vector per utterance, learned where missing: [modality, batch, turn, width]."""
+        """Encode utterances, a learned vector where missing: [modality, batch, turn, width]."""
         encoded = [
             self.encoders[m](batch.features[m], mask, batch.frame_mask)
             for m, mask in self._named(available)
@@ -151,17 +147,17 @@ class MCNCL(nn.Module):
         return torch.where(available.unsqueeze(-1), torch.stack(encoded), self.missing)
 
     def _contextualise(self, utterances: Tensor, batch: DialogueBatch) -> Tensor:
-        """C of the paper, [modality, batch, turn, width]."""
+        """Compute C of the paper, [modality, batch, turn, width]."""
         utterances = self.dropout(utterances)
         if self.context is None:
             return utterances
-        # In full precision also under autocast: rounding adds up over a hundred turns.
+        # In full precision even under autocast: rounding errors add up over a hundred turns.
         with torch.autocast(utterances.device.type, enabled=False):
             context: Tensor = self.context(utterances, batch.turn_mask, batch.speakers)
         return utterances + context if self.residual else context
 
     def _named(self, stack: Tensor) -> list[tuple[str, Tensor]]:
-        """Each modality with its slice of a [modality, ...] tensor."""
+        """Pair each modality with its slice of a [modality, ...] tensor."""
         return list(zip(self.modalities, stack.unbind(), strict=True))
 
 

@@ -130,7 +130,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("validation: fraction", "validation: half", "one of ['cosmic', 'fraction', 'last_20']"),
         ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
         ("width: 64", "width: 66", "not a multiple"),
-        ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),
+        ("denominator: positives_and_hard", "denominator: all", "has no hard negatives"),
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
         ("threads: 2", "threads: two", "compute.threads: got 'two'"),
         (

@@ -16,7 +16,7 @@ from pipeline.base.paths import places
 from pipeline.corruption import extracting
 from pipeline.corruption.curves import Curve, Robustness, measure
 from pipeline.corruption.draws import drawn
-from pipeline.evaluation.evaluate import selected_runs, tested_in
+from pipeline.evaluation.evaluate import labelled_test_set, selected_runs
 from pipeline.records.epochs import read_epochs, write_epochs
 from pipeline.records.features import Features, read_features
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
@@ -89,7 +89,7 @@ def test_a_dropped_modality_is_masked_and_nothing_else_changes(entries: list[Ent
         (every, without(audio, lambda _: True)),
     ):
         said = models.classes(list(models.predict({**models.stores, "audio": store})))
-        actual = tested_in(models.protocol).actual
+        actual = labelled_test_set(models.protocol).actual
         scores = [f1_score(actual, one, average="weighted", zero_division=0) for one in said]
         assert np.isclose(point.score.value, 100 * np.mean(scores))
         assert np.isclose(point.difference.value, point.score.value - found.clean.value)

@@ -1,4 +1,4 @@
-"""Reliability and its error, by hand."""
+"""Reliability bins and the expected calibration error, by hand."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ def test_by_hand() -> None:
     chances = np.array([[0.75, 0.25], [0.75, 0.25], [0.95, 0.05], [0.95, 0.05]])
     actual = np.array([0, 1, 0, 0])
     assert ece(actual, chances) == pytest.approx(0.15)
-    found = reliability(actual, chances[None])
-    assert found.to_numpy().tolist() == [[0.7, 0.8, 0.75, 0.5, 2], [0.9, 1.0, 0.95, 1.0, 2]]
+    bins = reliability(actual, chances[None])
+    assert bins.to_numpy().tolist() == [[0.7, 0.8, 0.75, 0.5, 2], [0.9, 1.0, 0.95, 1.0, 2]]
 
 
 def test_seeds_are_pooled_and_certainty_falls_into_the_last_bin() -> None:
     sure = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    found = reliability(np.array([0]), sure)
-    assert found.to_numpy().tolist() == [[0.9, 1.0, 1.0, 0.5, 1]], "1 utterance, right in one of 2"
+    bins = reliability(np.array([0]), sure)
+    assert bins.to_numpy().tolist() == [[0.9, 1.0, 1.0, 0.5, 1]], "1 utterance, right in one of 2"
 
 
 @pytest.mark.parametrize("seed", range(3))

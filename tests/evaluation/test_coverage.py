@@ -1,11 +1,11 @@
-"""How often the 95 % intervals hold the truth, on corpora whose truth is known."""
+"""Coverage of the 95 % intervals on generated corpora whose true scores are known."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from pipeline.evaluation.intervals import Interval, caution, difference, resample, resampled
+from pipeline.evaluation.intervals import Interval, caution, difference, resample, resample_weights
 from pipeline.evaluation.scores import OVERALL, Score, confusions
 
 # All three were fixed before the first run.
@@ -39,13 +39,13 @@ def corpus(generator: np.random.Generator, dialogues: int) -> Corpus:
     draws = generator.random(len(owner))[:, None]
     actual = (draws > moods.cumsum(1)[owner]).sum(1).clip(max=len(SHARES) - 1)
     ease = generator.beta(4, 3, dialogues)[owner]
-    says = []
+    predicted = []
     for gain in (0.0, 0.05):
         right = generator.random(len(owner)) < ease + gain
         other = generator.integers(len(SHARES), size=len(owner))
         wrong = np.where(generator.random(len(owner)) < 0.5, 0, other)
-        says.append(np.where(right, actual, wrong))
-    return Corpus(actual, np.stack(says), owner)
+        predicted.append(np.where(right, actual, wrong))
+    return Corpus(actual, np.stack(predicted), owner)
 
 
 def truth(score: Score) -> tuple[float, float]:
@@ -60,13 +60,13 @@ def truth(score: Score) -> tuple[float, float]:
 def test_intervals_hold_the_truth_about_as_often_as_they_say(name: str) -> None:
     score = OVERALL[name]
     value, gain = truth(score)
-    weights, held = resampled(DIALOGUES, 1000), np.zeros(2)
+    weights, held = resample_weights(DIALOGUES, 1000), np.zeros(2)
     for trial in range(TRIALS):
-        found = corpus(np.random.default_rng([SEED, trial]), DIALOGUES)
-        draws = resample(found.actual, found.predicted[1:], found.dialogues, len(SHARES), weights)
-        counts = found.counts()
-        apart = difference(counts[1:], counts[:1], weights, score)
-        held += [_holds(draws.interval(score), value), _holds(apart, gain)]
+        toy = corpus(np.random.default_rng([SEED, trial]), DIALOGUES)
+        draws = resample(toy.actual, toy.predicted[1:], toy.dialogues, len(SHARES), weights)
+        counts = toy.counts()
+        gap = difference(counts[1:], counts[:1], weights, score)
+        held += [_holds(draws.interval(score), value), _holds(gap, gain)]
     shares = held / TRIALS
     print(
         f"{name}: the interval holds the truth in {shares[0]:.1%}, that of the difference in "
@@ -77,18 +77,18 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(name: str) -> None:
 
 @pytest.mark.slow
 def test_few_dialogues_make_intervals_that_are_too_short() -> None:
-    """What `caution` says of 10 dialogues."""
+    """The coverage that `caution` states for 10 dialogues."""
     score, trials = OVERALL["weighted_f1"], 600
     value, _ = truth(score)
     held = 0
     for trial in range(trials):
-        found = corpus(np.random.default_rng([SEED, 10, trial]), 10)
-        draws = resample(found.actual, found.predicted[1:], found.dialogues, len(SHARES))
+        toy = corpus(np.random.default_rng([SEED, 10, trial]), 10)
+        draws = resample(toy.actual, toy.predicted[1:], toy.dialogues, len(SHARES))
         held += _holds(draws.interval(score), value)
     print(f"10 dialogues: the interval holds the truth in {held / trials:.1%} of {trials} trials")
     assert 0.83 < held / trials < 0.92
     assert "88 %" in caution(10) and caution(DIALOGUES) == ""
 
 
-def _holds(found: Interval, value: float) -> bool:
-    return found.low <= value <= found.high
+def _holds(interval: Interval, value: float) -> bool:
+    return interval.low <= value <= interval.high

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.evaluation.evaluate import (
+    collect_predictions,
     metrics,
-    predictions,
     runs_chosen_on_test,
     selected_runs,
 )
@@ -49,10 +49,10 @@ def test_validation_chooses_and_test_selected_stands_apart() -> None:
     assert chosen.predicted.tolist() == [0, 0, 0], "epoch 1; the unlabelled turn is left out"
     (best,) = runs_chosen_on_test(ROWS, PROTOCOL)
     assert best.predicted.tolist() == [0, 1, 1]
-    found = metrics(predictions(ROWS, PROTOCOL, {}), ROWS, PROTOCOL)
-    assert found["test"]["accuracy"] == 33.33
-    assert found["test_selected"]["accuracy"] == 100.0
-    assert found["validation"]["accuracy"] == 100.0
+    figures = metrics(collect_predictions(ROWS, PROTOCOL, {}), ROWS, PROTOCOL)
+    assert figures["test"]["accuracy"] == 33.33
+    assert figures["test_selected"]["accuracy"] == 100.0
+    assert figures["validation"]["accuracy"] == 100.0
 
 
 def test_folds_are_pooled_and_told_apart() -> None:
@@ -72,28 +72,25 @@ def test_folds_are_pooled_and_told_apart() -> None:
             (1, "test", ["v0"], [0]),
         )
     ]
-    beside = {"majority": ModelPredictions((0,), np.array([[0, 0, 0]]), None)}
-    found = metrics(predictions(rows, protocol, beside), rows, protocol)
-    assert found["folds"]["fold 0"]["weighted_f1"] == 100
-    assert found["folds"]["fold 0"]["utterances"] == 2
-    assert found["folds"]["fold 1"]["weighted_f1"] == 0
-    assert found["test"]["weighted_f1"] == 66.67 and found["test"]["weighted_f1_std"] == 0
-    assert found["baselines"]["majority"]["accuracy"] == 33.33
-    assert "ece" not in found["baselines"]["majority"], "it gives no probabilities"
+    baselines = {"majority": ModelPredictions((0,), np.array([[0, 0, 0]]), None)}
+    figures = metrics(collect_predictions(rows, protocol, baselines), rows, protocol)
+    assert figures["folds"]["fold 0"]["weighted_f1"] == 100
+    assert figures["folds"]["fold 0"]["utterances"] == 2
+    assert figures["folds"]["fold 1"]["weighted_f1"] == 0
+    assert figures["test"]["weighted_f1"] == 66.67 and figures["test"]["weighted_f1_std"] == 0
+    assert figures["baselines"]["majority"]["accuracy"] == 33.33
+    assert "ece" not in figures["baselines"]["majority"], "it gives no probabilities"
 
 
 def test_epochs_read_back(tmp_path: Path) -> None:
     write_epochs(tmp_path / "e.parquet", ROWS)
-    for row, found in zip(ROWS, read_epochs(tmp_path / "e.parquet"), strict=True):
-        assert np.array_equal(row.probabilities, found.probabilities)
-        assert (row.epoch, row.selected, row.utterances) == (
-            found.epoch,
-            found.selected,
-            found.utterances,
-        )
+    for row, copy in zip(ROWS, read_epochs(tmp_path / "e.parquet"), strict=True):
+        assert np.array_equal(row.probabilities, copy.probabilities)
+        assert (row.epoch, row.selected) == (copy.epoch, copy.selected)
+        assert row.utterances == copy.utterances
 
 
-def test_the_stage_writes_every_file_and_prints_a_table(
+def test_the_stage_writes_every_file_and_prints_a_headline(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.base.params import read_params
@@ -121,16 +118,16 @@ def test_the_stage_writes_every_file_and_prints_a_table(
     pictures = ("confusion", "f1", "history", "reliability", "slices")
     expected = {f"{t}.csv" for t in tables} | {f"{p}.png" for p in pictures}
     assert written == expected | {"metrics.json", "run.json", "ledger.md"}
-    every = pd.read_parquet(paths.predictions("demo_meld"))
-    assert list(every["model"].unique()) == [MODEL, "majority", "tfidf", "logistic_regression"]
-    predictions = every[every["model"] == MODEL]
-    found = json.loads(paths.metrics("demo_meld", "metrics.json").read_text())
+    table = pd.read_parquet(paths.predictions("demo_meld"))
+    assert list(table["model"].unique()) == [MODEL, "majority", "tfidf", "logistic_regression"]
+    predictions = table[table["model"] == MODEL]
+    figures = json.loads(paths.metrics("demo_meld", "metrics.json").read_text())
     right = (predictions["actual"] == predictions["predicted"]).mean()
-    assert found["test"]["accuracy"] == pytest.approx(100 * right, abs=0.01)
+    assert figures["test"]["accuracy"] == pytest.approx(100 * right, abs=0.01)
     chances = predictions[[f"{PROBABILITY}{name}" for name in CLASSES]].to_numpy()
     assert np.array_equal(np.array(CLASSES)[chances.argmax(1)], predictions["predicted"])
-    interval = [found["test"][f"accuracy_{end}"] for end in ("low", "high")]
-    assert interval[0] <= found["test"]["accuracy"] <= interval[1]
-    assert found["baselines"]["logistic_regression"]["uar_low"] >= 0
+    interval = [figures["test"][f"accuracy_{end}"] for end in ("low", "high")]
+    assert interval[0] <= figures["test"]["accuracy"] <= interval[1]
+    assert figures["baselines"]["logistic_regression"]["uar_low"] >= 0
     printed = capsys.readouterr().out
-    assert "validation-" in printed and "test-" in printed and "fear" in printed
+    assert "on validation" in printed and "on test" in printed and "summary demo_meld" in printed

@@ -1,4 +1,4 @@
-"""The table of predictions reads back, and tells what does not fit."""
+"""The table of predictions reads back, and refuses what does not fit."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TEST_SET = TestSet(
     np.array([0, 1, 1]),
 )
 CHANCES = np.array([[[0.75, 0.25]] * 3, [[0.25, 0.75]] * 3], np.float32)
-FOUND = Predictions(
+PREDICTIONS = Predictions(
     TEST_SET,
     {
         MODEL: ModelPredictions((1, 7), CHANCES.argmax(2), CHANCES),
@@ -35,38 +35,35 @@ FOUND = Predictions(
 
 
 def test_it_reads_back(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "p.parquet", FOUND)
-    found = read_predictions(tmp_path / "p.parquet")
-    assert found.test_set.utterances == TEST_SET.utterances and found.test_set.classes == ("a", "b")
-    assert found.test_set.clusters.tolist() == [0, 0, 1]
-    assert found.test_set.folds.tolist() == [0, 0, 1] and found.test_set.actual.tolist() == [
-        0,
-        1,
-        1,
-    ]
-    assert list(found.by_model) == [MODEL, "majority"] and found.by_model[MODEL].seeds == (1, 7)
-    assert np.array_equal(found.by_model[MODEL].probabilities, CHANCES)
-    assert found.by_model["majority"].probabilities is None
-    assert found.by_model["majority"].predicted.tolist() == [[1, 1, 1]]
+    write_predictions(tmp_path / "p.parquet", PREDICTIONS)
+    table = read_predictions(tmp_path / "p.parquet")
+    assert table.test_set.utterances == TEST_SET.utterances and table.test_set.classes == ("a", "b")
+    assert table.test_set.clusters.tolist() == [0, 0, 1]
+    assert table.test_set.folds.tolist() == [0, 0, 1]
+    assert table.test_set.actual.tolist() == [0, 1, 1]
+    assert list(table.by_model) == [MODEL, "majority"] and table.by_model[MODEL].seeds == (1, 7)
+    assert np.array_equal(table.by_model[MODEL].probabilities, CHANCES)
+    assert table.by_model["majority"].probabilities is None
+    assert table.by_model["majority"].predicted.tolist() == [[1, 1, 1]]
 
 
 def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        write_predictions(tmp_path / name, FOUND)
+        write_predictions(tmp_path / name, PREDICTIONS)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_anyone_can_recompute_with_pandas_alone(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "p.parquet", FOUND)
+    write_predictions(tmp_path / "p.parquet", PREDICTIONS)
     rows = pq.read_table(tmp_path / "p.parquet").to_pandas()
     seed = rows[(rows["model"] == MODEL) & (rows["seed"] == 7)]
     assert (seed["actual"] == seed["predicted"]).mean() == pytest.approx(2 / 3)
     assert seed[f"{PROBABILITY}b"].tolist() == [0.75] * 3
 
 
-def test_a_model_with_other_utterances_is_told(tmp_path: Path) -> None:
+def test_a_model_with_other_utterances_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
-    write_predictions(path, FOUND)
+    write_predictions(path, PREDICTIONS)
     pq.write_table(pq.read_table(path).slice(0, 8), path)
     with pytest.raises(PipelineError, match="majority was tested on other utterances"):
         read_predictions(path)

@@ -16,26 +16,26 @@ def test_scores_by_hand() -> None:
     Weighted: (3 * 0.8 + 2 * 0.5 + 2/3) / 6 = 0.67778; macro: 0.65556; accuracy 4/6.
     Unweighted average recall: (2/3 + 1/2 + 1) / 3 = 0.72222.
     """
-    found = score(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2]), ABC)
-    assert found.precision == pytest.approx({"a": 100, "b": 50, "c": 50})
-    assert found.recall == pytest.approx({"a": 200 / 3, "b": 50, "c": 100})
-    assert found.f1 == pytest.approx({"a": 80, "b": 50, "c": 200 / 3})
-    assert found.support == {"a": 3, "b": 2, "c": 1}
-    assert found.weighted_f1 == pytest.approx(67.7778, abs=1e-3)
-    assert found.macro_f1 == pytest.approx(65.5556, abs=1e-3)
-    assert found.accuracy == pytest.approx(66.6667, abs=1e-3)
-    assert found.uar == pytest.approx(72.2222, abs=1e-3)
+    scores = score(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2]), ABC)
+    assert scores.precision == pytest.approx({"a": 100, "b": 50, "c": 50})
+    assert scores.recall == pytest.approx({"a": 200 / 3, "b": 50, "c": 100})
+    assert scores.f1 == pytest.approx({"a": 80, "b": 50, "c": 200 / 3})
+    assert scores.support == {"a": 3, "b": 2, "c": 1}
+    assert scores.weighted_f1 == pytest.approx(67.7778, abs=1e-3)
+    assert scores.macro_f1 == pytest.approx(65.5556, abs=1e-3)
+    assert scores.accuracy == pytest.approx(66.6667, abs=1e-3)
+    assert scores.uar == pytest.approx(72.2222, abs=1e-3)
 
 
 def test_a_class_without_utterances_is_zero_in_macro_f1_and_not_in_recall() -> None:
-    found = score(np.array([0, 0]), np.array([0, 1]), ABC)
-    assert found.macro_f1 == pytest.approx(100 * (2 / 3) / 3)
-    assert found.uar == 50, "b is predicted once and occurs nowhere: no recall of it"
+    scores = score(np.array([0, 0]), np.array([0, 1]), ABC)
+    assert scores.macro_f1 == pytest.approx(100 * (2 / 3) / 3)
+    assert scores.uar == 50, "b is predicted once and occurs nowhere: no recall of it"
 
 
 def test_mean_and_sample_deviation_over_seeds() -> None:
     runs = [score(np.array([0, 1]), np.array(p), ("a", "b")) for p in ([0, 1], [0, 0])]
-    found = overall(runs)
-    assert found["accuracy"] == 75 and found["accuracy_std"] == pytest.approx(35.36)
-    assert found["uar"] == 75, "1 and 1/2"
+    figures = overall(runs)
+    assert figures["accuracy"] == 75 and figures["accuracy_std"] == pytest.approx(35.36)
+    assert figures["uar"] == 75, "1 and 1/2"
     assert "accuracy_std" not in overall(runs[:1])

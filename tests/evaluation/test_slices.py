@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import slices as module
-from pipeline.evaluation.evaluate import tested_in
+from pipeline.evaluation.evaluate import labelled_test_set
 from pipeline.evaluation.slices import OTHERS, slices
 from pipeline.records.features import Features
 from pipeline.records.predictions import ModelPredictions
@@ -35,7 +35,7 @@ PREDICTIONS = ModelPredictions((1, 2), np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    return slices(tested_in(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
+    return slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
 
 
 def part(table: pd.DataFrame, by: str) -> dict[str, int]:
@@ -53,7 +53,7 @@ def test_which_utterances_fall_where(table: pd.DataFrame) -> None:
 
 
 def test_figures_by_hand(table: pd.DataFrame) -> None:
-    """Of Ann's a a b seed 1 gets all right, seed 2 says b a b: F1 of a 2/3, of b 2/3."""
+    """Of Ann's a a b seed 1 gets all right, seed 2 predicts b a b: F1 of a 2/3, of b 2/3."""
     (ann,) = table[table["slice"] == "Ann"].to_dict("records")
     assert ann["weighted_f1"] == pytest.approx((100 + 200 / 3) / 2, abs=0.01)
     assert ann["weighted_f1_std"] == pytest.approx((100 - 200 / 3) / 2**0.5, abs=0.01)
@@ -65,5 +65,5 @@ def test_figures_by_hand(table: pd.DataFrame) -> None:
 
 def test_rare_speakers_share_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SPEAKERS", 1)
-    found = slices(tested_in(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
-    assert part(found, "speaker") == {"Ann": 3, OTHERS: 3}
+    table = slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
+    assert part(table, "speaker") == {"Ann": 3, OTHERS: 3}

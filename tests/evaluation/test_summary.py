@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.base import paths
-from pipeline.evaluation import finetuned
+from pipeline.evaluation.baselines import FINETUNED_HEAD
 from pipeline.evaluation.scores import OVERALL
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.summary import show
@@ -18,24 +18,24 @@ CLASSES = ("neutral", "surprise", "fear")
 
 
 def summary(value, *, seeds):
-    """Figures as metrics.json has them."""
-    found = {"f1": dict.fromkeys(CLASSES, value)}
+    """Figures as in metrics.json."""
+    figures = {"f1": dict.fromkeys(CLASSES, value)}
     for name in OVERALL:
-        found |= {name: value, f"{name}_low": value - 2, f"{name}_high": value + 2}
-        found |= {f"{name}_std": 0.25} if seeds > 1 else {}
-    return found
+        figures |= {name: value, f"{name}_low": value - 2, f"{name}_high": value + 2}
+        figures |= {f"{name}_std": 0.25} if seeds > 1 else {}
+    return figures
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = {
+    metrics = {
         "test": summary(60.154, seeds=3),
         "test_selected": dict.fromkeys(OVERALL, 61.5),
         "baselines": {name: summary(30.0, seeds=1) for name in NAMES},
     }
-    about = {"features": {}, "masked": {}, "ledger": {"manifest": {"audio absent": 3}}}
-    for name, content in (("metrics.json", found), ("run.json", about)):
+    run = {"features": {}, "masked": {}, "ledger": {"manifest": {"audio absent": 3}}}
+    for name, content in (("metrics.json", metrics), ("run.json", run)):
         path = paths.metrics("x", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
@@ -53,7 +53,7 @@ def test_every_figure_of_every_model_fits_on_a_terminal(results, width):
     assert "  ledger: manifest: audio absent 3" in lines
 
 
-def test_every_model_beside_the_pipelines_own_has_a_name_in_words():
+def test_every_baseline_has_a_readable_name():
     baselines = EvaluateSettings.model_fields["baselines"].annotation
     (names, _) = get_args(baselines)
-    assert {*get_args(names), finetuned.NAME} == NAMES.keys()
+    assert {*get_args(names), FINETUNED_HEAD} == NAMES.keys()

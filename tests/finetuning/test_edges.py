@@ -1,4 +1,4 @@
-"""Fine-tuning at its edges: what is kept of it and for how long, and what it refuses."""
+"""Fine-tuning at its edges: what is cached, and what is refused."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.loop import Run
-from pipeline.finetuning.network import _save_memory
+from pipeline.finetuning.network import _enable_checkpointing
 from pipeline.finetuning.objective import Objective
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
@@ -37,7 +37,9 @@ def without_words(where: Callable[[Utterance], bool]) -> None:
     write_manifest(paths.manifest(CORPUS), rows, Origin("meld", full=False))
 
 
-def test_what_moves_no_number_costs_no_second_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_change_no_number_cost_no_second_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first = finetune(epochs=1)
     monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains again"))
     assert finetune(text_settings(tokens_per_batch=99, encoder="another-name"), epochs=1).keys()
@@ -49,7 +51,9 @@ def test_what_moves_no_number_costs_no_second_training(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "change", [{"max_tokens": 9}, {"pooling": "cls"}, {"context_turns": 0}], ids=str
 )
-def test_what_moves_a_number_does(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]) -> None:
+def test_settings_that_change_a_number_do(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
     finetune(epochs=1)
     with monkeypatch.context() as watched, pytest.raises(KeyboardInterrupt):
         watched.setattr(Run, "__init__", mock.Mock(side_effect=KeyboardInterrupt))
@@ -69,7 +73,7 @@ def test_other_parts_are_other_trainings(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert finetune(epochs=1, cross_fit=3) == again, "as without anything kept"
 
 
-def test_a_loss_that_is_no_number_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_loss_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     terms = Objective.terms
 
     def diverging(*given: Any) -> dict[str, torch.Tensor]:
@@ -86,12 +90,14 @@ def test_a_loss_that_is_no_number_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_a_split_without_words_is_refused(split: str) -> None:
     without_words(lambda u: u.utterance.startswith(split))
-    with pytest.raises(PipelineError, match=f"no labelled utterance with words in the {split}"):
+    with pytest.raises(
+        PipelineError, match=f"the {split} split has no labelled utterance with text"
+    ):
         finetune(epochs=1)
 
 
 def test_a_part_that_leaves_nothing_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains before it says so"))
+    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains before refusing"))
     without_words(lambda u: u.dialogue.startswith("train/") and u.dialogue != "train/dia3")
     with pytest.raises(PipelineError, match="cross_fit: all labelled utterances"):
         finetune(epochs=1, cross_fit=2)
@@ -100,8 +106,8 @@ def test_a_part_that_leaves_nothing_is_refused_at_once(monkeypatch: pytest.Monke
 def test_a_network_that_cannot_be_checkpointed_is_refused() -> None:
     shape = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
     network = MPNetModel(MPNetConfig(vocab_size=9, num_hidden_layers=1, **shape))
-    with pytest.raises(PipelineError, match="mpnet networks cannot do this"):
-        _save_memory(network)
+    with pytest.raises(PipelineError, match="mpnet networks do not support it"):
+        _enable_checkpointing(network)
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])

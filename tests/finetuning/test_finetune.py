@@ -1,4 +1,4 @@
-"""Fine-tuning: that it learns, what it writes, that nothing of test reaches it, that it goes on."""
+"""Fine-tuning: learning, outputs, isolation from the test split, resuming."""
 
 import json
 import math
@@ -13,7 +13,7 @@ import torch
 from pipeline.base import paths
 from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.extract import read_turns, window_of
-from pipeline.finetuning.head import head_says, read_head
+from pipeline.finetuning.head import predict_utterances, read_head
 from pipeline.finetuning.loop import Run
 from pipeline.records.features import Features
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
@@ -31,13 +31,13 @@ def toy(workspace: Path) -> None:
     lay_out_toy()
 
 
-def relabelled(change: Callable[[Entry], Entry]) -> None:
+def relabel(change: Callable[[Entry], Entry]) -> None:
     protocol = read_protocol(paths.protocol(CORPUS))
     entries = [change(entry) for entry in protocol.entries]
     write_protocol(paths.protocol(CORPUS), Protocol(protocol.classes, entries))
 
 
-def rewritten(change: Callable[[Utterance], Utterance]) -> None:
+def rewrite(change: Callable[[Utterance], Utterance]) -> None:
     rows = [change(u) for u in read_manifest(paths.manifest(CORPUS))]
     write_manifest(paths.manifest(CORPUS), rows, Origin("meld", full=False))
 
@@ -49,7 +49,7 @@ def figures() -> dict[str, object]:
 def encode(encoder: Path, utterances: list[Utterance]) -> np.ndarray:
     """[utterance, feature], as the stage `text` makes them."""
     text = text_settings()
-    reads = TextEncoder(
+    text_encoder = TextEncoder(
         folder=encoder,
         pooling=text.pooling,
         max_tokens=text.max_tokens,
@@ -58,11 +58,11 @@ def encode(encoder: Path, utterances: list[Utterance]) -> np.ndarray:
         tokens_per_batch=64,
     )
     turns = [turn for _, turn in read_turns(utterances, window_of(text))]
-    found = dict(reads.encode(turns))
-    return np.stack([found[place] for place in range(len(turns))])
+    vectors = dict(text_encoder.encode(turns))
+    return np.stack([vectors[index] for index in range(len(turns))])
 
 
-def test_it_learns_and_the_head_says_so_of_the_features() -> None:
+def test_it_learns_and_the_head_reaches_the_same_accuracy_from_features() -> None:
     finetune(epochs=8, patience=8)
     validation = figures()["validation"]
     assert validation["weighted_f1"] > 80, "the label is a word of the text"
@@ -74,14 +74,14 @@ def test_it_learns_and_the_head_says_so_of_the_features() -> None:
         names, np.ones(len(names), bool), np.arange(len(names) + 1), vectors, {"dimension": 32}
     )
     head = read_head(paths.head(CORPUS))
-    found = head_says(head, store, names).argmax(1)
+    predicted = predict_utterances(head, store, names).argmax(1)
     protocol = read_protocol(paths.protocol(CORPUS))
     labels = {entry.utterance: entry.label for entry in protocol.entries}
-    accuracy = 100 * np.mean([labels[name] == n for name, n in zip(names, found, strict=True)])
+    accuracy = 100 * np.mean([labels[name] == n for name, n in zip(names, predicted, strict=True)])
     assert round(accuracy, 2) == validation["accuracy"]
 
 
-def test_the_record_says_where_it_comes_from() -> None:
+def test_the_record_names_its_origin() -> None:
     finetune(epochs=2)
     record = read_record(paths.text_encoder(CORPUS))
     before = read_record(paths.pretrained(CORPUS, "text"))
@@ -143,8 +143,8 @@ def test_poisoned_test_texts_and_labels_change_nothing(
     text = text_settings(context_turns=3, context_turns_after=3, speaker_marks="names")
     options = {"epochs": 2, "sentiment": 0.5, "cross_fit": 2}
     clean = finetune(text, **options)
-    relabelled(lambda e: replace(e, label=((e.label or 0) + 1) % 7) if e.split == "test" else e)
-    rewritten(
+    relabel(lambda e: replace(e, label=((e.label or 0) + 1) % 7) if e.split == "test" else e)
+    rewrite(
         lambda u: (
             replace(u, text="word1 word2", speaker="s9", sentiment="joy")
             if u.official_split == "test"
@@ -153,21 +153,21 @@ def test_poisoned_test_texts_and_labels_change_nothing(
     )
     monkeypatch.setenv("ERC_CACHE", str(tmp_path / "other"))
     assert finetune(text, **options) == clean
-    rewritten(lambda u: replace(u, text="word1 word2") if u.official_split == "train" else u)
+    rewrite(lambda u: replace(u, text="word1 word2") if u.official_split == "train" else u)
     assert finetune(text, **options) != clean, "train texts do reach it"
 
 
 def test_poisoned_validation_labels_change_no_epochs_weights() -> None:
     def by_epoch() -> tuple[list[dict[str, torch.Tensor]], int]:
-        run, found = Run(tiny.task(epochs=4)), []
+        run, weights = Run(tiny.task(epochs=4)), []
         for _ in run.steps():
-            if len(run.state.history) > len(found):
-                found.append(run.encoder.weights())
-        return found, run.state.best_epoch
+            if len(run.state.history) > len(weights):
+                weights.append(run.encoder.weights())
+        return weights, run.state.best_epoch
 
     clean, chosen = by_epoch()
     assert chosen > 1
-    relabelled(lambda e: replace(e, label=6 - (e.label or 0)) if e.split == "valid" else e)
+    relabel(lambda e: replace(e, label=6 - (e.label or 0)) if e.split == "valid" else e)
     poisoned, other = by_epoch()
     assert len(poisoned) == len(clean) == 4
     for before, after in zip(clean, poisoned, strict=True):
@@ -176,7 +176,7 @@ def test_poisoned_validation_labels_change_no_epochs_weights() -> None:
 
 
 def test_patience_ends_a_run() -> None:
-    relabelled(lambda e: replace(e, label=0) if e.split == "valid" else e)
+    relabel(lambda e: replace(e, label=0) if e.split == "valid" else e)
     run = Run(tiny.task(epochs=30, patience=2))
     steps = sum(1 for _ in run.steps())
     assert len(run.state.history) == run.state.best_epoch + 2 < 30
@@ -192,10 +192,8 @@ def test_a_part_has_not_seen_its_dialogues(monkeypatch: pytest.MonkeyPatch, tmp_
     }
     assert sorted(name for part in parts for name in part) == sorted(train)
     assert sorted(map(len, parts)) == [3, 3, 4]
-    relabelled(
-        lambda e: replace(e, label=((e.label or 0) + 1) % 7) if e.dialogue in parts[1] else e
-    )
-    rewritten(lambda u: replace(u, text="more word3") if u.dialogue in parts[1] else u)
+    relabel(lambda e: replace(e, label=((e.label or 0) + 1) % 7) if e.dialogue in parts[1] else e)
+    rewrite(lambda u: replace(u, text="more word3") if u.dialogue in parts[1] else u)
     monkeypatch.setenv("ERC_CACHE", str(tmp_path / "other"))
     poisoned = finetune(epochs=1, cross_fit=3)
     same = {
@@ -207,11 +205,11 @@ def test_a_part_has_not_seen_its_dialogues(monkeypatch: pytest.MonkeyPatch, tmp_
     assert same == {1} and clean[WEIGHTS] != poisoned[WEIGHTS]
 
 
-def test_the_gap_is_told() -> None:
+def test_the_gap_between_seen_and_unseen_is_reported() -> None:
     finetune(epochs=3, cross_fit=2)
-    found = figures()["train_weighted_f1"]
-    assert set(found) == {"seen", "unseen", "unseen_by_the_whole_head"}
-    assert found["seen"] >= found["unseen"]
+    gap = figures()["train_weighted_f1"]
+    assert set(gap) == {"seen", "unseen", "unseen_by_the_whole_head"}
+    assert gap["seen"] >= gap["unseen"]
     encoder = load(paths.text_encoder(CORPUS))
     assert [encoder.part(n).folder.name for n in (0, 1)] == ["part0", "part1"]
     digests = {encoder.whole.digest, encoder.part(0).digest, encoder.part(1).digest}

@@ -1,4 +1,4 @@
-"""What fine-tuning is made of: rates, batches, losses, means, heads; against numbers by hand."""
+"""Parts of fine-tuning against numbers by hand: rates, batches, losses, means, heads."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from pipeline.features.text.extract import window_of
 from pipeline.features.text.turns import Turn
 from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import Example, batches, draw, examples
-from pipeline.finetuning.head import Head, head_says, read_head, write_head
+from pipeline.finetuning.head import Head, predict_utterances, read_head, write_head
 from pipeline.finetuning.loop import Run
 from pipeline.finetuning.network import Output, TunedEncoder
 from pipeline.finetuning.objective import Objective, Targets
-from pipeline.finetuning.rates import groups, share
+from pipeline.finetuning.rates import parameter_groups, rate_factor
 from pipeline.nn.contrastive import supervised_contrastive_loss
 from pipeline.records.features import Features
 from pipeline.records.manifest import read_manifest
@@ -33,40 +33,40 @@ def toy(workspace: Path) -> None:
 
 
 def test_the_rate_rises_and_falls_to_nothing() -> None:
-    shares = [share(step, 10, 0.2) for step in range(10)]
+    shares = [rate_factor(step, 10, 0.2) for step in range(10)]
     assert shares == [0.5, 1.0, *(pytest.approx((10 - step) / 8) for step in range(2, 10))]
-    assert share(0, 4, 0.0) == 1.0
+    assert rate_factor(0, 4, 0.0) == 1.0
 
 
 def test_each_layer_learns_slower_than_the_one_above(toy: None) -> None:
     encoder = TunedEncoder(tiny.task(learning_rate=0.8, layer_decay=0.5, contrastive=1.0))
     names = {id(p): name for name, p in encoder.learning.items()}
-    found = {}
-    for group in groups(encoder.model, tiny.settings(learning_rate=0.8, layer_decay=0.5)):
+    rates = {}
+    for group in parameter_groups(encoder.model, tiny.settings(learning_rate=0.8, layer_decay=0.5)):
         for parameter in group["params"]:
-            found[names[id(parameter)]] = (group["rate"], group["weight_decay"])
-    assert set(found) == set(encoder.learning), "nothing is left out"
+            rates[names[id(parameter)]] = (group["rate"], group["weight_decay"])
+    assert set(rates) == set(encoder.learning), "nothing is left out"
     query = "text.network.encoder.layer.{}.attention.self.query.{}"
-    assert found[query.format(1, "weight")] == (0.8, 0.01)
-    assert found[query.format(0, "weight")] == (0.4, 0.01)
-    assert found[query.format(0, "bias")] == (0.4, 0.0)
-    assert found["text.network.embeddings.word_embeddings.weight"] == (0.2, 0.01)
-    assert found["text.network.embeddings.LayerNorm.weight"] == (0.2, 0.0)
+    assert rates[query.format(1, "weight")] == (0.8, 0.01)
+    assert rates[query.format(0, "weight")] == (0.4, 0.01)
+    assert rates[query.format(0, "bias")] == (0.4, 0.0)
+    assert rates["text.network.embeddings.word_embeddings.weight"] == (0.2, 0.01)
+    assert rates["text.network.embeddings.LayerNorm.weight"] == (0.2, 0.0)
     for name in ("head.weight", "projection.hidden.weight"):
-        assert found[name] == (0.01, 0.01)
+        assert rates[name] == (0.01, 0.01)
 
 
 def test_an_epoch_has_each_utterance_once_in_batches_of_like_length() -> None:
     generator = torch.Generator().manual_seed(0)
     labels, lengths = torch.zeros(1000, dtype=torch.long), torch.arange(1000).tolist()
     drawn = draw(labels, "all", generator)
-    found = batches(drawn, lengths, 8, generator)
-    assert sorted(place for batch in found for place in batch) == list(range(1000))
-    assert {len(batch) for batch in found} == {8} and len(found) == 125
-    spread = np.mean([max(batch) - min(batch) for batch in found])
+    whole = batches(drawn, lengths, 8, generator)
+    assert sorted(place for batch in whole for place in batch) == list(range(1000))
+    assert {len(batch) for batch in whole} == {8} and len(whole) == 125
+    spread = np.mean([max(batch) - min(batch) for batch in whole])
     assert spread < 60, "of a random batch it would be 778"
     again = batches(draw(labels, "all", generator), lengths, 8, generator)
-    assert {frozenset(batch) for batch in again}.isdisjoint({frozenset(b) for b in found})
+    assert {frozenset(batch) for batch in again}.isdisjoint({frozenset(b) for b in whole})
 
 
 def test_class_balanced_draws_classes_alike() -> None:
@@ -84,24 +84,24 @@ def test_the_loss_by_hand() -> None:
     labels, sentiments = torch.tensor([0, 1, 2, 1, 0]), torch.tensor([0, -1, 1, -1, 0])
     weights = torch.tensor([1.0, 2.0, 4.0])
     targets = Targets(labels, sentiments)
-    found = Objective(settings, weights).terms(
+    terms = Objective(settings, weights).terms(
         Output(logits, sentiment, projected), targets, targets
     )
     each = -logits.log_softmax(1)[range(5), labels] * weights[labels]
-    assert found["cross_entropy"].item() == pytest.approx((each.sum() / 10).item())
+    assert terms["cross_entropy"].item() == pytest.approx((each.sum() / 10).item())
     known = -sentiment.log_softmax(1)[[0, 2, 4], [0, 1, 0]]
-    assert found["sentiment"].item() == pytest.approx(known.mean().item())
+    assert terms["sentiment"].item() == pytest.approx(known.mean().item())
     contrast = supervised_contrastive_loss(projected, labels, temperature=0.5, hard_ratio=0.5)
-    assert found["contrastive"].item() == pytest.approx(contrast.item())
-    total = found["cross_entropy"] + 0.5 * found["sentiment"] + 2 * found["contrastive"]
-    assert found["total"].item() == pytest.approx(total.item())
+    assert terms["contrastive"].item() == pytest.approx(contrast.item())
+    total = terms["cross_entropy"] + 0.5 * terms["sentiment"] + 2 * terms["contrastive"]
+    assert terms["total"].item() == pytest.approx(total.item())
 
 
-def test_no_sentiment_at_all_is_no_nan() -> None:
+def test_a_batch_without_sentiments_gives_no_nan() -> None:
     targets = Targets(torch.tensor([0, 1]), torch.tensor([-1, -1]))
     output = Output(torch.zeros(2, 3), torch.zeros(2, 2), None)
-    found = Objective(tiny.settings(sentiment=1.0), None).terms(output, targets, targets)
-    assert found["sentiment"].item() == 0
+    terms = Objective(tiny.settings(sentiment=1.0), None).terms(output, targets, targets)
+    assert terms["sentiment"].item() == 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_without_a_mean_the_weights_are_taken(toy: None) -> None:
     assert not all(torch.equal(averaged.state.best[n], p) for n, p in run.state.best.items())
 
 
-def test_lora_merged_is_lora_beside(toy: None) -> None:
+def test_merged_lora_equals_separate_lora(toy: None) -> None:
     pytest.importorskip("peft")
     task = tiny.task(epochs=2, lora_rank=4, learning_rate=0.02)
     run = Run(task)
@@ -181,11 +181,11 @@ def test_lora_merged_is_lora_beside(toy: None) -> None:
     network = run.encoder.model.text.network
     assert not any("lora" in name for name in network.state_dict())
     merged = run.encoder.vectors(turns)
-    beside = Run(task)
+    separate = Run(task)
     with torch.no_grad():
-        for name, parameter in beside.encoder.learning.items():
+        for name, parameter in separate.encoder.learning.items():
             parameter.copy_(run.state.best[name])
-    unmerged = beside.encoder.vectors(beside.encoder.read([e.turn for e in task.valid]))
+    unmerged = separate.encoder.vectors(separate.encoder.read([e.turn for e in task.valid]))
     pretrained = Run(task)
     untouched = pretrained.encoder.vectors(pretrained.encoder.read([e.turn for e in task.valid]))
     assert (merged - unmerged).abs().max() < 1e-5
@@ -202,15 +202,15 @@ def test_examples_are_the_labelled_ones_of_train_and_validation(toy: None) -> No
     rows, protocol = read_manifest(paths.manifest(CORPUS)), read_protocol(paths.protocol(CORPUS))
     first = protocol.entries[0]
     unlabelled = [replace(e, label=None) if e == first else e for e in protocol.entries]
-    found = examples(rows, Protocol(protocol.classes, unlabelled), window_of(tiny.text_settings()))
-    assert (len(found.train), len(found.valid)) == (10 * 5 - 1, 4 * 5)
+    chosen = examples(rows, Protocol(protocol.classes, unlabelled), window_of(tiny.text_settings()))
+    assert (len(chosen.train), len(chosen.valid)) == (10 * 5 - 1, 4 * 5)
     silent = [replace(u, text=" ") if u.dialogue == "valid/dia0" else u for u in rows]
     kept = examples(silent, protocol, window_of(tiny.text_settings()))
     assert (len(kept.train), len(kept.valid)) == (10 * 5, 3 * 5)
-    assert found.train[0] == Example(
+    assert chosen.train[0] == Example(
         "train/dia0", Turn(rows[1].text, (rows[0].text,)), protocol.entries[1].label, "neutral"
     )
-    assert found.dialogues == tuple(f"train/dia{n}" for n in range(10))
+    assert chosen.dialogues == tuple(f"train/dia{n}" for n in range(10))
 
 
 def test_several_folds_are_refused(toy: None) -> None:
@@ -220,7 +220,7 @@ def test_several_folds_are_refused(toy: None) -> None:
         examples([], Protocol(protocol.classes, two), window_of(tiny.text_settings()))
 
 
-def test_a_head_says_of_a_store_what_its_numbers_say(tmp_path: Path) -> None:
+def test_a_head_predicts_from_stored_features(tmp_path: Path) -> None:
     weight, bias = np.array([[1, 0], [0, 2]], np.float32), np.array([0, 1], np.float32)
     head = Head(("a", "b"), weight, bias)
     write_head(tmp_path / "head", head)
@@ -229,10 +229,10 @@ def test_a_head_says_of_a_store_what_its_numbers_say(tmp_path: Path) -> None:
     present = np.array([True, False, True, True])
     offsets = np.array([0, 1, 1, 2, 3])
     store = Features(["x", "silent", "y", "z"], present, offsets, values, {"dimension": 2})
-    found = head_says(read, store, ["z", "x", "silent"])
+    probabilities = predict_utterances(read, store, ["z", "x", "silent"])
     scores = np.exp(np.array([[3.0, 3.0], [1.0, 1.0], [0.0, 1.0]]))
     assert read.classes == ("a", "b")
-    assert found == pytest.approx(scores / scores.sum(1, keepdims=True))
+    assert probabilities == pytest.approx(scores / scores.sum(1, keepdims=True))
     write_head(tmp_path / "head", None)
     assert read_head(tmp_path / "head") is None
     (tmp_path / "head").write_bytes(b"{}")

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.params import Params, read_params
-from pipeline.evaluation.finetuned import NAME, finetuned_head
+from pipeline.evaluation.baselines import FINETUNED_HEAD, predict_finetuned_head
 from pipeline.features.text.extract import network
 from pipeline.records.features import read_features
 from pipeline.records.manifest import read_manifest
@@ -27,10 +27,10 @@ def toy(workspace):
 
 
 def params(**changes):
-    """Those of params.yaml, the toy corpus as demo_meld but for what the tiny network needs."""
+    """The params of demo_meld for the toy corpus, with what the tiny network needs."""
     known = read_params(ROOT / "params.yaml")
-    own = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
-    return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **own}})
+    sections = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
+    return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **sections}})
 
 
 def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
@@ -42,9 +42,11 @@ def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
     rows = read_manifest(paths.manifest(CORPUS))
     assert store.values == pytest.approx(encode(paths.text_encoder(CORPUS), rows), abs=1e-5)
     protocol = read_protocol(paths.protocol(CORPUS))
-    said = finetuned_head(paths.head(CORPUS), protocol, {"text": store})[NAME]
+    baselines = predict_finetuned_head(paths.head(CORPUS), protocol, {"text": store})
     actual = [e.label for e in protocol.entries if e.split == "test"]
-    assert np.mean(said.predicted[0] == actual) > 0.8, "the label is a word of the text"
+    assert np.mean(baselines[FINETUNED_HEAD].predicted[0] == actual) > 0.8, (
+        "the label is a word of the text"
+    )
 
 
 def test_train_dialogues_are_read_by_the_encoder_that_has_not_seen_them():
@@ -62,7 +64,7 @@ def test_train_dialogues_are_read_by_the_encoder_that_has_not_seen_them():
         expected = whole if part is None else by_encoder[part]
         assert store.values[place] == pytest.approx(expected[place], abs=1e-5)
         others = [whole, *by_encoder]
-        near = [np.abs(store.values[place] - found[place]).max() < 1e-3 for found in others]
+        near = [np.abs(store.values[place] - vectors[place]).max() < 1e-3 for vectors in others]
         assert near.count(True) == 1, "the encoders do differ"
 
 

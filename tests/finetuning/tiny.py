@@ -26,7 +26,7 @@ SIZE = Size(train=10, valid=4, test=3, turns=5)
 
 
 def pretrained(folder: Path) -> None:
-    """Writes the encoder folder of the tiny network."""
+    """Write the encoder folder of the tiny network."""
     torch.manual_seed(0)
     folder.mkdir(parents=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -52,7 +52,7 @@ def pretrained(folder: Path) -> None:
 
 
 def lay_out_toy() -> None:
-    """Writes manifest, protocol and encoder below the working folder."""
+    """Write manifest, protocol and encoder below the working folder."""
     lay_out(CORPUS, SIZE)
     pretrained(paths.pretrained(CORPUS, "text"))
 
@@ -91,7 +91,7 @@ def task(text: TextSettings | None = None, **changes: Any) -> Task:
 
 
 def finetune(text: TextSettings | None = None, **changes: Any) -> dict[str, bytes]:
-    """Fine-tunes the toy corpus; returns the bytes of all that is written."""
+    """Fine-tune the toy corpus; return the bytes of every output."""
     finetune_corpus(CORPUS, text or text_settings(), settings(**changes), compute())
     return outputs()
 

@@ -1,4 +1,4 @@
-"""What the tests of the model share."""
+"""Fixtures of the model tests."""
 
 import pytest
 import torch
@@ -6,5 +6,5 @@ import torch
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """The same random numbers whatever ran before."""
+    """Seed PyTorch before every test."""
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Tests the batch that the model reads: what is available, moving it, laying rows back."""
+"""Batches: availability of modalities, moving between devices, packing."""
 
 from dataclasses import replace
 

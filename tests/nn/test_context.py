@@ -1,4 +1,4 @@
-"""Tests DialogueRNN and the GRU context against turn-by-turn loops, and what each may depend on."""
+"""DialogueRNN and the GRU context against turn-by-turn loops, and what each may depend on."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ WIDTH = 6
 
 
 def dialogues():
-    """Two modalities; what padding holds must not matter."""
+    """Two modalities; padding holds NaN and arbitrary speakers."""
     utterances = torch.randn(2, len(LENGTHS), max(LENGTHS), WIDTH, dtype=torch.float64)
     turn_mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS).unsqueeze(1)
     utterances[:, ~turn_mask] = torch.nan
@@ -21,7 +21,7 @@ def dialogues():
 
 
 def gru_cell(gru: ChainedGRU, chain: int, extra: torch.Tensor | None = None) -> nn.GRUCell:
-    """PyTorch's own cell with one chain's weights; `extra` are more rows of the input's weights."""
+    """nn.GRUCell with one chain's weights; `extra` are more rows of the input weights."""
     weight = gru.weight_input[chain]
     if extra is not None:
         weight = torch.cat((weight, extra[chain]))
@@ -44,14 +44,14 @@ def naive_dialogue_rnn(model: DialogueRNN, chain: int, turns, speakers) -> list[
     past, parties, emotions = [], {}, []
     shared = emotion = torch.zeros(1, hidden, dtype=torch.float64)
     for turn, speaker in zip(turns, speakers, strict=True):
-        own = parties.get(speaker, torch.zeros(1, hidden, dtype=torch.float64))
+        party = parties.get(speaker, torch.zeros(1, hidden, dtype=torch.float64))
         summary = torch.zeros(1, hidden, dtype=torch.float64)
         if past:
             scores = torch.stack([(g * model.attention[chain]).sum() for g in past])
             shares = scores.exp() / scores.exp().sum()
             summary = sum(a * g for a, g in zip(shares, past, strict=True))
-        shared = global_cell(torch.cat((turn[None], own), dim=1), shared)
-        parties[speaker] = party_cell(torch.cat((turn[None], summary), dim=1), own)
+        shared = global_cell(torch.cat((turn[None], party), dim=1), shared)
+        parties[speaker] = party_cell(torch.cat((turn[None], summary), dim=1), party)
         past.append(shared)
         emotion = emotion_cell(parties[speaker], emotion)
         emotions.append(emotion[0])

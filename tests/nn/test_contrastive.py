@@ -1,4 +1,4 @@
-"""Tests heads and contrastive loss against eq. 15-26 as loops, by hand, and at their edges."""
+"""Heads and contrastive loss against eq. 15-26 as loops, by hand, and at their edges."""
 
 import math
 

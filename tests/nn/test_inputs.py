@@ -1,4 +1,4 @@
-"""Tests the encoders against loops over utterances."""
+"""Encoders against loops over utterances."""
 
 import pytest
 import torch

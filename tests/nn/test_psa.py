@@ -1,4 +1,4 @@
-"""Tests pyramid squeeze attention against eq. 1-5 as loops, by hand, and for what it can see."""
+"""Pyramid squeeze attention against eq. 1-5 as loops, by hand, and for what it can see."""
 
 import pytest
 import torch

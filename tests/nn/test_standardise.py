@@ -1,4 +1,4 @@
-"""Tests the standardisation: identity, statistics, constant columns, clamp, state, refusals."""
+"""Standardisation: identity, statistics, constant columns, clamp, state, refusals."""
 
 import pytest
 import torch

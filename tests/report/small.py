@@ -29,15 +29,15 @@ SPLITS = {"train": "train", "valid": "dev", "test": "test"}
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is made up.
+    """A small invented corpus.
 
     Attributes:
         name: A corpus of params.yaml.
-        label_set: Of the reader.
+        label_set: One of the reader's label sets.
         reader: The corpus' reader.
-        full: Whether it is meant to be a whole release.
-        speaker: Who speaks.
-        folds: How many; the second tests the same dialogue.
+        full: Whether it should be a whole release.
+        speaker: Name of the only speaker.
+        folds: Number of folds; the second tests the same dialogue.
     """
 
     name: str = "demo_meld"
@@ -53,7 +53,7 @@ class Corpus:
 
 
 def lay_out(corpus: Corpus) -> None:
-    """Writes params.yaml and every file that a report is written from."""
+    """Write params.yaml and every file that a report is written from."""
     shutil.copy(ROOT / "params.yaml", ".")
     classes = corpus.classes
     rows = [
@@ -76,7 +76,7 @@ def lay_out(corpus: Corpus) -> None:
 
 
 def _predictions(corpus: Corpus, entries: list[Entry]) -> Predictions:
-    """Two seeds: the first is always right, the second says the first class of everything."""
+    """Two seeds: the first is always right, the second always predicts the first class."""
     test = [entry for entry in entries if entry.split == "test" and entry.fold == 0]
     labels = np.array([entry.label for entry in test])
     test_set = TestSet(
@@ -103,34 +103,34 @@ def _write_ledgers(corpus: Corpus) -> None:
 
 def summary(first: float, **more: Any) -> dict[str, Any]:
     """The four overall figures, `first`, `first + 1`, ..., with deviation and interval."""
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for place, name in enumerate(OVERALL):
-        found[name] = first + place
-        found |= {f"{name}_std": 1.25, f"{name}_low": first - 3, f"{name}_high": first + 7}
-    return found | more
+        figures[name] = first + place
+        figures |= {f"{name}_std": 1.25, f"{name}_low": first - 3, f"{name}_high": first + 7}
+    return figures | more
 
 
 def metrics(corpus: Corpus) -> dict[str, Any]:
-    """metrics.json, with figures that stand nowhere else."""
+    """metrics.json, with figures that occur nowhere else."""
     f1 = {name: 41.11 + place for place, name in enumerate(corpus.classes)}
-    found = {
+    content = {
         "test": summary(51.51, f1=f1, ece=7.77),
         "validation": summary(61.61),
         "test_selected": summary(71.71),
         "baselines": {"majority": summary(21.21, f1=dict.fromkeys(corpus.classes, 3.33))},
     }
     if corpus.folds > 1:
-        found["folds"] = {
+        content["folds"] = {
             f"fold {n}": summary(81.81 + n, utterances=7) for n in range(corpus.folds)
         }
-    return found
+    return content
 
 
 def _write_metrics(corpus: Corpus) -> None:
     encoder = {"name": "roberta-base", "revision": "r" * 40, "sha256": "ab" * 32}
     detector = {"name": "yunet", "licence": "MIT"}
-    pictures = {"settings": {"count": 4, "crop": "face"}, "encoder": detector, "faces": {}}
-    about = {
+    frames = {"settings": {"count": 4, "crop": "face"}, "encoder": detector, "faces": {}}
+    run = {
         "features": {
             "text": {
                 "extractor": "text",
@@ -144,13 +144,13 @@ def _write_metrics(corpus: Corpus) -> None:
                 "encoder": {"name": "resnet101"},
                 "settings": {"layer": "logits"},
                 "versions": {},
-                "frames": pictures,
+                "frames": frames,
             },
         },
         "masked": {"text": 0, "visual": 4},
         "ledger": {"manifest": {}, "frames": {}, "audio": {"audio cut": 4}},
     }
-    for name, content in (("metrics.json", metrics(corpus)), ("run.json", about)):
+    for name, content in (("metrics.json", metrics(corpus)), ("run.json", run)):
         path = paths.metrics(corpus.name, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))

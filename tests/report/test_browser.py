@@ -12,7 +12,7 @@ from pipeline.report.write import write_report
 from tests.report.small import Corpus, lay_out
 
 SECTIONS = [
-    *("results", "paper", "errors", "parts", "learning"),
+    *("results", "paper", "errors", "slices", "learning"),
     *("setup", "ledger", "costs", "repeat"),
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -83,25 +83,25 @@ def page(
     size, scheme = request.param
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    opened, said = context.new_page(), list[str]()
-    opened.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-    opened.on("pageerror", lambda error: said.append(f"error: {error}"))
-    opened.on("request", lambda asked: said.append(f"request: {asked.url}"))
+    opened, messages = context.new_page(), list[str]()
+    opened.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+    opened.on("pageerror", lambda error: messages.append(f"error: {error}"))
+    opened.on("request", lambda asked: messages.append(f"request: {asked.url}"))
     opened.goto(report.as_uri())
-    yield opened, said
+    yield opened, messages
     context.close()
 
 
 def test_it_opens_without_a_network_or_a_complaint(
     page: tuple[Page, list[str]], report: Path
 ) -> None:
-    opened, said = page
+    opened, messages = page
     opened.wait_for_load_state("networkidle")
-    requests = {line for line in said if line.startswith("request: ")}
+    requests = {line for line in messages if line.startswith("request: ")}
     assert requests - {"request: data:,"} == {f"request: {report.as_uri()}"}
-    assert set(said) == requests
-    found = opened.eval_on_selector_all("main > section", "all => all.map(one => one.id)")
-    assert found == SECTIONS
+    assert set(messages) == requests
+    ids = opened.eval_on_selector_all("main > section", "all => all.map(one => one.id)")
+    assert ids == SECTIONS
     for name in SECTIONS:
         assert opened.locator(f"#{name} > h2").is_visible()
 

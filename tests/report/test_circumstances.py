@@ -1,4 +1,4 @@
-"""What differs from run to run: commit, changes, and what stages cost."""
+"""Circumstances of a run: commit, uncommitted changes, and costs of the stages."""
 
 import json
 import subprocess
@@ -12,20 +12,26 @@ from pipeline.report.circumstances import Circumstances, circumstances, section
 
 
 def git(*words: str) -> str:
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    result = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+    return result.stdout.strip()
 
 
-def told(found: Circumstances) -> str:
-    points = section(found).blocks[0]
+def commit_line(run: Circumstances) -> str:
+    points = section(run).blocks[0]
     assert isinstance(points, Points)
     return points.items[0]
 
 
 def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
-    assert told(circumstances("c")) == "commit: none, this is not a git repository with a commit"
+    assert (
+        commit_line(circumstances("c"))
+        == "commit: none, this is not a git repository with a commit"
+    )
     git("init", "-q")
-    assert told(circumstances("c")) == "commit: none, this is not a git repository with a commit"
+    assert (
+        commit_line(circumstances("c"))
+        == "commit: none, this is not a git repository with a commit"
+    )
     git("config", "user.name", "t")
     git("config", "user.email", "t@example.org")
     for name in ("params.yaml", "dvc.lock", "metrics/c/metrics.json", "old name"):
@@ -36,12 +42,12 @@ def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
     commit = git("rev-parse", "HEAD")
     for written in ("dvc.lock", "metrics/c/metrics.json", "nobody knows this"):
         Path(written).write_text("2")
-    ending = "without changes but for what a run writes"
-    assert told(circumstances("c")) == f"commit: `{commit}`, {ending}"
+    ending = "without uncommitted changes except a run's own outputs"
+    assert commit_line(circumstances("c")) == f"commit: `{commit}`, {ending}"
     Path("params.yaml").write_text("2")
     git("mv", "old name", "new name")
-    ending = "with changes that are not committed in new name and params.yaml"
-    assert told(circumstances("c")) == f"commit: `{commit}`, {ending}"
+    ending = "with uncommitted changes in new name and params.yaml"
+    assert commit_line(circumstances("c")) == f"commit: `{commit}`, {ending}"
 
 
 def test_the_machine_is_named_by_its_cpu(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,8 +60,8 @@ def test_the_machine_is_named_by_its_cpu(workspace: Path, monkeypatch: pytest.Mo
 
 
 def test_many_changes_are_counted() -> None:
-    found = Circumstances("c" * 40, tuple("abcdefgh"), "now", "here", {})
-    assert told(found).endswith("committed in a, b, c, d, e and 3 more")
+    run = Circumstances("c" * 40, tuple("abcdefgh"), "now", "here", {})
+    assert commit_line(run).endswith("uncommitted changes in a, b, c, d, e and 3 more")
 
 
 def test_costs_in_the_order_of_the_stages(workspace: Path) -> None:
@@ -82,7 +88,5 @@ def test_costs_in_the_order_of_the_stages(workspace: Path) -> None:
 
 
 def test_no_cost_is_known() -> None:
-    found = Circumstances(None, (), "now", "here", {})
-    assert section(found).blocks[1] == Text(
-        "No stage has been run in this folder, so nothing is known of costs."
-    )
+    run = Circumstances(None, (), "now", "here", {})
+    assert section(run).blocks[1] == Text("No stage has run in this folder yet.")

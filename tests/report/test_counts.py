@@ -1,4 +1,4 @@
-"""Published counts beside those of a corpus, in words and in a table; the protocol in words."""
+"""Published counts compared with a corpus' own; the protocol in words."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ from tests.report.small import Corpus, lay_out
 from tests.report.test_write import markdown, row
 
 
-def test_a_whole_release_is_compared(workspace: Path) -> None:
+def test_a_whole_release_is_compared_with_published_counts(workspace: Path) -> None:
     """Every split has 7 utterances here; 11 counts are published of each of MELD's."""
     page = markdown(Corpus("meld", full=True))
-    assert "It is meant to be the whole release, but 33 published counts differ" in page
+    assert "It should be the whole release, but 33 published counts differ" in page
     assert row(page, "official_split test: utterances") == ["7", "2,610"]
     assert row(page, "official_split dev: disgust") == ["1", "22"]
 
 
 def test_a_part_of_a_release_is_not(workspace: Path) -> None:
     page = markdown(Corpus("meld"))
-    assert "`meld.corpus.full` is false, a part of a release" in page
-    assert "published ones" not in page
+    assert "`meld.corpus.full` is false: it is part of a release" in page
+    assert "Counts compared with the published ones" not in page
 
 
 def test_a_generated_corpus_is_not(workspace: Path) -> None:
@@ -39,9 +39,9 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "sentence"),
     [
-        ({"splits": "official"}, "the splits are those of the corpus' authors."),
+        ({"splits": "official"}, "the splits are the official ones of the corpus."),
         (
             {"splits": "session5", "validation": "cosmic"},
             "test is session 5; validation is the 12 dialogues of `cosmic`.",
@@ -49,21 +49,21 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
         (
             {"splits": "leave_one_session_out", "validation": "fraction", "valid_fraction": 0.25},
             "each session is the test split of one fold; validation is 25 % of each session's "
-            "dialogues, drawn by seed 1.",
+            "dialogues, drawn with seed 1.",
         ),
         (
             {"splits": "speakers", "valid_fraction": 0.1, "test_fraction": 0.2, "seed": 3},
             "no speaker is in two splits; 10 % of the speakers are for validation, 20 % for test, "
-            "drawn by seed 3.",
+            "drawn with seed 3.",
         ),
     ],
 )
-def test_the_protocol_in_words(workspace: Path, settings: dict[str, object], said: str) -> None:
+def test_the_protocol_in_words(workspace: Path, settings: dict[str, object], sentence: str) -> None:
     lay_out(Corpus("demo_iemocap", "six", "iemocap"))
     results = read_results(read_params(), "demo_iemocap")
     common = {"label_set": "six", "label_policy": "erc7433", "unlabelled": "context"}
     protocol = ProtocolSettings.model_validate({**common, **settings})
-    found = list(_protocol(results, protocol))
-    assert said in found
-    assert "kept as turns without loss and score" in found[1]
-    assert "53 more happy" in found[0]
+    sentences = list(_protocol(results, protocol))
+    assert sentence in sentences
+    assert "kept as context without loss or score" in sentences[1]
+    assert "53 more happy" in sentences[0]

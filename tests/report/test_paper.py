@@ -1,4 +1,4 @@
-"""The paper's rows are what it prints, and they stand beside ours where they fit, with words."""
+"""The paper's rows are as printed, and are compared with ours where corpus and classes agree."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from pipeline.base.params import read_params
 from pipeline.corpora.registry import READERS
 from pipeline.report.comparison import variant
-from pipeline.report.paper import by_class, read_paper
+from pipeline.report.paper import read_paper, weighted_f1_of
 from pipeline.systems.settings import ModelSettings
 from tests.report.small import Corpus
 from tests.report.test_write import markdown, row
@@ -38,11 +38,11 @@ def test_the_rows_are_those_of_the_paper(printed: str, number: int) -> None:
     names = [name.lower()[:3] for name in head.split("\t")[1:-1]]
     assert [name[:3] for name in table.classes] == names
     expected = [line.split("\t") for line in rows]
-    found = []
+    lines = []
     for line in table.rows:
         cited = f" [{line.citation}]" if line.citation else ""
-        found.append([f"{line.method}{cited}", *map(cell, (*line.f1, line.weighted_f1))])
-    assert found == expected
+        lines.append([f"{line.method}{cited}", *map(cell, (*line.f1, line.weighted_f1))])
+    assert lines == expected
 
 
 def test_the_source_is_the_paper(printed: str) -> None:
@@ -57,12 +57,12 @@ def test_the_source_is_the_paper(printed: str) -> None:
         assert entry and entry[1].split(",")[0].endswith(f" {author}") and f"({year})" in entry[1]
 
 
-def test_the_papers_f1_by_class_give_another_weighted_f1() -> None:
+def test_the_papers_f1_by_class_give_a_different_weighted_f1() -> None:
     assert sum(READERS["meld"].test_support[name] for name in TABLES[2].classes) == 2610
     assert sum(READERS["iemocap"].test_support[name] for name in TABLES[1].classes) == 1623
-    assert by_class(TABLES[2], TABLES[2].rows[-1]) == pytest.approx(73.33, abs=0.005)
-    assert by_class(TABLES[1], TABLES[1].rows[-1]) == pytest.approx(73.94, abs=0.005)
-    assert by_class(TABLES[3], TABLES[3].rows[1]) == pytest.approx(51.4, abs=0.05)
+    assert weighted_f1_of(TABLES[2], TABLES[2].rows[-1]) == pytest.approx(73.33, abs=0.005)
+    assert weighted_f1_of(TABLES[1], TABLES[1].rows[-1]) == pytest.approx(73.94, abs=0.005)
+    assert weighted_f1_of(TABLES[3], TABLES[3].rows[1]) == pytest.approx(51.4, abs=0.05)
 
 
 def test_melds_tables_stand_beside_a_run_on_its_emotions(workspace: Path) -> None:
@@ -76,13 +76,13 @@ def test_melds_tables_stand_beside_a_run_on_its_emotions(workspace: Path) -> Non
     assert ours[0] == "41.11" and ours[-1] == "measured here"
     assert ours[-2] == "51.51 ± 1.25<br>[48.51, 58.51]"
     assert row(page, "MCN-CL, test-selected")[-2:] == ["71.71 ± 1.25<br>[68.71, 78.71]", ours[-1]]
-    assert "names no validation protocol, no number of seeds and no rule" in page
+    assert "states no validation protocol, no number of seeds and no rule" in page
     assert "text: in the paper RoBERTa-base; here roberta-base (cls)." in page
     assert (
         "visual: in the paper ResNet-101, 1000 values per frame; here resnet101 (logits)." in page
     )
     assert "audio: in the paper openSMILE, feature set not named; here not used." in page
-    assert "The corpus here is a part of a release" in page
+    assert "The corpus here is part of a release" in page
 
 
 def test_a_demo_corpus_is_not_comparable(workspace: Path) -> None:

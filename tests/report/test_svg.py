@@ -15,7 +15,7 @@ from pipeline.report.svg import inline
 VARIABLE = re.compile(r"var\(--([a-z0-9-]+)\)")
 
 
-def drawn(name: str, draw: Callable[[], Canvas]) -> str:
+def svg(name: str, draw: Callable[[], Canvas]) -> str:
     return inline(Figure(name, "T < t", "D & d", None, draw))
 
 
@@ -30,37 +30,37 @@ def by_model() -> Canvas:
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:
-    assert drawn("one", by_model) == drawn("one", by_model)
+    assert svg("one", by_model) == svg("one", by_model)
 
 
 def test_ids_are_the_figures_own() -> None:
-    ids = [set(re.findall(r' id="([^"]+)"', drawn(name, by_model))) for name in ("one", "two")]
+    ids = [set(re.findall(r' id="([^"]+)"', svg(name, by_model))) for name in ("one", "two")]
     assert ids[0] and not ids[0] & ids[1]
-    found = drawn("one", by_model)
-    for link in re.findall(r'(?:xlink:href="|url\()#([^")]+)', found):
-        assert f' id="{link}"' in found
+    text = svg("one", by_model)
+    for link in re.findall(r'(?:xlink:href="|url\()#([^")]+)', text):
+        assert f' id="{link}"' in text
 
 
 @pytest.mark.parametrize("draw", [confusion, by_model])
 def test_every_colour_is_one_of_the_page(draw: Callable[[], Canvas]) -> None:
-    found = drawn("one", draw)
-    assert not re.search(r"#[0-9a-f]{6}", found) and "font-family" not in found
-    assert {"ink"} < set(VARIABLE.findall(found))
-    assert "<style" not in found and "<?xml" not in found, "a style would be the whole page's"
+    text = svg("one", draw)
+    assert not re.search(r"#[0-9a-f]{6}", text) and "font-family" not in text
+    assert {"ink"} < set(VARIABLE.findall(text))
+    assert "<style" not in text and "<?xml" not in text, "a style would be the whole page's"
 
 
 def test_models_differ_in_more_than_colour() -> None:
-    found = drawn("one", by_model)
-    marks = re.findall(r'<path id="one-m[^"]*" d="([^"]+)"', found)
+    text = svg("one", by_model)
+    marks = re.findall(r'<path id="one-m[^"]*" d="([^"]+)"', text)
     lengths = {len(mark.split()) for mark in marks}
     assert len(lengths) > 2, "ticks, and a mark of its own for each model"
 
 
 def test_words_stay_words_and_names_stay_as_they_are() -> None:
-    found = drawn("one", confusion)
-    assert ">$a$</text>" in found and ">&lt;b&gt; </text>" in found
-    assert ">75</text>" in found and ">25</text>" in found
-    assert found.count(">0</text>") == 2, "a class that does not occur has an empty row"
-    assert '<title id="one-title">T &lt; t</title>' in found
-    assert '<desc id="one-desc">D &amp; d</desc>' in found
-    assert 'aria-labelledby="one-title one-desc"' in found and "width=" not in found[:300]
+    text = svg("one", confusion)
+    assert ">$a$</text>" in text and ">&lt;b&gt; </text>" in text
+    assert ">75</text>" in text and ">25</text>" in text
+    assert text.count(">0</text>") == 2, "a class that does not occur has an empty row"
+    assert '<title id="one-title">T &lt; t</title>' in text
+    assert '<desc id="one-desc">D &amp; d</desc>' in text
+    assert 'aria-labelledby="one-title one-desc"' in text and "width=" not in text[:300]

@@ -1,4 +1,4 @@
-"""Both pages of a corpus of a few utterances: what stands in them, escaping, bytes, errors."""
+"""Both pages of a small corpus: content, escaping, same bytes, errors."""
 
 import re
 from pathlib import Path
@@ -18,8 +18,8 @@ DEMO = Corpus()
 HOSTILE = '<script>alert("1")</script> | `x` *y* $z$ & _a_ [b](c)'
 
 
-def written(corpus: Corpus) -> tuple[str, str]:
-    """The Markdown and the HTML of a corpus that is laid out first."""
+def pages(corpus: Corpus) -> tuple[str, str]:
+    """The Markdown and the HTML of a corpus, laid out first."""
     lay_out(corpus)
     page, sheet = write_report(read_params(), corpus.name)
     return page.read_text(encoding="utf-8"), sheet.read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Both pages of `DEMO`, outside of a git repository."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("demo"))
-        return written(DEMO)
+        return pages(DEMO)
 
 
 def row(page: str, head: str) -> list[str]:
@@ -50,10 +50,10 @@ def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
     cell = "51.5 ± 1.2<br>[48.5, 58.5]"
     assert row(page, "weighted F1")[:2] == [cell, "71.7 ± 1.2<br>[68.7, 78.7]"]
     assert row(page, "unweighted average recall")[2] == "24.2 ± 1.2<br>[18.2, 28.2]"
-    assert "at the epochs it chose: weighted F1 61.6 ± 1.2" in page
+    assert "at the epochs chosen on it: weighted F1 61.6 ± 1.2" in page
     assert row(page, "fear") == ["11", "31.3", "32.3", "33.3 ± 2.2<br>[30.0, 36.0]", "8.9"]
     assert row(page, "Ross") == ["1,234", "5", "44.4 ± 1.5<br>[40.0, 50.0]", "45.5"]
-    assert row(page, "first")[2] == "44.4 ± 1.5", "a part of one dialogue has no interval"
+    assert row(page, "first")[2] == "44.4 ± 1.5", "a slice of one dialogue has no interval"
     assert row(page, "test") == ["1", "1", "7", "7", *["1"] * 7]
     assert row(page, "audio") == [
         "audio",
@@ -72,7 +72,7 @@ def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
     assert "expected calibration error 7.8 %" in page
 
 
-def test_both_pages_say_the_same(demo: tuple[str, str]) -> None:
+def test_both_pages_hold_the_same_figures(demo: tuple[str, str]) -> None:
     """Every cell of the Markdown's tables stands in the HTML."""
     page, sheet = demo
     text = re.sub(r"<br>|\s+", " ", re.sub(r"<(?!br>)[^>]*>", " ", sheet))
@@ -80,11 +80,11 @@ def test_both_pages_say_the_same(demo: tuple[str, str]) -> None:
     assert len(lines) > 100
     for line in lines:
         for cell in line.strip("|").split("|"):
-            said = re.sub(r"<br>|\s+", " ", cell.strip().strip("*"))
-            assert said in text, line
+            text_of_cell = re.sub(r"<br>|\s+", " ", cell.strip().strip("*"))
+            assert text_of_cell in text, line
 
 
-def test_a_confusion_is_told_in_words(demo: tuple[str, str]) -> None:
+def test_confusions_are_described_in_words(demo: tuple[str, str]) -> None:
     """One of two runs is right, the other takes all for neutral."""
     _, sheet = demo
     assert "neutral: 100 % right, 0 % taken for surprise; " in sheet
@@ -96,14 +96,14 @@ def test_folds_have_a_table_only_where_there_are_several(
 ) -> None:
     page, _ = demo
     assert "fold 0" not in page
-    page, sheet = written(Corpus(folds=2))
+    page, sheet = pages(Corpus(folds=2))
     assert row(page, "fold 1") == ["7", *(f"{82.81 + n:.1f} ± 1.2" for n in range(4))]
     assert row(page, "fold 1, valid")[:3] == ["1", "1", "7"]
     assert "the test splits of 2 folds pooled" in page and ">fold 1</th>" in sheet
 
 
 def test_names_are_data(workspace: Path) -> None:
-    page, sheet = written(Corpus(speaker=HOSTILE))
+    page, sheet = pages(Corpus(speaker=HOSTILE))
     assert "<script" not in page and "<script" not in sheet.lower()
     assert '&lt;script&gt;alert("1")' in sheet, "in a figure"
     assert "&lt;script&gt;alert(&quot;1&quot;)" in sheet, "in a table"
@@ -118,12 +118,12 @@ def test_an_html_page_alone_holds_what_differs_from_run_to_run(demo: tuple[str, 
     page, sheet = demo
     assert "commit:" in sheet and "written:" in sheet and "machine:" in sheet
     assert "commit:" not in page and "written:" not in page
-    assert "`report.html` beside it holds them" in page
+    assert "but in `report.html` beside it" in page
 
 
 def test_the_same_results_give_the_same_bytes(workspace: Path, demo: tuple[str, str]) -> None:
     page, sheet = demo
-    again, sheet_again = written(DEMO)
+    again, sheet_again = pages(DEMO)
     assert again == page
     assert re.sub("<li>written: .*", "", sheet_again) == re.sub("<li>written: .*", "", sheet)
 
@@ -157,7 +157,7 @@ def test_an_unknown_corpus(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "run.json", "slices.csv", "classes.csv"])
-def test_results_that_are_not_there_or_not_readable(workspace: Path, name: str) -> None:
+def test_missing_or_unreadable_results_are_refused(workspace: Path, name: str) -> None:
     lay_out(DEMO)
     path = paths.metrics("demo_meld", name)
     path.write_text("{")
@@ -171,7 +171,7 @@ def test_results_that_are_not_there_or_not_readable(workspace: Path, name: str) 
 def test_the_command_writes_the_corpora_that_are_named(workspace: Path) -> None:
     lay_out(DEMO)
     lay_out(Corpus("meld_text"))
-    found = CliRunner().invoke(app, ["report", "meld_text"])
-    assert found.exit_code == 0
-    assert found.output.split() == [f"metrics/meld_text/report.{kind}" for kind in ("md", "html")]
+    result = CliRunner().invoke(app, ["report", "meld_text"])
+    assert result.exit_code == 0
+    assert result.output.split() == [f"metrics/meld_text/report.{kind}" for kind in ("md", "html")]
     assert not paths.metrics("demo_meld", "report.md").exists()

@@ -1,7 +1,7 @@
 """Random dialogues in which anything can be missing, changes to them, and small models.
 
-Dialogues are made unpadded and then collated. What is padded or missing holds NaN, and an index
-that nothing has, unless a test says otherwise: a test that passes has not read it.
+Dialogues are made unpadded and then collated. Padded and missing values are NaN, or an index out of
+range, unless a test says otherwise: a test that passes has not read them.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ def collate(
     filler: float = torch.nan,
     index_filler: int = 17,
 ) -> DialogueBatch:
-    """Pads dialogues; whatever is not there holds `filler`, or `index_filler` if an index."""
+    """Pad dialogues with `filler`, indices with `index_filler`."""
     batch = len(dialogues)
     turns = max(len(d.labels) for d in dialogues) + extra_turns
     frames = max(len(f) for d in dialogues for f in d.features["visual"]) + extra_frames
@@ -96,7 +96,7 @@ def collate(
 
 
 def map_turns(batch: DialogueBatch, change: Callable[[Tensor], Tensor]) -> DialogueBatch:
-    """The batch with `change` applied to every tensor, all of which start [batch, turn]."""
+    """Apply `change` to every tensor of a batch; all start with [batch, turn]."""
     assert batch.frame_mask is not None
     return DialogueBatch(
         features={m: change(x) for m, x in batch.features.items()},
@@ -109,7 +109,7 @@ def map_turns(batch: DialogueBatch, change: Callable[[Tensor], Tensor]) -> Dialo
 
 
 def without(batch: DialogueBatch, modality: str, where: Tensor) -> DialogueBatch:
-    """The batch with a modality missing where `where` [batch, turn] says, its features NaN."""
+    """Remove a modality where `where` [batch, turn] is True; its features become NaN."""
     features = batch.features[modality]
     gone = where.view(*where.shape, *[1] * (features.ndim - 2))
     return replace(
@@ -124,7 +124,7 @@ def in_float32(batch: DialogueBatch) -> DialogueBatch:
 
 
 def fresh_model(*modalities: str, seed: int = 0, **options: Any) -> MCNCL:
-    """A small model as it comes, ready to be trained in float32."""
+    """A small, newly initialised model in float32."""
     torch.manual_seed(seed)
     dimensions = {m: DIMENSIONS[m] for m in modalities or MODALITIES}
     small = {"dimensions": dimensions, "classes": CLASSES, "width": 8, "heads": 2, "projection": 6}
@@ -137,7 +137,7 @@ def make_model(*modalities: str, **options: Any) -> MCNCL:
 
 
 def randomise(module: Module, seed: int = 0) -> Module:
-    """Adds noise to every parameter: a norm's ones and zeros would hide that they are not used."""
+    """Add noise to every parameter: a norm's ones and zeros would hide that they are unused."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():

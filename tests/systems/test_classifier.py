@@ -1,4 +1,4 @@
-"""Tests the classifier against eq. 28-31 as loops."""
+"""Classifier against eq. 28-31 as loops."""
 
 import pytest
 import torch

@@ -75,8 +75,8 @@ def test_what_padding_and_gaps_hold(options, filler, index_filler):
 def test_order_of_dialogues(options, order):
     model, dialogues = make_model(**options), make_dialogues(LENGTHS)
     expected = outputs(model, collate(dialogues)).split(LENGTHS)
-    found = outputs(model, collate([dialogues[i] for i in order]))
-    torch.testing.assert_close(found, torch.cat([expected[i] for i in order]))
+    result = outputs(model, collate([dialogues[i] for i in order]))
+    torch.testing.assert_close(result, torch.cat([expected[i] for i in order]))
 
 
 @pytest.mark.parametrize("mcn", [True, False])
@@ -85,8 +85,8 @@ def test_order_of_turns_matters_to_the_context_alone(context, mcn):
     # Cross-attention has no positions, so it does not know the order either.
     model, batch = make_model(context=context, mcn=mcn), collate(make_dialogues([7]))
     order = torch.tensor([3, 0, 6, 5, 1, 2, 4])
-    found = outputs(model, map_turns(batch, lambda x: x[:, order]))
-    difference = (found - outputs(model, batch)[order]).abs().max()
+    result = outputs(model, map_turns(batch, lambda x: x[:, order]))
+    difference = (result - outputs(model, batch)[order]).abs().max()
     assert difference < 1e-9 if context == "none" else difference > 1e-3
 
 

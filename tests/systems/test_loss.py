@@ -1,4 +1,4 @@
-"""Tests the training loss: which turns count, the weights of its terms, and batches without any."""
+"""Training loss: which turns count, the weights of its terms, and batches without any."""
 
 from dataclasses import replace
 
@@ -25,14 +25,14 @@ LENGTHS = (5, 3, 1, 4)
 @pytest.fixture
 def batch():
     """Dialogues with gaps, and turns without a label."""
-    found = collate(make_dialogues(LENGTHS))
-    labels = found.labels.clone()
+    batch = collate(make_dialogues(LENGTHS))
+    labels = batch.labels.clone()
     labels[0, 1] = labels[3, 0] = -1
-    return replace(found, labels=labels)
+    return replace(batch, labels=labels)
 
 
 def random_output(batch, filler=torch.nan):
-    """What a model might say, with `filler` for the turns on which it has nothing to say."""
+    """A model's random output, with `filler` in turns without one."""
     shape = batch.turn_mask.shape
     logits = torch.randn(*shape, CLASSES, dtype=torch.float64)
     logits[~batch.turn_mask] = filler
@@ -45,7 +45,7 @@ def random_output(batch, filler=torch.nan):
 
 
 def labelled_turns(batch):
-    """Dialogue and turn of what has a label."""
+    """Dialogue and turn of each labelled utterance."""
     turns = [(row, turn) for row, length in enumerate(LENGTHS) for turn in range(length)]
     return [(row, turn) for row, turn in turns if batch.labels[row, turn] >= 0]
 
@@ -73,7 +73,7 @@ def test_eq_27(batch, settings):
     terms = Loss(contrastive_weight=3.0, modality_weights=weights, **settings)(output, batch)
     expected = {}
     for m in MODALITIES:
-        # An utterance that lacks the modality is no sample.
+        # An utterance that lacks the modality is left out.
         there = [at for at in labelled_turns(batch) if batch.present[m][at]]
         projected = torch.stack([output.projections[m][at] for at in there])
         labels = torch.stack([batch.labels[at] for at in there])

@@ -1,4 +1,4 @@
-"""Tests the cross-attention network against eq. 6-14 as loops, by hand, and without usable keys."""
+"""Cross-attention network against eq. 6-14 as loops, by hand, and without usable keys."""
 
 import math
 
@@ -54,9 +54,9 @@ def naive_mcn(mcn: MCN, context, usable) -> list[torch.Tensor]:
     features = list(context)
     for layer in mcn.layers:
         updated = []
-        for own, branch in enumerate(layer.branches):
-            current = features[own]
-            for attention, other in zip(branch.attentions, partners[own], strict=True):
+        for index, branch in enumerate(layer.branches):
+            current = features[index]
+            for attention, other in zip(branch.attentions, partners[index], strict=True):
                 read = naive_attention(attention, current, context[other], usable[other])
                 current = attention.norm(current + read)
             first, _, _, second = branch.feed_forward

@@ -1,4 +1,4 @@
-"""Tests the composition: what each setting changes, what is trained, and that it can learn."""
+"""MCN-CL as a whole: what each setting changes, what is trained, and that it can learn."""
 
 from dataclasses import replace
 
@@ -114,8 +114,8 @@ def test_every_modality_is_standardised_and_clamped():
     for modality, dimension in DIMENSIONS.items():
         model.standardise(modality, torch.full((dimension,), 3.0), torch.full((dimension,), 0.5))
     shifted = {m: 0.5 * f + 3 for m, f in batch.features.items()}
-    found = model(replace(batch, features=shifted)).logits
-    torch.testing.assert_close(found[batch.turn_mask], expected[batch.turn_mask])
+    logits = model(replace(batch, features=shifted)).logits
+    torch.testing.assert_close(logits[batch.turn_mask], expected[batch.turn_mask])
 
 
 def test_dropout_acts_in_training_alone():

@@ -29,7 +29,7 @@ WHOLE_BATCH = [(), *((m,) for m in MODALITIES), MODALITIES]
 
 
 def complete(lengths=LENGTHS, **options):
-    """Dialogues that lack nothing."""
+    """Dialogues with nothing missing."""
     return collate(make_dialogues(lengths, missing=0.0), **options)
 
 
@@ -41,7 +41,7 @@ def turns_of(batch, row, turn):
 
 
 def frameless(batch, row, turn):
-    """The batch with a visual utterance that is there, but has no frame."""
+    """The batch with a present visual utterance that has no frame."""
     gone = turns_of(batch, row, turn).unsqueeze(-1)
     visual = batch.features["visual"].masked_fill(gone.unsqueeze(-1), torch.nan)
     features = batch.features | {"visual": visual}
@@ -49,7 +49,7 @@ def frameless(batch, row, turn):
 
 
 def full_of_gaps(everywhere):
-    """Dialogues of which each lacks something else, and what the whole batch lacks."""
+    """Dialogues with different gaps; the modalities `everywhere` are missing in the whole batch."""
     batch = complete([3] * 6, extra_turns=1)
     for row, modality in enumerate(MODALITIES):  # dialogues 0 to 2 lack one modality throughout
         batch = without(batch, modality, turns_of(batch, row, slice(None)))
@@ -130,7 +130,7 @@ def test_no_gradient_reaches_what_is_missing(modality):
 
 
 def one_bit_each(seed, missing):
-    """Dialogues with labels of three bits, of which each modality tells one."""
+    """Dialogues with labels of three bits; each modality holds one of them."""
     batch = collate(make_dialogues([3] * 24, seed, missing=missing))
     labels = torch.randint(2 ** len(MODALITIES), batch.labels.shape)
     for bit, modality in enumerate(MODALITIES):

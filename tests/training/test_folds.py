@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.params import read_params
-from pipeline.evaluation.baselines import baselines, pooled
-from pipeline.evaluation.evaluate import metrics, predictions, selected_runs
+from pipeline.evaluation.baselines import fit_baselines, pool_folds
+from pipeline.evaluation.evaluate import collect_predictions, metrics, selected_runs
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.records.epochs import read_epochs
 from pipeline.records.features import read_features
@@ -65,9 +65,9 @@ def test_figures_of_several_folds(protocol: Protocol) -> None:
     stores = {m: read_features(paths.features("toy", m)) for m in ("text", "audio", "visual")}
     texts = {e.utterance: f"word{e.label}" for e in protocol.entries}
     settings = read_params(ROOT / "params.yaml").of(EvaluateSettings, "demo_iemocap")
-    beside = pooled(baselines(read, stores, texts, settings))
+    beside = pool_folds(fit_baselines(read, stores, texts, settings))
     epochs = read_epochs(paths.epochs("toy"))
-    found = metrics(predictions(epochs, read, beside), epochs, read)
+    found = metrics(collect_predictions(epochs, read, beside), epochs, read)
     assert set(found["baselines"]) == set(settings.baselines)
     assert 0 <= found["test"]["weighted_f1_low"] <= found["test"]["weighted_f1_high"] <= 100
     counts = [fold["utterances"] for fold in found["folds"].values()]

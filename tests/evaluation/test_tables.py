@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.curves import COLUMNS, f1_curves
+from pipeline.evaluation.tables import CURVES, f1_curves
 from pipeline.records.epochs import EpochPrediction
 from pipeline.records.protocol import Entry, Protocol
 
@@ -25,9 +25,9 @@ def prediction(seed: int, epoch: int, classes: list[int]) -> EpochPrediction:
 def test_every_split_of_every_epoch_of_every_run() -> None:
     """Of a and b, `a a` gets F1 2/3 and 0, so 1/3; the turn without a label counts nowhere."""
     rows = [prediction(1, 1, [0, 0, 1]), prediction(1, 2, [0, 1, 0]), prediction(2, 1, [1, 0, 0])]
-    found = f1_curves(HISTORY, rows, PROTOCOL)
-    assert list(found.columns) == COLUMNS
-    assert found.to_numpy().tolist() == [
+    curves = f1_curves(HISTORY, rows, PROTOCOL)
+    assert list(curves.columns) == CURVES
+    assert curves.to_numpy().tolist() == [
         [0, 1, 1, "train", 11.0],
         [0, 1, 1, "valid", 13.0],
         [0, 1, 1, "test", 33.3333],
