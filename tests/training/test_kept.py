@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline.commands import caches
 
+from pipeline.base import cache_table as caches
 from pipeline.base import fingerprint, paths
 from pipeline.base.cache import contents
 from pipeline.base.fingerprint import code_digest
