@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def text(store: Path, name: str = NAME, role: Role = "text") -> EncoderFiles:
-    return fetch(name, role, store, f"{role}.meld.encoder")
+    return fetch(name, role, store, f"meld.{role}.encoder")
 
 
 def test_a_repository_is_fetched_once_and_its_digests_are_recorded(

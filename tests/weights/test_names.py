@@ -12,7 +12,7 @@ from tests.weights.conftest import COMMIT
 
 
 def meant(name: str, role: Role) -> Reference:
-    return parse(name, role, f"{role}.meld.encoder", read_lock())
+    return parse(name, role, f"meld.{role}.encoder", read_lock())
 
 
 def refused(name: str, role: Role) -> str:
