@@ -22,7 +22,7 @@ from pipeline.records.epochs import EpochPrediction, read_epochs
 from pipeline.records.features import Features, read_features
 from pipeline.records.ledger import page
 from pipeline.records.manifest import read_manifest
-from pipeline.records.predictions import MODEL, Predictions, Said, write_predictions
+from pipeline.records.predictions import MODEL, ModelPredictions, Predictions, write_predictions
 from pipeline.records.protocol import Protocol, read_protocol
 from pipeline.systems.settings import ModelSettings
 
@@ -46,7 +46,7 @@ def work(params: Params, corpus: str) -> None:
 
 def _baselines(
     corpus: str, protocol: Protocol, stores: Mapping[str, Features], settings: EvaluateSettings
-) -> dict[str, Said]:
+) -> dict[str, ModelPredictions]:
     texts = {u.utterance: u.text for u in read_manifest(paths.manifest(corpus))}
     fits = baselines(protocol, stores, texts, settings)
     count = len(protocol.folds) * len(settings.baselines)
@@ -56,11 +56,11 @@ def _baselines(
 def _write_figures(
     corpus: str, found: Predictions, epochs: Sequence[EpochPrediction], protocol: Protocol
 ) -> None:
-    figures, said = metrics(found, epochs, protocol), found.said[MODEL]
-    assert said.probabilities is not None  # the model gives them
+    figures, predictions = metrics(found, epochs, protocol), found.by_model[MODEL]
+    assert predictions.probabilities is not None  # the model gives them
     classes = results.class_table(found)
-    confusion = results.confusion_table(found.tested, said)
-    bins = reliability(found.tested.actual, said.probabilities)
+    confusion = results.confusion_table(found.test_set, predictions)
+    bins = reliability(found.test_set.actual, predictions.probabilities)
     results.write_json(paths.metrics(corpus, "metrics.json"), figures)
     for name, table in (("classes", classes), ("confusion", confusion), ("reliability", bins)):
         results.write_csv(paths.metrics(corpus, f"{name}.csv"), table)
@@ -76,7 +76,7 @@ def _write_figures(
 def _write_slices(
     corpus: str, found: Predictions, protocol: Protocol, stores: Mapping[str, Features]
 ) -> None:
-    table = slices(found.tested, found.said[MODEL], protocol.entries, stores)
+    table = slices(found.test_set, found.by_model[MODEL], protocol.entries, stores)
     results.write_csv(paths.metrics(corpus, "slices.csv"), table)
     pictures.draw_slices(paths.metrics(corpus, "slices.png"), corpus, table)
 

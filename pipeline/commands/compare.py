@@ -31,8 +31,8 @@ def compared(sides: tuple[str, str], corpora: list[str], read: Reader) -> list[P
 def show(corpus: str, found: Pair, console: Console | None = None) -> None:
     """Prints a table of both sides and the outcome in words."""
     console = console or Console()
-    dialogues = len(set(found.tested.dialogues))
-    title = f"{corpus}: {len(found.tested.utterances)} test utterances in {dialogues} dialogues"
+    dialogues = len(set(found.test_set.dialogues))
+    title = f"{corpus}: {len(found.test_set.utterances)} test utterances in {dialogues} dialogues"
     # Names of experiments that differ in their last letters alone are not cut off.
     sides = [Column(_head(side), overflow="fold") for side in (found.one, found.other)]
     table = Table("percent", *sides, "difference", title=title)

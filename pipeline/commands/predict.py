@@ -72,8 +72,8 @@ def _predicted(
     found, more = extracted(params, corpus, where, modalities)
     _refuse_nothing(found)
     wide = {m: with_width(store, checkpoints.dimensions[m]) for m, store in found.items()}
-    said = checkpoints.probabilities(_dialogues(rows, wide), wide)
-    mean = said.astype(np.float64).mean(axis=0).astype(np.float32)
+    chances = checkpoints.probabilities(_dialogues(rows, wide), wide)
+    mean = chances.astype(np.float64).mean(axis=0).astype(np.float32)
     present = {m: store.present for m, store in wide.items()}
     return Predicted(checkpoints.classes, rows, present, mean), [*problems, *more]
 

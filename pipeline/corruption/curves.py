@@ -83,14 +83,14 @@ def measure(trained: TrainedModels, extractors: Extractors, quick: bool) -> Robu
         PipelineError: The models do not say on clean features what training recorded.
     """
     measuring = _Measuring(trained, extractors)
-    tested, scorer = measuring.tested, measuring.scorer
+    test_set, scorer = measuring.test_set, measuring.scorer
     chosen = [corruption for corruption in CORRUPTIONS if corruption.modality in trained.stores]
     return Robustness(
         corpus=trained.corpus,
         seeds=trained.seeds,
         folds=len(trained.protocol.folds),
-        utterances=len(tested.utterances),
-        dialogues=len(set(tested.dialogues)),
+        utterances=len(test_set.utterances),
+        dialogues=len(set(test_set.dialogues)),
         masked={m: measuring.masked(store) for m, store in trained.stores.items()},
         left_out=tuple(m for m in MODALITIES if m not in trained.stores),
         clean=scorer.score(measuring.clean),
@@ -104,12 +104,12 @@ class _Measuring:
 
     def __init__(self, trained: TrainedModels, extractors: Extractors) -> None:
         self.trained = trained
-        self.tested = tested_in(trained.protocol)
-        self.scorer = Scorer(self.tested)
+        self.test_set = tested_in(trained.protocol)
+        self.scorer = Scorer(self.test_set)
         self.stores = CorruptedStores(trained, extractors)
-        said = self._said(trained.stores, "clean")
-        check_clean(trained, said)
-        self.clean = trained.classes(said)
+        predictions = self._predictions(trained.stores, "clean")
+        check_clean(trained, predictions)
+        self.clean = trained.classes(predictions)
 
     def curve(self, corruption: Corruption, quick: bool) -> Curve:
         levels = corruption.steps(quick)
@@ -118,7 +118,7 @@ class _Measuring:
     def _point(self, corruption: Corruption, level: float) -> Point:
         store = self.stores.make(corruption, level)
         stores = {**self.trained.stores, corruption.modality: store}
-        predicted = self.trained.classes(self._said(stores, corruption.title(level)))
+        predicted = self.trained.classes(self._predictions(stores, corruption.title(level)))
         return Point(
             level=level,
             masked=self.masked(store),
@@ -126,10 +126,10 @@ class _Measuring:
             difference=self.scorer.difference(predicted, self.clean),
         )
 
-    def _said(self, stores: Mapping[str, Features], name: str) -> list[np.ndarray]:
+    def _predictions(self, stores: Mapping[str, Features], name: str) -> list[np.ndarray]:
         label = f"{self.trained.corpus}, predictions, {name}"
         return list(track(self.trained.predict(stores), label, len(self.trained.models)))
 
     def masked(self, store: Features) -> int:
         """Labelled test utterances that lack the modality of a store."""
-        return int((~store.present[of_utterances(store, self.tested.utterances)]).sum())
+        return int((~store.present[of_utterances(store, self.test_set.utterances)]).sum())

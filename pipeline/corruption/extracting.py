@@ -19,7 +19,7 @@ from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
-from pipeline.base.tables import read_about
+from pipeline.base.tables import read_provenance
 from pipeline.corruption.corruptions import Corruption, Step
 from pipeline.corruption.wrapped import CorruptedPictures, CorruptedSound
 from pipeline.features.audio import extract as audio
@@ -87,7 +87,7 @@ def extractors(
         "visual": VisualExtractor,
     }
     found = {modality: kinds[modality](params, corpus, places) for modality in stores}
-    made = {modality: store.about for modality, store in stores.items()}
+    made = {modality: store.provenance for modality, store in stores.items()}
     # As JSON gives it back; the dimension is known once something is extracted.
     here = {
         modality: json.loads(json.dumps(extractor.about))
@@ -178,7 +178,7 @@ class VisualExtractor:
     def __init__(self, params: Params, corpus: str, places: Places) -> None:
         self.places = places
         settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
-        pictures = read_about(places.frames, VERSION)
+        pictures = read_provenance(places.frames, VERSION)
         self.about = visual.about(params, corpus, places, pictures)
         encoder = load(places.encoders["visual"])
         made = partial(visual.network, encoder, settings, compute)

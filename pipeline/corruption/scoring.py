@@ -8,7 +8,7 @@ from pipeline.evaluation.baselines import majority
 from pipeline.evaluation.intervals import Difference, difference, resample, resampled
 from pipeline.evaluation.labelled import labelled
 from pipeline.evaluation.scores import confusions, weighted_f1
-from pipeline.records.predictions import Tested
+from pipeline.records.predictions import TestSet
 from pipeline.records.protocol import Protocol
 
 
@@ -36,7 +36,7 @@ def majority_in(protocol: Protocol) -> np.ndarray:
         protocol: With all labels.
 
     Returns:
-        [1, utterance] class numbers, in the order of `Tested`.
+        [1, utterance] class numbers, in the order of `TestSet`.
     """
     folds = [majority(labelled(protocol, fold)) for fold in protocol.folds]
     return np.concatenate(folds)[None]
@@ -46,18 +46,18 @@ class Scorer:
     """Scores predictions of the same test utterances, all on the same resamples.
 
     Args:
-        tested: What they are scored against.
+        test_set: What they are scored against.
     """
 
-    def __init__(self, tested: Tested) -> None:
-        self.tested = tested
-        self._clusters, self._classes = tested.clusters, len(tested.classes)
+    def __init__(self, test_set: TestSet) -> None:
+        self.test_set = test_set
+        self._clusters, self._classes = test_set.clusters, len(test_set.classes)
         self._weights = resampled(self._clusters.max() + 1)
 
     def score(self, predicted: np.ndarray) -> Score:
         """The weighted F1 of [seed, utterance] class numbers."""
         draws = resample(
-            self.tested.actual, predicted, self._clusters, self._classes, self._weights
+            self.test_set.actual, predicted, self._clusters, self._classes, self._weights
         )
         each, ends = 100 * weighted_f1(draws.whole), draws.interval(weighted_f1)
         std = float(each.std(ddof=1)) if len(each) > 1 else None
@@ -68,4 +68,4 @@ class Scorer:
         return difference(self._counts(predicted), self._counts(clean), self._weights)
 
     def _counts(self, predicted: np.ndarray) -> np.ndarray:
-        return confusions(self.tested.actual, predicted, self._clusters, self._classes)
+        return confusions(self.test_set.actual, predicted, self._clusters, self._classes)

@@ -84,5 +84,5 @@ def store_of(utterances: Sequence[str], vectors: Vectors, clean: Features) -> Fe
         present=np.array([one is not None for one in found]),
         offsets=np.concatenate([[0], np.cumsum(frames, dtype=np.int64)]),
         values=np.concatenate([np.zeros((0, clean.dimension), np.float32), *present]),
-        about=clean.about,
+        provenance=clean.provenance,
     )

@@ -87,14 +87,14 @@ class TrainedModels:
                 found = probabilities(trained.model, test, trained.batch_size, trained.precision)
                 yield torch.cat(found).numpy()
 
-    def classes(self, said: Sequence[np.ndarray]) -> np.ndarray:
+    def classes(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
         """What `predict` yields as class numbers of the labelled utterances.
 
         Returns:
             [seed, utterance], the folds one after another.
         """
         by_seed: dict[int, list[np.ndarray]] = {seed: [] for seed in self.seeds}
-        for trained, found in zip(self.models, said, strict=True):
+        for trained, found in zip(self.models, predictions, strict=True):
             labelled = [entry.label is not None for entry in self.tested(trained.fold)]
             by_seed[trained.seed].append(found.argmax(1)[labelled])
         return np.stack([np.concatenate(folds) for folds in by_seed.values()])
@@ -118,10 +118,10 @@ def read_trained(params: Params, corpus: str, quick: bool) -> TrainedModels:
     protocol = read_protocol(paths.protocol(corpus))
     modalities = params.of(ModelSettings, corpus).modalities
     stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in modalities}
-    abouts = {modality: store.about for modality, store in stores.items()}
+    features = {modality: store.provenance for modality, store in stores.items()}
     compute = params.of(ComputeSettings)
     files = paths.checkpoints(corpus).glob("*.safetensors")
-    models = [_read(path, abouts, protocol, compute) for path in sorted(files)]
+    models = [_read(path, features, protocol, compute) for path in sorted(files)]
     models.sort(key=lambda trained: (trained.fold, trained.seed))
     _check_whole(corpus, protocol, models)
     if quick:
@@ -132,12 +132,12 @@ def read_trained(params: Params, corpus: str, quick: bool) -> TrainedModels:
 
 def _read(
     path: Path,
-    abouts: Mapping[str, Mapping[str, Any]],
+    features: Mapping[str, Mapping[str, Any]],
     protocol: Protocol,
     compute: ComputeSettings,
 ) -> Trained:
     device = resolve_device(compute.device)
-    model, facts = load_checkpoint(path, abouts)
+    model, facts = load_checkpoint(path, features)
     if tuple(facts["classes"]) != protocol.classes:
         raise PipelineError(
             f"{path} tells {facts['classes']} apart, the protocol has {list(protocol.classes)}: "
@@ -164,12 +164,12 @@ def _check_whole(corpus: str, protocol: Protocol, models: Sequence[Trained]) -> 
         )
 
 
-def check_clean(trained: TrainedModels, said: Sequence[np.ndarray]) -> None:
+def check_clean(trained: TrainedModels, predictions: Sequence[np.ndarray]) -> None:
     """Checks that the models say of the clean test split what `train` recorded of them.
 
     Args:
         trained: The models.
-        said: What `predict` yields with the clean stores.
+        predictions: What `predict` yields with the clean stores.
 
     Raises:
         PipelineError: They do not; the message says by how much.
@@ -179,7 +179,7 @@ def check_clean(trained: TrainedModels, said: Sequence[np.ndarray]) -> None:
         for row in read_epochs(paths.epochs(trained.corpus))
         if row.selected and row.split == "test"
     }
-    for one, found in zip(trained.models, said, strict=True):
+    for one, found in zip(trained.models, predictions, strict=True):
         row = recorded.get((one.fold, one.seed))
         name = f"{trained.corpus}, fold {one.fold}, seed {one.seed}"
         if row is None or row.utterances != [e.utterance for e in trained.tested(one.fold)]:

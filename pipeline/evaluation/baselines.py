@@ -9,7 +9,7 @@ from pipeline.evaluation.labelled import Labelled, labelled
 from pipeline.evaluation.linear import Guess, logistic_regression, tfidf
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.records.features import Features
-from pipeline.records.predictions import BASELINE_SEED, Said
+from pipeline.records.predictions import BASELINE_SEED, ModelPredictions
 from pipeline.records.protocol import Protocol
 
 
@@ -36,17 +36,17 @@ def baselines(
             yield name, _fitted(name, splits, stores, texts, settings.regularisation)
 
 
-def pooled(guesses: Iterable[tuple[str, Guess]]) -> dict[str, Said]:
+def pooled(guesses: Iterable[tuple[str, Guess]]) -> dict[str, ModelPredictions]:
     """What each baseline says of all folds' test utterances, one fold after another."""
     parts: dict[str, list[Guess]] = defaultdict(list)
     for name, guess in guesses:
         parts[name].append(guess)
-    return {name: _said(folds) for name, folds in parts.items()}
+    return {name: _predictions(folds) for name, folds in parts.items()}
 
 
-def _said(folds: Sequence[Guess]) -> Said:
+def _predictions(folds: Sequence[Guess]) -> ModelPredictions:
     shares = [guess.probabilities for guess in folds if guess.probabilities is not None]
-    return Said(
+    return ModelPredictions(
         seeds=(BASELINE_SEED,),
         predicted=np.concatenate([guess.predicted for guess in folds])[None],
         probabilities=np.concatenate(shares)[None] if shares else None,

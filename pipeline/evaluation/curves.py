@@ -6,10 +6,9 @@ import pandas as pd
 
 from pipeline.evaluation.evaluate import runs_of
 from pipeline.records.epochs import EpochPrediction
-from pipeline.records.protocol import Protocol
+from pipeline.records.protocol import LEARNT, SPLITS, Protocol
 
 COLUMNS = ["fold", "seed", "epoch", "split", "weighted_f1"]
-SPLITS = ("train", "valid", "test")
 
 
 def f1_curves(
@@ -30,8 +29,7 @@ def f1_curves(
     """
     known = history[["fold", "seed", "epoch"]].astype(int)
     parts = [
-        known.assign(split=split, weighted_f1=history[f"{split}_weighted_f1"])
-        for split in ("train", "valid")
+        known.assign(split=split, weighted_f1=history[f"{split}_weighted_f1"]) for split in LEARNT
     ]
     test = [
         (row.fold, row.seed, row.epoch, "test", _weighted_f1(row, protocol))

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import OVERALL, Scores, deviation, ece, mean, score
 from pipeline.records.epochs import EpochPrediction
-from pipeline.records.predictions import MODEL, Predictions, Said, Tested
+from pipeline.records.predictions import MODEL, ModelPredictions, Predictions, TestSet
 from pipeline.records.protocol import Protocol
 
 
@@ -94,7 +94,7 @@ def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
 
 
 def predictions(
-    rows: Sequence[EpochPrediction], protocol: Protocol, beside: Mapping[str, Said]
+    rows: Sequence[EpochPrediction], protocol: Protocol, beside: Mapping[str, ModelPredictions]
 ) -> Predictions:
     """What the model says of the test utterances at the epochs that validation chose.
 
@@ -104,15 +104,15 @@ def predictions(
         beside: What the baselines say, in protocol order, folds one after another.
     """
     runs = selected_runs(rows, protocol, "test")
-    said = Said(
+    predictions = ModelPredictions(
         seeds=tuple(run.seed for run in runs),
         predicted=np.stack([run.predicted for run in runs]),
         probabilities=np.stack([run.probabilities for run in runs]),
     )
-    return Predictions(tested_in(protocol), {MODEL: said, **beside})
+    return Predictions(tested_in(protocol), {MODEL: predictions, **beside})
 
 
-def tested_in(protocol: Protocol) -> Tested:
+def tested_in(protocol: Protocol) -> TestSet:
     """The labelled test utterances in protocol order, folds one after another."""
     entries = [
         entry
@@ -120,7 +120,7 @@ def tested_in(protocol: Protocol) -> Tested:
         for entry in protocol.entries
         if entry.fold == fold and entry.split == "test" and entry.label is not None
     ]
-    return Tested(
+    return TestSet(
         classes=protocol.classes,
         utterances=tuple(entry.utterance for entry in entries),
         dialogues=tuple(entry.dialogue for entry in entries),
@@ -142,21 +142,23 @@ def metrics(
     classes = protocol.classes
     valid = selected_runs(rows, protocol, "valid")
     by_test = runs_chosen_on_test(rows, protocol)
-    folds = dict(_folds(found.tested, found.said[MODEL]))
+    folds = dict(_folds(found.test_set, found.by_model[MODEL]))
     return {
-        "test": _on_test(found.tested, found.said[MODEL]),
+        "test": _on_test(found.test_set, found.by_model[MODEL]),
         "validation": overall([run.scores(classes) for run in valid]),
         "test_selected": overall([run.scores(classes) for run in by_test]),
         **({"folds": folds} if len(folds) > 1 else {}),
         "baselines": {
-            name: _on_test(found.tested, said) for name, said in found.said.items() if name != MODEL
+            name: _on_test(found.test_set, predictions)
+            for name, predictions in found.by_model.items()
+            if name != MODEL
         },
     }
 
 
-def scores_of(tested: Tested, said: Said) -> list[Scores]:
+def scores_of(test_set: TestSet, predictions: ModelPredictions) -> list[Scores]:
     """The figures of each seed."""
-    return [score(tested.actual, run, tested.classes) for run in said.predicted]
+    return [score(test_set.actual, run, test_set.classes) for run in predictions.predicted]
 
 
 def overall(runs: Sequence[Scores]) -> dict[str, float]:
@@ -170,23 +172,29 @@ def overall(runs: Sequence[Scores]) -> dict[str, float]:
     return found
 
 
-def _on_test(tested: Tested, said: Said) -> dict[str, Any]:
+def _on_test(test_set: TestSet, predictions: ModelPredictions) -> dict[str, Any]:
     """Overall figures with their intervals, calibration, F1 by class."""
-    runs = scores_of(tested, said)
+    runs = scores_of(test_set, predictions)
     found: dict[str, Any] = overall(runs)
-    draws = resample(tested.actual, said.predicted, tested.clusters, len(tested.classes))
+    draws = resample(
+        test_set.actual, predictions.predicted, test_set.clusters, len(test_set.classes)
+    )
     for name, figure in OVERALL.items():
         ends = draws.interval(figure)
         found |= {f"{name}_low": round(ends.low, 2), f"{name}_high": round(ends.high, 2)}
-    if said.probabilities is not None:
-        found["ece"] = mean([100 * ece(tested.actual, run) for run in said.probabilities])
-    found["f1"] = {name: mean([run.f1[name] for run in runs]) for name in tested.classes}
+    if predictions.probabilities is not None:
+        found["ece"] = mean([100 * ece(test_set.actual, run) for run in predictions.probabilities])
+    found["f1"] = {name: mean([run.f1[name] for run in runs]) for name in test_set.classes}
     return found
 
 
-def _folds(tested: Tested, said: Said) -> Iterator[tuple[str, dict[str, float]]]:
+def _folds(
+    test_set: TestSet, predictions: ModelPredictions
+) -> Iterator[tuple[str, dict[str, float]]]:
     """The overall figures of each fold's own test split."""
-    for fold in np.unique(tested.folds):
-        own = tested.folds == fold
-        runs = [score(tested.actual[own], run[own], tested.classes) for run in said.predicted]
+    for fold in np.unique(test_set.folds):
+        own = test_set.folds == fold
+        runs = [
+            score(test_set.actual[own], run[own], test_set.classes) for run in predictions.predicted
+        ]
         yield f"fold {fold}", {**overall(runs), "utterances": int(own.sum())}

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.evaluation.labelled import labelled
 from pipeline.finetuning.head import head_says, read_head
 from pipeline.records.features import Features
-from pipeline.records.predictions import BASELINE_SEED, Said
+from pipeline.records.predictions import BASELINE_SEED, ModelPredictions
 from pipeline.records.protocol import Protocol
 
 NAME = "finetuned_head"
@@ -16,7 +16,7 @@ NAME = "finetuned_head"
 
 def finetuned_head(
     path: Path, protocol: Protocol, stores: Mapping[str, Features]
-) -> dict[str, Said]:
+) -> dict[str, ModelPredictions]:
     """What its head says of the test utterances.
 
     Args:
@@ -37,4 +37,4 @@ def finetuned_head(
         name for fold in protocol.folds for name in labelled(protocol, fold).utterances["test"]
     ]
     found = head_says(head, stores["text"], utterances).astype(np.float32)
-    return {NAME: Said((BASELINE_SEED,), found.argmax(1)[None], found[None])}
+    return {NAME: ModelPredictions((BASELINE_SEED,), found.argmax(1)[None], found[None])}

@@ -12,7 +12,7 @@ from pipeline.base.files import replacing, write_text
 from pipeline.evaluation.evaluate import scores_of
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import f1
-from pipeline.records.predictions import Predictions, Said, Tested
+from pipeline.records.predictions import ModelPredictions, Predictions, TestSet
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
@@ -26,17 +26,17 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(part, index=False, lineterminator="\n")
 
 
-def confusion_table(tested: Tested, said: Said) -> pd.DataFrame:
+def confusion_table(test_set: TestSet, predictions: ModelPredictions) -> pd.DataFrame:
     """Actual and predicted class of every test utterance and seed, as DVC's template counts them.
 
     Returns:
         Columns actual, predicted.
     """
-    names = np.array(tested.classes)
+    names = np.array(test_set.classes)
     return pd.DataFrame(
         {
-            "actual": np.tile(names[tested.actual], len(said.seeds)),
-            "predicted": names[said.predicted].ravel(),
+            "actual": np.tile(names[test_set.actual], len(predictions.seeds)),
+            "predicted": names[predictions.predicted].ravel(),
         }
     )
 
@@ -50,20 +50,22 @@ def class_table(found: Predictions) -> pd.DataFrame:
     """
     rows = [
         {"class": name, "model": model, **figures}
-        for model, said in found.said.items()
-        for name, figures in _by_class(found.tested, said).items()
+        for model, predictions in found.by_model.items()
+        for name, figures in _by_class(found.test_set, predictions).items()
     ]
-    order = {name: number for number, name in enumerate(found.tested.classes)}
+    order = {name: number for number, name in enumerate(found.test_set.classes)}
     table = pd.DataFrame(rows).sort_values("class", key=lambda c: c.map(order), kind="stable")
     return table.round(2).reset_index(drop=True)
 
 
-def _by_class(tested: Tested, said: Said) -> dict[str, dict[str, float]]:
-    runs = scores_of(tested, said)
-    draws = resample(tested.actual, said.predicted, tested.clusters, len(tested.classes))
-    ends = dict(zip(tested.classes, draws.by_class(f1), strict=True))
+def _by_class(test_set: TestSet, predictions: ModelPredictions) -> dict[str, dict[str, float]]:
+    runs = scores_of(test_set, predictions)
+    draws = resample(
+        test_set.actual, predictions.predicted, test_set.clusters, len(test_set.classes)
+    )
+    ends = dict(zip(test_set.classes, draws.by_class(f1), strict=True))
     found = {}
-    for name in tested.classes:
+    for name in test_set.classes:
         values = [run.f1[name] for run in runs]
         found[name] = {
             "precision": float(np.mean([run.precision[name] for run in runs])),

@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import OVERALL
 from pipeline.records.features import Features, of_utterances
-from pipeline.records.predictions import Said, Tested
+from pipeline.records.predictions import ModelPredictions, TestSet
 from pipeline.records.protocol import Entry
 
 POSITIONS = (1, 2, 4, 7, 11, 21, 41)  # first turns of the slices
@@ -23,13 +23,16 @@ Kinds = Mapping[str, Mapping[str, str]]
 
 
 def slices(
-    tested: Tested, said: Said, entries: Sequence[Entry], stores: Mapping[str, Features]
+    test_set: TestSet,
+    predictions: ModelPredictions,
+    entries: Sequence[Entry],
+    stores: Mapping[str, Features],
 ) -> pd.DataFrame:
     """The figures of every slice.
 
     Args:
-        tested: The test utterances.
-        said: What the model says of them.
+        test_set: The test utterances.
+        predictions: The model's.
         entries: The protocol's.
         stores: Feature stores of the modalities in use.
 
@@ -42,27 +45,29 @@ def slices(
     kinds: Kinds = {
         "turn position": {u: p for u, (p, _) in turns.items()},
         "dialogue length": {u: n for u, (_, n) in turns.items()},
-        "speaker": _speakers(tested, entries),
-        "modalities present": _present(tested, stores),
+        "speaker": _speakers(test_set, entries),
+        "modalities present": _present(test_set, stores),
         "emotion shift": dict(_shifts(entries)),
     }
-    rows = [row for by, places in kinds.items() for row in _rows(by, places, tested, said)]
+    rows = [row for by, places in kinds.items() for row in _rows(by, places, test_set, predictions)]
     return pd.DataFrame(rows).round(2)
 
 
 def _rows(
-    by: str, places: Mapping[str, str], tested: Tested, said: Said
+    by: str, places: Mapping[str, str], test_set: TestSet, predictions: ModelPredictions
 ) -> Iterator[dict[str, object]]:
-    names = np.array([places[utterance] for utterance in tested.utterances])
+    names = np.array([places[utterance] for utterance in test_set.utterances])
     for name in sorted(dict.fromkeys(names), key=_order(by, names)):
-        yield {"by": by, "slice": name, **_figures(names == name, tested, said)}
+        yield {"by": by, "slice": name, **_figures(names == name, test_set, predictions)}
 
 
-def _figures(chosen: np.ndarray, tested: Tested, said: Said) -> dict[str, float]:
-    _, clusters = np.unique(tested.clusters[chosen], return_inverse=True)
+def _figures(
+    chosen: np.ndarray, test_set: TestSet, predictions: ModelPredictions
+) -> dict[str, float]:
+    _, clusters = np.unique(test_set.clusters[chosen], return_inverse=True)
     dialogues = clusters.max() + 1
     found = resample(
-        tested.actual[chosen], said.predicted[:, chosen], clusters, len(tested.classes)
+        test_set.actual[chosen], predictions.predicted[:, chosen], clusters, len(test_set.classes)
     )
     weighted = 100 * OVERALL["weighted_f1"](found.whole)
     interval = found.interval(OVERALL["weighted_f1"])
@@ -113,18 +118,18 @@ def _range(number: int, starts: Sequence[int]) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def _speakers(tested: Tested, entries: Sequence[Entry]) -> dict[str, str]:
-    test = set(tested.utterances)
+def _speakers(test_set: TestSet, entries: Sequence[Entry]) -> dict[str, str]:
+    test = set(test_set.utterances)
     speaker = {e.utterance: e.speaker for e in entries if e.utterance in test}
-    counts = Counter(speaker[utterance] for utterance in tested.utterances)
+    counts = Counter(speaker[utterance] for utterance in test_set.utterances)
     named = set(sorted(counts, key=lambda name: (-counts[name], name))[:SPEAKERS])
     return {u: name if name in named else OTHERS for u, name in speaker.items()}
 
 
-def _present(tested: Tested, stores: Mapping[str, Features]) -> dict[str, str]:
-    rows = [store.present[of_utterances(store, tested.utterances)] for store in stores.values()]
+def _present(test_set: TestSet, stores: Mapping[str, Features]) -> dict[str, str]:
+    rows = [store.present[of_utterances(store, test_set.utterances)] for store in stores.values()]
     counts = np.sum(rows, axis=0)
-    return {u: str(number) for u, number in zip(tested.utterances, counts, strict=True)}
+    return {u: str(number) for u, number in zip(test_set.utterances, counts, strict=True)}
 
 
 def _shifts(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:

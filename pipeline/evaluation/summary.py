@@ -38,7 +38,7 @@ def about_run(
     return {
         "corpus": corpus,
         "labelled_utterances": _by_fold(protocol),
-        "features": {m: store.about for m, store in stores.items()},
+        "features": {m: store.provenance for m, store in stores.items()},
         "masked": {m: int((~store.present).sum()) for m, store in stores.items()},
         "ledger": {stage: counted(problems) for stage, problems in ledgers.items()},
     }

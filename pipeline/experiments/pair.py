@@ -19,7 +19,7 @@ from pipeline.evaluation.intervals import (
 )
 from pipeline.evaluation.scores import OVERALL, confusions
 from pipeline.experiments.pairing import apart, facts
-from pipeline.records.predictions import Predictions, Said, Tested
+from pipeline.records.predictions import ModelPredictions, Predictions, TestSet
 
 SHOWN = 5  # utterances that an error names
 
@@ -46,7 +46,7 @@ class Pair:
     """Two sides on the same utterances.
 
     Attributes:
-        tested: On what.
+        test_set: On what.
         one: The first.
         other: The second.
         differences: Second less first, by the figure's name.
@@ -54,7 +54,7 @@ class Pair:
             prediction where a model gives no probabilities).
     """
 
-    tested: Tested
+    test_set: TestSet
     one: Side
     other: Side
     differences: Mapping[str, Difference]
@@ -75,23 +75,23 @@ class Entrant:
     found: Predictions
     model: str
 
-    def said(self, utterances: Sequence[str]) -> Said:
+    def predictions(self, utterances: Sequence[str]) -> ModelPredictions:
         """What the model says of these utterances, in this order.
 
         Raises:
             PipelineError: The table lacks the model.
         """
-        if self.model not in self.found.said:
-            known = list(self.found.said)
+        if self.model not in self.found.by_model:
+            known = list(self.found.by_model)
             raise PipelineError(
                 f"{self.name}: got the model {self.model!r}, expected one of {known}."
             )
-        place = {name: number for number, name in enumerate(self.found.tested.utterances)}
+        place = {name: number for number, name in enumerate(self.found.test_set.utterances)}
         order = [place[name] for name in utterances]
-        said = self.found.said[self.model]
-        shares = said.probabilities
+        predictions = self.found.by_model[self.model]
+        shares = predictions.probabilities
         shares = None if shares is None else shares[:, order]
-        return Said(said.seeds, said.predicted[:, order], shares)
+        return ModelPredictions(predictions.seeds, predictions.predicted[:, order], shares)
 
 
 def pair(one: Entrant, other: Entrant) -> Pair:
@@ -102,29 +102,29 @@ def pair(one: Entrant, other: Entrant) -> Pair:
             classes.
     """
     _check_same(one, other)
-    tested = one.found.tested
-    said = [entrant.said(tested.utterances) for entrant in (one, other)]
-    clusters, classes = tested.clusters, len(tested.classes)
-    counts = [confusions(tested.actual, side.predicted, clusters, classes) for side in said]
+    test_set = one.found.test_set
+    both = [entrant.predictions(test_set.utterances) for entrant in (one, other)]
+    clusters, classes = test_set.clusters, len(test_set.classes)
+    counts = [confusions(test_set.actual, side.predicted, clusters, classes) for side in both]
     weights = resampled(counts[0].shape[1])
     sides = [
         _side(entrant.name, side.seeds, Resampled(count.sum(1), drawn(count, weights)))
-        for entrant, side, count in zip((one, other), said, counts, strict=True)
+        for entrant, side, count in zip((one, other), both, counts, strict=True)
     ]
     return Pair(
-        tested=tested,
+        test_set=test_set,
         one=sides[0],
         other=sides[1],
         differences={
             name: difference(counts[1], counts[0], weights, score)
             for name, score in OVERALL.items()
         },
-        mcnemar=mcnemar(tested.actual, *(_together(side, classes) for side in said)),
+        mcnemar=mcnemar(test_set.actual, *(_together(side, classes) for side in both)),
     )
 
 
 def _check_same(one: Entrant, other: Entrant) -> None:
-    why = apart(one.found.tested, other.found.tested)
+    why = apart(one.found.test_set, other.found.test_set)
     if why:
         lines = [f"{other.name} has {why}", *_examples(one, other)]
         raise PipelineError(
@@ -136,9 +136,9 @@ def _check_same(one: Entrant, other: Entrant) -> None:
 
 def _examples(one: Entrant, other: Entrant) -> list[str]:
     """Lines that name some of the utterances in which the two differ."""
-    if one.found.tested.classes != other.found.tested.classes:
+    if one.found.test_set.classes != other.found.test_set.classes:
         return []  # then numbers of classes mean something else
-    here, there = facts(one.found.tested), facts(other.found.tested)
+    here, there = facts(one.found.test_set), facts(other.found.test_set)
     unlike = [u for u in here if u in there and here[u] != there[u]]
     found = {
         f"of {one.name} alone": [u for u in here if u not in there],
@@ -164,29 +164,29 @@ def _side(name: str, seeds: tuple[int, ...], draws: Resampled) -> Side:
     )
 
 
-def _together(said: Said, classes: int) -> np.ndarray:
+def _together(predictions: ModelPredictions, classes: int) -> np.ndarray:
     """[utterance] one prediction of all seeds; of equal votes the first class."""
-    if said.probabilities is not None:
-        together: np.ndarray = said.probabilities.mean(0).argmax(-1)
+    if predictions.probabilities is not None:
+        together: np.ndarray = predictions.probabilities.mean(0).argmax(-1)
         return together
-    votes: np.ndarray = np.eye(classes)[said.predicted].sum(0).argmax(-1)
+    votes: np.ndarray = np.eye(classes)[predictions.predicted].sum(0).argmax(-1)
     return votes
 
 
 def sentence(found: Pair) -> str:
     """The outcome in words."""
     one, other, test = found.one.name, found.other.name, found.mcnemar
-    apart, dialogues = found.differences["weighted_f1"], len(set(found.tested.dialogues))
+    apart, dialogues = found.differences["weighted_f1"], len(set(found.test_set.dialogues))
     how = f"{abs(apart.value):.1f} points {'above' if apart.value > 0 else 'below'}"
     if apart.clear:
         words = "clear of 0: more than the choice of test dialogues explains"
     else:
         words = "not clear of 0: these test dialogues do not tell the two apart"
-    said = (
+    words = (
         f"Weighted F1 of {other} is {how if apart.value else 'the same as'} {one}; the 95 % "
         f"interval of the difference over {dialogues} dialogues, {apart.low:+.1f} to "
         f"{apart.high:+.1f}, is {words}. McNemar: {one} alone is right in {test.one} of "
-        f"{len(found.tested.utterances)} utterances, {other} alone in {test.other}, "
+        f"{len(found.test_set.utterances)} utterances, {other} alone in {test.other}, "
         f"p = {test.p:.2g}; it takes turns for independent."
     )
-    return f"{said} {caution(dialogues)}".rstrip()
+    return f"{words} {caution(dialogues)}".rstrip()

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from pipeline.records.predictions import Tested
+from pipeline.records.predictions import TestSet
 
 
-def apart(one: Tested, other: Tested) -> str:
+def apart(one: TestSet, other: TestSet) -> str:
     """In what the second differs, in words; "" where both were tested on the very same.
 
     That are equal utterances in equal dialogues with equal labels, of which there are the same
@@ -20,7 +20,7 @@ def apart(one: Tested, other: Tested) -> str:
     return f"other labels or dialogues of {changed} utterances" if changed else ""
 
 
-def facts(tested: Tested) -> Mapping[str, tuple[str, int]]:
+def facts(test_set: TestSet) -> Mapping[str, tuple[str, int]]:
     """Dialogue and class number by utterance."""
-    pairs = zip(tested.dialogues, tested.actual.tolist(), strict=True)
-    return dict(zip(tested.utterances, pairs, strict=True))
+    pairs = zip(test_set.dialogues, test_set.actual.tolist(), strict=True)
+    return dict(zip(test_set.utterances, pairs, strict=True))

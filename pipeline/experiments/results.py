@@ -18,7 +18,7 @@ from pipeline.experiments.kept import Outcome, Reader, read_outcome
 from pipeline.experiments.pair import Entrant
 from pipeline.experiments.pairing import apart
 from pipeline.experiments.plan import Experiment
-from pipeline.records.predictions import MAJORITY, MODEL, Tested, model_name
+from pipeline.records.predictions import MAJORITY, MODEL, TestSet, model_name
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Row:
 
     Attributes:
         name: The variant's, or the baseline's.
-        tested: What it was tested on.
+        test_set: What it was tested on.
         weighted_f1: Mean over seeds, with its own interval.
         by_seed: Weighted F1 of each seed.
         macro_f1: Mean over seeds.
@@ -37,7 +37,7 @@ class Row:
     """
 
     name: str
-    tested: Tested
+    test_set: TestSet
     weighted_f1: Interval
     by_seed: tuple[float, ...]
     macro_f1: float
@@ -79,12 +79,12 @@ class Model:
     """What one variant or baseline says, counted.
 
     Attributes:
-        tested: The test utterances.
+        test_set: The test utterances.
         counts: [seed, dialogue, actual, predicted].
         apart: Why it cannot be paired with the reference, in words; "" where it can.
     """
 
-    tested: Tested
+    test_set: TestSet
     counts: np.ndarray
     apart: str
 
@@ -136,11 +136,13 @@ def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison
 
 def _counted(outcome: Outcome, model: str, reference: Outcome) -> Model:
     """Counts in the order of the reference's utterances and dialogues, if the two can be paired."""
-    why = apart(reference.found.tested, outcome.found.tested)
-    tested = outcome.found.tested if why else reference.found.tested
-    said = Entrant(model, outcome.found, model).said(tested.utterances)
-    counts = confusions(tested.actual, said.predicted, tested.clusters, len(tested.classes))
-    return Model(tested, counts, why)
+    why = apart(reference.found.test_set, outcome.found.test_set)
+    test_set = outcome.found.test_set if why else reference.found.test_set
+    predictions = Entrant(model, outcome.found, model).predictions(test_set.utterances)
+    counts = confusions(
+        test_set.actual, predictions.predicted, test_set.clusters, len(test_set.classes)
+    )
+    return Model(test_set, counts, why)
 
 
 def _baselines(
@@ -153,7 +155,7 @@ def _baselines(
     reference = next(iter(outcomes.values()))
     known: dict[str, Model] = {}  # the reference's, which comes first
     for variant, outcome in outcomes.items():
-        for name in outcome.found.said:
+        for name in outcome.found.by_model:
             if name == MODEL:
                 continue
             found = _counted(outcome, name, reference)
@@ -170,7 +172,7 @@ def _row(name: str, model: Model, reference: Model, weights: np.ndarray) -> Row:
     alone = model is reference or bool(model.apart)
     return Row(
         name=name,
-        tested=model.tested,
+        test_set=model.test_set,
         weighted_f1=Resampled(whole, drawn(model.counts, own)).interval(weighted_f1),
         by_seed=tuple((100 * weighted_f1(whole)).tolist()),
         macro_f1=float(100 * macro_f1(whole).mean()),

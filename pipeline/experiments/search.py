@@ -11,10 +11,9 @@ from pipeline.experiments.grid import REFERENCE
 from pipeline.experiments.kept import Reader, fetched
 from pipeline.experiments.plan import Experiment
 from pipeline.records.epochs import read_epochs
-from pipeline.records.protocol import read_protocol
+from pipeline.records.protocol import LEARNT, read_protocol
 
 LAST = "train"  # the stage that the points run up to; `evaluate` would give them figures on test
-SEEN = ("train", "valid")  # splits whose labels are read
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def rank(plan: Sequence[Experiment], corpus: str, read: Reader) -> Ranking:
 def validated(read: Reader, name: str, corpus: str) -> list[float]:
     """Validation weighted F1 of each seed at its selected epoch, in percent, folds pooled."""
     with fetched(read, name, paths.protocol(corpus)) as file:
-        protocol = read_protocol(file, SEEN)
+        protocol = read_protocol(file, LEARNT)
     with fetched(read, name, paths.epochs(corpus)) as file:
         rows = read_epochs(file)
     runs = selected_runs(rows, protocol, "valid")

@@ -10,7 +10,7 @@ from rich.table import Table
 from pipeline.base.files import replacing
 from pipeline.evaluation.intervals import Difference, Interval
 from pipeline.experiments.results import Comparison, Row
-from pipeline.records.predictions import MODEL, Tested
+from pipeline.records.predictions import MODEL, TestSet
 
 BAR = r"\|"  # a bar that ends no cell
 
@@ -19,7 +19,7 @@ def show(comparisons: Sequence[Comparison], console: Console | None = None) -> N
     """Prints a table per corpus, and below each what it says in words."""
     console = console or Console()
     for found in comparisons:
-        title = f"{found.corpus}: {_tested(found.outcome.found.tested)}, F1 in percent"
+        title = f"{found.corpus}: {_tested(found.outcome.found.test_set)}, F1 in percent"
         table = Table(title=title, title_justify="left")
         for number, head in enumerate(_heads(found)):
             # Names are not cut off: some differ in their last letters alone.
@@ -37,7 +37,7 @@ def section(found: Comparison) -> str:
     lines = [
         f"### {found.corpus}",
         "",
-        f"{_learned(found)} and {_tested(found.outcome.found.tested)}, all labelled{whose}; "
+        f"{_learned(found)} and {_tested(found.outcome.found.test_set)}, all labelled{whose}; "
         f"{_seeds(found)}",
         "",
         *markdown(_heads(found), map(_cells, found.rows), "---:|---:|---:|---"),
@@ -49,7 +49,7 @@ def section(found: Comparison) -> str:
 
 
 def _seeds(found: Comparison) -> str:
-    seeds = found.outcome.found.said[MODEL].seeds
+    seeds = found.outcome.found.by_model[MODEL].seeds
     if len(seeds) == 1:
         return f"one seed, {seeds[0]}, so the spread over seeds is not known. F1 in percent."
     listed = ", ".join(map(str, seeds))
@@ -99,7 +99,7 @@ def _of_apart(found: Comparison) -> str:
     rows = [row for row in found.rows[: found.variants] if row.apart]
     if not rows:
         return ""
-    each = "; ".join(f"{row.name}: {_tested(row.tested)}, {row.apart}" for row in rows)
+    each = "; ".join(f"{row.name}: {_tested(row.test_set)}, {row.apart}" for row in rows)
     return (
         f"A difference needs the same utterances with the same labels and classes in both. So none "
         f"to {found.reference} is given of {each}. Figures on other labels answer other questions; "
@@ -107,12 +107,12 @@ def _of_apart(found: Comparison) -> str:
     )
 
 
-def _tested(tested: Tested) -> str:
-    return f"{len(tested.utterances)} test utterances in {len(set(tested.dialogues))} dialogues"
+def _tested(test_set: TestSet) -> str:
+    return f"{len(test_set.utterances)} test utterances in {len(set(test_set.dialogues))} dialogues"
 
 
 def _learned(found: Comparison) -> str:
-    learned, folds = found.outcome.learned, len(set(found.outcome.found.tested.folds.tolist()))
+    learned, folds = found.outcome.learned, len(set(found.outcome.found.test_set.folds.tolist()))
     text = f"{learned['train']} train, {learned['valid']} validation"
     return text if folds == 1 else f"{text} (first of {folds} folds, tests pooled)"
 
@@ -162,6 +162,6 @@ def _flat(corpus: str, row: Row) -> dict[str, str | float | None]:
         "difference": found.value if found else None,
         "difference_low": found.low if found else None,
         "difference_high": found.high if found else None,
-        "utterances": len(row.tested.utterances),
-        "classes": len(row.tested.classes),
+        "utterances": len(row.test_set.utterances),
+        "classes": len(row.test_set.classes),
     }

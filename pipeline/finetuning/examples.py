@@ -20,7 +20,7 @@ from pipeline.features.text.extract import read_turns
 from pipeline.features.text.tokens import Tokens
 from pipeline.features.text.turns import Turn, Window
 from pipeline.records.manifest import Utterance, stream_manifest
-from pipeline.records.protocol import Protocol, read_protocol
+from pipeline.records.protocol import LEARNT, Protocol, read_protocol
 
 TOKENS_AT_ONCE = 8192
 # Kernels of a GPU want rows of whole multiples.
@@ -102,9 +102,6 @@ def batches(
     ]
     found = [ordered[n : n + batch_size] for n in range(0, len(ordered), batch_size)]
     return [found[n] for n in torch.randperm(len(found), generator=generator).tolist()]
-
-
-LEARNT = ("train", "valid")
 
 
 class Example(NamedTuple):

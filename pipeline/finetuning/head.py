@@ -15,11 +15,10 @@ from safetensors.numpy import save_file
 from scipy.special import softmax
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import replacing
+from pipeline.base.files import METADATA_KEY, replacing
 from pipeline.records.features import Features, of_utterances
 
 VERSION = "head/1"
-KEY = "erc"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def write_head(path: Path, head: Head | None) -> None:
     facts = {"version": VERSION, "classes": list(head.classes) if head else []}
     tensors = {"weight": head.weight, "bias": head.bias} if head else {}
     with replacing(path) as part:
-        save_file(tensors, part, {KEY: json.dumps(facts, sort_keys=True)})
+        save_file(tensors, part, {METADATA_KEY: json.dumps(facts, sort_keys=True)})
 
 
 def read_head(path: Path) -> Head | None:
@@ -58,7 +57,7 @@ def read_head(path: Path) -> Head | None:
     """
     try:
         with safe_open(path, "numpy") as file:
-            facts = json.loads((file.metadata() or {}).get(KEY, "{}"))
+            facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise PipelineError(

@@ -72,12 +72,12 @@ class Checkpoints:
         Raises:
             PipelineError: The stores are not made as those of the training.
         """
-        about = {m: store.about for m, store in stores.items()}
-        said = []
+        features = {m: store.provenance for m, store in stores.items()}
+        predictions = []
         for file in track(self.files, "models", len(self.files)):
-            model, _ = load_checkpoint(file, about)
-            said.append(torch.cat(probabilities(model, dialogues, batch_size=1)).numpy())
-        return np.stack(said)
+            model, _ = load_checkpoint(file, features)
+            predictions.append(torch.cat(probabilities(model, dialogues, batch_size=1)).numpy())
+        return np.stack(predictions)
 
 
 def find_checkpoints(path: Path) -> Checkpoints:
@@ -120,5 +120,5 @@ def with_width(store: Features, dimension: int) -> Features:
     """
     if store.present.any():
         return store
-    about = {**store.about, "dimension": dimension}
-    return replace(store, values=np.zeros((0, dimension), FLOATS), about=about)
+    provenance = {**store.provenance, "dimension": dimension}
+    return replace(store, values=np.zeros((0, dimension), FLOATS), provenance=provenance)

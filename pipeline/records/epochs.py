@@ -1,31 +1,21 @@
-"""The table of every epoch's predictions, from which `evaluate` derives what it reports."""
+"""The table of every epoch's predictions, from which `evaluate` derives its figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.base.tables import read_table, write_table
+from pipeline.base.tables import read_table, schema_of, write_table
 
 VERSION = "epochs/1"
-SCHEMA = pa.schema(
-    [
-        pa.field("fold", pa.int32(), nullable=False),
-        pa.field("seed", pa.int64(), nullable=False),
-        pa.field("epoch", pa.int32(), nullable=False),
-        pa.field("selected", pa.bool_(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("utterances", pa.list_(pa.string()), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
-    ]
-)
 
 
 @dataclass(frozen=True)
 class EpochPrediction:
-    """What one epoch of one run says of one split.
+    """The predictions of one epoch of one run for one split.
 
     Attributes:
         fold: Of the protocol.
@@ -38,12 +28,15 @@ class EpochPrediction:
     """
 
     fold: int
-    seed: int
+    seed: Annotated[int, pa.int64()]
     epoch: int
     selected: bool
     split: str
     utterances: list[str]
-    probabilities: np.ndarray
+    probabilities: Annotated[np.ndarray, pa.list_(pa.float32())]
+
+
+SCHEMA = schema_of(EpochPrediction)
 
 
 def write_epochs(path: Path, rows: Sequence[EpochPrediction]) -> None:
@@ -58,7 +51,7 @@ def read_epochs(path: Path) -> list[EpochPrediction]:
     """Reads the table.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
     table, _ = read_table(path, SCHEMA, VERSION)
     rows = []

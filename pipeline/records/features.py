@@ -9,27 +9,41 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import chunked, replacing
-from pipeline.base.tables import read_about, with_metadata
+from pipeline.base.files import chunked
+from pipeline.base.tables import Provenance, read_provenance, schema_of, streaming
 
 VERSION = "features/1"
 ROWS_PER_GROUP = 128
 FLOATS = np.dtype("<f4")
-SCHEMA = pa.schema(
-    [
-        pa.field("utterance", pa.string(), nullable=False),
-        pa.field("present", pa.bool_(), nullable=False),
-        pa.field("frames", pa.int32(), nullable=False),
-        pa.field("values", pa.large_binary(), nullable=False),
-    ]
-)
+
+
+@dataclass(frozen=True)
+class StoreRow:
+    """A row of a store.
+
+    Attributes:
+        utterance: Id.
+        present: False where the modality is missing; the row then has no vectors.
+        frames: How many vectors; one for text and audio.
+        values: [frame, feature] float32.
+    """
+
+    utterance: str
+    present: bool
+    frames: int
+    values: Annotated[bytes, pa.large_binary()]
+
+
+SCHEMA = schema_of(StoreRow)
+# A cache entry of one utterance's vectors.
+VECTORS = pa.schema([SCHEMA.field("frames"), SCHEMA.field("values")])
 
 
 @dataclass(frozen=True)
@@ -41,34 +55,33 @@ class Features:
         present: [utterance] bool; False where the modality is missing.
         offsets: [utterance + 1] first row of each utterance in `values`; a missing one has none.
         values: [frame, feature] float32; text and audio have one row per present utterance.
-        about: Provenance: extractor, settings, encoder and its digest, library versions.
+        provenance: Extractor, settings, encoder and its digest, library versions, dimension.
     """
 
     utterances: list[str]
     present: np.ndarray
     offsets: np.ndarray
     values: np.ndarray
-    about: dict[str, Any]
+    provenance: Provenance
 
     @property
     def dimension(self) -> int:
         """Features per row; 0 in an empty store."""
-        return int(self.about["dimension"])
+        return int(self.provenance["dimension"])
 
 
 def write_features(
-    path: Path, rows: Iterable[tuple[str, np.ndarray | None]], about: dict[str, Any]
+    path: Path, rows: Iterable[tuple[str, np.ndarray | None]], provenance: Provenance
 ) -> tuple[int, int]:
     """Streams a store to disk, whole or not at all.
 
     Args:
         path: Where to.
         rows: Utterance and its [frame, feature] vectors, None where missing; in manifest order.
-        about: Provenance.
+        provenance: Extractor, settings, encoder and its digest, library versions.
 
     Returns:
-        How many utterances have the modality, and how many features its vectors have; 0 where
-        none has it.
+        The number of utterances that have the modality, and of features; 0 where none has it.
 
     Raises:
         PipelineError: An array of another width, or with values that are not finite.
@@ -76,57 +89,63 @@ def write_features(
     rest = iter(rows)
     first = list(_until_present(rest))
     dimension = first[-1][1].shape[-1] if first and first[-1][1] is not None else 0
-    schema = with_metadata(SCHEMA, VERSION, {**about, "dimension": dimension})
     present = 0
-    with (
-        replacing(path) as part,
-        pq.ParquetWriter(part, schema, compression="none", use_dictionary=False) as writer,
-    ):
+    with streaming(path, SCHEMA, VERSION, {**provenance, "dimension": dimension}) as write:
         for group in chunked(chain(first, rest), ROWS_PER_GROUP):
-            cells = [_cell(utterance, array, dimension) for utterance, array in group]
-            present += sum(cell["present"] for cell in cells)
-            writer.write_table(pa.Table.from_pylist(cells, schema))
+            cells = [_row(utterance, vectors, dimension) for utterance, vectors in group]
+            present += sum(cell.present for cell in cells)
+            write([vars(cell) for cell in cells])
     return present, dimension
 
 
 def _until_present(
     rows: Iterator[tuple[str, np.ndarray | None]],
 ) -> Iterator[tuple[str, np.ndarray | None]]:
-    """The rows up to the first that has vectors, which tells how wide they are."""
-    for utterance, array in rows:
-        yield utterance, array
-        if array is not None:
+    """Yields rows up to the first that has vectors, which shows how wide they are."""
+    for utterance, vectors in rows:
+        yield utterance, vectors
+        if vectors is not None:
             return
 
 
-def _cell(utterance: str, array: np.ndarray | None, dimension: int) -> dict[str, Any]:
-    if array is None:
-        return {"utterance": utterance, "present": False, "frames": 0, "values": b""}
-    if array.ndim != 2 or array.shape[1] != dimension or not len(array):
+def _row(utterance: str, vectors: np.ndarray | None, dimension: int) -> StoreRow:
+    if vectors is None:
+        return StoreRow(utterance, present=False, frames=0, values=b"")
+    if vectors.ndim != 2 or vectors.shape[1] != dimension or not len(vectors):
         raise PipelineError(
-            f"{utterance}: got features of shape {array.shape}, expected [frame, {dimension}]"
+            f"{utterance}: got features of shape {vectors.shape}, expected [frame, {dimension}]"
         )
-    if not np.isfinite(array).all():
+    if not np.isfinite(vectors).all():
         raise PipelineError(f"{utterance}: its features are not all finite")
-    values = np.ascontiguousarray(array, FLOATS).tobytes()
-    return {"utterance": utterance, "present": True, "frames": len(array), "values": values}
+    return StoreRow(utterance, present=True, **vectors_row(vectors))
+
+
+def vectors_row(vectors: np.ndarray) -> dict[str, Any]:
+    """[frame, feature] float32 as a cache row."""
+    return {"frames": len(vectors), "values": np.ascontiguousarray(vectors, FLOATS).tobytes()}
+
+
+def vectors_in(batch: pa.RecordBatch) -> np.ndarray:
+    """[frame, feature] float32 of a cache entry."""
+    frames, values = batch["frames"][0].as_py(), batch["values"][0].as_buffer()
+    return np.frombuffer(values, FLOATS).reshape(frames, -1)
 
 
 def read_features(path: Path) -> Features:
     """Reads a store without a copy per row.
 
     Raises:
-        PipelineError: The file is absent, of another version, or its counts do not fit its bytes.
+        PipelineError: The file is missing, of another version, or its counts do not fit its bytes.
     """
-    about = read_about(path, VERSION)
+    provenance = read_provenance(path, VERSION)
     table = pq.read_table(path).combine_chunks()
     frames = table["frames"].to_numpy()
     offsets = np.concatenate([[0], np.cumsum(frames, dtype=np.int64)])
-    values = _values(table["values"], about["dimension"])
+    values = _values(table["values"], provenance["dimension"])
     if len(values) != offsets[-1]:
         raise PipelineError(f"{path} holds {len(values)} rows, its counts say {offsets[-1]}")
     present = table["present"].to_numpy()
-    return Features(table["utterance"].to_pylist(), present, offsets, values, about)
+    return Features(table["utterance"].to_pylist(), present, offsets, values, provenance)
 
 
 def _values(column: pa.ChunkedArray, dimension: int) -> np.ndarray:
@@ -142,7 +161,7 @@ def _values(column: pa.ChunkedArray, dimension: int) -> np.ndarray:
 
 
 def of_utterances(features: Features, utterances: Sequence[str]) -> np.ndarray:
-    """Row numbers of utterances in a store.
+    """Looks up the row numbers of utterances in a store.
 
     Raises:
         PipelineError: The store lacks one, so it was made from another manifest.
@@ -155,17 +174,3 @@ def of_utterances(features: Features, utterances: Sequence[str]) -> np.ndarray:
             "it was made from another manifest: run `dvc repro`."
         )
     return np.array([place[u] for u in utterances], np.int64)
-
-
-VECTORS = pa.schema([("frames", pa.int32()), ("values", pa.large_binary())])
-
-
-def vectors_row(vectors: np.ndarray) -> dict[str, Any]:
-    """[frame, feature] float32 as a cache row."""
-    return {"frames": len(vectors), "values": np.ascontiguousarray(vectors, FLOATS).tobytes()}
-
-
-def vectors_in(batch: pa.RecordBatch) -> np.ndarray:
-    """[frame, feature] float32 of a cache entry."""
-    frames, values = batch["frames"][0].as_py(), batch["values"][0].as_buffer()
-    return np.frombuffer(values, FLOATS).reshape(frames, -1)

@@ -3,32 +3,17 @@
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.base.files import chunked, replacing
-from pipeline.base.tables import read_about, with_metadata
+from pipeline.base.files import chunked
+from pipeline.base.tables import Provenance, read_provenance, schema_of, streaming
 
 VERSION = "frames/2"
 ROWS_PER_GROUP = 16
 SpeakerFace = Literal["one", "decided", "undecided", "none", "not_looked"]
-PICTURES = pa.schema(
-    [
-        pa.field("times", pa.list_(pa.float64()), nullable=False),
-        pa.field("boxes", pa.list_(pa.list_(pa.float32(), 4)), nullable=False),
-        pa.field("speaker", pa.string(), nullable=False),
-        pa.field("images", pa.list_(pa.binary()), nullable=False),
-    ]
-)
-SCHEMA = pa.schema(
-    [
-        pa.field("utterance", pa.string(), nullable=False),
-        pa.field("present", pa.bool_(), nullable=False),
-        *PICTURES,
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -46,29 +31,34 @@ class Pictures:
     """
 
     times: list[float]
-    boxes: list[list[float]]
+    boxes: Annotated[list[list[float]], pa.list_(pa.list_(pa.float32(), 4))]
     speaker: SpeakerFace
     images: list[bytes]
 
 
+PICTURES = schema_of(Pictures)
+SCHEMA = pa.schema(
+    [
+        pa.field("utterance", pa.string(), nullable=False),
+        pa.field("present", pa.bool_(), nullable=False),
+        *PICTURES,
+    ]
+)
+
+
 def write_frames(
-    path: Path, rows: Iterable[tuple[str, Pictures | None]], about: dict[str, Any]
+    path: Path, rows: Iterable[tuple[str, Pictures | None]], provenance: Provenance
 ) -> None:
     """Streams a frame store to disk, whole or not at all.
 
     Args:
         path: Where to.
         rows: Utterance and its pictures, None where missing; in manifest order.
-        about: Provenance.
+        provenance: Extractor, settings, encoder and its digest, library versions.
     """
-    schema = with_metadata(SCHEMA, VERSION, about)
-    with (
-        replacing(path) as part,
-        pq.ParquetWriter(part, schema, compression="none", use_dictionary=False) as writer,
-    ):
-        for chunk in chunked(rows, ROWS_PER_GROUP):
-            cells = [_row(utterance, pictures) for utterance, pictures in chunk]
-            writer.write_table(pa.Table.from_pylist(cells, schema))
+    with streaming(path, SCHEMA, VERSION, provenance) as write:
+        for group in chunked(rows, ROWS_PER_GROUP):
+            write([_row(utterance, pictures) for utterance, pictures in group])
 
 
 def _row(utterance: str, pictures: Pictures | None) -> dict[str, Any]:
@@ -80,9 +70,9 @@ def present_rows(path: Path) -> list[int]:
     """Numbers of the rows that have pictures.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    read_about(path, VERSION)
+    read_provenance(path, VERSION)
     present = pq.read_table(path, columns=["present"])["present"].to_pylist()
     return [number for number, there in enumerate(present) if there]
 
@@ -101,9 +91,9 @@ def read_frames(
         Utterance and its pictures, None where missing.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    read_about(path, VERSION)
+    read_provenance(path, VERSION)
     begin = 0
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):

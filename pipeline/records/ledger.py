@@ -2,18 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from pipeline.base.settings import Modality
-from pipeline.base.tables import read_table, write_table
+from pipeline.base.tables import read_rows, schema_of, table_of, write_table
 
 VERSION = "ledger/1"
-SCHEMA = pa.schema(
-    [pa.field(n, pa.string(), nullable=False) for n in ("utterance", "modality", "kind", "detail")]
-)
 
 
 @dataclass(frozen=True)
@@ -21,8 +16,8 @@ class Problem:
     """One entry.
 
     Attributes:
-        utterance: Whose.
-        modality: Which of its modalities is concerned.
+        utterance: Id.
+        modality: The modality concerned.
         kind: A word to count by: `absent`, `unreadable`, `no_audio`, `cut`, ...
         detail: What was seen.
     """
@@ -33,29 +28,31 @@ class Problem:
     detail: str
 
 
+SCHEMA = schema_of(Problem)
+
+
 def write_ledger(path: Path, problems: Sequence[Problem]) -> None:
     """Writes a stage's ledger, in the order the problems were met."""
-    write_table(path, pa.Table.from_pylist([asdict(p) for p in problems], SCHEMA), VERSION)
+    write_table(path, table_of(problems, SCHEMA, VERSION), VERSION)
 
 
 def read_ledger(path: Path) -> list[Problem]:
     """Reads a stage's ledger.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    table, _ = read_table(path, SCHEMA, VERSION)
-    return [Problem(**row) for row in table.to_pylist()]
+    return read_rows(path, Problem, VERSION)[0]
 
 
 def counted(problems: Iterable[Problem]) -> dict[str, int]:
-    """Number of problems by `modality kind`, sorted by name."""
+    """Counts problems by `modality kind`, sorted by name."""
     counts = Counter(f"{p.modality} {p.kind}" for p in problems)
     return dict(sorted(counts.items()))
 
 
 def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 3) -> str:
-    """A Markdown table of all stages' problems: each kind, how often, and the first examples."""
+    """Draws up a Markdown table of all stages' problems, each kind with its first examples."""
     lines = [
         f"# What was wrong with {corpus}",
         "",
@@ -68,8 +65,8 @@ def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 
         kinds = sorted({(p.modality, p.kind) for p in problems})
         for modality, kind in kinds:
             alike = [p for p in problems if (p.modality, p.kind) == (modality, kind)]
-            told = "; ".join(f"{p.utterance}: {p.detail}" for p in alike[:examples])
-            cells = (stage, modality, kind, str(len(alike)), told.replace("|", "\\|"))
+            shown = "; ".join(f"{p.utterance}: {p.detail}" for p in alike[:examples])
+            cells = (stage, modality, kind, str(len(alike)), shown.replace("|", "\\|"))
             lines.append(f"| {' | '.join(cells)} |")
     if not any(ledgers.values()):
         lines.append("| all | all | nothing | 0 | |")
@@ -77,7 +74,7 @@ def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 
 
 
 def summary(problems: Sequence[Problem]) -> list[str]:
-    """Lines for the terminal: each kind, how often, and the first example."""
+    """Lists each kind of problem for the terminal: how often, and the first example."""
     lines = []
     for kind, count in counted(problems).items():
         first = next(p for p in problems if f"{p.modality} {p.kind}" == kind)

@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.tables import read_about, read_table, write_table
+from pipeline.base.tables import read_provenance, read_rows, schema_of, table_of, write_table
 
 VERSION = "manifest/2"
 ROWS_AT_ONCE = 1024
@@ -26,7 +25,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a media file.
+    """A part of a media file.
 
     Attributes:
         path: Relative to the corpus' raw folder, with `/`.
@@ -48,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Vote:
-    """What one rater said of an utterance.
+    """One rater's labels and ratings of an utterance.
 
     Attributes:
         rater: Name as the corpus gives it.
@@ -82,7 +81,7 @@ class Utterance:
         episode_start: Seconds in the broadcast the clip was cut from; says nothing of the file.
         episode_end: Likewise.
         valence: Mean rating, None where unrated; activation and dominance likewise.
-        votes: Every rater's codes.
+        votes: Of every rater.
         video: Where the speaker is seen.
         audio: Where the speaker is heard.
     """
@@ -106,41 +105,9 @@ class Utterance:
     votes: list[Vote] = field(default_factory=list)
 
 
-def _not_null(name: str, kind: pa.DataType) -> pa.Field:
-    return pa.field(name, kind, nullable=False)
-
-
-SEGMENT = pa.struct(
-    [
-        _not_null("path", pa.string()),
-        _not_null("start", pa.float64()),
-        pa.field("end", pa.float64()),
-        pa.field("sha256", pa.string()),
-        pa.field("region", pa.list_(pa.float64())),
-        pa.field("missing", pa.string()),
-    ]
-)
+SCHEMA = schema_of(Utterance)
 RATED = ("valence", "activation", "dominance")
-VOTE = pa.struct(
-    [
-        _not_null("rater", pa.string()),
-        _not_null("self_report", pa.bool_()),
-        _not_null("codes", pa.list_(pa.string())),
-        *(pa.field(name, pa.float64()) for name in RATED),
-    ]
-)
-SCHEMA = pa.schema(
-    [
-        *(_not_null(name, pa.string()) for name in ("utterance", "dialogue")),
-        _not_null("turn", pa.int32()),
-        *(_not_null(name, pa.string()) for name in ("speaker", "text")),
-        *(_not_null(name, SEGMENT) for name in ("video", "audio")),
-        *(pa.field(n, pa.string()) for n in ("emotion", "sentiment", "official_split", "session")),
-        *(pa.field(n, pa.float64()) for n in ("episode_start", "episode_end")),
-        *(pa.field(n, pa.float64()) for n in RATED),
-        _not_null("votes", pa.list_(VOTE)),
-    ]
-)
+_ROWS = TypeAdapter(list[Utterance])
 
 
 @dataclass(frozen=True)
@@ -157,75 +124,55 @@ def write_manifest(path: Path, utterances: Sequence[Utterance], origin: Origin) 
     Raises:
         PipelineError: The rows break a rule of the manifest.
     """
-    table = _table(utterances)
+    table = table_of(utterances, SCHEMA, VERSION)
     check(utterances)
     write_table(path, table, VERSION, asdict(origin))
-
-
-def _table(utterances: Sequence[Utterance]) -> pa.Table:
-    try:
-        return pa.Table.from_pylist([asdict(u) for u in utterances], SCHEMA)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise PipelineError(
-            f"The manifest's rows are not of its types, which is a reader's fault: {error}"
-        ) from error
 
 
 def read_manifest(path: Path) -> list[Utterance]:
     """Reads a manifest and checks it.
 
     Raises:
-        PipelineError: The file is absent, of another version, or breaks a rule.
+        PipelineError: The file is missing, of another version, or breaks a rule.
     """
-    table, _ = read_table(path, SCHEMA, VERSION)
-    utterances = [_utterance(row) for row in table.to_pylist()]
+    utterances, _ = read_rows(path, Utterance, VERSION)
     check(utterances)
     return utterances
 
 
 def stream_manifest(path: Path) -> Iterator[Utterance]:
-    """Reads a manifest a few rows at a time, in order; what `write_manifest` checked is trusted.
+    """Reads a manifest a few rows at a time, in order, and trusts the check of `write_manifest`.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    read_about(path, VERSION)
+    read_provenance(path, VERSION)
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(ROWS_AT_ONCE):
-            yield from (_utterance(row) for row in batch.to_pylist())
+            yield from _ROWS.validate_python(batch.to_pylist())
 
 
 def count_utterances(path: Path) -> int:
-    """How many utterances a manifest has.
+    """Counts the utterances of a manifest.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    read_about(path, VERSION)
+    read_provenance(path, VERSION)
     return int(pq.read_metadata(path).num_rows)
 
 
 def read_origin(path: Path) -> Origin:
-    """Where a manifest comes from.
+    """Reads where a manifest comes from.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    return Origin(**read_about(path, VERSION))
-
-
-def _utterance(row: dict[str, Any]) -> Utterance:
-    for medium in ("video", "audio"):
-        segment = row[medium]
-        region = segment["region"]
-        segment["region"] = None if region is None else tuple(region)
-        row[medium] = Segment(**segment)
-    row["votes"] = [Vote(**vote) for vote in row["votes"]]
-    return Utterance(**row)
+    return Origin(**read_provenance(path, VERSION))
 
 
 def check(utterances: Sequence[Utterance]) -> None:
-    """Checks ranges, uniqueness and order; Arrow's schema checks the types.
+    """Checks ranges, uniqueness and order; the Arrow schema checks the types.
 
     Raises:
         PipelineError: One message that names up to ten problems.

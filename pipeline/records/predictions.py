@@ -7,22 +7,48 @@ that compares reads anything else.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.tables import read_about, read_table, write_table
+from pipeline.base.tables import read_provenance, read_table, schema_of, write_table
 
 VERSION = "predictions/2"
-MODEL = "MCN-CL"
-BASELINE_SEED = 0  # a baseline has one run
 PROBABILITY = "probability of "
+MODEL = "MCN-CL"
+MAJORITY = "majority"
+NAMES = {
+    MAJORITY: "majority class",
+    "tfidf": "TF-IDF",
+    "logistic_regression": "logistic regression",
+    "finetuned_head": "the fine-tuned encoder alone",
+}
+BASELINE_SEED = 0  # a baseline has one run
+
+
+def model_name(model: str) -> str:
+    """A model's name for readers."""
+    return NAMES.get(model, model)
 
 
 @dataclass(frozen=True)
-class Tested:
+class Prediction:
+    """A row, without the probabilities of the classes: a column each, null where there are none."""
+
+    model: str
+    seed: Annotated[int, pa.int64()]
+    fold: int
+    dialogue: str
+    utterance: str
+    actual: str
+    predicted: str
+
+
+@dataclass(frozen=True)
+class TestSet:
     """The labelled test utterances of a corpus, the folds one after another.
 
     Attributes:
@@ -47,8 +73,8 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one model says of the test utterances.
+class ModelPredictions:
+    """One model's predictions for the test utterances.
 
     Attributes:
         seeds: Of its runs.
@@ -63,55 +89,45 @@ class Said:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test utterances and what each model says of them, `MODEL` first, then the baselines."""
+    """Test utterances and every model's predictions for them, `MODEL` first, then the baselines."""
 
-    tested: Tested
-    said: Mapping[str, Said]
+    test_set: TestSet
+    by_model: Mapping[str, ModelPredictions]
 
 
 def schema(classes: Sequence[str]) -> pa.Schema:
-    """The columns; those of the probabilities are named after the classes."""
-    return pa.schema(
-        [
-            pa.field("model", pa.string(), nullable=False),
-            pa.field("seed", pa.int64(), nullable=False),
-            pa.field("fold", pa.int32(), nullable=False),
-            pa.field("dialogue", pa.string(), nullable=False),
-            pa.field("utterance", pa.string(), nullable=False),
-            pa.field("actual", pa.string(), nullable=False),
-            pa.field("predicted", pa.string(), nullable=False),
-            *(pa.field(f"{PROBABILITY}{name}", pa.float32()) for name in classes),
-        ]
-    )
+    """Arrow schema; the columns of probabilities are named after the classes."""
+    probabilities = [pa.field(f"{PROBABILITY}{name}", pa.float32()) for name in classes]
+    return pa.schema([*schema_of(Prediction), *probabilities])
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Writes the table."""
-    columns = schema(predictions.tested.classes)
     parts = [
-        _part(columns, predictions.tested, model, said, run)
-        for model, said in predictions.said.items()
-        for run in range(len(said.seeds))
+        _rows(predictions.test_set, model, of_model, run)
+        for model, of_model in predictions.by_model.items()
+        for run in range(len(of_model.seeds))
     ]
-    about = {"classes": list(predictions.tested.classes)}
-    write_table(path, pa.concat_tables(parts), VERSION, about)
+    provenance = {"classes": list(predictions.test_set.classes)}
+    write_table(path, pa.concat_tables(parts), VERSION, provenance)
 
 
-def _part(columns: pa.Schema, tested: Tested, model: str, said: Said, run: int) -> pa.Table:
-    count, names = len(tested.utterances), np.array(tested.classes, object)
-    shares: list[np.ndarray | list[None]] = [[None] * count for _ in names]
-    if said.probabilities is not None:
-        shares = list(said.probabilities[run].T.astype(np.float32))
+def _rows(test_set: TestSet, model: str, predictions: ModelPredictions, run: int) -> pa.Table:
+    count, names = len(test_set.utterances), np.array(test_set.classes, object)
+    probabilities: list[np.ndarray | list[None]] = [[None] * count for _ in names]
+    if predictions.probabilities is not None:
+        probabilities = list(predictions.probabilities[run].T.astype(np.float32))
     cells = [
         [model] * count,
-        [said.seeds[run]] * count,
-        tested.folds,
-        tested.dialogues,
-        tested.utterances,
-        names[tested.actual],
-        names[said.predicted[run]],
-        *shares,
+        [predictions.seeds[run]] * count,
+        test_set.folds,
+        test_set.dialogues,
+        test_set.utterances,
+        names[test_set.actual],
+        names[predictions.predicted[run]],
+        *probabilities,
     ]
+    columns = schema(test_set.classes)
     arrays = [pa.array(cell, field.type) for cell, field in zip(cells, columns, strict=True)]
     return pa.Table.from_arrays(arrays, schema=columns)
 
@@ -120,67 +136,49 @@ def read_predictions(path: Path) -> Predictions:
     """Reads the table.
 
     Raises:
-        PipelineError: The file is absent, of another version, or its models were not all tested on
-            the same utterances.
+        PipelineError: The file is missing, of another version, or its models were not all tested
+            on the same utterances.
     """
-    classes = tuple(read_about(path, VERSION)["classes"])
+    classes = tuple(read_provenance(path, VERSION)["classes"])
     table, _ = read_table(path, schema(classes), VERSION)
-    tested: Tested | None = None
-    said = {}
+    test_set: TestSet | None = None
+    by_model = {}
     for model in pc.unique(table["model"]).to_pylist():
         rows = table.filter(pc.equal(table["model"], model))
         seeds = tuple(pc.unique(rows["seed"]).to_pylist())
         runs = [rows.filter(pc.equal(rows["seed"], seed)) for seed in seeds]
+        test_set = test_set or _test_set(runs[0], classes)
         for run in runs:
-            found = _tested(run, classes)
-            tested = tested or found
-            if found.utterances != tested.utterances:
+            if tuple(run["utterance"].to_pylist()) != test_set.utterances:
                 raise PipelineError(
                     f"{path}: {model} was tested on other utterances than the first model; "
                     "delete it and run `dvc repro`."
                 )
-        said[model] = Said(seeds, np.stack([_predicted(r, classes) for r in runs]), _shares(runs))
-    if tested is None:
+        predicted = np.stack([_class_numbers(run["predicted"], classes) for run in runs])
+        by_model[model] = ModelPredictions(seeds, predicted, _probabilities(runs))
+    if test_set is None:
         raise PipelineError(f"{path} holds no prediction; delete it and run `dvc repro`.")
-    return Predictions(tested, said)
+    return Predictions(test_set, by_model)
 
 
-def _tested(run: pa.Table, classes: Sequence[str]) -> Tested:
-    return Tested(
-        classes=tuple(classes),
+def _test_set(run: pa.Table, classes: tuple[str, ...]) -> TestSet:
+    return TestSet(
+        classes=classes,
         utterances=tuple(run["utterance"].to_pylist()),
         dialogues=tuple(run["dialogue"].to_pylist()),
         folds=run["fold"].to_numpy(),
-        actual=_numbers(run["actual"], classes),
+        actual=_class_numbers(run["actual"], classes),
     )
 
 
-def _predicted(run: pa.Table, classes: Sequence[str]) -> np.ndarray:
-    return _numbers(run["predicted"], classes)
+def _class_numbers(names: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
+    numbers: np.ndarray = pc.index_in(names, pa.array(classes)).to_numpy().astype(np.int64)
+    return numbers
 
 
-def _numbers(column: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
-    found: np.ndarray = pc.index_in(column, pa.array(classes)).to_numpy().astype(np.int64)
-    return found
-
-
-def _shares(runs: Sequence[pa.Table]) -> np.ndarray | None:
-    """[seed, utterance, class]."""
+def _probabilities(runs: Sequence[pa.Table]) -> np.ndarray | None:
+    """[seed, utterance, class] float32, None where the first column is empty."""
     columns = [name for name in runs[0].column_names if name.startswith(PROBABILITY)]
     if runs[0][columns[0]].null_count:
         return None
     return np.stack([np.stack([run[c].to_numpy() for c in columns], axis=1) for run in runs])
-
-
-MAJORITY = "majority"
-NAMES = {
-    MAJORITY: "majority class",
-    "tfidf": "TF-IDF",
-    "logistic_regression": "logistic regression",
-    "finetuned_head": "the fine-tuned encoder alone",
-}
-
-
-def model_name(model: str) -> str:
-    """A model as a reader knows it."""
-    return NAMES.get(model, model)

@@ -2,25 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-
-from pipeline.base.tables import read_table, write_table
+from pipeline.base.tables import read_rows, schema_of, table_of, write_table
 
 VERSION = "protocol/1"
 SPLITS = ("train", "valid", "test")
-SCHEMA = pa.schema(
-    [
-        pa.field("fold", pa.int32(), nullable=False),
-        *(
-            pa.field(name, pa.string(), nullable=False)
-            for name in ("split", "dialogue", "utterance", "speaker")
-        ),
-        pa.field("label", pa.int32()),
-    ]
-)
+LEARNT = ("train", "valid")  # the splits whose labels training may see
 
 
 @dataclass(frozen=True)
@@ -44,6 +33,9 @@ class Entry:
     label: int | None
 
 
+SCHEMA = schema_of(Entry)
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The entries of all folds and the names of the classes."""
@@ -59,7 +51,7 @@ class Protocol:
 
 def write_protocol(path: Path, protocol: Protocol) -> None:
     """Writes the protocol as Parquet."""
-    table = pa.Table.from_pylist([asdict(entry) for entry in protocol.entries], SCHEMA)
+    table = table_of(protocol.entries, SCHEMA, VERSION)
     write_table(path, table, VERSION, {"classes": list(protocol.classes)})
 
 
@@ -72,20 +64,17 @@ def read_protocol(path: Path, labels_of: Sequence[str] = SPLITS) -> Protocol:
             `test` out, so that no test label can reach it.
 
     Raises:
-        PipelineError: The file is absent or of another version.
+        PipelineError: The file is missing or of another version.
     """
-    table, about = read_table(path, SCHEMA, VERSION)
-    rows = table.to_pylist()
-    for row in rows:
-        if row["split"] not in labels_of:
-            row["label"] = None
-    return Protocol(tuple(about["classes"]), [Entry(**row) for row in rows])
+    entries, provenance = read_rows(path, Entry, VERSION)
+    shown = [e if e.split in labels_of else replace(e, label=None) for e in entries]
+    return Protocol(tuple(provenance["classes"]), shown)
 
 
 def counts(protocol: Protocol, fold: int = 0) -> dict[str, dict[str, int]]:
-    """Labelled utterances of a fold by split and class."""
-    found = Counter((e.split, e.label) for e in protocol.entries if e.fold == fold)
+    """Counts the labelled utterances of a fold by split and class."""
+    numbers = Counter((e.split, e.label) for e in protocol.entries if e.fold == fold)
     return {
-        split: {name: found[split, number] for number, name in enumerate(protocol.classes)}
+        split: {name: numbers[split, label] for label, name in enumerate(protocol.classes)}
         for split in SPLITS
     }

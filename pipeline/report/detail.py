@@ -24,17 +24,19 @@ DESCRIPTIONS = {
 
 def errors(results: Results) -> Section:
     """Confusion matrix and reliability curve."""
-    tested, said = results.predictions.tested, results.predictions.said[MODEL]
-    counts = np.zeros((len(tested.classes), len(tested.classes)))
-    np.add.at(counts, (np.tile(tested.actual, len(said.seeds)), said.predicted.ravel()), 1)
+    test_set, predictions = results.predictions.test_set, results.predictions.by_model[MODEL]
+    counts = np.zeros((len(test_set.classes), len(test_set.classes)))
+    np.add.at(
+        counts, (np.tile(test_set.actual, len(predictions.seeds)), predictions.predicted.ravel()), 1
+    )
     ece = number(results.metrics["test"].get("ece"))
     bins = results.tables["reliability"]
     confusion = Figure(
         "confusion",
         "Confusion matrix: percent of each actual class",
-        _confused(counts, tested.classes),
+        _confused(counts, test_set.classes),
         "confusion.png",
-        lambda: plots.confusion(counts, tested.classes),
+        lambda: plots.confusion(counts, test_set.classes),
     )
     reliability = Figure(
         "reliability",

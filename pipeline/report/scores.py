@@ -42,7 +42,7 @@ def lead(results: Results) -> tuple[Block, ...]:
 
 
 def _sentence(results: Results) -> str:
-    seeds = results.predictions.said[MODEL].seeds
+    seeds = results.predictions.by_model[MODEL].seeds
     folds = len(results.protocol.folds)
     pooled = f", the test splits of {many(folds, 'fold')} pooled" if folds > 1 else ""
     return (
@@ -72,18 +72,18 @@ def _tiles(results: Results) -> Iterator[Tile]:
         spread(metrics["test_selected"], name),
         "what most published tables print; nothing here is chosen by it",
     )
-    tested = results.predictions.tested
+    test_set = results.predictions.test_set
     yield Tile(
         "Labelled test utterances",
-        f"{len(tested.utterances):,}",
-        f"in {many(len(set(tested.dialogues)), 'dialogue')}",
+        f"{len(test_set.utterances):,}",
+        f"in {many(len(set(test_set.dialogues)), 'dialogue')}",
     )
 
 
 def section(results: Results) -> Section:
     """All figures on the test split."""
     classes = results.tables["classes"]
-    few = caution(len(set(results.predictions.tested.dialogues)))
+    few = caution(len(set(results.predictions.test_set.dialogues)))
     blocks: list[Block] = [_overall(results.metrics, few), _by_class(classes)]
     blocks.append(Figures((_class_figure(classes), _overall_figure(results.metrics))))
     if "folds" in results.metrics:

@@ -11,11 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import replacing
+from pipeline.base.files import METADATA_KEY, replacing
 from pipeline.systems.mcn_cl import MCNCL
 
 VERSION = "checkpoint/2"
-KEY = "erc"
 NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licence")
 """Of a store's provenance: they move the last bits of a feature at most, not what it means."""
 
@@ -33,7 +32,7 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
     text = json.dumps({"version": VERSION, **facts}, sort_keys=True)
     with replacing(path) as part:
-        save_file({k: v.contiguous() for k, v in state.items()}, part, {KEY: text})
+        save_file({k: v.contiguous() for k, v in state.items()}, part, {METADATA_KEY: text})
 
 
 def load_checkpoint(
@@ -43,7 +42,7 @@ def load_checkpoint(
 
     Args:
         path: Of the checkpoint.
-        stores: By modality, the provenance of the features it is to read (`Features.about`).
+        stores: By modality, the provenance of the features it is to read (`Features.provenance`).
 
     Returns:
         The model in evaluation mode on the CPU, and the facts it was saved with.
@@ -74,7 +73,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         PipelineError: The file is absent, damaged, or no checkpoint of this version.
     """
     with _opened(path) as file:
-        text = (file.metadata() or {}).get(KEY)
+        text = (file.metadata() or {}).get(METADATA_KEY)
     if text is None:
         raise PipelineError(f"{path} is no checkpoint of this pipeline; `dvc repro` trains some.")
     facts: dict[str, Any] = json.loads(text)
@@ -94,7 +93,7 @@ def check_features(
     Args:
         path: Of the checkpoint.
         facts: It was saved with.
-        stores: By modality, the provenance of the features it is to read (`Features.about`).
+        stores: By modality, the provenance of the features it is to read (`Features.provenance`).
 
     Raises:
         PipelineError: Every difference is named.

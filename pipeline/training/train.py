@@ -94,7 +94,7 @@ def _facts(task: Task, data: TrainingData, fold: int, seed: int, state: RunState
     return {
         "model": {**arguments, "dimensions": task.dimensions, "classes": task.classes},
         "classes": list(data.protocol.classes),
-        "features": {m: store.about for m, store in data.stores.items()},
+        "features": {m: store.provenance for m, store in data.stores.items()},
         "loss": settings.loss.model_dump(),
         "train": settings.train.model_dump(exclude={"workers"}),
         "fold": fold,

@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_told(entries: list[Entry]) -> None:
     assert "has no such run" in told(lambda: measure(models, louder(), quick=True))
     write_epochs(paths.epochs("toy"), rows)
 
-    abouts = {m: read_features(paths.features("toy", m)).about for m in models.stores}
+    abouts = {m: read_features(paths.features("toy", m)).provenance for m in models.stores}
     second = folder / "fold0-seed2.safetensors"
     model, facts = load_checkpoint(second, abouts)
     save_checkpoint(second, model.state_dict(), {**facts, "classes": ["other"] * len(CLASSES)})
@@ -182,7 +182,8 @@ def test_features_of_other_settings_are_refused(entries: list[Entry]) -> None:
 
     class Other:
         def __init__(self, params: object, corpus: str, places: object) -> None:
-            self.about = models.stores["audio"].about | {"settings": {"feature_set": "eGeMAPS"}}
+            made = models.stores["audio"].provenance
+            self.about = made | {"settings": {"feature_set": "eGeMAPS"}}
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(extracting, "AudioExtractor", Other)

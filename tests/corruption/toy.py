@@ -35,7 +35,7 @@ class Louder:
 
     def __init__(self, modality: str) -> None:
         self.clean = read_features(paths.features("toy", modality))
-        self.about = self.clean.about
+        self.about = self.clean.provenance
         self.asked: list[tuple[str, float, list[str]]] = []
 
     def rows(self, utterances: Sequence[Utterance], corruption: Corruption, level: float) -> Rows:

@@ -15,7 +15,7 @@ from pipeline.evaluation.evaluate import (
     selected_runs,
 )
 from pipeline.records.epochs import EpochPrediction, read_epochs, write_epochs
-from pipeline.records.predictions import MODEL, PROBABILITY, Said
+from pipeline.records.predictions import MODEL, PROBABILITY, ModelPredictions
 from pipeline.records.protocol import Entry, Protocol
 from tests.synthetic import CLASSES, lay_out
 
@@ -72,7 +72,7 @@ def test_folds_are_pooled_and_told_apart() -> None:
             (1, "test", ["v0"], [0]),
         )
     ]
-    beside = {"majority": Said((0,), np.array([[0, 0, 0]]), None)}
+    beside = {"majority": ModelPredictions((0,), np.array([[0, 0, 0]]), None)}
     found = metrics(predictions(rows, protocol, beside), rows, protocol)
     assert found["folds"]["fold 0"]["weighted_f1"] == 100
     assert found["folds"]["fold 0"]["utterances"] == 2
@@ -123,12 +123,12 @@ def test_the_stage_writes_every_file_and_prints_a_table(
     assert written == expected | {"metrics.json", "run.json", "ledger.md"}
     every = pd.read_parquet(paths.predictions("demo_meld"))
     assert list(every["model"].unique()) == [MODEL, "majority", "tfidf", "logistic_regression"]
-    said = every[every["model"] == MODEL]
+    predictions = every[every["model"] == MODEL]
     found = json.loads(paths.metrics("demo_meld", "metrics.json").read_text())
-    right = (said["actual"] == said["predicted"]).mean()
+    right = (predictions["actual"] == predictions["predicted"]).mean()
     assert found["test"]["accuracy"] == pytest.approx(100 * right, abs=0.01)
-    chances = said[[f"{PROBABILITY}{name}" for name in CLASSES]].to_numpy()
-    assert np.array_equal(np.array(CLASSES)[chances.argmax(1)], said["predicted"])
+    chances = predictions[[f"{PROBABILITY}{name}" for name in CLASSES]].to_numpy()
+    assert np.array_equal(np.array(CLASSES)[chances.argmax(1)], predictions["predicted"])
     interval = [found["test"][f"accuracy_{end}"] for end in ("low", "high")]
     assert interval[0] <= found["test"]["accuracy"] <= interval[1]
     assert found["baselines"]["logistic_regression"]["uar_low"] >= 0

@@ -24,15 +24,15 @@ def test_it_says_what_the_head_says_of_test_alone(workspace: Path) -> None:
     write_head(paths.head("toy"), Head(CLASSES, weight, bias))
     store = read_features(paths.features("toy", "text"))
     protocol = read_protocol(paths.protocol("toy"))
-    said = finetuned_head(paths.head("toy"), protocol, {"text": store})[NAME]
-    tested = tested_in(protocol)
+    predictions = finetuned_head(paths.head("toy"), protocol, {"text": store})[NAME]
+    test_set = tested_in(protocol)
     place = {name: n for n, name in enumerate(store.utterances)}
-    rows = [store.offsets[place[name]] for name in tested.utterances]
+    rows = [store.offsets[place[name]] for name in test_set.utterances]
     scores = store.values[rows] @ weight.T + bias
-    assert said.predicted.tolist() == [scores.argmax(1).tolist()]
+    assert predictions.predicted.tolist() == [scores.argmax(1).tolist()]
     expected = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    assert said.probabilities is not None
-    assert said.probabilities[0] == pytest.approx(expected, abs=1e-5)
+    assert predictions.probabilities is not None
+    assert predictions.probabilities[0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_nothing_is_said_where_nothing_was_learned_or_no_text_is_used(workspace: Path) -> None:

@@ -10,14 +10,14 @@ from pipeline.base.errors import PipelineError
 from pipeline.records.predictions import (
     MODEL,
     PROBABILITY,
+    ModelPredictions,
     Predictions,
-    Said,
-    Tested,
+    TestSet,
     read_predictions,
     write_predictions,
 )
 
-TESTED = Tested(
+TEST_SET = TestSet(
     ("a", "b"),
     ("u0", "u1", "v0"),
     ("d", "d", "e"),
@@ -26,10 +26,10 @@ TESTED = Tested(
 )
 CHANCES = np.array([[[0.75, 0.25]] * 3, [[0.25, 0.75]] * 3], np.float32)
 FOUND = Predictions(
-    TESTED,
+    TEST_SET,
     {
-        MODEL: Said((1, 7), CHANCES.argmax(2), CHANCES),
-        "majority": Said((0,), np.array([[1, 1, 1]]), None),
+        MODEL: ModelPredictions((1, 7), CHANCES.argmax(2), CHANCES),
+        "majority": ModelPredictions((0,), np.array([[1, 1, 1]]), None),
     },
 )
 
@@ -37,13 +37,17 @@ FOUND = Predictions(
 def test_it_reads_back(tmp_path: Path) -> None:
     write_predictions(tmp_path / "p.parquet", FOUND)
     found = read_predictions(tmp_path / "p.parquet")
-    assert found.tested.utterances == TESTED.utterances and found.tested.classes == ("a", "b")
-    assert found.tested.clusters.tolist() == [0, 0, 1]
-    assert found.tested.folds.tolist() == [0, 0, 1] and found.tested.actual.tolist() == [0, 1, 1]
-    assert list(found.said) == [MODEL, "majority"] and found.said[MODEL].seeds == (1, 7)
-    assert np.array_equal(found.said[MODEL].probabilities, CHANCES)
-    assert found.said["majority"].probabilities is None
-    assert found.said["majority"].predicted.tolist() == [[1, 1, 1]]
+    assert found.test_set.utterances == TEST_SET.utterances and found.test_set.classes == ("a", "b")
+    assert found.test_set.clusters.tolist() == [0, 0, 1]
+    assert found.test_set.folds.tolist() == [0, 0, 1] and found.test_set.actual.tolist() == [
+        0,
+        1,
+        1,
+    ]
+    assert list(found.by_model) == [MODEL, "majority"] and found.by_model[MODEL].seeds == (1, 7)
+    assert np.array_equal(found.by_model[MODEL].probabilities, CHANCES)
+    assert found.by_model["majority"].probabilities is None
+    assert found.by_model["majority"].predicted.tolist() == [[1, 1, 1]]
 
 
 def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pipeline.evaluation import slices as module
 from pipeline.evaluation.evaluate import tested_in
 from pipeline.evaluation.slices import OTHERS, slices
 from pipeline.records.features import Features
-from pipeline.records.predictions import Said
+from pipeline.records.predictions import ModelPredictions
 from pipeline.records.protocol import Entry, Protocol
 
 # Dialogue d: Ann a, Bob b, Ann (no label), Ann a, Bob a, Ann b; dialogue e: Bob a.
@@ -30,12 +30,12 @@ def store(present: list[bool]) -> Features:
 
 
 STORES = {"text": store([True] * 7), "audio": store([True, False, *[True] * 5])}
-SAID = Said((1, 2), np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 0]]), None)
+PREDICTIONS = ModelPredictions((1, 2), np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 0]]), None)
 
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    return slices(tested_in(PROTOCOL), SAID, PROTOCOL.entries, STORES)
+    return slices(tested_in(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
 
 
 def part(table: pd.DataFrame, by: str) -> dict[str, int]:
@@ -65,5 +65,5 @@ def test_figures_by_hand(table: pd.DataFrame) -> None:
 
 def test_rare_speakers_share_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SPEAKERS", 1)
-    found = slices(tested_in(PROTOCOL), SAID, PROTOCOL.entries, STORES)
+    found = slices(tested_in(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
     assert part(found, "speaker") == {"Ann": 3, OTHERS: 3}

@@ -10,19 +10,25 @@ import numpy as np
 
 from pipeline.base import paths
 from pipeline.experiments.kept import Reader
-from pipeline.records.predictions import MODEL, Predictions, Said, Tested, write_predictions
+from pipeline.records.predictions import (
+    MODEL,
+    ModelPredictions,
+    Predictions,
+    TestSet,
+    write_predictions,
+)
 
 CLASSES = ("a", "b", "c")
 DIALOGUES, TURNS = 40, 6
 Files = dict[tuple[str, str], bytes]  # by experiment and path
 
 
-def split(classes: Sequence[str] = CLASSES, dialogues: int = DIALOGUES) -> Tested:
+def split(classes: Sequence[str] = CLASSES, dialogues: int = DIALOGUES) -> TestSet:
     """A test split in which the first class is twice as common as the others."""
     places = [(d, t) for d in range(dialogues) for t in range(TURNS)]
     shares = np.array([2] + [1] * (len(classes) - 1))
     generator = np.random.default_rng(0)
-    return Tested(
+    return TestSet(
         classes=tuple(classes),
         utterances=tuple(f"d{d}_{t}" for d, t in places),
         dialogues=tuple(f"d{d}" for d, _ in places),
@@ -31,13 +37,13 @@ def split(classes: Sequence[str] = CLASSES, dialogues: int = DIALOGUES) -> Teste
     )
 
 
-def guesses(tested: Tested, skills: Sequence[float], start: int) -> np.ndarray:
+def guesses(test_set: TestSet, skills: Sequence[float], start: int) -> np.ndarray:
     """[seed, utterance]: right as often as planted, else any class."""
     found = []
     for seed, skill in enumerate(skills):
         generator = np.random.default_rng([start, seed])
-        wrong = generator.integers(len(tested.classes), size=len(tested.actual))
-        found.append(np.where(generator.random(len(wrong)) < skill, tested.actual, wrong))
+        wrong = generator.integers(len(test_set.classes), size=len(test_set.actual))
+        found.append(np.where(generator.random(len(wrong)) < skill, test_set.actual, wrong))
     return np.stack(found)
 
 
@@ -45,7 +51,7 @@ def outcome(
     name: str,
     skills: Sequence[float],
     modalities: Sequence[str] = ("text",),
-    tested: Tested | None = None,
+    test_set: TestSet | None = None,
     linear: float | None = 0.7,
     *,
     shuffled: bool = False,
@@ -57,18 +63,18 @@ def outcome(
         name: Of the experiment; it also draws where the model errs.
         skills: How often it is right, by seed; seeds are numbered from 1.
         modalities: That its model sees.
-        tested: Its test split.
+        test_set: Its test split.
         linear: How often logistic regression is right; None: it was not fitted.
         shuffled: Whether the utterances stand in another order.
         baselines: Whether it has any.
     """
-    tested = tested or split()
-    said = {MODEL: _said(guesses(tested, skills, sum(name.encode())), first=1)}
+    test_set = test_set or split()
+    predictions = {MODEL: _predictions(guesses(test_set, skills, sum(name.encode())), first=1)}
     if baselines:
-        said["majority"] = _said(np.zeros((1, len(tested.actual)), int), first=0)
+        predictions["majority"] = _predictions(np.zeros((1, len(test_set.actual)), int), first=0)
     if baselines and linear is not None:
-        said["logistic_regression"] = _said(guesses(tested, [linear], 7), first=0)
-    found = Predictions(tested, said)
+        predictions["logistic_regression"] = _predictions(guesses(test_set, [linear], 7), first=0)
+    found = Predictions(test_set, predictions)
     counts = {"train": {"a": 100, "b": 20}, "valid": {"a": 20, "b": 10}, "test": {}}
     about = {"features": {key: {} for key in modalities}, "labelled_utterances": counts}
     return {
@@ -77,20 +83,22 @@ def outcome(
     }
 
 
-def _said(predicted: np.ndarray, first: int) -> Said:
-    return Said(tuple(range(first, first + len(predicted))), predicted, None)
+def _predictions(predicted: np.ndarray, first: int) -> ModelPredictions:
+    return ModelPredictions(tuple(range(first, first + len(predicted))), predicted, None)
 
 
 def _shuffled(found: Predictions) -> Predictions:
-    order = np.random.default_rng(3).permutation(len(found.tested.utterances))
-    tested = replace(
-        found.tested,
-        utterances=tuple(found.tested.utterances[n] for n in order),
-        dialogues=tuple(found.tested.dialogues[n] for n in order),
-        actual=found.tested.actual[order],
+    order = np.random.default_rng(3).permutation(len(found.test_set.utterances))
+    test_set = replace(
+        found.test_set,
+        utterances=tuple(found.test_set.utterances[n] for n in order),
+        dialogues=tuple(found.test_set.dialogues[n] for n in order),
+        actual=found.test_set.actual[order],
     )
-    said = {name: replace(s, predicted=s.predicted[:, order]) for name, s in found.said.items()}
-    return Predictions(tested, said)
+    predictions = {
+        name: replace(s, predicted=s.predicted[:, order]) for name, s in found.by_model.items()
+    }
+    return Predictions(test_set, predictions)
 
 
 def _bytes(found: Predictions) -> bytes:

@@ -16,16 +16,22 @@ from pipeline.base.errors import PipelineError
 from pipeline.commands.compare import compared, show
 from pipeline.evaluation.scores import OVERALL, score
 from pipeline.experiments.pair import Entrant, pair, sentence
-from pipeline.records.predictions import MODEL, Predictions, Said, Tested, write_predictions
+from pipeline.records.predictions import (
+    MODEL,
+    ModelPredictions,
+    Predictions,
+    TestSet,
+    write_predictions,
+)
 
 CLASSES = ("a", "b", "c")
 DIALOGUES, TURNS = 60, 8
 
 
-def split(seed: int = 0) -> Tested:
+def split(seed: int = 0) -> TestSet:
     actual = np.random.default_rng(seed).choice(3, DIALOGUES * TURNS, p=[0.6, 0.3, 0.1])
     places = [divmod(number, TURNS) for number in range(DIALOGUES * TURNS)]
-    return Tested(
+    return TestSet(
         CLASSES,
         tuple(f"d{d}_u{t}" for d, t in places),
         tuple(f"d{d}" for d, _ in places),
@@ -36,16 +42,16 @@ def split(seed: int = 0) -> Tested:
 
 def table(skill: float, first: int, seeds: int = 3) -> Predictions:
     """Models that are right with probability `skill`, and otherwise say any class."""
-    tested, chances = split(), []
+    test_set, chances = split(), []
     for seed in range(seeds):
         generator = np.random.default_rng([first, seed])
-        right = generator.random(len(tested.actual)) < skill
-        says = np.where(right, tested.actual, generator.integers(3, size=len(tested.actual)))
+        right = generator.random(len(test_set.actual)) < skill
+        says = np.where(right, test_set.actual, generator.integers(3, size=len(test_set.actual)))
         chances.append(np.eye(3, dtype=np.float32)[says] * 0.8 + 0.2 / 3)
     shares = np.stack(chances)
-    majority = Said((0,), np.zeros((1, len(tested.actual)), int), None)
-    said = Said(tuple(range(seeds)), shares.argmax(-1), shares)
-    return Predictions(tested, {MODEL: said, "majority": majority})
+    majority = ModelPredictions((0,), np.zeros((1, len(test_set.actual)), int), None)
+    predictions = ModelPredictions(tuple(range(seeds)), shares.argmax(-1), shares)
+    return Predictions(test_set, {MODEL: predictions, "majority": majority})
 
 
 def test_a_planted_difference_is_found() -> None:
@@ -53,8 +59,12 @@ def test_a_planted_difference_is_found() -> None:
     apart = found.differences["weighted_f1"]
     assert apart.clear and 0 < apart.low < apart.value < apart.high
     assert found.mcnemar.other > found.mcnemar.one and found.mcnemar.p < 0.01
-    said = sentence(found)
-    assert "above weak" in said and "is clear of 0" in said and "60 dialogues" in said
+    predictions = sentence(found)
+    assert (
+        "above weak" in predictions
+        and "is clear of 0" in predictions
+        and "60 dialogues" in predictions
+    )
 
 
 def test_none_is_not() -> None:
@@ -78,7 +88,7 @@ def test_figures_are_those_of_the_seeds() -> None:
     weak, good = table(0.4, 1), table(0.6, 2)
     found = pair(Entrant("weak", weak, MODEL), Entrant("good", good, MODEL))
     for side, source in ((found.one, weak), (found.other, good)):
-        runs = [score(source.tested.actual, r, CLASSES) for r in source.said[MODEL].predicted]
+        runs = [score(source.test_set.actual, r, CLASSES) for r in source.by_model[MODEL].predicted]
         for name in OVERALL:
             values = [getattr(run, name) for run in runs]
             assert side.figures[name].value == pytest.approx(np.mean(values))
@@ -87,17 +97,23 @@ def test_figures_are_those_of_the_seeds() -> None:
 
 def test_another_order_of_utterances_changes_nothing() -> None:
     good, order = table(0.6, 2), np.random.default_rng(5).permutation(DIALOGUES * TURNS)
-    said, tested = good.said[MODEL], good.tested
-    assert said.probabilities is not None
+    predictions, test_set = good.by_model[MODEL], good.test_set
+    assert predictions.probabilities is not None
     mixed = Predictions(
-        Tested(
+        TestSet(
             CLASSES,
-            tuple(tested.utterances[n] for n in order),
-            tuple(tested.dialogues[n] for n in order),
-            tested.folds[order],
-            tested.actual[order],
+            tuple(test_set.utterances[n] for n in order),
+            tuple(test_set.dialogues[n] for n in order),
+            test_set.folds[order],
+            test_set.actual[order],
         ),
-        {MODEL: Said(said.seeds, said.predicted[:, order], said.probabilities[:, order])},
+        {
+            MODEL: ModelPredictions(
+                predictions.seeds,
+                predictions.predicted[:, order],
+                predictions.probabilities[:, order],
+            )
+        },
     )
     found = pair(Entrant("as it is", good, MODEL), Entrant("mixed", mixed, MODEL))
     assert found.differences["weighted_f1"].value == 0 and found.mcnemar.p == 1
@@ -105,12 +121,15 @@ def test_another_order_of_utterances_changes_nothing() -> None:
 
 def test_only_the_same_utterances_and_labels_are_compared() -> None:
     one, other = table(0.5, 1), table(0.5, 2)
-    labels = other.tested.actual.copy()
+    labels = other.test_set.actual.copy()
     labels[3] = (labels[3] + 1) % 3
-    names = ("new", *other.tested.utterances[1:])
-    tested = Tested(CLASSES, names, other.tested.dialogues, other.tested.folds, labels)
+    names = ("new", *other.test_set.utterances[1:])
+    test_set = TestSet(CLASSES, names, other.test_set.dialogues, other.test_set.folds, labels)
     with pytest.raises(PipelineError) as told:
-        pair(Entrant("one", one, MODEL), Entrant("other", Predictions(tested, other.said), MODEL))
+        pair(
+            Entrant("one", one, MODEL),
+            Entrant("other", Predictions(test_set, other.by_model), MODEL),
+        )
     for words in (
         "1 utterances of one alone: d0_u0",
         "1 utterances of other alone: new",
@@ -121,9 +140,12 @@ def test_only_the_same_utterances_and_labels_are_compared() -> None:
 
 def test_other_classes_are_told() -> None:
     one, other = table(0.5, 1), table(0.5, 2)
-    tested = replace(other.tested, classes=("a", "b", "d"))
+    test_set = replace(other.test_set, classes=("a", "b", "d"))
     with pytest.raises(PipelineError) as told:
-        pair(Entrant("one", one, MODEL), Entrant("other", Predictions(tested, other.said), MODEL))
+        pair(
+            Entrant("one", one, MODEL),
+            Entrant("other", Predictions(test_set, other.by_model), MODEL),
+        )
     _, why, advice = str(told.value).splitlines()
     assert why == "  other has other classes (a, b, d)" and advice.startswith("Only models")
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from pipeline.evaluation.scores import score
 from pipeline.experiments import tables
 from pipeline.experiments.results import Comparison, compare
-from pipeline.records.predictions import Tested
+from pipeline.records.predictions import TestSet
 from tests.experiments import planted
 from tests.experiments.conftest import plan
 from tests.experiments.planted import CLASSES, DIALOGUES, TURNS, Files, outcome, reader, split
@@ -41,10 +41,10 @@ def found(files: Files) -> Comparison:
 
 
 def test_rows_hold_the_figures_of_sklearn(found: Comparison) -> None:
-    tested = split()
+    test_set = split()
     for row in found.rows[: len(SKILLS)]:
-        says = planted.guesses(tested, SKILLS[row.name], sum(f"r-{row.name}".encode()))
-        scores = [score(tested.actual, run, CLASSES) for run in says]
+        says = planted.guesses(test_set, SKILLS[row.name], sum(f"r-{row.name}".encode()))
+        scores = [score(test_set.actual, run, CLASSES) for run in says]
         weighted = [s.weighted_f1 for s in scores]
         assert row.by_seed == pytest.approx(weighted)
         assert row.weighted_f1.value == pytest.approx(np.mean(weighted))
@@ -80,7 +80,7 @@ def test_single_modalities_are_those_with_one_store(found: Comparison) -> None:
     assert found.lead is not None and found.lead.low > 0
     assert found.singles["text"].low > 0
     assert found.outcome.learned == {"train": 120, "valid": 30}
-    assert len(found.outcome.found.tested.utterances) == DIALOGUES * TURNS
+    assert len(found.outcome.found.test_set.utterances) == DIALOGUES * TURNS
 
 
 def test_the_sentence(found: Comparison) -> None:
@@ -139,12 +139,14 @@ def test_names_are_not_cut_off_on_a_terminal(files: Files) -> None:
     assert name in "".join(firsts) and "…" not in file.getvalue()
 
 
-def relabelled(tested: Tested) -> Tested:
-    return replace(tested, actual=(tested.actual + np.eye(len(tested.actual), dtype=int)[0]) % 3)
+def relabelled(test_set: TestSet) -> TestSet:
+    return replace(
+        test_set, actual=(test_set.actual + np.eye(len(test_set.actual), dtype=int)[0]) % 3
+    )
 
 
-def renamed(tested: Tested) -> Tested:
-    return replace(tested, utterances=("new", *tested.utterances[1:]))
+def renamed(test_set: TestSet) -> TestSet:
+    return replace(test_set, utterances=("new", *test_set.utterances[1:]))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def renamed(tested: Tested) -> Tested:
     ],
 )
 def test_what_was_tested_otherwise_has_its_own_figures_and_no_difference(
-    files: Files, other: Tested, why: str
+    files: Files, other: TestSet, why: str
 ) -> None:
     files |= outcome("r-other", (0.6, 0.5), SEEN["full"], other)
     found = compare(plan(["full", "both", "other"]), "x", reader(files))
@@ -167,7 +169,7 @@ def test_what_was_tested_otherwise_has_its_own_figures_and_no_difference(
     ]
     row = found.rows[2]
     assert row.to_reference is None and row.apart == why
-    assert row.tested.utterances == other.utterances
+    assert row.test_set.utterances == other.utterances
     assert row.weighted_f1.low < row.weighted_f1.value < row.weighted_f1.high
     says = planted.guesses(other, (0.6, 0.5), sum(b"r-other"))
     expected = [score(other.actual, run, other.classes).weighted_f1 for run in says]

@@ -40,5 +40,5 @@ def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.Monk
     assert store.utterances == ["d0", "d1", "d2", "d3"]
     assert store.present.tolist() == [True, False, False, True]
     assert store.values.tolist() == [[3, 1], [5, 1]]
-    assert store.about == {**text.about(params, CORPUS, where), "dimension": 2}
-    assert store.about["encoder"]["licence"] == "MIT"
+    assert store.provenance == {**text.about(params, CORPUS, where), "dimension": 2}
+    assert store.provenance["encoder"]["licence"] == "MIT"

@@ -38,7 +38,7 @@ def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
     finetune.work(chosen, CORPUS)
     text.work(chosen, CORPUS)
     store = read_features(paths.features(CORPUS, "text"))
-    assert store.about["encoder"]["revision"] == "none, fine-tuned on toy"
+    assert store.provenance["encoder"]["revision"] == "none, fine-tuned on toy"
     rows = read_manifest(paths.manifest(CORPUS))
     assert store.values == pytest.approx(encode(paths.text_encoder(CORPUS), rows), abs=1e-5)
     protocol = read_protocol(paths.protocol(CORPUS))
@@ -71,7 +71,7 @@ def test_switched_off_the_pretrained_encoder_reads():
     finetune.work(chosen, CORPUS)
     text.work(chosen, CORPUS)
     store = read_features(paths.features(CORPUS, "text"))
-    assert store.about["encoder"]["revision"] == "none"
+    assert store.provenance["encoder"]["revision"] == "none"
     assert json.loads(paths.metrics(CORPUS, "finetune.json").read_text()) == {}
     rows = read_manifest(paths.manifest(CORPUS))
     assert store.values == pytest.approx(encode(paths.pretrained(CORPUS, "text"), rows), abs=1e-5)

@@ -11,7 +11,7 @@ from pipeline.__main__ import main
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.paths import places
-from pipeline.base.tables import read_about
+from pipeline.base.tables import read_provenance
 from pipeline.commands import predict as command
 from tests.prediction.small_model import (
     CORPUS,
@@ -58,7 +58,7 @@ def test_a_folder_of_checkpoints_is_their_mean(
     assert np.allclose(shares(table).sum(axis=1), 1, atol=1e-5)
     assert set(table["modalities present"]) == {"text, audio, visual"}
     assert list(table["utterance"]) == ["talk_utt0", "talk_utt1", "talk_utt2"]
-    about = read_about(folder / "predictions/predictions.parquet", "predicted/1")
+    about = read_provenance(folder / "predictions/predictions.parquet", "predicted/1")
     assert about["corpus"] == CORPUS and len(about["checkpoints"]) == 2
     assert [p.name for p in (folder / "predictions/timelines").iterdir()] == ["1-talk.png"]
 

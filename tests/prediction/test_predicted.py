@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from pipeline.base.tables import read_about
+from pipeline.base.tables import read_provenance
 from pipeline.prediction import timeline
 from pipeline.prediction.predicted import write_predicted, write_problems
 from pipeline.prediction.timeline import draw_timelines
@@ -35,7 +35,7 @@ def test_both_files_hold_every_utterance(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "predictions.csv"), table, check_dtype=False
     )
-    assert read_about(tmp_path / "predictions.parquet", "predicted/1") == {"corpus": "x"}
+    assert read_provenance(tmp_path / "predictions.parquet", "predicted/1") == {"corpus": "x"}
 
 
 def test_the_ledger_is_a_csv_of_all_problems(tmp_path: Path) -> None:

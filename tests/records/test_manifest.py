@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.tables import read_about
+from pipeline.base.tables import read_provenance
 from pipeline.records import manifest
 from pipeline.records.ledger import Problem, counted, page, read_ledger, summary, write_ledger
 from pipeline.records.manifest import (
@@ -59,7 +59,7 @@ def test_a_manifest_reads_back_as_it_was(tmp_path: Path) -> None:
         ([replace(utterance("d0", 0), video=replace(CLIP, path="../x"))], "does not lie below"),
         ([replace(utterance("d0", 0), video=replace(CLIP, path="/x/y"))], "does not lie below"),
         ([replace(utterance("d0", 0), text=None)], "'text' is declared non-nullable"),
-        ([replace(utterance("d0", 0), turn="first")], "not of its types"),
+        ([replace(utterance("d0", 0), turn="first")], "do not fit the schema manifest/2"),
     ],
 )
 def test_broken_rules_are_named(tmp_path: Path, rows: list[Utterance], said: str) -> None:
@@ -71,7 +71,7 @@ def test_broken_rules_are_named(tmp_path: Path, rows: list[Utterance], said: str
 def test_another_version_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.parquet", [utterance("d0", 0)], ORIGIN)
     with pytest.raises(PipelineError, match="of schema 'manifest/2', expected 'protocol/1'"):
-        read_about(tmp_path / "m.parquet", "protocol/1")
+        read_provenance(tmp_path / "m.parquet", "protocol/1")
 
 
 def test_the_ledger_counts_by_modality_and_kind(tmp_path: Path) -> None:

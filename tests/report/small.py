@@ -12,7 +12,13 @@ from pipeline.base import paths
 from pipeline.corpora.labels import LABEL_SETS
 from pipeline.records.ledger import Problem, write_ledger
 from pipeline.records.manifest import Origin, write_manifest
-from pipeline.records.predictions import MODEL, Predictions, Said, Tested, write_predictions
+from pipeline.records.predictions import (
+    MODEL,
+    ModelPredictions,
+    Predictions,
+    TestSet,
+    write_predictions,
+)
 from pipeline.records.protocol import Entry, Protocol, write_protocol
 from tests.conftest import ROOT
 from tests.synthetic import bare_utterance
@@ -73,7 +79,7 @@ def _predictions(corpus: Corpus, entries: list[Entry]) -> Predictions:
     """Two seeds: the first is always right, the second says the first class of everything."""
     test = [entry for entry in entries if entry.split == "test" and entry.fold == 0]
     labels = np.array([entry.label for entry in test])
-    tested = Tested(
+    test_set = TestSet(
         corpus.classes,
         tuple(entry.utterance for entry in test),
         tuple(entry.dialogue for entry in test),
@@ -81,8 +87,12 @@ def _predictions(corpus: Corpus, entries: list[Entry]) -> Predictions:
         labels,
     )
     predicted = np.stack([labels, np.zeros_like(labels)])
-    said = Said((4, 9), predicted, np.eye(len(corpus.classes), dtype=np.float32)[predicted])
-    return Predictions(tested, {MODEL: said, "majority": Said((0,), predicted[1:], None)})
+    predictions = ModelPredictions(
+        (4, 9), predicted, np.eye(len(corpus.classes), dtype=np.float32)[predicted]
+    )
+    return Predictions(
+        test_set, {MODEL: predictions, "majority": ModelPredictions((0,), predicted[1:], None)}
+    )
 
 
 def _write_ledgers(corpus: Corpus) -> None:

@@ -27,7 +27,7 @@ def stores() -> dict[str, Features]:
 
 
 def stores_about() -> dict[str, dict[str, Any]]:
-    return {m: store.about for m, store in stores().items()}
+    return {m: store.provenance for m, store in stores().items()}
 
 
 def test_the_checkpoint_gives_the_recorded_probabilities(workspace: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
-from pipeline.base.tables import read_about
+from pipeline.base.tables import read_provenance
 from pipeline.features.common.device import arithmetic, picture_backend, resolve_device, set_threads
 from pipeline.features.visual.settings import VisualSettings
 from pipeline.features.visual.stream import OnDemand, visual_of
@@ -52,7 +52,7 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     on_demand = OnDemand(partial(network, encoder, settings, compute), settings.batch_size)
     found = visual_of(partial(read_frames, places.frames), on_demand, cache)
     rows = track(found, f"visual {places.name}", count_utterances(places.manifest))
-    told = _told(made_with, encoder, read_about(places.frames, VERSION))
+    told = _told(made_with, encoder, read_provenance(places.frames, VERSION))
     present, dimension = write_features(places.stores["visual"], rows, told)
     print(f"visual: {present} utterances, {dimension} features per frame")
 

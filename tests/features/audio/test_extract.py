@@ -66,7 +66,7 @@ def test_extractors_are_changed_and_changed_back(corpus: Path) -> None:
     set_to(extractor="speech", encoder="./tiny")
     hubert, values = run()
     assert values.shape == (2, 24) and (values[0] != values[1]).any()
-    about = read_features(paths.features(CORPUS, "audio")).about
+    about = read_features(paths.features(CORPUS, "audio")).provenance
     assert (
         about["encoder"]["name"] == "./tiny" and about["encoder"]["architecture"] == "HubertModel"
     )
