@@ -6,7 +6,6 @@ A file that was found right is kept, resolved, under a digest of its bytes and o
 code: the next stage neither parses nor checks it again.
 """
 
-import difflib
 import hashlib
 import importlib
 import json
@@ -158,6 +157,8 @@ def _unknown(name: str, blocks: Mapping[str, Any]) -> str:
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else f", expected one of {sorted(known)}"
 

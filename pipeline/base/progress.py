@@ -5,28 +5,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 15.0
-
-
-class RateColumn(ProgressColumn):
-    """Items per second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as text."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "-/s")
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
@@ -44,14 +24,23 @@ def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
 
 
 def _bar(items: Iterable[T], label: str, total: int) -> Iterator[T]:
+    # Here, as a stage that DVC runs without a terminal draws nothing.
+    from rich import progress as show
+    from rich.console import Console
+    from rich.text import Text
+
+    class Rate(show.TaskProgressColumn):
+        def render(self, task: show.Task) -> Text:
+            return self.render_speed(task.speed)
+
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
+        show.TextColumn("{task.description}"),
+        show.BarColumn(),
+        show.MofNCompleteColumn(),
+        Rate(),
+        show.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with show.Progress(*columns, console=Console(stderr=True)) as progress:
         yield from progress.track(items, total=total, description=label)
 
 

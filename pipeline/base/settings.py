@@ -14,7 +14,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class Section(BaseModel):
     """A section of params.yaml for one corpus: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Sections are imported by name, all of them; those that a stage does not read cost it nothing.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def canonical(modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:

@@ -101,7 +101,9 @@ def read_frames(
             begin = numbers.stop
             wanted = [n - numbers.start for n in numbers if rows is None or n in rows]
             if wanted:
-                for row in file.read_row_group(group).take(wanted).to_pylist():
+                table = file.read_row_group(group)
+                # `take` imports Arrow's compute functions.
+                for row in (table if rows is None else table.take(wanted)).to_pylist():
                     present = row.pop("present")
                     utterance = row.pop("utterance")
                     yield utterance, Pictures(**row) if present else None

@@ -7,7 +7,6 @@ place (a user's disk, a cache, a mirror, a package) can be trusted once its dige
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.base.errors import PipelineError
@@ -31,7 +30,7 @@ RelativePath = Annotated[
 class Strict(BaseModel):
     """Unknown keys are errors, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class UrlSource(Strict):
@@ -190,6 +189,8 @@ def read_lock(path: Path = LOCK_PATH) -> Lock:
     Raises:
         PipelineError: If it cannot be read or does not hold to the schema.
     """
+    import yaml  # here, as stages that read an encoder's folder read no lock
+
     try:
         return Lock.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, ValidationError) as error:
