@@ -1,4 +1,4 @@
-"""Feature extraction in the access patterns of public tools: what the benchmark compares with.
+"""The naive peers of extraction: the access patterns of public tools.
 
 Each is short and written as such tools are, but fair: one thread, no needless work, and the same
 frames, sounds and texts as ours.
@@ -19,12 +19,12 @@ from torchvision.models import get_model
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
-from pipeline.media.packets import Segment
+from benchmarks.steps import RATE, SIDE, Images
+from pipeline.features.frames.faces import Face, FaceDetector
+from pipeline.media.packets import Window
 from pipeline.media.video import spaced
 
-Images = list[np.ndarray]
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]
-RATE = 16_000
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
@@ -36,14 +36,14 @@ def _rgb(read: tuple[bool, np.ndarray]) -> np.ndarray:
     return cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
 
 
-def _wanted(rate: float, length: float, count: int, segment: Segment | None) -> list[int]:
+def _wanted(rate: float, length: float, count: int, segment: Window | None) -> list[int]:
     """Numbers of the frames at the centres of `count` equal parts."""
     begin, end = (0.0, length) if segment is None else (segment.start, segment.latest)
     last = round(length * rate) - 1
     return [min(round(time * rate), last) for time in spaced(begin, end, count)]
 
 
-def opencv_seeks(path: Path, count: int, segment: Segment | None = None) -> Images:
+def opencv_seeks(path: Path, count: int, segment: Window | None = None) -> Images:
     """Sets CAP_PROP_POS_FRAMES for each frame."""
     video = _open_cv(path)
     rate, frames = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -68,26 +68,55 @@ def opencv_reads_all(path: Path, count: int) -> Images:
 
 def pyav_seeks(path: Path, count: int) -> Images:
     """Seeks for each frame, and decodes from the key frame before it."""
-    images = []
     with av.open(str(path)) as box:
-        stream = _one_thread(box.streams.video[0])
-        rate, length = float(stream.average_rate), float(stream.duration * stream.time_base)
-        for number in _wanted(rate, length, count, None):
-            box.seek(round(number / rate / stream.time_base), stream=stream)
-            for frame in box.decode(stream):
-                if frame.time * rate >= number - 0.5:
-                    images.append(frame.to_ndarray(format="rgb24"))
-                    break
-    return images
+        return [_sought(box, [number])[0] for number in _wanted(*_timing(box), count, None)]
 
 
 def pyav_reads_all(path: Path, count: int) -> Images:
     """Turns every frame into RGB, then picks."""
     with av.open(str(path)) as box:
-        stream = _one_thread(box.streams.video[0])
-        rate = float(stream.average_rate)
-        images = [frame.to_ndarray(format="rgb24") for frame in box.decode(stream)]
+        rate, _ = _timing(box)
+        images = [frame.to_ndarray(format="rgb24") for frame in box.decode(video=0)]
     return [images[number] for number in _wanted(rate, len(images) / rate, count, None)]
+
+
+def pyav_seeks_once(path: Path, count: int, segment: Window | None = None) -> Images:
+    """Opens the video, seeks to the first wanted frame, decodes to the last."""
+    with av.open(str(path)) as box:
+        return _sought(box, _wanted(*_timing(box), count, segment))
+
+
+def _timing(box: Any) -> tuple[float, float]:
+    """Frames per second and seconds of a video, which then is decoded by one thread."""
+    stream = box.streams.video[0]
+    stream.codec_context.thread_count = 1
+    return float(stream.average_rate), float(stream.duration * stream.time_base)
+
+
+def _sought(box: Any, wanted: list[int]) -> Images:
+    """Frames by their numbers, in ascending order, after one seek."""
+    images, stream = [], box.streams.video[0]
+    rate = float(stream.average_rate)
+    box.seek(round(wanted[0] / rate / stream.time_base), stream=stream)
+    for frame in box.decode(stream):
+        while len(images) < len(wanted) and frame.time * rate >= wanted[len(images)] - 0.5:
+            images.append(frame.to_ndarray(format="rgb24"))
+        if len(images) == len(wanted):
+            break
+    return images
+
+
+def largest_faces(path: Path, count: int, detector: FaceDetector) -> Images:
+    """The largest face of each frame; every frame of the clip is read."""
+    return [_largest(image, detector.detect(image)) for image in opencv_reads_all(path, count)]
+
+
+def _largest(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+    height, width = image.shape[:2]
+    boxes = [face.box for face in faces] or [(0.0, 0.0, float(width), float(height))]
+    left, top, wide, high = max(boxes, key=lambda box: box[2] * box[3])
+    rows, columns = (slice(max(0, int(a)), int(a + n)) for a, n in ((top, high), (left, wide)))
+    return np.asarray(cv2.resize(image[rows, columns], (SIDE, SIDE)))
 
 
 def ffmpeg_images(path: Path, count: int, seconds: float) -> Images:
@@ -96,32 +125,6 @@ def ffmpeg_images(path: Path, count: int, seconds: float) -> Images:
         evenly = ["-vf", f"fps={count / seconds}", "-frames:v", str(count), "-qscale:v", "2"]
         _ffmpeg("-i", str(path), *evenly, f"{folder}/%03d.jpg")
         return [_rgb((True, cv2.imread(str(name)))) for name in sorted(Path(folder).iterdir())]
-
-
-def opened_for_each(path: Path, count: int, turns: Sequence[Segment]) -> list[Images]:
-    """Opens the video anew for each turn, seeks once, and decodes to the turn's end."""
-    return [_one_turn(path, count, turn) for turn in turns]
-
-
-def _one_turn(path: Path, count: int, turn: Segment) -> Images:
-    images = []
-    with av.open(str(path)) as box:
-        stream = _one_thread(box.streams.video[0])
-        rate, length = float(stream.average_rate), float(stream.duration * stream.time_base)
-        wanted = _wanted(rate, length, count, turn)
-        box.seek(round(wanted[0] / rate / stream.time_base), stream=stream)
-        for frame in box.decode(stream):
-            while wanted and frame.time * rate >= wanted[0] - 0.5:
-                images.append(frame.to_ndarray(format="rgb24"))
-                wanted.pop(0)
-            if not wanted:
-                break
-    return images
-
-
-def _one_thread(stream: Any) -> Any:
-    stream.codec_context.thread_count = 1
-    return stream
 
 
 def ffmpeg_sound_new_smile(path: Path, feature_set: str) -> np.ndarray:
@@ -133,7 +136,7 @@ def ffmpeg_sound_new_smile(path: Path, feature_set: str) -> np.ndarray:
 
 
 def new_smile(sound: np.ndarray, feature_set: str) -> np.ndarray:
-    """Builds openSMILE's object for a sound that is there."""
+    """Builds openSMILE's object for a decoded sound."""
     return _new_smile(feature_set).process_signal(sound, RATE).to_numpy()[0]
 
 

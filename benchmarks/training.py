@@ -1,150 +1,226 @@
 """An epoch of training beside a naive peer with the same results: `python -m benchmarks.training`.
 
-Random features of the real sizes. The peer has ours' weights, and nothing is timed unless both say
-the same. Rows take turns in one process, so that a busy machine slows all alike; read the ratios.
+Random features of the real sizes. The peer has our weights, and nothing is timed unless both
+compute the same. Ways take turns in one process; read the ratios.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
-from torch.nn import functional
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.agreement import TOLERANCE, check, differences
-from benchmarks.measure import SIDE, Cost, cost, median, operations, product
-from benchmarks.naive_loss import naive_contrastive
-from benchmarks.synthetic_dialogues import IEMOCAP, MELD, Shape, random_dialogues
-from benchmarks.ways import Way, make_ways
+from benchmarks.dialogues import DIMENSIONS, IEMOCAP, MELD, Shape, random_dialogues
+from benchmarks.measure import CONSOLE, Cost, cost, median, with_peak_memory
+from benchmarks.naive_training import NaiveLoss, NaiveMCNCL, naive_contrastive
+from pipeline.nn.batch import NO_LABEL, DialogueBatch
 from pipeline.nn.contrastive import supervised_contrastive_loss
 from pipeline.systems.loss import Loss
-from pipeline.training.data import Dialogue
+from pipeline.systems.mcn_cl import MCNCL
+from pipeline.training.batches import length_buckets
+from pipeline.training.data import Dialogue, collate
 
 CHECKED = {"MELD": 12, "IEMOCAP": 3}  # dialogues in the agreement check
-TIMED = 1  # random batches that stand for an epoch
+TOLERANCE, MISSING = 1e-5, 0.15
+DROPOUT, CLIP = 0.1, 1.0
 COUNTED = 12  # dialogues whose operations are counted
-POOL, ANCHORS = 3000, 300  # utterances in the contrastive loss alone, and anchors of its loops
-CONSOLE = Console(width=170)
+SIDE = 2048  # of the matrices whose product shows the machine's peak
 
 
 def main(
     scale: Annotated[float, typer.Option(help="Share of each corpus's dialogues.")] = 1.0,
     rounds: Annotated[int, typer.Option(help="Repetitions, of which the median counts.")] = 3,
-    threads: Annotated[int, typer.Option(help="Of PyTorch.")] = 2,
+    threads: Annotated[int, typer.Option(help="Threads of PyTorch.")] = 2,
 ) -> None:
-    """Checks the agreement, then prints a table for each corpus and for the contrastive loss."""
+    """Check that peer and ours agree, then time an epoch on each corpus."""
     torch.set_num_threads(threads)
     for shape in (MELD, IEMOCAP):
-        print_agreement(shape)
+        difference = differences(shape, CHECKED[shape.name], torch.float64)
+        check(difference)
+        worst = max(difference, key=lambda name: difference[name])
+        CONSOLE.print(f"{shape.name}: peer and ours agree to {difference[worst]:.0e} ({worst})")
     for shape in (MELD, IEMOCAP):
-        time_epoch(shape.scaled(scale), rounds)
-    time_contrastive(rounds)
+        CONSOLE.print(time_epoch(shape.scaled(scale), rounds))
 
 
-def print_agreement(shape: Shape) -> None:
-    """Prints how far the peer is from ours, and ends the program if it is too far."""
-    dialogues = CHECKED[shape.name]
-    double, single = (differences(shape, dialogues, t) for t in (torch.float64, torch.float32))
-    table = Table(
-        "largest difference", *double, title=f"{shape.name}-shaped, {dialogues} dialogues"
+def make_model(
+    shape: Shape, dropout: float, dimensions: Mapping[str, int] = DIMENSIONS, width: int = 256
+) -> MCNCL:
+    """Our model, untrained, with the same weights on every call."""
+    torch.manual_seed(0)
+    return MCNCL(
+        dimensions=dict(dimensions),
+        classes=len(shape.classes),
+        width=width,
+        layers=shape.layers,
+        dropout=dropout,
     )
-    for name, found in (("float64", double), ("float32", single)):
-        table.add_row(name, *(f"{value:.0e}" for value in found.values()))
-    CONSOLE.print(table, f"float64 must agree to {TOLERANCE:.0e}")
-    check(double)
 
 
-def time_epoch(shape: Shape, rounds: int) -> None:
-    """Times all ways on one corpus and prints its table."""
+def differences(
+    shape: Shape,
+    dialogues: int,
+    dtype: torch.dtype,
+    dimensions: Mapping[str, int] = DIMENSIONS,
+    width: int = 256,
+) -> dict[str, float]:
+    """Largest absolute differences between our and the naive model, by what is compared.
+
+    Both have the same weights and see one padded batch, whose utterances lack modalities and
+    frames.
+    """
+    ours, loss = make_model(shape, 0.0, dimensions, width), Loss()
+    naive = NaiveMCNCL(ours).to(dtype)
+    few = replace(shape, dialogues=dialogues)
+    batch = collate(random_dialogues(few, dimensions=dimensions, missing=MISSING))
+    batch = replace(batch, features={m: f.to(dtype) for m, f in batch.features.items()})
+    first = _computed(ours.to(dtype), loss, batch)
+    second = _computed(naive, NaiveLoss(loss, naive_contrastive), batch)
+    return {name: (first[name] - second[name]).abs().max().item() for name in first}
+
+
+def _computed(model: nn.Module, loss: Loss | NaiveLoss, batch: DialogueBatch) -> dict[str, Tensor]:
+    """Logits, losses, and the norm of the gradient, which stands for all gradients."""
+    output = model(batch)
+    terms = loss(output, batch)
+    terms.total.backward()
+    logits = output.logits
+    if logits.dim() == 3:  # ours are [batch, turn, class]
+        logits = logits[batch.labels != NO_LABEL]
+    return {
+        "logits": logits.detach(),
+        "cross-entropy": terms.cross_entropy,
+        **{f"contrastive, {m}": term for m, term in terms.per_modality.items()},
+        "total": terms.total,
+        "gradient norm": nn.utils.get_total_norm(p.grad for p in model.parameters()),
+    }
+
+
+def check(difference: Mapping[str, float]) -> None:
+    """End the program if something differs by more than the tolerance, NaN included."""
+    wrong = {name: value for name, value in difference.items() if not value <= TOLERANCE}
+    if wrong:
+        raise SystemExit(f"The naive peer is another model, nothing was timed; differs: {wrong}")
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A way to train.
+
+    Attributes:
+        name: As printed.
+        model: Ours or the peer.
+        loss: Of its output and a batch.
+        optimiser: AdamW, fused or as PyTorch has it by default.
+        batches: The dialogues of the batches that are timed, by number.
+    """
+
+    name: str
+    model: nn.Module
+    loss: Loss | NaiveLoss
+    optimiser: torch.optim.Optimizer
+    batches: list[list[int]]
+
+    def learn(self, dialogues: Sequence[Dialogue]) -> None:
+        """One step on each batch: pad, forward, loss, backward, clip, update."""
+        for numbers in self.batches:
+            batch = collate([dialogues[number] for number in numbers])
+            total = self.loss(self.model(batch), batch).total
+            self.optimiser.zero_grad()
+            total.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+            self.optimiser.step()
+
+    def timed(self) -> int:
+        """Number of dialogues in the batches."""
+        return sum(map(len, self.batches))
+
+    def padding(self, dialogues: Sequence[Dialogue]) -> float:
+        """Share of the slots that hold no turn."""
+        sizes = [[len(dialogues[number]) for number in batch] for batch in self.batches]
+        return 1 - sum(map(sum, sizes)) / sum(len(batch) * max(batch) for batch in sizes)
+
+
+def make_trainers(shape: Shape, dialogues: Sequence[Dialogue], width: int = 256) -> list[Trainer]:
+    """All ways to train, each with a model of its own and the same weights.
+
+    One random batch stands for an epoch of them; buckets differ, so all of them are timed.
+    """
+    order = torch.randperm(len(dialogues), generator=torch.Generator().manual_seed(0)).tolist()
+    one, lengths = [order[: shape.batch]], [len(d) for d in dialogues]
+    buckets = length_buckets(lengths, shape.batch, torch.Generator().manual_seed(0))
+    dimensions = {m: f.shape[-1] for m, f in dialogues[0].features.items()}
+
+    def trainer(
+        name: str, loss: Loss | NaiveLoss, batches: list[list[int]], naive: bool = False
+    ) -> Trainer:
+        ours = make_model(shape, DROPOUT, dimensions, width)
+        model = NaiveMCNCL(ours) if naive else ours
+        adam = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if naive else True)
+        return Trainer(name, model, loss, adam, batches)
+
+    looped = NaiveLoss(Loss(), naive_contrastive)
+    vectorised = NaiveLoss(Loss(), supervised_contrastive_loss)
+    return [
+        trainer("naive", looped, one, naive=True),
+        trainer("naive, vectorised contrastive loss", vectorised, one, naive=True),
+        trainer("ours, the same batches", Loss(), one),
+        trainer("ours, length buckets (used)", Loss(), buckets),
+    ]
+
+
+def time_epoch(shape: Shape, rounds: int) -> Table:
+    """Time all ways to train on one corpus, scaled from their batches to an epoch."""
     dialogues = random_dialogues(shape)
-    ways = make_ways(shape, dialogues, TIMED)
-    for way in ways:
-        way.warm_up(dialogues)
-    peak = []
+    trainers = make_trainers(shape, dialogues)
+    for way in trainers:
+        replace(way, batches=[[0, 1]]).learn(dialogues)  # makes the optimiser's state
+    peaks = [with_peak_memory(partial(way.learn, dialogues))[1] for way in trainers]
+    costs: list[list[Cost]] = [[] for _ in trainers]
+    products = []
+    factor = torch.ones(SIDE, SIDE)
     for _ in range(rounds):
-        for way in ways:
-            way.round(dialogues)
-            peak.append(cost(product)[0])
-    floor = _floor(ways[-1], dialogues, median(peak))
-    CONSOLE.print(_table(shape, dialogues, ways, floor))
-
-
-def _floor(way: Way, dialogues: Sequence[Dialogue], peak: Cost) -> Cost:
-    """An epoch's operations on real turns, at the speed of a large product."""
-    some = dialogues[:COUNTED]
-    per_turn = operations(way.model, Loss(), some) / sum(map(len, some))
-    return peak * (per_turn * sum(map(len, dialogues)) / (2 * SIDE**3))
-
-
-def _table(shape: Shape, dialogues: Sequence[Dialogue], ways: Sequence[Way], floor: Cost) -> Table:
-    turns, rounds = sum(map(len, dialogues)), len(ways[0].steps)
+        for way, own in zip(trainers, costs, strict=True):
+            own.append(cost(partial(way.learn, dialogues))[0] * (len(dialogues) / way.timed()))
+            products.append(cost(partial(torch.mm, factor, factor))[0])
+    epochs = [median(own) for own in costs]
+    floor = median(products) * (_operations(trainers[-1].model, dialogues) / (2 * SIDE**3))
     table = Table(
-        *("one epoch of steps", "wall s", "CPU s", "naive / it, wall", "CPU"),
-        *("row 2 / it, wall", "CPU", "collate s", "padding", "peak MB", "timed on (x rounds)"),
-        title=f"{shape.name}-shaped: {len(dialogues)} dialogues, {turns} utterances, batches of "
-        f"{shape.batch} (MultiEMO's), medians of {rounds} rounds",
+        *("one epoch", "wall s", "CPU s", "naive / it, wall", "CPU", "row 2 / it, wall", "CPU"),
+        *("padding", "peak MB", "timed"),
+        title=f"{shape.name}-shaped: {len(dialogues)} dialogues, {sum(map(len, dialogues))} "
+        f"utterances, batches of {shape.batch} (MultiEMO's), medians of {rounds} rounds",
     )
-    epochs = [_epoch(way, way.steps, len(dialogues)) for way in ways]
-    for way, epoch in zip(ways, epochs, strict=True):
-        timed = f"{sum(map(len, way.batches))} dialogues in {len(way.batches)} x {rounds}"
-        made = f"{_epoch(way, way.collates, len(dialogues)).wall:.1f}"
-        memory = "-" if way.memory is None else f"{way.memory:.0f}"
-        tail = (made, f"{way.padding(dialogues):.0%}", memory, timed)
-        table.add_row(way.name, *_ratios(epoch, epochs), *tail)
-    table.add_row("floor, rough", *_ratios(floor, epochs), *"---", "real turns at matmul's peak")
+    for way, epoch, peak in zip(trainers, epochs, peaks, strict=True):
+        tail = f"{way.padding(dialogues):.0%}", f"{peak:.0f}", f"{way.timed()} dialogues"
+        table.add_row(way.name, *_cells(epoch, epochs), *tail)
+    table.add_row("floor: real turns at matmul's peak", *_cells(floor, epochs), "-", "-", "-")
     return table
 
 
-def _epoch(way: Way, costs: Sequence[Cost], dialogues: int) -> Cost:
-    """The median round, scaled from the dialogues that were timed to all."""
-    return median(costs) * (dialogues / sum(map(len, way.batches)))
-
-
-def _ratios(epoch: Cost, epochs: Sequence[Cost]) -> tuple[str, ...]:
+def _cells(epoch: Cost, epochs: Sequence[Cost]) -> tuple[str, ...]:
     """Seconds, then how many times as fast as the first and the second way."""
-    ratios = (f for e in epochs[:2] for f in (e.wall / epoch.wall, e.cpu / epoch.cpu))
-    return f"{epoch.wall:.1f}", f"{epoch.cpu:.1f}", *(f"{ratio:.2f}" for ratio in ratios)
+    ratios = epoch.times(epochs[0]) + epoch.times(epochs[1])
+    return f"{epoch.wall:.1f}", f"{epoch.cpu:.1f}", *ratios
 
 
-def time_contrastive(rounds: int) -> None:
-    """Times the contrastive loss of one modality alone, forward and backward."""
-    torch.manual_seed(0)
-    vectors = functional.normalize(torch.randn(POOL, 128), dim=1).requires_grad_()
-    labels = torch.randint(len(IEMOCAP.classes), (POOL,))
-    found: dict[str, list[Cost]] = {}
-    for _ in range(rounds):
-        for name, (run, share) in _contrastive(vectors, labels).items():
-            found.setdefault(name, []).append(cost(partial(_differentiate, run))[0] * share)
-    medians = {name: median(costs) for name, costs in found.items()}
-    first = next(iter(medians.values()))
-    table = Table("contrastive loss alone", "wall s", "CPU s", "first / it, wall", "CPU")
-    table.title = f"{POOL} utterances, one modality; loops scaled from {ANCHORS} anchors"
-    for name, taken in medians.items():
-        table.add_row(name, *_ratios(taken, [first]))
-    CONSOLE.print(table)
+def _operations(model: nn.Module, dialogues: Sequence[Dialogue]) -> float:
+    """Operations of an epoch's products, forward and backward, without padding.
 
-
-def _differentiate(loss: Callable[[], torch.Tensor]) -> None:
-    loss().backward()
-
-
-def _contrastive(
-    vectors: torch.Tensor, labels: torch.Tensor
-) -> dict[str, tuple[Callable[[], torch.Tensor], float]]:
-    """By name, how to get the loss or a part of it, and by how much to scale the part's cost."""
-    settings = {"temperature": 0.8, "hard_ratio": 0.3}
-    part, share = {**settings, "anchors": ANCHORS}, POOL / ANCHORS
-    return {
-        "loop, utterances copied as in MultiEMO": (
-            lambda: naive_contrastive(vectors, labels, **part, copies=True),
-            share,
-        ),
-        "loop, one product per anchor": (lambda: naive_contrastive(vectors, labels, **part), share),
-        "ours": (lambda: supervised_contrastive_loss(vectors, labels, **settings), 1.0),
-    }
+    Counted on some dialogues, one by one. Elementwise operations, the contrastive loss between
+    dialogues and the optimiser do not count.
+    """
+    some = dialogues[:COUNTED]
+    with FlopCounterMode(display=False) as counter:
+        for dialogue in some:
+            batch = collate([dialogue])
+            Loss()(model(batch), batch).total.backward()
+    return counter.get_total_flops() * sum(map(len, dialogues)) / sum(map(len, some))
 
 
 if __name__ == "__main__":

@@ -5,107 +5,110 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.full_size import MELD_FOLDERS
-from benchmarks.our_extraction import WEIGHTS
-from pipeline.corpora.meld import COLUMNS
-from pipeline.weights.lock import Role
+from benchmarks.measure import cost
+from pipeline.base import paths
+from pipeline.corpora.meld import COLUMNS, FOLDERS
 
 ROOT = Path(__file__).parents[1]
+WEIGHTS = os.environ.get("ERC_WEIGHTS") or str(ROOT / "models/weights")
 CORPUS = "bench"
-LIKE = "meld"  # the block of params.yaml that the corpus' settings are taken from
-ENCODERS: dict[Role, str] = {
-    "faces": "yunet",
-    "visual": "mobilenet_v2",
-    "text": "all-MiniLM-L6-v2",
-}
-HERE: dict[str, dict[str, Any]] = {
+LIKE = "meld"  # the corpus of params.yaml whose settings are taken
+SETTINGS: dict[str, dict[str, Any]] = {
     "corpus": {"full": False, "max_seconds": 600},
-    "faces": {"encoder": ENCODERS["faces"]},
-    "visual": {"encoder": ENCODERS["visual"]},
-    "text": {"encoder": ENCODERS["text"], "pooling": "mean"},
+    "visual": {"encoder": "mobilenet_v2"},
+    "text": {"encoder": "all-MiniLM-L6-v2", "pooling": "mean"},
 }
-"""Settings that differ: encoders that need no hub, and no longest segment."""
-INSTALL = """
-import sys
-from typing import get_args
-from pipeline.params import read_params
-from pipeline.weights.lock import Role
-from stages.finetune import work as point
-from stages.weights import work
-for role in get_args(Role):
-    work(read_params(), sys.argv[1], role)
-point(read_params(), sys.argv[1])
-"""
-TURNS = 10  # of a dialogue
+"""Settings that differ, by section: encoders that need no hub, and no longest segment."""
+ROLES, ONE_FILE = ("faces", "visual", "text"), (".onnx", ".pth")
+STORES = ("data/frames", "data/features")
 STAGES = ("frames", "visual", "audio", "text")
+TURNS = 10  # of a dialogue
 
 
 class Workspace:
-    """A folder with params.yaml, a raw tree, and all that the stages write.
+    """A folder with params.yaml, a raw tree, a clip cache, and all that the stages write.
 
     Args:
-        root: An empty folder.
+        root: A folder that does not exist yet.
+        changes: Settings of the corpus other than `SETTINGS`, by section.
+        compute: Settings of `compute` other than the project's.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        compute: Mapping[str, Any] | None = None,
+    ) -> None:
         self.root = root
-        self.raw = root / "data/raw" / CORPUS
-        self.clips = self.raw / MELD_FOLDERS["train"]
-        for folder in MELD_FOLDERS.values():
-            (self.raw / folder).mkdir(parents=True)
+        self.texts: list[str] = []
+        self.raw = root / paths.raw(CORPUS)
+        for names in FOLDERS.values():
+            (self.raw / names[0]).mkdir(parents=True)
+        self.clips = self.raw / FOLDERS["train"][0]
         self.environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "ERC_CACHE": str(root / "cache"),
-            "ERC_WEIGHTS": str(WEIGHTS),
-            "OMP_WAIT_POLICY": "passive",
+            "ERC_WEIGHTS": WEIGHTS,
         }
-        _write_params(root / "params.yaml")
+        _write_params(root / "params.yaml", changes or {}, compute or {})
 
-    def annotate(self, texts: Sequence[str]) -> None:
-        """Writes the three CSVs; all utterances are of the training split."""
-        for split in MELD_FOLDERS:
-            with (self.raw / f"{split}_sent_emo.csv").open(
-                "w", encoding="utf-8", newline=""
-            ) as file:
+    def install_encoders(self, roles: Sequence[str] = ROLES) -> None:
+        """Runs the stage `weights` for each role, and lets the text stage read the pretrained."""
+        for role in roles:
+            self.run("weights", role)
+        if "text" in roles:
+            self.run("finetune")
+
+    def encoder(self, role: str) -> Path:
+        """The one file of an encoder of pictures, or the folder of the text encoder."""
+        folder = self.root / paths.pretrained(CORPUS, role)
+        return next((path for path in folder.iterdir() if path.suffix in ONE_FILE), folder)
+
+    def add(self, clips: Sequence[Path], texts: Sequence[str]) -> None:
+        """Adds clips (as links) and their texts to the training split, and runs `manifest`."""
+        for number, clip in enumerate(clips, start=len(self.texts)):
+            (self.clips / clip_name(number)).hardlink_to(clip)
+        self.texts += texts
+        for split in FOLDERS:
+            path = self.raw / f"{split}_sent_emo.csv"
+            with path.open("w", encoding="utf-8", newline="") as file:
                 rows = csv.writer(file)
                 rows.writerow(COLUMNS)
                 if split == "train":
-                    rows.writerows(_row(number, text) for number, text in enumerate(texts))
-
-    def install_encoders(self) -> None:
-        """Brings the files of all encoders, as stage `weights` does for each."""
-        run_quietly([sys.executable, "-c", INSTALL, CORPUS], self)
+                    rows.writerows(_row(number, text) for number, text in enumerate(self.texts))
+        self.run("manifest")
 
     def command(self, stage: str, *words: str) -> list[str]:
         """The command line of a stage."""
         return [sys.executable, "-m", f"stages.{stage}", CORPUS, *words]
 
     def run(self, stage: str, *words: str) -> None:
-        """Runs a stage; one that fails ends the benchmark with what it said."""
-        run_quietly(self.command(stage, *words), self)
+        """Runs a stage as a process of its own; one that fails ends the benchmark."""
+        run_quietly(self.command(stage, *words), self.root, self.environment)
 
-    def remove_stores(self) -> None:
-        """Deletes what the feature stages wrote; the cache stays."""
-        for name in ("frames", "features"):
-            shutil.rmtree(self.root / "data" / name, ignore_errors=True)
+    def seconds(self, stages: Sequence[str] = STAGES) -> dict[str, float]:
+        """Runs stages one after the other; the seconds of each."""
+        return {stage: cost(partial(self.run, stage))[0].wall for stage in stages}
+
+    def remove(self, *folders: str) -> None:
+        """Deletes folders that the stages wrote."""
+        for name in folders:
+            shutil.rmtree(self.root / name)
 
 
-def run_quietly(command: Sequence[str], workspace: Workspace) -> str:
-    """What a command in a workspace prints; one that fails ends the benchmark with that."""
+def run_quietly(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    """Standard output of a command; one that fails ends the benchmark with all it printed."""
     done = subprocess.run(
-        command,
-        cwd=workspace.root,
-        env=workspace.environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
@@ -123,12 +126,14 @@ def _row(number: int, text: str) -> list[object]:
     return [number + 1, text, speaker, "neutral", "neutral", dialogue, turn, 1, 1, *times]
 
 
-def _write_params(path: Path) -> None:
-    """params.yaml of the project with the one corpus `bench`."""
+def _write_params(
+    path: Path, changes: Mapping[str, Mapping[str, Any]], compute: Mapping[str, Any]
+) -> None:
+    """The project's params.yaml with this corpus, whose settings are those of `LIKE` as changed."""
     yaml = YAML(typ="safe", pure=True)
-    params = yaml.load(ROOT / "params.yaml")
-    for section, blocks in params.items():
-        if isinstance(blocks, dict) and LIKE in blocks:
-            params[section] = {CORPUS: {**blocks[LIKE], **HERE.get(section, {})}}
-    params |= {"corpora": [CORPUS], "demos": []}
-    yaml.dump(params, path)
+    project = yaml.load(ROOT / "params.yaml")
+    block = dict(project[LIKE])
+    for section, settings in [*SETTINGS.items(), *changes.items()]:
+        block[section] = {**block[section], **settings}
+    chosen = {"corpora": [CORPUS], "demos": [], "compute": {**project["compute"], **compute}}
+    yaml.dump({**chosen, CORPUS: block}, path)

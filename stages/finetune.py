@@ -9,7 +9,7 @@ from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.text.settings import TextSettings
 from pipeline.finetuning.head import write_head
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.weights.recorded import write_none, write_pointer
+from pipeline.weights.folder import write_none, write_pointer
 
 
 def work(params: Params, corpus: str) -> None:

@@ -5,15 +5,15 @@ from pipeline.base.params import Params
 from pipeline.base.stage import run
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.published import differences
-from pipeline.corpora.registry import READERS, CorpusSettings
+from pipeline.corpora.registry import CorpusSettings
 from pipeline.records.ledger import summary, write_ledger
 from pipeline.records.manifest import Origin, write_manifest
 
 
 def work(params: Params, corpus: str) -> None:
     """Writes the manifest and its ledger."""
-    options, root = params.of(CorpusSettings, corpus).root, paths.raw(corpus)
-    reader = READERS[options.reader]
+    settings, root = params.of(CorpusSettings, corpus), paths.raw(corpus)
+    options, reader = settings.root, settings.reader
     raw = reader.read(root, options)
     label = f"manifest {corpus}"
     utterances, problems = inspected(raw.utterances, root, options.max_seconds, label)

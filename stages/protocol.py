@@ -4,33 +4,33 @@ from pipeline.base import paths
 from pipeline.base.params import Params
 from pipeline.base.stage import run
 from pipeline.corpora.protocol import make_protocol, unlabelled, unused
-from pipeline.corpora.published_splits import published_splits, split_differences
+from pipeline.corpora.published import split_differences
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import read_manifest, read_origin
 from pipeline.records.protocol import counts, write_protocol
 
 
 def work(params: Params, corpus: str) -> None:
-    """Writes the protocol and tells its class counts."""
+    """Writes the protocol and prints its class counts."""
     settings, manifest = params.of(ProtocolSettings, corpus), paths.manifest(corpus)
-    utterances = read_manifest(manifest)
-    protocol = make_protocol(utterances, settings)
+    utterances, origin = read_manifest(manifest), read_origin(manifest)
+    reader = READERS[origin.reader]
+    protocol = make_protocol(utterances, settings, reader)
     write_protocol(paths.protocol(corpus), protocol)
     for fold in protocol.folds:
-        for split, found in counts(protocol, fold).items():
-            listed = ", ".join(f"{name} {count}" for name, count in found.items())
+        for split, by_class in counts(protocol, fold).items():
+            listed = ", ".join(f"{name} {count}" for name, count in by_class.items())
             where = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
-            print(f"{where}: {sum(found.values())} labelled utterances ({listed})")
-    without = unlabelled(utterances, settings)
+            print(f"{where}: {sum(by_class.values())} labelled utterances ({listed})")
+    without = unlabelled(utterances, settings, reader)
     listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
     what = "kept as context" if settings.unlabelled == "context" else "left out"
     print(f"without a label in the set, {what}: {without.total()} utterances ({listed or 'none'})")
-    for code in unused(utterances, settings):
+    for code in unused(utterances, settings, reader):
         print(f"note: no utterance has the label set's code {code!r}")
-    origin = read_origin(manifest)
-    if origin.full and origin.reader == "iemocap":
-        task = (settings.label_set, settings.label_policy, settings.splits, settings.validation)
-        for line in split_differences(counts(protocol, 0), published_splits(*task)):
+    if origin.full:
+        for line in split_differences(counts(protocol), settings.published(reader)):
             print(f"not as published: {line}")
 
 

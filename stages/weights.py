@@ -5,9 +5,8 @@ from pipeline.base.params import Params
 from pipeline.base.settings import Role
 from pipeline.base.stage import run
 from pipeline.features.agreement import wanted
-from pipeline.weights.install import install
-from pipeline.weights.recorded import write_none
-from pipeline.weights.store import store_root
+from pipeline.weights.fetch import install, store_root
+from pipeline.weights.folder import write_none
 
 
 def work(params: Params, corpus: str, role: Role) -> None:
@@ -17,7 +16,7 @@ def work(params: Params, corpus: str, role: Role) -> None:
     if name is None:
         write_none(folder)
         return
-    install(name, role, folder, store_root(), f"{corpus}.{role}.encoder")
+    install(name, role, folder, store_root(), f"{role}.{corpus}.encoder")
     print(f"{role}: {name}")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.base import paths
-from pipeline.corpora.labels import LABEL_SETS
+from pipeline.corpora.meld import LABEL_SETS
 from pipeline.finetuning.head import write_head
 from pipeline.records.features import write_features
 from pipeline.records.ledger import write_ledger

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from pipeline.__main__ import app
 from pipeline.base.cache import ClipCache
-from pipeline.corpora.splits import COSMIC
-from pipeline.weights.install import install
+from pipeline.corpora.iemocap import COSMIC
+from pipeline.weights.fetch import install
 from tests.conftest import ROOT
 from tests.corpora.iemocap_tree import conversation
 from tests.corpora.iemocap_tree import lay_out as lay_out_iemocap
@@ -91,7 +91,7 @@ def test_doctor_says_where_encoders_will_come_from(repository: Path) -> None:
     found = CliRunner().invoke(app, ["doctor", "meld"]).output
     assert (
         "ok    meld: visual encoder ResNet50_Weights.IMAGENET1K_V2 not here yet; `dvc repro` will "
-        "try torchvision's address first"
+        "try https://download.pytorch.org/models first"
     ) in found
     assert f"owner/model@{'a' * 40} not here yet; `dvc repro` will try huggingface.co" in found
     assert "audio encoder" not in found
@@ -104,6 +104,7 @@ def test_doctor_sees_that_a_folder_has_changed(repository: Path) -> None:
     (repository / "mine").mkdir()
     (repository / "mine/config.json").write_text('{"model_type": "bert"}')
     assert "MEND  meld:" in doctor_on_meld() and "no weights as safetensors" in doctor_on_meld()
+    (repository / "mine/tokenizer.json").write_text("{}")
     (repository / "mine/model.safetensors").write_bytes(b"first")
     assert "ok    meld: text encoder ./mine in" in doctor_on_meld()
     folder = Path("models/pretrained/meld/text")

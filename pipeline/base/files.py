@@ -14,6 +14,8 @@ from typing import TypeVar
 PART = ".part"
 # Under this key a Parquet or safetensors file holds our own metadata, as JSON.
 METADATA_KEY = "erc"
+# The first bytes of what Git LFS leaves in place of a file that was not fetched.
+LFS_HEAD = b"version https://git-lfs"
 # A process number says something on its own machine alone, and several may share a folder.
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 

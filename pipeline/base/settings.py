@@ -11,11 +11,15 @@ Role = Literal["faces", "visual", "text", "audio"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
-class Section(BaseModel):
-    """A section of params.yaml for one corpus: unknown keys are refused, values never change."""
+class Strict(BaseModel):
+    """A record that refuses unknown keys and never changes."""
 
     # Sections are imported by name, all of them; those that a stage does not read cost it nothing.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+
+
+class Section(Strict):
+    """A section of params.yaml for one corpus."""
 
 
 def canonical(modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.errors import MediaError, PipelineError
+from pipeline.base.files import LFS_HEAD
 from pipeline.base.params import Params
 from pipeline.commands.finding import Finding, bad, good, note
 from pipeline.corpora.protocol import make_protocol
 from pipeline.corpora.published import differences
-from pipeline.corpora.registry import READERS, CorpusSettings
+from pipeline.corpora.reader import RawCorpus
+from pipeline.corpora.registry import CorpusSettings
 from pipeline.corpora.settings import ProtocolSettings
-from pipeline.corpora.tree import LFS_HEAD, RawCorpus
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.media.probe import Probe, probe
@@ -27,22 +28,23 @@ BYTES_PER_FRAME, BYTES_PER_UTTERANCE, COPIES = 15_000 + 4_000, 6373 * 4 + 768 * 
 
 def read_corpus(params: Params, corpus: str) -> RawCorpus | Finding:
     """A corpus as its reader gives it, or why there is none."""
-    root, options = paths.raw(corpus), params.of(CorpusSettings, corpus).root
+    root, settings = paths.raw(corpus), params.of(CorpusSettings, corpus)
     if not root.exists():
         return _absent(params, corpus, root)
     try:
-        return READERS[options.reader].read(root, options)
+        return settings.reader.read(root, settings.root)
     except PipelineError as error:
         return bad(f"{corpus}: {error}")
 
 
 def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
     """The findings on a corpus that could be read; opens no more than a sample of its files."""
-    options = params.of(CorpusSettings, corpus).root
+    settings = params.of(CorpusSettings, corpus)
+    options = settings.root
     yield good(f"{corpus}: {_counts(raw)} by the reader {options.reader!r}")
     yield from (note(f"{corpus}: {text}") for text in _remarks(raw))
     if options.full:
-        yield from _compared(corpus, differences(raw.utterances, READERS[options.reader].published))
+        yield from _compared(corpus, differences(raw.utterances, settings.reader.published))
     yield _protocol(params, corpus, raw)
     yield from _files(params, corpus, raw, paths.raw(corpus))
 
@@ -88,7 +90,8 @@ def _compared(corpus: str, differing: list[str]) -> Iterator[Finding]:
 def _protocol(params: Params, corpus: str, raw: RawCorpus) -> Finding:
     """Whether labels and splits fit this corpus: they need no media."""
     try:
-        protocol = make_protocol(raw.utterances, params.of(ProtocolSettings, corpus))
+        reader = params.of(CorpusSettings, corpus).reader
+        protocol = make_protocol(raw.utterances, params.of(ProtocolSettings, corpus), reader)
     except PipelineError as error:
         return bad(f"{corpus}: {error}")
     labelled = sum(entry.label is not None for entry in protocol.entries if entry.fold == 0)

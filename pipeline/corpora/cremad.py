@@ -1,15 +1,17 @@
 """CREMA-D as its repository lies on disk: actors say twelve sentences in six emotions.
 
 There are no dialogues: each clip is one of a single utterance, so nothing but the clip itself can
-tell the emotion. What an actor was asked to show is the label.
+show the emotion. What an actor was asked to show is the label.
 """
 
 import re
 from pathlib import Path
 from typing import Literal
 
-from pipeline.corpora.published import Published
-from pipeline.corpora.tree import RawCorpus, ReaderOptions, names_in, unpacked, wrong_tree
+from pipeline.corpora.labels import LabelSet
+from pipeline.corpora.published import Published, groups
+from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
+from pipeline.corpora.tree import names_in, unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
 VIDEO, SOUND = "VideoFlash", "AudioWAV"
@@ -27,25 +29,30 @@ SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
+EMOTIONS = {
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+}
 # Actor, sentence, emotion, intensity; copies from before October 2022 have one with a single X.
-CLIP = re.compile(
-    rf"(1[0-9]{{3}})_({'|'.join(SENTENCES)})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
-)
+CLIP = re.compile(rf"(1[0-9]{{3}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(LO|MD|HI|XX?)")
 EXPECTED = f"the folders {VIDEO} (1001_DFA_ANG_XX.flv, ...) and {SOUND} (the same, .wav)"
-# Every clip is a dialogue, so that a lost clip is told as a lost dialogue, not as an edited text.
+LABEL_SETS = {"emotion": LabelSet("emotion", tuple(EMOTIONS.values()), EMOTIONS)}
+# Every clip is a dialogue, so a lost clip shows as a lost dialogue, not as an edited text.
 PUBLISHED = Published(
     "session",
-    {
-        (): {
-            **{"utterances": 7442, "dialogues": 7442, "speakers": 91, "NEU": 1087},
-            **dict.fromkeys(("ANG", "DIS", "FEA", "HAP", "SAD"), 1271),
-        }
-    },
+    groups("""
+            utterances dialogues speakers  NEU  ANG  DIS  FEA  HAP  SAD
+        all       7442      7442       91 1087 1271 1271 1271 1271 1271
+    """),
 )
 
 
 class CremadOptions(ReaderOptions):
-    """The block `corpus.NAME` of a CREMA-D corpus."""
+    """The block `CORPUS.corpus` of a CREMA-D corpus."""
 
     reader: Literal["cremad"]
 
@@ -78,15 +85,15 @@ def read(root: Path, options: CremadOptions) -> RawCorpus:
         )
         for clip in clips
     ]
-    return RawCorpus(utterances, {"files that are no clip": no_videos + no_sounds})
+    return RawCorpus(utterances, {"files that are not clips": no_videos + no_sounds})
 
 
 def _clips(folder: Path, ending: str) -> tuple[dict[str, str], int]:
-    """The file of each clip in a folder by the clip's name, and how many others lie there."""
+    """The file of each clip in a folder by the clip's name, and the number of other files."""
     names = names_in(folder)
     stems = [name.removesuffix(ending) for name in names if name.endswith(ending)]
-    found = {_whole(stem): f"{stem}{ending}" for stem in stems if CLIP.fullmatch(stem)}
-    return found, len(names) - len(found)
+    clips = {_whole(stem): f"{stem}{ending}" for stem in stems if CLIP.fullmatch(stem)}
+    return clips, len(names) - len(clips)
 
 
 def _whole(stem: str) -> str:
@@ -106,3 +113,13 @@ def _utterance(clip: str, video: Path, sound: Path) -> Utterance:
         audio=Segment(sound.as_posix()),
         emotion=emotion,
     )
+
+
+READER = Reader(
+    title="CREMA-D",
+    options=CremadOptions,
+    read=read,
+    label_sets=LABEL_SETS,
+    published=PUBLISHED,
+    marks=VIDEO,
+)

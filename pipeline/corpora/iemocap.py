@@ -1,172 +1,30 @@
 """IEMOCAP as `IEMOCAP_full_release` unpacks: five sessions of dialogues between two actors.
 
-An utterance's picture is a stretch of the dialogue's video, in which each actor has one half; its
+An utterance's picture is a part of the dialogue's video, in which each actor has one half; its
 sound is a file of its own. The order of a dialogue is that of its transcription: evaluations list
-one speaker's turns and then the other's, and start times overlap. The two parsers raise nothing:
-lines outside their grammar are skipped and counted by kind.
+one speaker's turns and then the other's, and start times overlap.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from pipeline.corpora.published import Published
-from pipeline.corpora.tree import (
-    RawCorpus,
-    ReaderOptions,
-    names_in,
-    read_bytes,
-    unpacked,
-    wrong_tree,
+from pipeline.corpora.iemocap_grammar import (
+    Evaluation,
+    Line,
+    parse_evaluations,
+    parse_transcription,
 )
-from pipeline.records.manifest import Segment, Utterance, Vote
-
-CODES = {
-    "Neutral": "neu",
-    "Frustration": "fru",
-    "Excited": "exc",
-    "Happiness": "hap",
-    "Anger": "ang",
-    "Sadness": "sad",
-    "Other": "oth",
-    "Surprise": "sur",
-    "Fear": "fea",
-    "Disgust": "dis",
-}
-NUMBER = r"[0-9]{1,6}(?:\.[0-9]{1,9})?"
-HEAD = re.compile(rf"\[({NUMBER}) - ({NUMBER})\]\t(Ses\S+)\t([a-z]{{3}})\t\[(.+)\]\s*")
-MEANS = re.compile(rf"({NUMBER}), *({NUMBER}), *({NUMBER})")
-CATEGORIES = re.compile(r"C-([EFM][0-9]+):\t([^\t]*)(?:\t.*)?")
-RATINGS = re.compile(
-    r"A-([EFM][0-9]+):\tval *([0-9.]*); *act *([0-9.]*); *dom *([0-9.]*);(?:\t.*)?"
-)
-COMMENT = re.compile(r"%.*")
-LINE = re.compile(rf"(Ses0[0-9][FM]_\S+_[FM][0-9]{{3}}) \[({NUMBER})-({NUMBER})\]:\s?(.*)")
-TURN = re.compile(r"Ses0[0-9][FM]_\S+_[FM][0-9]{3}\b.*")
-UNTIMED = "transcription lines without times"
-UNNAMED = "transcription lines without a turn's name"
-DOUBTFUL = "transcription lines with XX in the turn's name"
-OUTSIDE = "transcription lines outside the grammar"
-EVALUATION = "evaluation lines outside the grammar"
-
-
-@dataclass
-class Evaluation:
-    """What the raters said of one turn.
-
-    Attributes:
-        code: Three letters; `xxx` where no majority was found, None where there is no evaluation.
-        valence: Mean of the raters, None where unstated; activation and dominance likewise.
-        votes: By rater, in the file's order.
-    """
-
-    code: str | None
-    valence: float | None = None
-    activation: float | None = None
-    dominance: float | None = None
-    votes: dict[str, Vote] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A transcribed turn; times in seconds from the dialogue's beginning."""
-
-    turn: str
-    start: float
-    end: float
-    text: str
-
-
-def parse_evaluations(text: str, skipped: Counter[str]) -> dict[str, Evaluation]:
-    """The evaluations of a dialogue by turn.
-
-    Args:
-        text: The content of `EmoEvaluation/<dialogue>.txt`.
-        skipped: Gets a count for each kind of line that is passed over.
-    """
-    found: dict[str, Evaluation] = {}
-    current: Evaluation | None = None
-    for line in _lines(text):
-        head = HEAD.fullmatch(line)
-        if head:
-            current = _evaluation(head, skipped)
-            if found.setdefault(head[3], current) is not current:
-                skipped["evaluations of a turn that has one already"] += 1
-        elif not COMMENT.fullmatch(line) and not _rated(line, current, skipped):
-            skipped[EVALUATION] += 1
-    return found
-
-
-def _evaluation(head: re.Match[str], skipped: Counter[str]) -> Evaluation:
-    means = MEANS.fullmatch(head[5])
-    if means is None:
-        skipped["evaluations without three mean ratings"] += 1
-        return Evaluation(head[4])
-    valence, activation, dominance = map(float, means.groups())
-    return Evaluation(head[4], valence, activation, dominance)
-
-
-def _rated(line: str, current: Evaluation | None, skipped: Counter[str]) -> bool:
-    """Adds a rater's line to the turn it belongs to; False if it is no such line."""
-    categories, ratings = CATEGORIES.fullmatch(line), RATINGS.fullmatch(line)
-    match = categories or ratings
-    if match is None or current is None:
-        return False
-    vote = current.votes.get(match[1]) or Vote(match[1], self_report=match[1][0] in "FM")
-    if categories:
-        words = [word.strip() for word in categories[2].split(";") if word.strip()]
-        skipped["votes without a label"] += not words
-        skipped["labels outside the vocabulary"] += sum(word not in CODES for word in words)
-        vote = replace(vote, codes=[CODES.get(word, word) for word in words])
-    elif ratings:
-        valence, activation, dominance = (_number(value) for value in ratings.groups()[1:])
-        skipped["ratings without a number"] += None in (valence, activation, dominance)
-        vote = replace(vote, valence=valence, activation=activation, dominance=dominance)
-    current.votes[match[1]] = vote
-    return True
-
-
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(NUMBER, text) else None
-
-
-def parse_transcription(text: str, skipped: Counter[str]) -> list[Line]:
-    """The turns of a dialogue in the order they are transcribed, which is the dialogue's order.
-
-    Args:
-        text: The content of `transcriptions/<dialogue>.txt`.
-        skipped: Gets a count for each kind of line that is passed over.
-    """
-    found: dict[str, Line] = {}
-    for line in _lines(text):
-        match = LINE.fullmatch(line)
-        if match is None:
-            skipped[_kind(line)] += 1
-        elif match[1] in found:
-            skipped["transcriptions of a turn that has one already"] += 1
-        else:
-            found[match[1]] = Line(match[1], float(match[2]), float(match[3]), match[4])
-    return list(found.values())
-
-
-def _kind(line: str) -> str:
-    first = line.split(maxsplit=1)[0]
-    if first.startswith("Ses") and "XX" in first:
-        return DOUBTFUL
-    if re.match(r"[FM]\s*:", line):
-        return UNNAMED
-    return UNTIMED if TURN.fullmatch(line) else OUTSIDE
-
-
-def _lines(text: str) -> Iterator[str]:
-    """Lines that are not blank; only LF and CRLF end a line, since latin-1 has stranger ends."""
-    return (line.rstrip("\r") for line in text.split("\n") if line.strip())
-
+from pipeline.corpora.labels import CONSENSUS, LabelPolicy, folded, plain
+from pipeline.corpora.published import Published, PublishedSplits, groups
+from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
+from pipeline.corpora.tree import names_in, read_bytes, unpacked, wrong_tree
+from pipeline.records.manifest import Segment, Utterance
 
 SESSION = re.compile(r"session[ _-]?0?([1-5])", re.IGNORECASE)
 DIALOGUE = re.compile(r"(Ses0[1-5][FM]_\w+)\.txt")
@@ -174,34 +32,93 @@ EXPECTED = (
     "Session1 to Session5, each with dialog/transcriptions, dialog/EmoEvaluation, "
     "dialog/avi/DivX and sentences/wav"
 )
+NO_MAJORITY = "xxx"
+HAPPY = "hap"
+# `oth` is a class of `all`, `xxx` of none.
+LABEL_SETS = {
+    "six": plain("emotion", "hap", "sad", "neu", "ang", "exc", "fru"),
+    "four": folded(
+        "emotion", {"hap": ["hap", "exc"], "sad": ["sad"], "neu": ["neu"], "ang": ["ang"]}
+    ),
+    "four_no_exc": plain("emotion", "hap", "sad", "neu", "ang"),
+    "all": plain("emotion", "hap", "sad", "neu", "ang", "exc", "fru", "sur", "fea", "dis", "oth"),
+}
+# The validation dialogues of COSMIC (Ghosal et al., 2020) and of those who took over its pickles.
+COSMIC = (
+    "Ses01M_impro01", "Ses01M_script03_1", "Ses02F_impro02", "Ses02F_impro07",
+    "Ses02M_script01_2", "Ses03F_impro01", "Ses03M_impro02", "Ses03M_impro08a",
+    "Ses03M_script02_2", "Ses03M_script03_2", "Ses04F_impro07", "Ses04F_script02_1",
+)  # fmt: skip
 PUBLISHED = Published(
     "session",
-    {
-        ("1",): {"dialogues": 28, "utterances": 1819},
-        ("2",): {"dialogues": 30, "utterances": 1811},
-        ("3",): {"dialogues": 32, "utterances": 2136},
-        ("4",): {"dialogues": 30, "utterances": 2103},
-        ("5",): {
-            **{"dialogues": 31, "utterances": 2170, "hap": 143, "sad": 245},
-            **{"neu": 384, "ang": 170, "exc": 299, "fru": 381},
-        },
-        (): {
-            **{
-                "dialogues": 151,
-                "utterances": 10039,
-                "xxx": 2507,
-                "fru": 1849,
-                "neu": 1708,
-                "ang": 1103,
-            },
-            **{"sad": 1084, "exc": 1041, "hap": 595, "sur": 107, "fea": 40, "oth": 3, "dis": 2},
-        },
-    },
+    groups("""
+            dialogues utterances  xxx  fru  neu  ang  sad  exc hap sur fea oth dis
+        1          28       1819    -    -    -    -    -    -   -   -   -   -   -
+        2          30       1811    -    -    -    -    -    -   -   -   -   -   -
+        3          32       2136    -    -    -    -    -    -   -   -   -   -   -
+        4          30       2103    -    -    -    -    -    -   -   -   -   -   -
+        5          31       2170    -  381  384  170  245  299 143   -   -   -   -
+        all       151      10039 2507 1849 1708 1103 1084 1041 595 107  40   3   2
+    """),
+)
+
+
+def erc7433(u: Utterance) -> str | None:
+    """The code that the 7,433 six-class utterances of IEMOCAP's published pickles have.
+
+    An utterance without a majority is happy if its speaker gave this label alone, and no other
+    label has as many votes, the speaker's included; a rater has one vote for each label named.
+    """
+    own = [code for vote in u.votes if vote.self_report for code in vote.codes]
+    if u.emotion != NO_MAJORITY or own != [HAPPY]:
+        return u.emotion
+    counts = Counter(code for vote in u.votes for code in set(vote.codes))
+    others = (number for code, number in counts.items() if code != HAPPY)
+    return HAPPY if counts[HAPPY] > max(others, default=0) else u.emotion
+
+
+LABEL_POLICIES = {
+    "consensus": CONSENSUS,
+    "erc7433": LabelPolicy(
+        erc7433,
+        f"{CONSENSUS.description}, with the 53 more happy utterances of IEMOCAP's published "
+        "pickles",
+    ),
+}
+SIX = groups("""
+                hap sad  neu ang exc  fru
+    train+valid 504 839 1324 933 742 1468
+    test        144 245  384 170 299  381
+""")
+COSMIC_SIX = groups("""
+          hap sad  neu ang exc  fru
+    train 451 771 1221 831 593 1296
+    valid  53  68  103 102 149  172
+""")
+SIX_CONSENSUS = groups("""
+                hap sad  neu ang exc  fru
+    train+valid 452 839 1324 933 742 1468
+    test        143 245  384 170 299  381
+""")
+FOUR = groups("""
+                      hap  sad  neu  ang
+    train+valid+test 1636 1084 1708 1103
+""")
+FOUR_NO_EXC = groups("""
+                     hap  sad  neu  ang
+    train+valid+test 595 1084 1708 1103
+""")
+PUBLISHED_SPLITS = (
+    PublishedSplits("six", "erc7433", "session5", SIX),
+    PublishedSplits("six", "erc7433", "session5", COSMIC_SIX, validation="cosmic"),
+    PublishedSplits("six", "consensus", "session5", SIX_CONSENSUS),
+    PublishedSplits("four", "consensus", "session5", FOUR),
+    PublishedSplits("four_no_exc", "consensus", "session5", FOUR_NO_EXC),
 )
 
 
 class IemocapOptions(ReaderOptions):
-    """The block `corpus.NAME` of an IEMOCAP corpus."""
+    """The block `CORPUS.corpus` of an IEMOCAP corpus."""
 
     reader: Literal["iemocap"]
     letterbox: float = Field(
@@ -238,7 +155,10 @@ def read(root: Path, options: IemocapOptions) -> RawCorpus:
     """
     home = unpacked(root, lambda folder: bool(_sessions(folder)))
     if home is None:
-        raise wrong_tree(root, "is not an unpacked IEMOCAP tree", EXPECTED)
+        one_session = {"dialog", "sentences"} & set(names_in(root))
+        advice = "this is one session: point at the folder that holds all five"
+        what = "is not an unpacked IEMOCAP tree"
+        raise wrong_tree(root, what, EXPECTED, advice=advice if one_session else "")
     skipped: Counter[str] = Counter()
     sessions = _sessions(home)
     utterances = [
@@ -253,14 +173,14 @@ def read(root: Path, options: IemocapOptions) -> RawCorpus:
 
 
 def _sessions(folder: Path) -> list[Session]:
-    found = []
+    sessions = []
     for name in names_in(folder):
         match = SESSION.fullmatch(name)
         for place in (folder / name, folder / name / name):
             if match and (place / "dialog").is_dir():
-                found.append(Session(match[1], place, _videos(place)))
+                sessions.append(Session(match[1], place, _videos(place)))
                 break
-    return found
+    return sessions
 
 
 def _videos(session: Path) -> dict[str, str]:
@@ -293,27 +213,27 @@ def _dialogues(session: Session, home: Path, skipped: Counter[str]) -> Iterator[
         if match and match[1][4] == session.number:
             yield match[1]
         else:
-            skipped["files that are no transcription of their session"] += 1
+            skipped["files that are not transcriptions of their session"] += 1
 
 
 def _dialogue(
     session: Session, name: str, options: IemocapOptions, root: Path, skipped: Counter[str]
 ) -> Iterator[Utterance]:
-    """The turns of a dialogue; `Ses05M_script01_1` must not take those of `..._1b`."""
+    """Reads the turns of a dialogue; `Ses05M_script01_1` must not take those of `..._1b`."""
     transcription, evaluation = (
         session.folder / f"dialog/{part}/{name}.txt" for part in ("transcriptions", "EmoEvaluation")
     )
     skipped["dialogues without an evaluation file"] += not evaluation.exists()
-    found = parse_evaluations(_text(evaluation), skipped) if evaluation.exists() else {}
+    rated = parse_evaluations(_text(evaluation), skipped) if evaluation.exists() else {}
     lines = parse_transcription(_text(transcription), skipped)
     own = re.compile(re.escape(name) + "_[FM][0-9]{3}")
     turns = [line for line in lines if own.fullmatch(line.turn)]
     skipped["turns of another dialogue"] += len(lines) - len(turns)
-    skipped["turns without an evaluation"] += sum(line.turn not in found for line in turns)
-    skipped["evaluations without a turn"] += len(set(found) - {line.turn for line in turns})
+    skipped["turns without an evaluation"] += sum(line.turn not in rated for line in turns)
+    skipped["evaluations without a turn"] += len(set(rated) - {line.turn for line in turns})
     for number, line in enumerate(turns):
         video, audio = _segments(session, name, line, options, root)
-        rated = found.get(line.turn, Evaluation(None))
+        ratings = rated.get(line.turn, Evaluation(None))
         yield Utterance(
             utterance=line.turn,
             dialogue=name,
@@ -322,12 +242,12 @@ def _dialogue(
             text=line.text,
             video=video,
             audio=audio,
-            emotion=rated.code,
+            emotion=ratings.code,
             session=session.number,
-            valence=rated.valence,
-            activation=rated.activation,
-            dominance=rated.dominance,
-            votes=list(rated.votes.values()),
+            valence=ratings.valence,
+            activation=ratings.activation,
+            dominance=ratings.dominance,
+            votes=list(ratings.votes.values()),
         )
 
 
@@ -349,3 +269,17 @@ def _segments(
         Segment(video.as_posix(), start=line.start, end=line.end, region=region),
         Segment(sound.as_posix()),
     )
+
+
+READER = Reader(
+    title="IEMOCAP",
+    options=IemocapOptions,
+    read=read,
+    label_sets=LABEL_SETS,
+    published=PUBLISHED,
+    published_splits=PUBLISHED_SPLITS,
+    test_support=SIX["test",],
+    label_policies=LABEL_POLICIES,
+    validation={"cosmic": COSMIC},
+    marks=r"session\s?[1-5]|dialog|sentences",
+)

@@ -1,12 +1,11 @@
-"""Opens and hashes every media file a manifest names, once, and says what is wrong with it."""
+"""Open and hash every media file of a manifest, once, and list what is wrong with it."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from pipeline.base.cache import ClipCache, digest_of
 from pipeline.base.errors import MediaError
@@ -15,18 +14,18 @@ from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import track
 from pipeline.base.settings import Modality
 from pipeline.base.workers import isolated
-from pipeline.media.probe import AudioInfo, Probe, VideoInfo, probe, unusable
+from pipeline.media.probe import Probe, probe, unusable
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Segment, Utterance
 
 LOOK = pa.schema([("look", pa.string())])
 CODE = ("pipeline.media.opening", "pipeline.media.probe")
-SLACK = 0.1  # seconds by which a file may end before its last utterance without a word
+SLACK = 0.1  # seconds by which a file may end before its last utterance
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a file showed.
+    """What opening a file showed.
 
     Attributes:
         sha256: Digest of its bytes, None where it could not be opened.
@@ -39,16 +38,19 @@ class Look:
     error: tuple[str, str] | None = None
 
 
+AS_JSON = TypeAdapter(Look)
+
+
 def inspected(
     utterances: Sequence[Utterance], root: Path, max_seconds: float, label: str
 ) -> tuple[list[Utterance], list[Problem]]:
-    """Completes utterances with digests and ends, and lists what was found wrong.
+    """Completes utterances with digests and ends, and lists what is wrong with their media.
 
     Args:
         utterances: As a reader gives them: a segment without an end lasts to its file's end.
         root: The raw folder.
         max_seconds: Longer segments are cut to this.
-        label: What the progress display says.
+        label: Of the progress display.
 
     Returns:
         The completed utterances and the ledger, both in the given order.
@@ -60,7 +62,7 @@ def inspected(
         video, of_video = _completed(u.video, "visual", seen[u.video.path], max_seconds)
         audio, of_audio = _completed(u.audio, "audio", seen[u.audio.path], max_seconds)
         done.append(replace(u, video=video, audio=audio))
-        problems += [Problem(u.utterance, *found) for found in (*of_video, *of_audio)]
+        problems += [Problem(u.utterance, *finding) for finding in (*of_video, *of_audio)]
     return done, problems + list(_identical(done))
 
 
@@ -72,15 +74,15 @@ def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
     for (path, look), result in isolated(_Opener(cache), items, preload=(__name__,)):
         if isinstance(result, MediaError):
             result = Look(error=(result.kind, result.detail))
-        found = look or result
-        assert found is not None
-        yield path, found
+        shown = look or result
+        assert shown is not None
+        yield path, shown
 
 
 def _known(path: Path, cache: ClipCache) -> Look | None:
     key = _key(path)
     entry = None if key is None else cache.get(key)
-    return None if entry is None else _from_json(json.loads(entry["look"][0].as_py()))
+    return None if entry is None else AS_JSON.validate_json(entry["look"][0].as_py())
 
 
 def _key(path: Path) -> str | None:
@@ -93,7 +95,7 @@ def _key(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class _Opener:
-    """Opens a file and keeps what was seen."""
+    """Opens a file and keeps what it showed."""
 
     cache: ClipCache
 
@@ -101,38 +103,23 @@ class _Opener:
         key, look = _key(path), _opened(path)
         # A failure may be mended without a trace, by `chmod` for instance.
         if key is not None and look.probe is not None:
-            facts = {"sha256": look.sha256, "probe": asdict(look.probe)}
-            self.cache.put(key, {"look": json.dumps(facts)})
+            self.cache.put(key, {"look": AS_JSON.dump_json(look).decode()})
         return look
 
 
 def _opened(path: Path) -> Look:
     try:
-        found = probe(path)
+        return Look(probe=probe(path), sha256=sha256_file(path))
     except MediaError as error:
         return Look(error=(error.kind, error.detail))
-    return Look(sha256=sha256_file(path), probe=found)
 
 
-def _from_json(facts: dict[str, Any]) -> Look:
-    found = facts["probe"]
-    return Look(
-        sha256=facts["sha256"],
-        probe=Probe(
-            video=None if found["video"] is None else VideoInfo(**found["video"]),
-            audio=None if found["audio"] is None else AudioInfo(**found["audio"]),
-            duration=found["duration"],
-            without_decoder=tuple(found["without_decoder"]),
-        ),
-    )
-
-
-Told = tuple[Modality, str, str]
+Finding = tuple[Modality, str, str]
 
 
 def _completed(
     segment: Segment, modality: Modality, look: Look, max_seconds: float
-) -> tuple[Segment, list[Told]]:
+) -> tuple[Segment, list[Finding]]:
     wrong = _wrong(segment, modality, look)
     if wrong is not None:
         missing = replace(segment, end=None, sha256=look.sha256, missing=wrong[0])

@@ -1,7 +1,6 @@
 """Labels: which classes there are, which raw codes fall into them, and which code counts."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.records.manifest import Utterance
@@ -22,56 +21,33 @@ class LabelSet:
     codes: Mapping[str, str]
 
     def index(self, code: str | None) -> int | None:
-        """The class number of a raw code, or None where it has no class in this set."""
+        """The class number of a raw code, None where it has no class in this set."""
         name = self.codes.get(code) if code is not None else None
         return None if name is None else self.classes.index(name)
 
 
 def folded(column: str, classes: Mapping[str, list[str]]) -> LabelSet:
-    """A label set from the raw codes of each class."""
+    """Makes a label set from the raw codes of each class."""
     codes = {code: name for name, folded_in in classes.items() for code in folded_in}
     return LabelSet(column, tuple(classes), codes)
 
 
-def _plain(column: str, *classes: str) -> LabelSet:
+def plain(column: str, *classes: str) -> LabelSet:
+    """Makes a label set whose classes are raw codes."""
     return folded(column, {name: [name] for name in classes})
 
 
-LABEL_SETS = {
-    # MELD
-    "emotion": _plain(
-        "emotion", "neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"
-    ),
-    "sentiment": _plain("sentiment", "neutral", "positive", "negative"),
-    # IEMOCAP; `oth` is a class of `all`, `xxx` (no majority) of none.
-    "six": _plain("emotion", "hap", "sad", "neu", "ang", "exc", "fru"),
-    "four": folded(
-        "emotion", {"hap": ["hap", "exc"], "sad": ["sad"], "neu": ["neu"], "ang": ["ang"]}
-    ),
-    "four_no_exc": _plain("emotion", "hap", "sad", "neu", "ang"),
-    "all": _plain("emotion", "hap", "sad", "neu", "ang", "exc", "fru", "sur", "fea", "dis", "oth"),
-}
-NO_MAJORITY = "xxx"
-HAPPY = "hap"
+@dataclass(frozen=True)
+class LabelPolicy:
+    """A rule for which raw emotion code counts.
 
-
-def consensus(u: Utterance) -> str | None:
-    """The code that the corpus' authors found."""
-    return u.emotion
-
-
-def erc7433(u: Utterance) -> str | None:
-    """The code that the 7,433 six-class utterances of IEMOCAP's published pickles have.
-
-    An utterance without a majority is happy if its speaker said so and nothing else, and no other
-    label has as many votes, the speaker's included; a rater has one vote for each label named.
+    Attributes:
+        code: The code of an utterance, None where it has none.
+        description: What the label is, for reports.
     """
-    own = [code for vote in u.votes if vote.self_report for code in vote.codes]
-    if u.emotion != NO_MAJORITY or own != [HAPPY]:
-        return u.emotion
-    counts = Counter(code for vote in u.votes for code in set(vote.codes))
-    others = (number for code, number in counts.items() if code != HAPPY)
-    return HAPPY if counts[HAPPY] > max(others, default=0) else u.emotion
+
+    code: Callable[[Utterance], str | None]
+    description: str
 
 
-LABEL_POLICIES = {"consensus": consensus, "erc7433": erc7433}
+CONSENSUS = LabelPolicy(lambda u: u.emotion, "the one that the corpus' authors found")

@@ -17,104 +17,28 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.published import Published
-from pipeline.corpora.tree import (
-    RawCorpus,
-    ReaderOptions,
-    names_in,
-    read_bytes,
-    unpacked,
-    wrong_tree,
-)
+from pipeline.corpora.labels import plain
+from pipeline.corpora.published import Published, groups
+from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
+from pipeline.corpora.tree import names_in, read_bytes, unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
-COLUMNS = [
-    "Sr No.",
-    "Utterance",
-    "Speaker",
-    "Emotion",
-    "Sentiment",
-    "Dialogue_ID",
-    "Utterance_ID",
-    "Season",
-    "Episode",
-    "StartTime",
-    "EndTime",
-]
-TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d),(\d{1,3})", re.ASCII)
-C1_CONTROLS = re.compile("[\x80-\x9f]")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a CSV, its numbers parsed."""
-
-    dialogue: int
-    utterance: int
-    cells: dict[str, str]
-
-
-def read_csv(path: Path) -> list[Row]:
-    """The rows of a MELD CSV of either byte flavour, in dialogue order.
-
-    Raises:
-        PipelineError: Not readable, not UTF-8, other columns, or a cell that is not what it
-            should be.
-    """
-    lines = csv.reader(io.StringIO(_decode(path), newline=""), strict=True)
-    try:
-        header, *body = list(lines) or [[]]
-    except csv.Error as error:
-        raise PipelineError(f"{path}, line {lines.line_num}: not CSV: {error}") from error
-    if header != COLUMNS:
-        raise PipelineError(f"{path}: got the columns {header}, expected {COLUMNS}")
-    rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
-    _check_unique(path, rows)
-    return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
-
-
-def _decode(path: Path) -> str:
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from error
-    # The archive's flavour kept cp1252 bytes as C1 controls; only these are mended.
-    return C1_CONTROLS.sub(lambda m: m[0].encode("latin-1").decode("cp1252", "replace"), text)
-
-
-def _row(path: Path, number: int, line: list[str]) -> Row:
-    where = f"{path}, row {number}"
-    if len(line) != len(COLUMNS):
-        raise PipelineError(f"{where}: got {len(line)} cells, expected {len(COLUMNS)}")
-    cells = dict(zip(COLUMNS, line, strict=True))
-    ids = [cells["Dialogue_ID"], cells["Utterance_ID"]]
-    if not all(re.fullmatch(r"[0-9]{1,9}", value) for value in ids):
-        raise PipelineError(f"{where}: Dialogue_ID and Utterance_ID are {ids}, expected numbers")
-    for column in ("StartTime", "EndTime"):
-        if not TIME.fullmatch(cells[column]):
-            raise PipelineError(f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm")
-    return Row(int(ids[0]), int(ids[1]), cells)
-
-
-def _check_unique(path: Path, rows: Sequence[Row]) -> None:
-    counts = Counter((row.dialogue, row.utterance) for row in rows)
-    repeated = [f"dia{d}_utt{u}" for (d, u), number in counts.items() if number > 1]
-    if repeated:
-        raise PipelineError(
-            f"{path} has more than one row of {repeated[:5]}, expected one of each utterance; "
-            "take the published file."
-        )
-
-
-def seconds(time: str) -> float:
-    """`HH:MM:SS,mmm` as seconds; fewer digits after the comma are a decimal fraction."""
-    match = TIME.fullmatch(time)
-    assert match is not None, time
-    hours, minutes, whole, fraction = match.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(f"{int(whole)}.{fraction}")
-
-
-# The folder of each split by its name in the release, and what users rename it to.
+LABEL_SETS = {
+    "emotion": plain(
+        "emotion", "neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"
+    ),
+    "sentiment": plain("sentiment", "neutral", "positive", "negative"),
+}
+PUBLISHED = Published(
+    "official_split",
+    groups("""
+          utterances dialogues neutral  joy surprise anger sadness disgust fear positive negative
+    train       9989      1038    4710 1743     1205  1109     683     271  268     2334     2945
+    dev         1109       114     470  163      150   153     111      22   40      233      406
+    test        2610       280    1256  402      281   345     208      68   50      521      833
+    """),
+)
+# The folder of each split as the release names it, and what users rename it to.
 FOLDERS = {
     "train": ("train_splits", "train"),
     "dev": ("dev_splits_complete", "dev_splits", "dev"),
@@ -127,35 +51,30 @@ EXPECTED = (
     f"{', '.join(names[0] for names in FOLDERS.values())}"
 )
 FEATURE_PACK = re.compile(r"MELD\.Features.*|.*features?\.(pkl|p)", re.IGNORECASE)
-PUBLISHED = Published(
-    "official_split",
-    {
-        ("train",): {
-            **{"utterances": 9989, "dialogues": 1038, "neutral": 4710, "joy": 1743},
-            **{"surprise": 1205, "anger": 1109, "sadness": 683, "disgust": 271, "fear": 268},
-            **{"positive": 2334, "negative": 2945},
-        },
-        ("dev",): {
-            **{"utterances": 1109, "dialogues": 114, "neutral": 470, "joy": 163},
-            **{"surprise": 150, "anger": 153, "sadness": 111, "disgust": 22, "fear": 40},
-            **{"positive": 233, "negative": 406},
-        },
-        ("test",): {
-            **{"utterances": 2610, "dialogues": 280, "neutral": 1256, "joy": 402},
-            **{"surprise": 281, "anger": 345, "sadness": 208, "disgust": 68, "fear": 50},
-            **{"positive": 521, "negative": 833},
-        },
-    },
-)
+COLUMNS = [
+    "Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID",
+    "Season", "Episode", "StartTime", "EndTime",
+]  # fmt: skip
+TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d),(\d{1,3})", re.ASCII)
+C1_CONTROLS = re.compile("[\x80-\x9f]")
 
 
 class MeldOptions(ReaderOptions):
-    """The block `corpus.NAME` of a MELD corpus."""
+    """The block `CORPUS.corpus` of a MELD corpus."""
 
     reader: Literal["meld"]
     test_twins: Literal["final", "plain"] = Field(
         description="Which clip of a test utterance is taken where `final_videos_test` has a twin."
     )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a CSV, its numbers parsed."""
+
+    dialogue: int
+    utterance: int
+    cells: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -201,9 +120,9 @@ def _folder(home: Path, split: str) -> Path | None:
     names = FOLDERS[split]
     places = [home / name for name in names]
     places += [home / outer / inner for outer in names for inner in names]
-    found = [place for place in places if place.is_dir()]
-    with_clips = [place for place in found if any(map(CLIP.fullmatch, names_in(place)))]
-    return next(iter([*with_clips, *found]), None)
+    there = [place for place in places if place.is_dir()]
+    with_clips = [place for place in there if any(map(CLIP.fullmatch, names_in(place)))]
+    return next(iter([*with_clips, *there]), None)
 
 
 def _csv(home: Path, split: str) -> Path | None:
@@ -320,3 +239,74 @@ def _utterance(row: Row, turn: int, split: Split, root: Path, options: MeldOptio
         episode_start=seconds(row.cells["StartTime"]),
         episode_end=seconds(row.cells["EndTime"]),
     )
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Reads a CSV of either byte flavour, in dialogue order.
+
+    Raises:
+        PipelineError: Not readable, not UTF-8, other columns, or a cell that is not what it
+            should be.
+    """
+    lines = csv.reader(io.StringIO(_decode(path), newline=""), strict=True)
+    try:
+        header, *body = list(lines) or [[]]
+    except csv.Error as error:
+        raise PipelineError(f"{path}, line {lines.line_num}: not CSV: {error}") from error
+    if header != COLUMNS:
+        raise PipelineError(f"{path}: got the columns {header}, expected {COLUMNS}")
+    rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
+    _check_unique(path, rows)
+    return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
+
+
+def _decode(path: Path) -> str:
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from error
+    # The archive's flavour kept cp1252 bytes as C1 controls; only these are mended.
+    return C1_CONTROLS.sub(lambda m: m[0].encode("latin-1").decode("cp1252", "replace"), text)
+
+
+def _row(path: Path, number: int, line: list[str]) -> Row:
+    where = f"{path}, row {number}"
+    if len(line) != len(COLUMNS):
+        raise PipelineError(f"{where}: got {len(line)} cells, expected {len(COLUMNS)}")
+    cells = dict(zip(COLUMNS, line, strict=True))
+    ids = [cells["Dialogue_ID"], cells["Utterance_ID"]]
+    if not all(re.fullmatch(r"[0-9]{1,9}", value) for value in ids):
+        raise PipelineError(f"{where}: Dialogue_ID and Utterance_ID are {ids}, expected numbers")
+    for column in ("StartTime", "EndTime"):
+        if not TIME.fullmatch(cells[column]):
+            raise PipelineError(f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm")
+    return Row(int(ids[0]), int(ids[1]), cells)
+
+
+def _check_unique(path: Path, rows: Sequence[Row]) -> None:
+    counts = Counter((row.dialogue, row.utterance) for row in rows)
+    repeated = [f"dia{d}_utt{u}" for (d, u), number in counts.items() if number > 1]
+    if repeated:
+        raise PipelineError(
+            f"{path} has more than one row of {repeated[:5]}, expected one of each utterance; "
+            "take the published file."
+        )
+
+
+def seconds(time: str) -> float:
+    """`HH:MM:SS,mmm` as seconds; fewer digits after the comma are a decimal fraction."""
+    match = TIME.fullmatch(time)
+    assert match is not None, time
+    hours, minutes, whole, fraction = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(f"{int(whole)}.{fraction}")
+
+
+READER = Reader(
+    title="MELD",
+    options=MeldOptions,
+    read=read,
+    label_sets=LABEL_SETS,
+    published=PUBLISHED,
+    test_support=PUBLISHED.counts["test",],
+    marks=r".+_sent_emo\.csv",
+)

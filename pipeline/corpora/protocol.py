@@ -1,59 +1,67 @@
 """Manifest to protocol: which label and which split each utterance gets.
 
 Decided apart from the features: changing a label set or a split decodes nothing. It re-runs this
-step, training and evaluation, and the text encoder's fine-tuning, if there is any, with the texts.
+stage, training and evaluation, and the text encoder's fine-tuning, if there is any, with the texts.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.labels import LABEL_POLICIES, LabelSet
+from pipeline.corpora.reader import Reader
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.corpora.splits import folds
 from pipeline.records.manifest import Utterance
 from pipeline.records.protocol import SPLITS, Entry, Protocol
 
 
-def make_protocol(utterances: Sequence[Utterance], settings: ProtocolSettings) -> Protocol:
+def make_protocol(
+    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
+) -> Protocol:
     """Applies labels and splits to a manifest.
 
     Raises:
         PipelineError: The corpus lacks what the splits are made by, or a split of a fold has no
             labelled utterance.
     """
-    label_set = settings.labels
-    labelled = [(u, _label(u, label_set, settings.label_policy)) for u in utterances]
+    label_set = reader.label_set(settings.label_set)
+    codes = _codes(utterances, settings, reader)
+    labelled = [(u, label_set.index(code)) for u, code in zip(utterances, codes, strict=True)]
     kept = [(u, n) for u, n in labelled if n is not None or settings.unlabelled == "context"]
     entries = [
         Entry(fold, split_of[u.dialogue], u.dialogue, u.utterance, u.speaker, label)
-        for fold, split_of in enumerate(folds(utterances, settings))
+        for fold, split_of in enumerate(folds(utterances, settings, reader.validation))
         for u, label in kept
     ]
     _check_splits(entries, settings)
     return Protocol(label_set.classes, entries)
 
 
-def unlabelled(utterances: Sequence[Utterance], settings: ProtocolSettings) -> Counter[str]:
-    """How many utterances with which raw code have no class in the label set."""
-    label_set = settings.labels
-    codes = [_code(u, label_set, settings.label_policy) for u in utterances]
+def unlabelled(
+    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
+) -> Counter[str]:
+    """Counts the utterances without a class in the label set, by raw code."""
+    label_set = reader.label_set(settings.label_set)
+    codes = _codes(utterances, settings, reader)
     return Counter(code or "no code" for code in codes if label_set.index(code) is None)
 
 
-def unused(utterances: Sequence[Utterance], settings: ProtocolSettings) -> list[str]:
+def unused(
+    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
+) -> list[str]:
     """Codes of the label set that no utterance has: another corpus' or a typing mistake."""
-    label_set = settings.labels
-    there = {_code(u, label_set, settings.label_policy) for u in utterances}
-    return [code for code in label_set.codes if code not in there]
+    there = set(_codes(utterances, settings, reader))
+    return [code for code in reader.label_set(settings.label_set).codes if code not in there]
 
 
-def _label(u: Utterance, label_set: LabelSet, policy: str) -> int | None:
-    return label_set.index(_code(u, label_set, policy))
-
-
-def _code(u: Utterance, label_set: LabelSet, policy: str) -> str | None:
-    return LABEL_POLICIES[policy](u) if label_set.column == "emotion" else u.sentiment
+def _codes(
+    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
+) -> list[str | None]:
+    """The raw code that counts, by utterance."""
+    if reader.label_set(settings.label_set).column == "sentiment":
+        return [u.sentiment for u in utterances]
+    policy = reader.label_policies[settings.label_policy]
+    return [policy.code(u) for u in utterances]
 
 
 def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:

@@ -1,7 +1,7 @@
-"""Counts that others published of a whole release, and how a tree differs from them.
+"""Published counts of a release and of its splits, and how a tree differs from them.
 
-A difference stops nothing: it is told with its likely cause, because a corpus that lost a session
-or was edited gives figures that compare with nobody's.
+A difference stops nothing: it is shown with its likely cause, because figures of a corpus that
+lost a session or was edited compare with nobody's.
 """
 
 from collections import Counter
@@ -11,6 +11,21 @@ from dataclasses import dataclass
 from pipeline.records.manifest import Utterance
 
 Counts = Mapping[str, int]
+Groups = Mapping[tuple[str, ...], Counts]
+
+
+def groups(table: str) -> Groups:
+    """Reads counts from a table: names in the first line, then a line per group.
+
+    A group's name joins values by `+`; `all` is the whole release. `-` is an unknown count.
+    """
+    names, *lines = (line.split() for line in table.strip().splitlines())
+    return {
+        () if group == "all" else tuple(group.split("+")): {
+            name: int(count) for name, count in zip(names, counts, strict=True) if count != "-"
+        }
+        for group, *counts in lines
+    }
 
 
 @dataclass(frozen=True)
@@ -24,58 +39,90 @@ class Published:
     """
 
     by: str
-    counts: Mapping[tuple[str, ...], Counts]
+    counts: Groups
+
+
+@dataclass(frozen=True)
+class PublishedSplits:
+    """Labelled utterances of a whole release by class, under certain settings of `protocol`.
+
+    Attributes:
+        label_set: As in params.yaml; `label_policy` and `splits` likewise.
+        counts: By group of splits.
+        validation: Likewise; None where the counts do not depend on it.
+    """
+
+    label_set: str
+    label_policy: str
+    splits: str
+    counts: Groups
+    validation: str | None = None
+
+
+def split_differences(counts: Mapping[str, Counts], published: Groups) -> list[str]:
+    """One line per group of splits whose counts differ from the published ones.
+
+    Args:
+        counts: Labelled utterances by split and class.
+        published: By group of splits, as `ProtocolSettings.published` gives them.
+    """
+    lines = []
+    for splits, expected in published.items():
+        pooled = sum((Counter(counts[split]) for split in splits), Counter())
+        differing = unequal(pooled, expected)
+        if differing:
+            lines.append(f"{'+'.join(splits)}: {differing}")
+    return lines
 
 
 def differences(utterances: Sequence[Utterance], published: Published) -> list[str]:
-    """A line for each group that differs from the published counts, with the likely cause."""
-    found = []
+    """One line per group whose counts differ from the published ones, with the likely cause."""
+    lines = []
     for where, counts, expected in side_by_side(utterances, published):
         differing = unequal(counts, expected)
         if differing:
-            found.append(f"{where}: {differing}. Likely: {_cause(counts, expected)}")
-    return found
+            lines.append(f"{where}: {differing}. Likely: {_cause(counts, expected)}")
+    return lines
 
 
 def side_by_side(
     utterances: Sequence[Utterance], published: Published
 ) -> Iterator[tuple[str, Counts, Counts]]:
-    """Each group in words, what was counted of it, and what was published."""
-    for parts, expected in published.counts.items():
-        chosen = [u for u in utterances if not parts or getattr(u, published.by) in parts]
-        where = f"{published.by} {'+'.join(parts)}" if parts else "in all"
-        yield where, _counted(chosen), expected
+    """Yields each group in words, its counts here, and the published ones."""
+    for values, expected in published.counts.items():
+        chosen = [u for u in utterances if not values or getattr(u, published.by) in values]
+        where = f"{published.by} {'+'.join(values)}" if values else "in all"
+        yield where, _counts(chosen), expected
 
 
-def unequal(found: Counts, expected: Counts) -> str:
-    """The counts that are not the expected ones, as words; empty if all are."""
+def unequal(counts: Counts, expected: Counts) -> str:
+    """The counts that are not the expected ones, in words; empty if all are."""
     return ", ".join(
-        f"{found[name]} {name} (published {number})"
+        f"{counts[name]} {name} (published {number})"
         for name, number in expected.items()
-        if found[name] != number
+        if counts[name] != number
     )
 
 
-def _counted(utterances: Sequence[Utterance]) -> Counter[str]:
-    counts = Counter(u.emotion for u in utterances)
+def _counts(utterances: Sequence[Utterance]) -> Counter[str]:
+    codes = Counter(u.emotion for u in utterances)
     # A code of both columns (MELD's `neutral`) counts by its emotion.
-    sentiments = Counter(u.sentiment for u in utterances if u.sentiment not in counts)
-    counts += sentiments
-    known = Counter({code: n for code, n in counts.items() if code is not None})
-    known["utterances"] = len(utterances)
-    known["dialogues"] = len({u.dialogue for u in utterances})
-    known["speakers"] = len({u.speaker for u in utterances})
-    return known
+    codes += Counter(u.sentiment for u in utterances if u.sentiment not in codes)
+    counts = Counter({code: n for code, n in codes.items() if code is not None})
+    counts["utterances"] = len(utterances)
+    counts["dialogues"] = len({u.dialogue for u in utterances})
+    counts["speakers"] = len({u.speaker for u in utterances})
+    return counts
 
 
-def _cause(found: Counts, expected: Counts) -> str:
-    if not found["utterances"]:
+def _cause(counts: Counts, expected: Counts) -> str:
+    if not counts["utterances"]:
         return "its folder or annotation is not there, unpacked incompletely"
-    dialogues = expected.get("dialogues", found["dialogues"])
-    if found["dialogues"] < dialogues:
+    dialogues = expected.get("dialogues", counts["dialogues"])
+    if counts["dialogues"] < dialogues:
         return "whole dialogues are not there, unpacked incompletely"
-    if found["dialogues"] > dialogues:
+    if counts["dialogues"] > dialogues:
         return "there are dialogues that the release lacks, files added or two releases mixed"
-    if found["utterances"] != expected.get("utterances", found["utterances"]):
+    if counts["utterances"] != expected.get("utterances", counts["utterances"]):
         return "the dialogues are there, turns are missing or added: annotation files were edited"
     return "every turn is there, labels differ: annotation was edited, or another release"

@@ -1,41 +1,21 @@
 """The corpus readers by name: a new corpus is a new module and one line here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, RootModel
 
 from pipeline.corpora import cremad, iemocap, meld
-from pipeline.corpora.published import Published
-from pipeline.corpora.tree import RawCorpus, ReaderOptions
+from pipeline.corpora.reader import Reader, ReaderOptions
 
-
-@dataclass(frozen=True)
-class Reader:
-    """How one corpus' raw tree is read.
-
-    Attributes:
-        options: The reader's settings class, the block `corpus.NAME` of params.yaml.
-        read: Raw tree and options to raw facts; opens no media.
-        published: What a whole release holds.
-    """
-
-    options: type[ReaderOptions]
-    read: Callable[[Path, Any], RawCorpus]
-    published: Published
-
-
-READERS = {
-    "cremad": Reader(cremad.CremadOptions, cremad.read, cremad.PUBLISHED),
-    "iemocap": Reader(iemocap.IemocapOptions, iemocap.read, iemocap.PUBLISHED),
-    "meld": Reader(meld.MeldOptions, meld.read, meld.PUBLISHED),
+READERS: dict[str, Reader] = {
+    "cremad": cremad.READER,
+    "iemocap": iemocap.READER,
+    "meld": meld.READER,
 }
 
 
 def _parse(raw: Any) -> ReaderOptions:
-    """The options of the reader that `raw` names; each reader owns its options class."""
+    """Validates options by the class of the reader that they name."""
     if isinstance(raw, ReaderOptions):
         return raw
     name = raw.get("reader") if isinstance(raw, dict) else raw
@@ -44,9 +24,14 @@ def _parse(raw: Any) -> ReaderOptions:
     return READERS[name].options.model_validate(raw)
 
 
-class CorpusSettings(RootModel[Annotated[ReaderOptions, BeforeValidator(_parse)]]):
-    """The options of one corpus' reader, as `.root`."""
+class CorpusSettings(RootModel[ReaderOptions]):
+    """The block `CORPUS.corpus`: the options of its reader, as `.root`."""
 
     root: Annotated[ReaderOptions, BeforeValidator(_parse)] = Field(
         description="The reader's options."
     )
+
+    @property
+    def reader(self) -> Reader:
+        """The reader that the options name."""
+        return READERS[self.root.reader]

@@ -1,42 +1,19 @@
-"""What a corpus reader returns, and how it finds its corpus in the folder that a user gave."""
+"""Find a corpus in the folder that a user gave, and say what mends a wrong one."""
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from zipfile import is_zipfile
 
-from pydantic import Field
-
 from pipeline.base.errors import PipelineError
-from pipeline.base.settings import Section
-from pipeline.records.manifest import Utterance
+from pipeline.base.files import LFS_HEAD
 
-LFS_HEAD = b"version https://git-lfs"
 SHOWN = 12
-# Names that tell a known corpus, for whoever linked the wrong one.
-MARKS = {r"session\s?[1-5]": "IEMOCAP", r".+_sent_emo\.csv": "MELD", "VideoFlash": "CREMA-D"}
 ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
 # name.tar.gz.aa, name.tar.gz.partaa, name.zip.001, name.tgz.part-1
 PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
-
-
-@dataclass(frozen=True)
-class RawCorpus:
-    """A raw tree as read, before any media file has been opened.
-
-    Attributes:
-        utterances: In dialogue order. A segment has no digest yet, and no end where it lasts to
-            the end of its file.
-        left_aside: How many things of which kind the reader skipped, for the stage's summary.
-        notes: What a user should know of the tree as a whole.
-    """
-
-    utterances: list[Utterance]
-    left_aside: Mapping[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -47,21 +24,21 @@ def names_in(folder: Path) -> list[str]:
 
 
 def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
-    """The folder that holds the corpus: `root`, or one in it (`MELD.Raw/MELD.Raw`), else None.
+    """The folder that holds the corpus: `root`, or one in it (`NAME.Raw/NAME.Raw`), else None.
 
     Raises:
         PipelineError: Two folders side by side hold it.
     """
     level = [root]
     for _ in range(3):
-        found = [folder for folder in level if is_corpus(folder)]
-        if len(found) > 1:
+        homes = [folder for folder in level if is_corpus(folder)]
+        if len(homes) > 1:
             raise PipelineError(
-                f"{root} holds the corpus more than once: {[str(f) for f in found]}.\n"
+                f"{root} holds the corpus more than once: {[str(home) for home in homes]}.\n"
                 f"  next: point {root} at one of them."
             )
-        if found:
-            return found[0]
+        if homes:
+            return homes[0]
         level = [folder / n for folder in level for n in names_in(folder) if (folder / n).is_dir()]
     return None
 
@@ -75,8 +52,8 @@ def wrong_tree(
         root: What the user gave.
         what: What is wrong, after the root's name.
         expected: What should be there.
-        looked_in: The folder whose content is told; `root` unless given.
-        advice: What mends it, where the reader knows; else it is told from the file names.
+        looked_in: The folder whose content is shown; `root` unless given.
+        advice: What mends it, where the reader knows; else it is guessed from the file names.
     """
     folder = looked_in or root
     if not root.exists():
@@ -117,7 +94,7 @@ def _listing(folder: Path) -> str:
 
 
 def _mending(folder: Path) -> str:
-    """The command that makes a tree out of what lies there, empty if nothing tells."""
+    """The command that makes a tree out of what lies there, empty if no name suggests one."""
     if folder.is_file():
         aside, first = folder, ""
         if not ARCHIVE.fullmatch(folder.name):
@@ -136,13 +113,13 @@ def _mending(folder: Path) -> str:
 
 
 def _recognised(folder: Path) -> str:
-    """What the folder is instead, where its names tell."""
-    names = names_in(folder)
-    for mark, corpus in MARKS.items():
-        if any(re.fullmatch(mark, name, re.IGNORECASE) for name in names):
-            return f"this is {corpus}: point the corpus that reads it here"
-    if {"dialog", "sentences"} & set(names):
-        return "this is one session of IEMOCAP: point at the folder that holds all five"
+    """What the folder is instead, where its names show it."""
+    from pipeline.corpora.registry import READERS  # its readers import this module
+
+    for reader in READERS.values():
+        marks = re.compile(reader.marks, re.IGNORECASE) if reader.marks else None
+        if marks and any(map(marks.fullmatch, names_in(folder))):
+            return f"this is {reader.title}: point the corpus that reads it here"
     return ""
 
 
@@ -151,14 +128,3 @@ def _extract(archive: Path) -> str:
     if archive.suffix.lower() == ".zip":
         return f"unzip {name} -d {folder}"
     return f"tar -xf {name} -C {folder} (if tar says `Unexpected EOF`, download the archive again)"
-
-
-class ReaderOptions(Section):
-    """The common part of the block `corpus.NAME`."""
-
-    reader: str = Field(description="A name of pipeline/corpora/registry.py.")
-    full: bool = Field(
-        description="Whether the folder is meant to hold the whole release: its counts are then "
-        "compared with the published ones."
-    )
-    max_seconds: float = Field(gt=0, description="Longer segments are cut here, and noted.")

@@ -26,7 +26,7 @@ import psutil
 from pipeline.base.errors import PipelineError
 from pipeline.base.paths import CACHE, cache_root
 from pipeline.experiments.plan import Experiment
-from pipeline.weights.store import store_root
+from pipeline.weights.fetch import store_root
 
 COLUMNS = ("Task", "Name", "Created", "Status")
 EMPTY = "No experiment tasks in the queue."

@@ -13,7 +13,7 @@ from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.visual.settings import VisualSettings
 from pipeline.weights.lock import read_lock
-from pipeline.weights.reference import parse
+from pipeline.weights.names import parse
 
 
 def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> Iterator[str]:
@@ -24,9 +24,16 @@ def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> I
         corpora: The selected corpora.
     """
     for corpus in corpora:
+        yield from _protocol(sections, corpus)
         yield from _modalities(sections, corpus)
         yield from _encoders(sections, corpus)
         yield from _finetuning(sections, corpus)
+
+
+def _protocol(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    reader = sections["corpus"][corpus].reader
+    for problem in sections["protocol"][corpus].unknown_to(reader):
+        yield f"{corpus}.protocol.{problem}"
 
 
 def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:

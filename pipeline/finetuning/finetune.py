@@ -31,8 +31,7 @@ from pipeline.finetuning.state import TuningState
 from pipeline.finetuning.task import Task, task_of
 from pipeline.finetuning.writing import write_encoder, write_finetuned_record
 from pipeline.training.resume import StateFile
-from pipeline.weights.folder import PART_FOLDER, Encoder, load
-from pipeline.weights.record import FinetunedRecord
+from pipeline.weights.folder import PART_FOLDER, Encoder, FinetunedRecord, load
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
 CODE = ("pipeline.finetuning.loop",)

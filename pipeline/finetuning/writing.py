@@ -5,14 +5,12 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from pipeline.base.files import sha256_file
 from pipeline.finetuning.network import TunedEncoder
-from pipeline.weights.folder import Encoder
-from pipeline.weights.record import (
-    EncoderRecord,
-    FileRecord,
+from pipeline.weights.folder import (
+    Encoder,
     FinetunedRecord,
     read_record,
+    record_of,
     write_record,
 )
 
@@ -47,17 +45,11 @@ def write_finetuned_record(folder: Path, pretrained: Path, finetuned: FinetunedR
         finetuned: How it was made.
     """
     base = read_record(pretrained)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    record = EncoderRecord(
-        **base.model_dump(exclude={"files", "folder", "finetuned", "description", "revision"}),
-        revision=f"{base.revision}, fine-tuned on {finetuned.corpus}",
-        description=f"{base.description} Fine-tuned on the train split of {finetuned.corpus}.",
-        files={
-            path.relative_to(folder).as_posix(): FileRecord(
-                bytes=path.stat().st_size, sha256=sha256_file(path)
-            )
-            for path in files
-        },
-        finetuned=finetuned,
+    provenance = base.model_copy(
+        update={
+            "revision": f"{base.revision}, fine-tuned on {finetuned.corpus}",
+            "description": f"{base.description} Fine-tuned on the train split of "
+            f"{finetuned.corpus}.",
+        }
     )
-    write_record(folder, record)
+    write_record(folder, record_of(folder, provenance, finetuned))

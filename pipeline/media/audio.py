@@ -1,4 +1,4 @@
-"""Sound of a clip or of a segment of one: one channel at one rate, whatever the file holds."""
+"""The sound of a clip or a segment of it: one channel at one rate, whatever the file holds."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
-from pipeline.media.opening import audio_stream, open_media, origin, said
+from pipeline.media.opening import audio_stream, message, open_media, origin
 
 # openSMILE multiplies by 32768 and casts to int16, where a sample of +1.0 wraps round to -32768.
 LARGEST = np.float32(32767 / 32768)
@@ -32,8 +32,8 @@ def load_mono(
 ) -> NDArray[np.float32]:
     """Decodes, mixes all channels down to one (the centre of 5.1 too) and resamples.
 
-    The file is decoded from its beginning, so that a segment is the very slice of the whole; one
-    late in a long compressed file costs the decode of all that comes before it.
+    The file is decoded from its beginning, so that a segment is an exact slice of the whole; a late
+    segment of a long compressed file costs the decoding of all that comes before it.
 
     Args:
         path: The media file.
@@ -43,8 +43,7 @@ def load_mono(
         max_seconds: A longer segment is cut to this many seconds.
 
     Returns:
-        float32 [sample] within [-1, 32767/32768]. When a decode error ends the stream early,
-        what came before it.
+        float32 [sample] within [-1, 32767/32768]; what came before the first decode error.
 
     Raises:
         MediaError: `no_audio`, `no_samples` (the segment lies outside the sound), `unreadable`
@@ -86,7 +85,7 @@ def _segment(
 
 @dataclass
 class _SampleClock:
-    """Which sample of a stream is heard when, counted from the file's beginning.
+    """Maps seconds from the file's beginning to samples of a stream.
 
     `offset` is when the stream's first sample is heard, in seconds.
     """
@@ -116,7 +115,7 @@ def _resampled(
 
 
 class _Resampler:
-    """Frames to mono samples; starts anew where a recording's rate or channels change."""
+    """Turns frames into mono samples; starts anew where a recording's rate or channels change."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -132,7 +131,7 @@ class _Resampler:
         yield from (part.to_ndarray()[0] for part in self._inner.resample(frame))
 
     def drain(self) -> Iterator[NDArray[np.int32]]:
-        """What it holds back for the samples to come."""
+        """Yields the samples that it held back."""
         if self._inner is not None:
             yield from (part.to_ndarray()[0] for part in self._inner.resample(None))
 
@@ -146,4 +145,4 @@ def _decode(container: Any, stream: Any) -> Iterator[Any]:
                 yield frame
     except av.error.FFmpegError as error:
         if not decoded:
-            raise MediaError("unreadable", f"no sound can be decoded: {said(error)}") from error
+            raise MediaError("unreadable", f"no sound can be decoded: {message(error)}") from error

@@ -1,7 +1,7 @@
-"""A segment of a video as a stream of small grey pictures: for looking at motion.
+"""A segment of a video as a stream of small grey pictures, to look at motion.
 
-Unlike the frames that are kept, these are all frames of the segment up to `RATE` a second, one in
-memory at a time, and none is searched for: a file that seeks badly gives what it gives.
+Unlike `video`, this yields all frames of the segment up to `RATE` a second, one in memory at a
+time, and does not mend bad seeking.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
-from pipeline.media.opening import open_media, said, video_stream
+from pipeline.media.opening import message, open_media, video_stream
 from pipeline.media.packets import SHIFTED_BY_SEEK, Clock
 from pipeline.media.video import Region
 
@@ -25,7 +25,7 @@ NEARLY = 0.8
 def grey_frames(
     path: Path, start: float, end: float, region: Region | None, longest_side: int
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """The pictures of a segment, at most about 30 a second.
+    """Yields the pictures of a segment, at most about 30 a second.
 
     Args:
         path: The media file.
@@ -50,7 +50,9 @@ def grey_frames(
             for time, frame in _thinned(_from(container, stream, clock, start), start, end):
                 yield time, _grey(frame, region, longest_side)
         except av.error.FFmpegError as error:
-            raise MediaError("unreadable", f"a frame cannot be decoded: {said(error)}") from error
+            raise MediaError(
+                "unreadable", f"a frame cannot be decoded: {message(error)}"
+            ) from error
 
 
 def _from(container: Any, stream: Any, clock: Clock, start: float) -> Iterator[tuple[float, Any]]:

@@ -1,7 +1,7 @@
-"""Opening a media file, with every way this fails told apart and told in words.
+"""Open a media file, and name each way in which that can fail.
 
 FFmpeg's own message for a clip without its index, a Git-LFS pointer and a folder of random bytes
-is one and the same ("Invalid data found"), so what can be seen from the bytes is seen here first.
+is one and the same ("Invalid data found"), so this module looks at the bytes first.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from typing import Any
 import av
 
 from pipeline.base.errors import MediaError
+from pipeline.base.files import LFS_HEAD
 
-LFS_HEAD = b"version https://git-lfs"
 MICROSECONDS = 1_000_000
 # Before version 19 PyAV raised for a title that is not UTF-8 unless told not to.
 TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 # FFmpeg decodes the first pictures of a file to learn what is in it: 40 ms of a 3 s clip of
-# 1280 x 720, a fifth of all its decoding. An MP4's header says it, so no decoder is let near.
-TOLD_BY_HEADER = {"codec_whitelist": "none"}
+# 1280 x 720, a fifth of all its decoding. An MP4's header holds that, so no decoder is allowed.
+HEADER_ONLY = {"codec_whitelist": "none"}
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def open_media(path: Path) -> Iterator[Any]:
             no folder, so that ledgers of two machines are alike.
     """
     head = _checked_head(path)
-    options = TOLD_BY_HEADER if head[4:8] == b"ftyp" else {}
+    options = HEADER_ONLY if head[4:8] == b"ftyp" else {}
     try:
         # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
         container = av.open(f"file:{path}", options=options, **TOLERANT)
@@ -42,18 +42,18 @@ def open_media(path: Path) -> Iterator[Any]:
         if _lacks_moov(path):
             detail = "no moov atom: the file was cut short; download it again"
             raise MediaError("truncated", detail) from error
-        raise MediaError("unreadable", f"FFmpeg cannot open it: {said(error)}") from error
+        raise MediaError("unreadable", f"FFmpeg cannot open it: {message(error)}") from error
     with container:
         yield container
 
 
-def said(error: BaseException) -> str:
-    """What FFmpeg said, without the path that PyAV adds to it."""
+def message(error: BaseException) -> str:
+    """FFmpeg's message, without the path that PyAV adds to it."""
     return getattr(error, "strerror", None) or type(error).__name__
 
 
 def video_stream(container: Any) -> Any | None:
-    """The first video stream that can be decoded; a cover picture is none."""
+    """The first video stream that can be decoded; cover pictures do not count."""
     for stream in container.streams.video:
         cover = stream.disposition & av.stream.Disposition.attached_pic
         if stream.codec_context is not None and not cover:
@@ -70,15 +70,15 @@ def audio_stream(container: Any) -> Any | None:
 
 
 def without_decoder(container: Any) -> tuple[str, ...]:
-    """`video` and `audio`, where a file has such streams but FFmpeg can decode none of them."""
+    """The kinds, `video` and `audio`, of which a file has streams but none that can be decoded."""
     streams = container.streams
-    found = (
+    kinds = (
         ("video", streams.video, video_stream(container)),
         ("audio", streams.audio, audio_stream(container)),
     )
     return tuple(
         kind
-        for kind, all_of_kind, usable in found
+        for kind, all_of_kind, usable in kinds
         if usable is None and any(stream.codec_context is None for stream in all_of_kind)
     )
 
@@ -90,7 +90,7 @@ def undecodable(kind: str) -> MediaError:
 
 
 def origin(container: Any) -> float:
-    """Time stamp of the file's beginning in seconds; all times of `media` count from it.
+    """Time stamp of the file's beginning in seconds; all times in `media` count from it.
 
     An MPEG transport stream starts at 1.4 s and a cut clip anywhere; FFmpeg's `-ss` and players
     count from the first stream's first time stamp, and so do annotations.
@@ -100,7 +100,7 @@ def origin(container: Any) -> float:
 
 
 def _checked_head(path: Path) -> bytes:
-    """A file's first bytes, after a check that it is a file with something in it."""
+    """Checks that there is a file with something in it, and reads its first bytes."""
     if not path.is_file():
         what = "a folder has this name" if path.is_dir() else "there is no such file"
         raise MediaError("absent", what)
@@ -110,7 +110,7 @@ def _checked_head(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(len(LFS_HEAD))
     except OSError as error:
-        raise MediaError("unreadable", f"the file cannot be read: {said(error)}") from error
+        raise MediaError("unreadable", f"the file cannot be read: {message(error)}") from error
     if head == LFS_HEAD:
         raise MediaError("lfs_pointer", "a Git-LFS pointer stands in its place; run `git lfs pull`")
     return head

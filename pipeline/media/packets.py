@@ -1,8 +1,8 @@
-"""The compressed packets of a segment of a video, with their true time stamps.
+"""The compressed packets of a window of a video, with their true time stamps.
 
-Reading packets without decoding them costs next to nothing, and tells when the frames are shown
-whatever the headers say of duration and rate. The packets are held for the decoder, unless they are
-those of a long stretch: then only their time stamps are, and they are read once more.
+Reading packets without decoding them costs next to nothing, and shows when frames are displayed,
+whatever the headers claim of duration and rate. Packets are kept for the decoder unless there are
+too many: then only their time stamps are kept, and the packets are read once more.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ import av
 from pipeline.base.errors import MediaError
 from pipeline.media.opening import origin
 
-# How far before a segment's start to seek, in seconds, until a key frame before it is met. The
+# How far before a window's start to seek, in seconds, until a key frame before it is met. The
 # first try does for files with an index; MPEG program streams and avi with B-frames need more.
 SEEK_BACK = (0.0, 1.0, 10.0, inf)
 FALLBACK_RATE = 25.0
@@ -28,8 +28,8 @@ MOST_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A stretch of a file: `start` to `end` in seconds (inf: the file's end), cut to `longest`."""
+class Window:
+    """A part of a file: `start` to `end` in seconds (inf: the file's end), cut to `longest`."""
 
     start: float
     end: float
@@ -68,7 +68,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a packet says of its frame: time stamps and length in the stream's units."""
+    """A packet's time stamps and the length of its frame, in the stream's units."""
 
     pts: int | None
     dts: int | None
@@ -77,13 +77,13 @@ class Stamp:
 
     @classmethod
     def of(cls, packet: Any) -> "Stamp":
-        """A packet's."""
+        """The stamp of a packet."""
         return cls(packet.pts, packet.dts, packet.duration, packet.is_discard)
 
 
 @dataclass
 class Stretch:
-    """The packets from a key frame at or before a segment to the first frame after it.
+    """The packets from a key frame at or before a window to the first frame after it.
 
     Attributes:
         passed: Packets of the stream that were read before the first of these.
@@ -98,12 +98,12 @@ class Stretch:
     _bytes: int = 0
 
     def restart(self) -> None:
-        """Lets go of all packets so far: nothing of them is needed."""
+        """Drops all packets so far, of which nothing is needed."""
         self.passed += len(self.stamps)
         self.stamps, self.packets, self._bytes = [], [], 0
 
     def add(self, packet: Any) -> None:
-        """Takes one more packet."""
+        """Adds one more packet."""
         self.stamps.append(Stamp.of(packet))
         self._bytes += packet.size
         if self._bytes > MOST_BYTES:
@@ -112,14 +112,14 @@ class Stretch:
             self.packets.append(packet)
 
 
-def read_stretch(container: Any, stream: Any, segment: Segment, seek_back: float) -> Stretch | None:
-    """Reads the packets of a segment.
+def read_stretch(container: Any, stream: Any, window: Window, seek_back: float) -> Stretch | None:
+    """Reads the packets of a window.
 
     Args:
         container: An open `av` input container, at its beginning.
         stream: Its video stream.
-        segment: What is wanted.
-        seek_back: How far before the segment to seek, in seconds; inf reads from the beginning.
+        window: Whose packets.
+        seek_back: How far before the window to seek, in seconds; inf reads from the beginning.
 
     Returns:
         None if the seek met no key frame at or before the start.
@@ -127,33 +127,33 @@ def read_stretch(container: Any, stream: Any, segment: Segment, seek_back: float
     clock = Clock.of(container, stream)
     stretch = Stretch()
     try:
-        sought = _sought(container, stream, segment, seek_back)
-        _collect(container.demux(stream), clock, segment, stretch, from_key=sought)
+        sought = _sought(container, stream, window, seek_back)
+        _collect(container.demux(stream), clock, window, stretch, from_key=sought)
     except av.error.FFmpegError:
-        sought = _seeks(container, segment, seek_back)  # Cut short: what lies before is used.
-    late = not stretch.stamps or clock.shown(stretch.stamps[0]) > segment.start
+        sought = _seeks(container, window, seek_back)  # Cut short: what comes before is used.
+    late = not stretch.stamps or clock.shown(stretch.stamps[0]) > window.start
     return None if sought and late else stretch
 
 
 def read_again(
-    container: Any, stream: Any, segment: Segment, seek_back: float, stretch: Stretch
+    container: Any, stream: Any, window: Window, seek_back: float, stretch: Stretch
 ) -> Iterator[Any]:
     """The packets of a stretch that is too large to be held, from a container opened anew."""
-    _sought(container, stream, segment, seek_back)
+    _sought(container, stream, window, seek_back)
     packets = (p for p in container.demux(stream) if not _is_end(p))
     return islice(packets, stretch.passed, stretch.passed + len(stretch.stamps))
 
 
-def _seeks(container: Any, segment: Segment, seek_back: float) -> bool:
-    return segment.start > seek_back and container.format.name not in SHIFTED_BY_SEEK
+def _seeks(container: Any, window: Window, seek_back: float) -> bool:
+    return window.start > seek_back and container.format.name not in SHIFTED_BY_SEEK
 
 
-def _sought(container: Any, stream: Any, segment: Segment, seek_back: float) -> bool:
-    """Seeks to before a segment, unless it is read from the file's beginning."""
-    seeks = _seeks(container, segment, seek_back)
+def _sought(container: Any, stream: Any, window: Window, seek_back: float) -> bool:
+    """Seeks to before a window, unless it is read from the file's beginning."""
+    seeks = _seeks(container, window, seek_back)
     if seeks:
         clock = Clock.of(container, stream)
-        container.seek(clock.stamp(segment.start - seek_back), stream=stream)
+        container.seek(clock.stamp(window.start - seek_back), stream=stream)
     return seeks
 
 
@@ -163,10 +163,10 @@ def _is_end(packet: Any) -> bool:
 
 
 def _collect(
-    demuxed: Iterable[Any], clock: Clock, segment: Segment, stretch: Stretch, *, from_key: bool
+    demuxed: Iterable[Any], clock: Clock, window: Window, stretch: Stretch, *, from_key: bool
 ) -> None:
-    stop = segment.end
-    following = inf  # when the first frame after the segment is shown
+    stop = window.end
+    following = inf  # when the first frame after the window is shown
     for packet in demuxed:
         if _is_end(packet):
             continue
@@ -174,10 +174,10 @@ def _collect(
             stretch.passed += 1
             continue
         shown = clock.shown(packet)
-        if packet.is_keyframe and shown <= segment.start:
+        if packet.is_keyframe and shown <= window.start:
             stretch.restart()
         if not stretch.stamps:
-            stop = min(stop, max(segment.start, shown) + segment.longest)
+            stop = min(stop, max(window.start, shown) + window.longest)
         stretch.add(packet)
         if shown > stop:
             following = min(following, shown)
@@ -199,7 +199,7 @@ class Span:
 
 
 def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
-    """The span of what was read.
+    """The span of some packets.
 
     Raises:
         MediaError: `no_frames` if there is no frame.
@@ -212,18 +212,18 @@ def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
     return Span(min(clock.shown(stamp) for stamp in shown), last, usual)
 
 
-def extent(found: Span, segment: Segment) -> tuple[float, float]:
-    """Where a segment begins and ends in truth, in seconds.
+def extent(shown: Span, window: Window) -> tuple[float, float]:
+    """Where a window really begins and ends, in seconds.
 
     Raises:
         MediaError: `no_frames` if it lies outside the video.
     """
-    begin = max(segment.start, found.first)
-    end = min(segment.end, found.last, begin + segment.longest)
+    begin = max(window.start, shown.first)
+    end = min(window.end, shown.last, begin + window.longest)
     if end <= begin:
-        until = "the end" if segment.end == inf else f"{segment.end:.3f} s"
+        until = "the end" if window.end == inf else f"{window.end:.3f} s"
         raise MediaError(
             "no_frames",
-            f"asked for {segment.start:.3f} s to {until}; the video ends at {found.last:.3f} s",
+            f"asked for {window.start:.3f} s to {until}; the video ends at {shown.last:.3f} s",
         )
     return begin, end

@@ -1,4 +1,4 @@
-"""What a media file holds, read from its headers without decoding a frame."""
+"""Read what a media file holds from its headers, without decoding a frame."""
 
 from dataclasses import dataclass
 from pathlib import Path

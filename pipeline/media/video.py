@@ -1,10 +1,10 @@
 """Evenly spaced frames of the segments of a video, at the price of one decode.
 
-A seek per frame costs about ten times this, and opening a file anew for each of its segments
-about three times. Here one thread decodes all segments once, in order, passing over the
-frames that no other frame is predicted from and nobody asked for; only the frames that are kept
-are turned into RGB, and one frame may serve two segments that overlap. To fill the cores, use one
-thread or process per file.
+A seek per frame costs about ten times as much, and opening a file anew for each of its segments
+about three times. Here one thread decodes all segments once, in order, and skips the frames that
+no other frame is predicted from and nobody asked for; only the frames that are kept are turned
+into RGB, and one frame may serve two segments that overlap. To fill the cores, use one thread or
+process per file.
 """
 
 from collections import Counter, deque
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
-from pipeline.media.opening import open_media, said, undecodable, video_stream, without_decoder
+from pipeline.media.opening import message, open_media, undecodable, video_stream, without_decoder
 from pipeline.media.packets import (
     SEEK_BACK,
     Clock,
-    Segment,
     Stamp,
     Stretch,
+    Window,
     extent,
     read_again,
     read_stretch,
@@ -53,22 +53,22 @@ class Frame:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of a video.
+    """A part of a video to take frames of.
 
     Attributes:
-        segment: When.
+        window: When.
         region: The part of the picture to keep: (left, top, width, height), each as a fraction
             of the frame's width or height; None keeps all of it.
     """
 
-    segment: Segment
+    window: Window
     region: Region | None = None
 
 
 def sample_segments(
     path: Path, count: int, wanted: Sequence[Wanted]
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-    """Frames at the centres of `count` equal parts of each segment, the nearest to each centre.
+    """Yields the frames nearest to the centres of `count` equal parts of each segment.
 
     Args:
         path: The media file.
@@ -77,8 +77,8 @@ def sample_segments(
 
     Yields:
         For each segment, as soon as it is complete: its place in `wanted` and its frames in order
-        of time, all distinct, or `no_frames` if it lies outside the video. Where a decode error
-        hides frames, the nearest among the others.
+        of time, all distinct, or the error `no_frames` if it lies outside the video. Where a decode
+        error hides frames, the nearest of the others.
 
     Raises:
         MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `unreadable`
@@ -89,16 +89,16 @@ def sample_segments(
 
 
 def _runs(wanted: Sequence[Wanted]) -> Iterator[list[int]]:
-    """Places of the segments in groups that one pass through the file serves best."""
+    """Groups the places of segments that one pass through the file serves best."""
     run: list[int] = []
     latest = -inf
-    for place in sorted(range(len(wanted)), key=lambda p: wanted[p].segment.start):
-        segment = wanted[place].segment
-        if run and segment.start > latest + WORTH_A_SEEK:
+    for place in sorted(range(len(wanted)), key=lambda p: wanted[p].window.start):
+        window = wanted[place].window
+        if run and window.start > latest + WORTH_A_SEEK:
             yield run
             run = []
         run.append(place)
-        latest = max(latest, segment.latest)
+        latest = max(latest, window.latest)
     if run:
         yield run
 
@@ -106,10 +106,10 @@ def _runs(wanted: Sequence[Wanted]) -> Iterator[list[int]]:
 def _sample_run(
     path: Path, count: int, run: Sequence[tuple[int, Wanted]]
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-    segments = [wanted.segment for _, wanted in run]
-    start = min(segment.start for segment in segments)
-    longest = max(s.start + s.longest for s in segments) - start
-    whole = Segment(start, max(segment.end for segment in segments), longest)
+    windows = [wanted.window for _, wanted in run]
+    start = min(window.start for window in windows)
+    longest = max(w.start + w.longest for w in windows) - start
+    whole = Window(start, max(window.end for window in windows), longest)
     for seek_back in SEEK_BACK:
         with open_media(path) as container:
             stream = _video(container)
@@ -146,16 +146,16 @@ def _frames(
     run: Sequence[tuple[int, Wanted]],
     count: int,
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-    found = span(stream, clock, stretch.stamps)
+    shown = span(stream, clock, stretch.stamps)
     targets: list[tuple[float, int]] = []
     earliest, regions = {}, {place: wanted.region for place, wanted in run}
     for place, wanted in run:
         try:
-            begin, end = extent(found, wanted.segment)
+            begin, end = extent(shown, wanted.window)
         except MediaError as error:
             yield place, error
             continue
-        earliest[place] = begin - found.usual
+        earliest[place] = begin - shown.usual
         targets += [(time, place) for time in spaced(begin, end, count)]
     targets.sort()
     times = [time for time, _ in targets]
@@ -171,12 +171,12 @@ def _frames(
             frames.append(Frame(time, converter.picture(time, frame, regions[place])))
         waiting[place] -= 1
         if not waiting[place]:
-            yield place, pictures.pop(place) or _nothing()
+            yield place, pictures.pop(place) or _no_frame()
     for place, frames in pictures.items():
-        yield place, frames or _nothing()
+        yield place, frames or _no_frame()
 
 
-def _nothing() -> MediaError:
+def _no_frame() -> MediaError:
     return MediaError("no_frames", "the decoder gave no frame for the segment")
 
 
@@ -188,14 +188,14 @@ def spaced(begin: float, end: float, count: int) -> list[float]:
 def nearest(
     items: Iterable[tuple[float, Any]], targets: Sequence[float]
 ) -> Iterator[tuple[float, Any]]:
-    """For each target time the nearest of a stream of timed items.
+    """Yields the nearest of a stream of timed items for each target time.
 
     Args:
         items: (time in seconds, anything), times rising; read no further than needed.
         targets: Times in seconds, rising. Of two items equally near, the earlier is taken.
 
     Yields:
-        One item a target, the same one where it is nearest to several; nothing if there is none.
+        One item per target, the same one where it is nearest to several; nothing without items.
     """
     waiting = deque(targets)
     previous = None
@@ -236,7 +236,7 @@ def _decode(
         except av.error.FFmpegError as error:
             failed, broken = error, True
     if failed is not None and not decoded:
-        raise MediaError("unreadable", f"no frame can be decoded: {said(failed)}") from failed
+        raise MediaError("unreadable", f"no frame can be decoded: {message(failed)}") from failed
 
 
 def _needed(clock: Clock, stamps: Sequence[Stamp], targets: Sequence[float]) -> set[int] | None:
@@ -250,7 +250,7 @@ def _needed(clock: Clock, stamps: Sequence[Stamp], targets: Sequence[float]) -> 
 
 
 class _Converter:
-    """Frames to RGB; one that two segments ask for is converted once."""
+    """Converts frames to RGB, one that two segments ask for only once."""
 
     def __init__(self) -> None:
         self._time: float | None = None

@@ -16,7 +16,7 @@ from pipeline.features.text import extract as text
 from pipeline.features.visual import extract as visual
 from pipeline.records.features import Features, read_features
 from pipeline.records.ledger import Problem
-from pipeline.weights.record import RECORD
+from pipeline.weights.folder import RECORD
 
 ROLES: dict[str, tuple[Role, ...]] = {
     "text": ("text",),

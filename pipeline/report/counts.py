@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from pipeline.corpora.published import Counts, side_by_side
-from pipeline.corpora.published_splits import published_splits
-from pipeline.corpora.registry import READERS
 from pipeline.records.protocol import SPLITS, Entry
 from pipeline.report.blocks import Block, Row, Table, Text
 from pipeline.report.read import Results
@@ -88,22 +86,18 @@ def _published(results: Results) -> Iterator[Table]:
 
 
 def _compared(results: Results) -> Iterator[Row]:
-    published = READERS[results.origin.reader].published
-    for where, found, expected in side_by_side(results.utterances, published):
-        yield from _pairs(where, found, expected)
-    settings = results.settings.protocol
-    if results.origin.reader == "iemocap":
-        chosen = (settings.label_set, settings.label_policy, settings.splits, settings.validation)
-        for splits, expected in published_splits(*chosen).items():
-            labels = [
-                results.protocol.classes[entry.label]
-                for entry in results.protocol.entries
-                if entry.fold == 0 and entry.split in splits and entry.label is not None
-            ]
-            yield from _pairs("+".join(splits), Counter(labels), expected)
+    for where, counts, expected in side_by_side(results.utterances, results.reader.published):
+        yield from _pairs(where, counts, expected)
+    for splits, expected in results.settings.protocol.published(results.reader).items():
+        labels = [
+            results.protocol.classes[entry.label]
+            for entry in results.protocol.entries
+            if entry.fold == 0 and entry.split in splits and entry.label is not None
+        ]
+        yield from _pairs("+".join(splits), Counter(labels), expected)
 
 
-def _pairs(where: str, found: Counts, expected: Counts) -> Iterator[Row]:
+def _pairs(where: str, counts: Counts, expected: Counts) -> Iterator[Row]:
     for name, number in expected.items():
-        cells = (f"{where}: {name}", f"{found[name]:,}", f"{number:,}")
-        yield Row(cells, strong=found[name] != number)
+        cells = (f"{where}: {name}", f"{counts[name]:,}", f"{number:,}")
+        yield Row(cells, strong=counts[name] != number)

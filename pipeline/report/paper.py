@@ -6,8 +6,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
-from pipeline.corpora.published import Counts
-from pipeline.corpora.published_splits import published_splits
 from pipeline.corpora.registry import READERS
 
 PAPER = Path(__file__).with_name("paper.yaml")
@@ -72,13 +70,6 @@ def by_class(table: PaperTable, row: PaperRow) -> float:
 
     The paper's own rows differ from what it prints: see `paper.yaml`.
     """
-    supports = official_supports(table.reader)
+    supports = READERS[table.reader].test_support
     weights = np.array([supports[name] for name in table.classes])
     return float(np.average(np.array(row.f1, float), weights=weights))
-
-
-def official_supports(reader: str) -> Counts:
-    """Utterances by class in the test split that the field uses of a corpus."""
-    if reader == "iemocap":
-        return published_splits("six", "erc7433", "session5", None)["test",]
-    return READERS[reader].published.counts["test",]

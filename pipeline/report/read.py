@@ -13,6 +13,8 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.settings import ComputeSettings
+from pipeline.corpora.reader import Reader
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.records.ledger import Problem, read_ledger
@@ -65,7 +67,7 @@ class Results:
         metrics: metrics.json.
         about: run.json.
         tables: The CSVs beside it, by name: `COLUMNS`.
-        predictions: What each model says of the test utterances.
+        predictions: Every model's, for the test utterances.
         ledgers: The problems that each stage met.
     """
 
@@ -80,6 +82,11 @@ class Results:
     tables: Mapping[str, pd.DataFrame]
     predictions: Predictions
     ledgers: Mapping[str, Sequence[Problem]]
+
+    @property
+    def reader(self) -> Reader:
+        """What is known of the corpus."""
+        return READERS[self.origin.reader]
 
     @property
     def best_baseline(self) -> list[str]:

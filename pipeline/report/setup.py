@@ -3,17 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.corpora.reader import Reader
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.report.blocks import Points, Row, Section, Table
 from pipeline.report.counts import corpus
 from pipeline.report.read import Results
 from pipeline.report.words import NONE, listed, many, sentence, value
 
-POLICIES = {
-    "consensus": "the label is the one that the corpus' authors found",
-    "erc7433": "the label is the one that the corpus' authors found, with the 53 more happy "
-    "utterances of IEMOCAP's published pickles",
-}
 SPLITTING = {
     "official": "the splits are those of the corpus' authors",
     "session5": "test is session 5",
@@ -42,11 +38,11 @@ def _protocol(results: Results, settings: ProtocolSettings) -> Iterator[str]:
     name = settings.label_set if isinstance(settings.label_set, str) else "of its own"
     yield (
         f"label set `{name}` ({', '.join(results.protocol.classes)}); "
-        f"{POLICIES[settings.label_policy]}."
+        f"the label is {results.reader.label_policies[settings.label_policy].description}."
     )
     what = "left out" if settings.unlabelled == "drop" else "kept as turns without loss and score"
     yield f"utterances without a label in the set are {what}."
-    yield f"{SPLITTING[settings.splits]}{_validation(settings)}."
+    yield f"{SPLITTING[settings.splits]}{_validation(settings, results.reader)}."
     yield (
         f"seeds {listed(train.seeds)}, one model per seed and fold; each trains up to "
         f"{many(train.epochs, 'epoch')}, until {many(train.patience, 'epoch')} bring no better "
@@ -55,16 +51,19 @@ def _protocol(results: Results, settings: ProtocolSettings) -> Iterator[str]:
     )
 
 
-def _validation(settings: ProtocolSettings) -> str:
+def _validation(settings: ProtocolSettings, reader: Reader) -> str:
     if settings.splits == "speakers":
         shares = (settings.valid_fraction or 0, settings.test_fraction or 0)
         valid, test = (f"{100 * share:g} %" for share in shares)
         whom = f"; {valid} of the speakers are for validation, {test} for test"
         return f"{whom}, drawn by seed {settings.seed}"
+    if settings.validation is None:
+        return ""
+    if settings.validation in reader.validation:
+        count = len(reader.validation[settings.validation])
+        return f"; validation is the {count} dialogues of `{settings.validation}`"
     fraction = f"{100 * (settings.valid_fraction or 0):g} %"
     return {
-        None: "",
-        "cosmic": "; validation is the 12 dialogues that COSMIC took",
         "last_20": "; validation is the last 20 of the dialogues that are not tested on",
         "fraction": f"; validation is {fraction} of each session's dialogues, drawn by seed "
         f"{settings.seed}",
@@ -126,6 +125,6 @@ def _settings(results: Results) -> Table:
         ("setting", "value"),
         rows,
         "ll",
-        ("As params.yaml names them; pipeline/settings says what each means.",),
+        ("As params.yaml names them; the settings.py of each room says what each means.",),
         folded=True,
     )

@@ -1,36 +1,72 @@
 """The encoder folder: what the feature stages depend on, one per corpus and role.
 
-The store in `models/weights` belongs to the machine and is no part of the DVC graph. An
-encoder folder is: it holds copies of one encoder's files and `encoder.json`, which says what they
-are. A change of encoder changes the folder's bytes, and with them every feature made from it.
+It holds copies of one encoder's files and `encoder.json`, which says what they are. A change of
+encoder changes the folder's bytes, and with them every feature made from it.
 
 The folder of the text encoder that `finetune` writes holds a fine-tuned encoder, or only the record
 of the pretrained one, which says in which folder its files are.
 """
 
 import hashlib
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import sha256_file
-from pipeline.base.settings import Role
-from pipeline.weights.record import RECORD, EncoderRecord, read_record
+from pipeline.base.files import replacing_folder, sha256_file, write_text
+from pipeline.base.settings import Role, Strict
+from pipeline.weights.lock import FileDigest, Provenance, RelativePath
 
+RECORD = "encoder.json"
+FORMAT: Literal["encoder/1"] = "encoder/1"
+NO_ENCODER = {"format": FORMAT, "name": None}
 PART_FOLDER = "part"
+
+
+class FinetunedRecord(Strict):
+    """How an encoder was fine-tuned.
+
+    Attributes:
+        corpus: Whose train split it learned from.
+        settings: The sections `finetune` and `text`, and the arithmetic.
+        epoch: The one that validation chose.
+        history: One row of numbers per epoch.
+        parts: Dialogues that the encoder in the folder `part0`, `part1`, ... has not seen, and
+            that it reads; the encoder beside the record reads all others. Empty without cross-fit.
+    """
+
+    corpus: str
+    settings: dict[str, Any]
+    epoch: int
+    history: tuple[dict[str, float], ...]
+    parts: tuple[tuple[str, ...], ...] = ()
+
+
+class EncoderRecord(Provenance):
+    """What `encoder.json` holds.
+
+    Attributes:
+        files: By name.
+        folder: Where the files lie, from the record's folder on; None: in it.
+        finetuned: None for a pretrained encoder.
+    """
+
+    format: Literal["encoder/1"] = FORMAT
+    files: dict[RelativePath, FileDigest] = Field(min_length=1)
+    folder: str | None = None
+    finetuned: FinetunedRecord | None = None
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder folder that was checked.
+    """An encoder folder that was checked; see `Provenance`.
 
     Attributes:
-        name: As the lock, its publisher or params.yaml has it.
-        role: `faces`, `visual`, `text` or `audio`.
-        architecture: A torchvision model's or a transformers class's name, or `YuNet`.
-        revision: The upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
-        licence: As its publisher states it.
         folder: Where the files lie.
         files: Hex SHA-256 by file name.
         parts: Dialogues that are read by another encoder, number 0, 1, ...; see `part`.
@@ -80,31 +116,26 @@ class Encoder:
 
 
 def load(folder: Path, *, verify: bool = True) -> Encoder:
-    """Reads an encoder folder and checks that it holds just the files of its record.
+    """Read an encoder folder and check that it holds just the files of its record.
 
     Args:
-        folder: What `install.install` wrote.
+        folder: What `install` or `finetune` wrote.
         verify: Whether to hash the files; without, only their sizes are compared.
 
     Raises:
-        PipelineError: If there is no usable record, or the files are not those of the record.
+        PipelineError: There is no usable record, or the files are not those of the record.
     """
     record = read_record(folder)
-    files = folder / record.folder if record.folder else folder
-    problems = _problems(files, record, verify)
-    if problems:
+    place = folder / record.folder if record.folder else folder
+    if problems := _problems(place, record, verify):
         raise PipelineError(
-            f"The encoder folder {files} is not as {folder / RECORD} says:\n"
+            f"The encoder folder {place} is not as {folder / RECORD} says:\n"
             + "\n".join(f"  {problem}" for problem in problems)
             + "\nDelete the folder and run `dvc repro` to have it written anew."
         )
     return Encoder(
-        name=record.name,
-        role=record.role,
-        architecture=record.architecture,
-        revision=record.revision,
-        licence=record.licence,
-        folder=files,
+        **record.model_dump(include={"name", "role", "architecture", "revision", "licence"}),
+        folder=place,
         files={name: file.sha256 for name, file in sorted(record.files.items())},
         parts=record.finetuned.parts if record.finetuned else (),
     )
@@ -115,14 +146,82 @@ def _problems(folder: Path, record: EncoderRecord, verify: bool) -> list[str]:
 
     Files that the record does not name count too: transformers would pick some of them up.
     """
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    problems = [f"{name}: not expected here" for name in sorted(found - {RECORD, *record.files})]
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    problems = [f"{name}: not expected here" for name in sorted(names - {RECORD, *record.files})]
     for name, file in sorted(record.files.items()):
         path = folder / name
         if not path.is_file():
             problems.append(f"{name}: missing")
-        elif (size := path.stat().st_size) != file.bytes:
-            problems.append(f"{name}: got {size} bytes, expected {file.bytes}")
-        elif verify and (got := sha256_file(path)) != file.sha256:
-            problems.append(f"{name}: got SHA-256 {got}, expected {file.sha256}")
+        elif difference := file.difference(path, verify=verify):
+            problems.append(f"{name}: {difference}")
     return problems
+
+
+def record_of(
+    folder: Path, provenance: Provenance, finetuned: FinetunedRecord | None = None
+) -> EncoderRecord:
+    """The record of an encoder and all files that lie in its folder.
+
+    Raises:
+        PipelineError: A file is empty, or its name is not one of letters, digits and `._-`.
+    """
+    content = provenance.model_dump(include=set(Provenance.model_fields))
+    try:
+        files = {
+            path.relative_to(folder).as_posix(): FileDigest(
+                bytes=path.stat().st_size, sha256=sha256_file(path)
+            )
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path != folder / RECORD
+        }
+        return EncoderRecord(**content, files=files, finetuned=finetuned)
+    except ValidationError as error:
+        raise PipelineError(
+            f"{provenance.name} cannot be used as an encoder: a file is empty or has a name with "
+            f"other characters than letters, digits and ._-; rename it or get it again.\n{error}"
+        ) from error
+
+
+def write_record(folder: Path, record: EncoderRecord | None) -> None:
+    """Write a record, or that there is no encoder (None).
+
+    Keys are sorted and there are no dates, so that equal encoders are equal bytes.
+    """
+    content = record.model_dump(exclude_none=True) if record else NO_ENCODER
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    write_text(folder / RECORD, text + "\n")
+
+
+def read_record(folder: Path) -> EncoderRecord:
+    """Read and check `encoder.json`.
+
+    Raises:
+        PipelineError: There is none, it is not one, or it says that there is no encoder.
+    """
+    try:
+        text = (folder / RECORD).read_text(encoding="utf-8")
+        if json.loads(text) == NO_ENCODER:
+            raise PipelineError(
+                f"{folder} holds no encoder, as its modality is switched off in params.yaml; "
+                "switch it on and run `dvc repro`."
+            )
+        return EncoderRecord.model_validate_json(text)
+    except (OSError, ValueError, ValidationError) as error:
+        raise PipelineError(
+            f"No usable encoder in {folder}: cannot read {RECORD}; "
+            f"run `dvc repro` to have it written.\n{error}"
+        ) from error
+
+
+def write_none(folder: Path) -> None:
+    """Write the encoder folder of a modality that is switched off; one there is replaced."""
+    with replacing_folder(folder) as part:
+        write_record(part, None)
+
+
+def write_pointer(target: Path, folder: Path) -> None:
+    """Write the encoder folder of the encoder whose files lie in `target`, another one."""
+    way = Path(os.path.relpath(target, folder)).as_posix()
+    record = read_record(target).model_copy(update={"folder": way})
+    with replacing_folder(folder) as part:
+        write_record(part, record)

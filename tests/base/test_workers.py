@@ -98,8 +98,8 @@ def test_nothing_is_started_where_there_is_nothing_to_do() -> None:
 def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
     """A hung worker too: nobody would be left to end it."""
     code = (
-        "from pipeline.jobs import isolated_map\n"
-        "from tests.test_jobs import work\n"
+        "from pipeline.base.workers import isolated_map\n"
+        "from tests.base.test_workers import work\n"
         "if __name__ == '__main__':\n"
         "    list(isolated_map(work, [('hang', 0)] * 4, lambda item: 600.0))\n"
     )

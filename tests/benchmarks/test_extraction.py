@@ -1,8 +1,7 @@
-"""Tests that the extraction benchmark's naive ways and ours give the same, and of its material."""
+"""The naive ways of extraction and ours give the same; media, workspace and ratios are right."""
 
 import itertools
 import shutil
-import sys
 from pathlib import Path
 
 import av
@@ -13,17 +12,23 @@ from torchvision.models import get_model
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from benchmarks import naive_extraction as naive
-from benchmarks import our_extraction as ours
-from benchmarks.encoding import CUTS, write_avi, write_cut, write_mp4, write_repeated
-from benchmarks.footage import faces_of, footage
-from benchmarks.material import make_texts, make_turns
-from benchmarks.memory import peak
-from benchmarks.taking_turns import Way, compare, verdict
-from benchmarks.workspace import Workspace, clip_name
+from benchmarks import steps as ours
+from benchmarks.extraction import ratio_rows
+from benchmarks.material import (
+    CROPS,
+    footage,
+    make_texts,
+    make_turns,
+    write_cropped,
+    write_repeated,
+    write_video,
+)
+from benchmarks.measure import Way, compare, verdict
+from benchmarks.workspace import STAGES, Workspace, clip_name
 from pipeline.base.params import read_params
 from pipeline.corpora.meld import MeldOptions, read
 from pipeline.features.text.settings import TextSettings
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 
 SIZE, RATE, SECONDS, COUNT = (256, 144), 24, 2.0, 6
 NO_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
@@ -32,18 +37,18 @@ NO_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
-    frames = footage(SIZE, RATE, SECONDS, faces_of(None, 0), rng)
+    frames = footage(SIZE, RATE, SECONDS, rng)
     sound = 0.3 * np.sin(np.linspace(0, 2 * np.pi * 180 * SECONDS, 96_000)) + rng.normal(
         0, 0.02, (2, 96_000)
     )
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    return write_mp4(path, frames, SIZE, RATE, 400_000, sound.astype(np.float32))
+    return write_video(path, frames, RATE, 400_000, sound.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
 def dialogue(clip: Path) -> Path:
-    frames = footage((160, 96), 30, 12.0, faces_of(None, 1), np.random.default_rng(1))
-    return write_avi(clip.with_name("dialogue.avi"), frames, (160, 96), 30, 400_000, 50)
+    frames = footage((160, 96), 30, 12.0, np.random.default_rng(1))
+    return write_video(clip.with_name("dialogue.avi"), frames, 30, 400_000)
 
 
 def all_frames(path: Path) -> np.ndarray:
@@ -58,7 +63,8 @@ def numbers(images: list[np.ndarray], every: np.ndarray) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "way", ["opencv_seeks", "opencv_reads_all", "pyav_seeks", "pyav_reads_all"]
+    "way",
+    ["opencv_seeks", "opencv_reads_all", "pyav_seeks", "pyav_reads_all", "pyav_seeks_once"],
 )
 def test_frames_of_a_clip_are_the_same_within_one(clip, way):
     every = all_frames(clip)
@@ -77,17 +83,16 @@ def test_ffmpeg_takes_frames_as_evenly_spaced(clip):
 
 def test_frames_of_turns_are_the_same_within_one(dialogue):
     every = all_frames(dialogue)
-    turns = [Segment(s, e, e - s) for s, e in ((0.2, 2.0), (1.5, 4.4), (7.1, 9.3), (9.0, 12.0))]
+    turns = [Window(s, e, e - s) for s, e in ((0.2, 2.0), (1.5, 4.4), (7.1, 9.3), (9.0, 12.0))]
     expected = [numbers(f, every) for f in ours.turns_frames(dialogue, COUNT, turns)]
     assert expected[2][0] == round((7.1 + 2.2 / 12) * 30)
-    opened = [numbers(f, every) for f in naive.opened_for_each(dialogue, COUNT, turns)]
-    sought = [numbers(naive.opencv_seeks(dialogue, COUNT, turn), every) for turn in turns]
-    for found in (opened, sought):
-        assert np.abs(np.subtract(found, expected)).max() <= 1
+    for way in (naive.pyav_seeks_once, naive.opencv_seeks):
+        got = [numbers(way(dialogue, COUNT, turn), every) for turn in turns]
+        assert np.abs(np.subtract(got, expected)).max() <= 1
 
 
 def test_functionals_are_the_same(clip):
-    expected = ours.sound_features(clip, ours.functionals())
+    expected = ours.functionals()(ours.sound(clip), ours.RATE)
     got = naive.new_smile(ours.sound(clip), ours.FEATURE_SET)
     np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
 
@@ -95,7 +100,7 @@ def test_functionals_are_the_same(clip):
 @NO_FFMPEG
 def test_functionals_by_ffmpeg_are_almost_the_same(clip):
     """Its mix is rounded to 16 bits, which functionals of silence and of extremes feel."""
-    expected = ours.sound_features(clip, ours.functionals())
+    expected = ours.functionals()(ours.sound(clip), ours.RATE)
     got = naive.ffmpeg_sound_new_smile(clip, ours.FEATURE_SET)
     near = np.isclose(got, expected, rtol=0.05, atol=0.01)
     assert near.mean() > 0.8
@@ -123,18 +128,19 @@ def test_picture_vectors_are_the_same(tmp_path):
     state = get_model("mobilenet_v2", weights=None).state_dict()
     torch.save(state, tmp_path / "network.pth")
     images = list(np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), np.uint8))
-    encode = ours.picture_vectors("mobilenet_v2", tmp_path / "network.pth", 4)
+    encoder = ours.image_encoder("mobilenet_v2", tmp_path / "network.pth", 4)
+    expected = np.stack(list(ours.picture_vectors(encoder, images)))
     got = naive.one_picture_per_call("mobilenet_v2", state)(images)
-    np.testing.assert_allclose(got, np.stack(list(encode(images))), atol=1e-4)
+    np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_cut_clips_show_the_same_from_another_corner(clip):
+def test_cropped_clips_show_the_same_from_another_corner(clip):
     whole = all_frames(clip)
-    for number, (top, left) in {0: (0, 0), 2: (2, 0), 5: (4, 64), CUTS - 1: (126, 64)}.items():
-        cut = all_frames(write_cut(clip, clip.with_name(f"{number}.mp4"), number))
-        assert np.abs(cut[3].astype(int) - whole[3, top:, left:]).mean() < 1
+    for number, (top, left) in {0: (0, 0), 2: (2, 0), 5: (4, 64), CROPS - 1: (126, 64)}.items():
+        cropped = all_frames(write_cropped(clip, clip.with_name(f"{number}.mp4"), number))
+        assert np.abs(cropped[3].astype(int) - whole[3, top:, left:]).mean() < 1
     with pytest.raises(ValueError, match="expected one below"):
-        write_cut(clip, clip.with_name("no.mp4"), CUTS)
+        write_cropped(clip, clip.with_name("no.mp4"), CROPS)
 
 
 def test_a_repeated_clip_is_as_long_as_it_says(clip):
@@ -152,31 +158,31 @@ def test_turns_and_texts():
 
 
 def test_a_workspace_is_a_corpus_the_reader_reads(tmp_path):
-    workspace = Workspace(tmp_path)
-    workspace.annotate(make_texts(23))
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"no matter")
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.add([clip] * 23, make_texts(23))
     options = MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")
     utterances = read(workspace.raw, options).utterances
     assert [Path(u.video.path).name for u in utterances] == [clip_name(n) for n in range(23)]
     assert [u.text for u in utterances] == make_texts(23)
-    params = read_params(tmp_path / "params.yaml")
+    params = read_params(workspace.root / "params.yaml")
     assert params.corpora == ["bench"]
     assert params.of(TextSettings, "bench").encoder == "all-MiniLM-L6-v2"
 
 
-def test_memory_counts_the_processes_a_command_starts(tmp_path):
-    taken = "taken = b'1' * (150 << 20); import time; time.sleep(1)"
-    family = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {taken!r}]); {taken}"
-    workspace = Workspace(tmp_path)
-    one, two = (peak(workspace, [sys.executable, "-c", code]) for code in (taken, family))
-    assert 150 < one < 250
-    assert 150 < two < 250  # one after the other
-    both = family.replace("subprocess.run", "subprocess.Popen")
-    assert 300 < peak(workspace, [sys.executable, "-c", both]) < 500
-    with pytest.raises(SystemExit, match="failed"):
-        peak(workspace, [sys.executable, "-c", "1 / 0"])
+def test_ratios_are_those_of_the_sums():
+    runs = [dict.fromkeys(STAGES, seconds) for seconds in (10.0, 0.2, 2.0, 8.0, 50.0)]
+    _, warm, new, bare, naively = ratio_rows(300, *runs)
+    assert warm[5:] == ["0.8", "cold / it 50.0", ">= 50", "met"]
+    assert new[5:] == ["8.0", "cold / it 5.0", ">= 10", "not met"]
+    assert bare[5:] == ["32.0", "cold / it 1.25", "<= 1.1", "not met"]
+    assert naively[5:] == ["200.0", "it / cold 5.0", "", ""]
+    assert [row[7] for row in ratio_rows(1000, *runs)] == ["", ">= 100", ">= 10", "<= 1.1", ""]
+    assert [row[7] for row in ratio_rows(299, *runs)] == ["", "", "", "<= 1.1", ""]
 
 
-def test_ways_take_turns_and_absent_ones_are_told():
+def test_ways_take_turns_and_the_table_names_absent_ones():
     done: list[str] = []
     ways = [
         Way("ours", lambda: done.append("a")),

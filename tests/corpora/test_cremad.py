@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
-from pipeline.corpora.cremad import PUBLISHED, SENTENCES, SOUND, VIDEO, CremadOptions, read
+from pipeline.corpora.cremad import (
+    PUBLISHED,
+    READER,
+    SENTENCES,
+    SOUND,
+    VIDEO,
+    CremadOptions,
+    read,
+)
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.protocol import make_protocol
 from pipeline.corpora.published import differences
@@ -107,7 +115,7 @@ def test_the_one_file_with_a_single_x_meets_its_picture(tmp_path: Path) -> None:
     (tmp_path / SOUND / "1040_ITH_SAD_XX.wav").touch()
     both = read(tmp_path, OPTIONS)
     assert [u.audio.path for u in both.utterances] == ["AudioWAV/1040_ITH_SAD_XX.wav"]
-    assert both.left_aside == {"files that are no clip": 1}
+    assert both.left_aside == {"files that are not clips": 1}
 
 
 FOREIGN = (
@@ -128,7 +136,7 @@ def test_foreign_files_are_counted_and_left_aside(tmp_path: Path) -> None:
         (tmp_path / SOUND / name).write_bytes(b"x")
     found = read(tmp_path, OPTIONS)
     assert [u.utterance for u in found.utterances] == ["1001_DFA_ANG_XX"]
-    assert found.left_aside == {"files that are no clip": len(FOREIGN)}
+    assert found.left_aside == {"files that are not clips": len(FOREIGN)}
 
 
 @pytest.mark.parametrize("home", ["CREMA-D", "CREMA-D/CREMA-D", "my copy of it"])
@@ -209,7 +217,7 @@ def committed() -> ProtocolSettings:
 def test_splits_by_speakers_and_the_committed_label_set(tmp_path: Path) -> None:
     clips = names(20, ("IEO", "TIE"))
     utterances = read(lay_out(tmp_path, clips), OPTIONS).utterances
-    protocol = make_protocol(utterances, committed())
+    protocol = make_protocol(utterances, committed(), READER)
     assert protocol.classes == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
     assert len(protocol.entries) == len(clips) and all(
         e.label is not None for e in protocol.entries
@@ -233,7 +241,9 @@ def labels(entries: list[Entry]) -> list[tuple[int | None, str]]:
 def test_a_label_set_may_leave_codes_out(tmp_path: Path) -> None:
     utterances = read(lay_out(tmp_path, names(10)), OPTIONS).utterances
     fewer = {"good": ["HAP"], "bad": ["ANG", "SAD"]}
-    protocol = make_protocol(utterances, committed().model_copy(update={"label_set": fewer}))
+    protocol = make_protocol(
+        utterances, committed().model_copy(update={"label_set": fewer}), READER
+    )
     assert len(protocol.entries) == 30
     assert {name for split in counts(protocol).values() for name in split} == {"good", "bad"}
 
@@ -289,5 +299,5 @@ def test_arbitrary_names_raise_nothing_but_the_documented_error(
         kept = {Path(s.path).name for u in found.utterances for s in (u.video, u.audio)}
         litter = {name for name in there if name.startswith(("._", ".DS_Store"))}
         paths = [p for p in root.glob("*/*") if p.name not in kept | litter]
-        assert len(paths) <= found.left_aside["files that are no clip"]
+        assert len(paths) <= found.left_aside["files that are not clips"]
     shutil.rmtree(root)

@@ -8,13 +8,13 @@ import pytest
 
 from pipeline.corpora import iemocap, meld
 from pipeline.corpora.inspect import inspected
-from pipeline.corpora.tree import RawCorpus
+from pipeline.corpora.reader import RawCorpus
 from pipeline.demo import iemocap_plan
 from pipeline.demo import meld as demo_meld
 from pipeline.demo.iemocap_annotation import CLASSES
 from pipeline.demo.settings import DemoSettings
 from pipeline.demo.tree import write_tree
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import Wanted, sample_segments
 from pipeline.records.manifest import Utterance
 
@@ -115,8 +115,8 @@ def motion(root: Path, u: Utterance, *, own: bool) -> float:
     assert u.video.region is not None and u.video.end is not None
     left, *rest = u.video.region
     region = (left if own else 0.5 - left, *rest)
-    stretch = Segment(u.video.start, u.video.end, 60)
-    ((_, frames),) = sample_segments(root / u.video.path, 6, [Wanted(stretch, region)])
+    window = Window(u.video.start, u.video.end, 60)
+    ((_, frames),) = sample_segments(root / u.video.path, 6, [Wanted(window, region)])
     images = np.stack([f.image for f in frames]).astype(float)  # type: ignore[union-attr]
     lower = images[:, images.shape[1] // 2 :]
     return float(np.abs(np.diff(lower, axis=0)).max(axis=3).mean())

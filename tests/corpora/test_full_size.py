@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.full_size import conversations, read_sizes, write_iemocap, write_meld
-from pipeline.corpora.iemocap import PUBLISHED, IemocapOptions, read
+from pipeline.corpora.iemocap import PUBLISHED, READER, IemocapOptions, read
 from pipeline.corpora.protocol import make_protocol
-from pipeline.corpora.published import differences
-from pipeline.corpora.published_splits import published_splits, split_differences
+from pipeline.corpora.published import differences, split_differences
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import Utterance, read_manifest, read_origin
 from pipeline.records.protocol import counts
 from tests.conftest import ROOT
+from tests.corpora.full_size import conversations, read_sizes, write_iemocap, write_meld
 from tests.corpora.iemocap_tree import lay_out
 
 OPTIONS = IemocapOptions(reader="iemocap", full=True, max_seconds=60, letterbox=0.25)
@@ -54,11 +53,12 @@ def test_the_published_labelled_utterances(
         splits="session5",
         validation=validation,  # type: ignore[arg-type]
     )
-    protocol = make_protocol(iemocap, settings)
+    protocol = make_protocol(iemocap, settings, READER)
     assert len(protocol.entries) == labelled
-    published = published_splits(label_set, policy, "session5", validation)
+    published = settings.published(READER)
+    assert bool(published) == (label_set != "all")
     assert split_differences(counts(protocol), published) == []
-    kept = make_protocol(iemocap, settings.model_copy(update={"unlabelled": "context"}))
+    kept = make_protocol(iemocap, settings.model_copy(update={"unlabelled": "context"}), READER)
     assert len(kept.entries) == 10_039 and counts(kept) == counts(protocol)
 
 
@@ -70,7 +70,7 @@ def test_sessions_of_the_four_class_task(iemocap: list[Utterance]) -> None:
         splits="leave_one_session_out",
         validation="last_20",
     )
-    protocol = make_protocol(iemocap, settings)
+    protocol = make_protocol(iemocap, settings, READER)
     assert protocol.folds == [0, 1, 2, 3, 4]
     tested = [sum(counts(protocol, fold)["test"].values()) for fold in protocol.folds]
     assert sum(tested) == 5531 and tested[4] == 1241

@@ -86,7 +86,7 @@ def test_litter_is_never_read(tmp_path: Path) -> None:
     (dialog / "transcriptions/Ses02F_impro01.txt").write_text("of another session")
     found = read(tmp_path, OPTIONS)
     assert len(found.utterances) == 2
-    assert found.left_aside["files that are no transcription of their session"] == 2
+    assert found.left_aside["files that are not transcriptions of their session"] == 2
 
 
 texts = st.text(st.characters(max_codepoint=255, exclude_characters="\n\r\t"), max_size=30).map(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora.iemocap import (
+from pipeline.corpora.iemocap_grammar import (
     DOUBTFUL,
     EVALUATION,
     OUTSIDE,

@@ -7,9 +7,12 @@ import pytest
 
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.protocol import make_protocol, unlabelled, unused
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.protocol import counts, read_protocol, write_protocol
 from tests.synthetic import bare_utterance
+
+MELD = READERS["meld"]
 
 
 def settings(label_set: str = "emotion", unlabelled: str = "drop") -> ProtocolSettings:
@@ -30,24 +33,24 @@ ROWS = [
 
 
 def test_class_numbers_follow_the_fields_order() -> None:
-    protocol = make_protocol(ROWS, settings())
+    protocol = make_protocol(ROWS, settings(), MELD)
     assert [(e.split, e.label) for e in protocol.entries] == [
         ("train", 4),
         ("valid", 2),
         ("test", 6),
     ]
     assert counts(protocol)["valid"]["fear"] == 1
-    sentiment = make_protocol(ROWS, settings("sentiment"))
+    sentiment = make_protocol(ROWS, settings("sentiment"), MELD)
     assert [e.label for e in sentiment.entries] == [1, 1, 1, 1]
 
 
 def test_unlabelled_utterances_can_stay_as_context() -> None:
-    protocol = make_protocol(ROWS, settings(unlabelled="context"))
+    protocol = make_protocol(ROWS, settings(unlabelled="context"), MELD)
     assert [e.label for e in protocol.entries] == [4, None, 2, 6]
 
 
 def test_training_cannot_see_test_labels(tmp_path: Path) -> None:
-    write_protocol(tmp_path / "p.parquet", make_protocol(ROWS, settings()))
+    write_protocol(tmp_path / "p.parquet", make_protocol(ROWS, settings(), MELD))
     assert [e.label for e in read_protocol(tmp_path / "p.parquet").entries] == [4, 2, 6]
     seen = read_protocol(tmp_path / "p.parquet", labels_of=("train", "valid"))
     assert [e.label for e in seen.entries] == [4, 2, None]
@@ -56,13 +59,13 @@ def test_training_cannot_see_test_labels(tmp_path: Path) -> None:
 
 def test_an_empty_split_or_an_unknown_one_is_told() -> None:
     with pytest.raises(PipelineError, match=r"splits \['test'\] of fold 0 has a label"):
-        make_protocol(ROWS[:3], settings())
+        make_protocol(ROWS[:3], settings(), MELD)
     with pytest.raises(PipelineError, match="official split None"):
-        make_protocol([replace(ROWS[0], official_split=None)], settings())
+        make_protocol([replace(ROWS[0], official_split=None)], settings(), MELD)
 
 
 def test_what_has_no_label_and_codes_nobody_has_are_counted() -> None:
     chosen = settings(label_set={"good": ["joy", "exce"], "bad": ["anger", "fear"]})  # type: ignore[arg-type]
-    assert unlabelled(ROWS, chosen) == {"xxx": 1}
-    assert unused(ROWS, chosen) == ["exce"]
-    assert unlabelled([replace(ROWS[0], emotion=None)], chosen) == {"no code": 1}
+    assert unlabelled(ROWS, chosen, MELD) == {"xxx": 1}
+    assert unused(ROWS, chosen, MELD) == ["exce"]
+    assert unlabelled([replace(ROWS[0], emotion=None)], chosen, MELD) == {"no code": 1}

@@ -3,8 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.corpora.labels import LABEL_SETS, consensus, erc7433
+from pipeline.corpora.iemocap import erc7433
+from pipeline.corpora.labels import CONSENSUS
 from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import Segment, Utterance, Vote
 
@@ -40,23 +42,33 @@ OWN = Vote("F1", self_report=True, codes=["hap"])
 def test_the_rule_by_hand(code: str | None, votes: list[Vote], expected: str | None) -> None:
     u = utterance(code, *votes)
     assert erc7433(u) == expected
-    assert consensus(u) == code
+    assert CONSENSUS.code(u) == code
 
 
 @pytest.mark.parametrize(
-    ("name", "numbers"),
+    ("reader", "name", "numbers"),
     [
-        ("six", {"hap": 0, "sad": 1, "neu": 2, "ang": 3, "exc": 4, "fru": 5, "sur": None}),
-        ("four", {"hap": 0, "exc": 0, "sad": 1, "neu": 2, "ang": 3, "fru": None}),
-        ("four_no_exc", {"hap": 0, "exc": None, "sad": 1, "neu": 2, "ang": 3}),
-        ("all", {"fru": 5, "sur": 6, "fea": 7, "dis": 8, "oth": 9, "xxx": None}),
-        ("emotion", {"neutral": 0, "surprise": 1, "fear": 2, "joy": 4, "anger": 6, "xxx": None}),
+        (
+            "iemocap",
+            "six",
+            {"hap": 0, "sad": 1, "neu": 2, "ang": 3, "exc": 4, "fru": 5, "sur": None},
+        ),
+        ("iemocap", "four", {"hap": 0, "exc": 0, "sad": 1, "neu": 2, "ang": 3, "fru": None}),
+        ("iemocap", "four_no_exc", {"hap": 0, "exc": None, "sad": 1, "neu": 2, "ang": 3}),
+        ("iemocap", "all", {"fru": 5, "sur": 6, "fea": 7, "dis": 8, "oth": 9, "xxx": None}),
+        (
+            "meld",
+            "emotion",
+            {"neutral": 0, "surprise": 1, "fear": 2, "joy": 4, "anger": 6, "xxx": None},
+        ),
     ],
 )
-def test_class_numbers_follow_the_fields_order(name: str, numbers: dict[str, int | None]) -> None:
-    found = {code: LABEL_SETS[name].index(code) for code in numbers}
-    assert found == numbers
-    assert LABEL_SETS[name].index(None) is None
+def test_class_numbers_follow_the_fields_order(
+    reader: str, name: str, numbers: dict[str, int | None]
+) -> None:
+    label_set = READERS[reader].label_set(name)
+    assert {code: label_set.index(code) for code in numbers} == numbers
+    assert label_set.index(None) is None
 
 
 def protocol(**changes: object) -> ProtocolSettings:
@@ -76,7 +88,7 @@ def test_a_label_set_of_params_names_its_codes() -> None:
         for split in ("train", "dev", "test")
         for n, code in enumerate(["exc", "neu", "fru"])
     ]
-    found = make_protocol(rows, settings)
+    found = make_protocol(rows, settings, READERS["meld"])
     assert found.classes == ("good", "bad")
     assert [e.label for e in found.entries] == [0, 1] * 3
 
@@ -96,7 +108,10 @@ def test_a_label_set_of_params_names_its_codes() -> None:
             {"splits": "session5", "validation": "cosmic", "valid_fraction": 0.1},
             "do not use valid_fraction",
         ),
-        ({"splits": "leave_one_session_out", "validation": "cosmic"}, "sessions 1 to 4 alone"),
+        (
+            {"splits": "leave_one_session_out", "validation": "cosmic"},
+            "validation 'cosmic' names dialogues",
+        ),
         ({"splits": "speakers", "valid_fraction": 0.1}, "need test_fraction"),
         ({"splits": "speakers", "valid_fraction": 1.0, "test_fraction": 0.1}, "less than 1"),
     ],

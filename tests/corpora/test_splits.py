@@ -10,14 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
+from pipeline.corpora.iemocap import COSMIC
 from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
-from pipeline.corpora.splits import COSMIC, folds
+from pipeline.corpora.splits import Fold
+from pipeline.corpora.splits import folds as folds_of
 from pipeline.records.manifest import Segment, Utterance
 from pipeline.records.protocol import Protocol
 from tests.conftest import ROOT
 
 GONE = Segment("x.avi", missing="absent")
+IEMOCAP = READERS["iemocap"]
+
+
+def folds(rows: list[Utterance], chosen: ProtocolSettings) -> list[Fold]:
+    return folds_of(rows, chosen, IEMOCAP.validation)
 
 
 def dialogue(name: str, turns: int = 2, session: str | None = None) -> list[Utterance]:
@@ -128,7 +136,7 @@ def everyone(protocol: Protocol) -> dict[int, dict[str, set[str]]]:
     ],
 )
 def test_no_dialogue_is_in_two_splits(chosen: ProtocolSettings) -> None:
-    for fold in everyone(make_protocol(corpus(), chosen)).values():
+    for fold in everyone(make_protocol(corpus(), chosen, IEMOCAP)).values():
         assert all(len(splits) == 1 for splits in fold.values()) and len(fold) == 40
 
 
@@ -143,7 +151,7 @@ def clips(speakers: int, each: int = 3) -> list[Utterance]:
 @given(speakers=st.integers(3, 40), seed=st.integers(0, 50))
 def test_no_speaker_is_in_two_splits(speakers: int, seed: int) -> None:
     chosen = settings("speakers", valid_fraction=0.15, test_fraction=0.25, seed=seed)
-    entries = make_protocol(clips(speakers), chosen).entries
+    entries = make_protocol(clips(speakers), chosen, IEMOCAP).entries
     split_of: dict[str, set[str]] = {}
     for e in entries:
         split_of.setdefault(e.speaker, set()).add(e.split)
@@ -164,12 +172,12 @@ def test_what_a_corpus_lacks_is_told() -> None:
         folds(clips(4), settings(validation="fraction", valid_fraction=0.2))
     with pytest.raises(PipelineError, match=r"splits \['test'\] of fold 0"):
         chosen = settings(validation="fraction", valid_fraction=0.2)
-        make_protocol(corpus(sessions="123"), chosen)
+        make_protocol(corpus(sessions="123"), chosen, IEMOCAP)
 
 
 def test_nothing_depends_on_the_order_of_hashes() -> None:
     code = """
-from tests.protocol.test_splits import *
+from tests.corpora.test_splits import *
 chosen = [settings("leave_one_session_out", validation="fraction", valid_fraction=0.25)]
 print([folds(corpus(), c) for c in chosen])
 print(folds(clips(20), settings("speakers", valid_fraction=0.2, test_fraction=0.3)))

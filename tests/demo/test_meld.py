@@ -5,8 +5,8 @@ import io
 
 import av
 import pytest
-from pipeline.base.errors import PipelineError
 
+from pipeline.base.errors import PipelineError
 from pipeline.demo import meld
 from pipeline.demo.meld import COLUMNS, FOLDERS, plan, timestamp
 from pipeline.demo.tree import write_tree

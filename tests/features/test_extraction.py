@@ -81,7 +81,7 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
     def sample(
         path: Path, count: int, wanted: list[Wanted]
     ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-        starts = [w.segment.start for w in wanted]
+        starts = [w.window.start for w in wanted]
         opened.append(starts)
         for place in reversed(range(len(wanted))):
             late = starts[place] > 4

@@ -77,7 +77,7 @@ def test_a_loss_that_is_no_number_ends_the_run(monkeypatch: pytest.MonkeyPatch) 
 
     with monkeypatch.context() as broken:
         broken.setattr(Objective, "terms", diverging)
-        with pytest.raises(PipelineError, match=r"Epoch 1 .* nan.*finetune\.CORPUS\.learning_rate"):
+        with pytest.raises(PipelineError, match=r"Epoch 1 .* nan.*CORPUS\.finetune\.learning_rate"):
             finetune(epochs=2)
     assert not paths.text_encoder(CORPUS).exists()
     finetune(epochs=2)

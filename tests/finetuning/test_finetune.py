@@ -18,8 +18,7 @@ from pipeline.finetuning.loop import Run
 from pipeline.records.features import Features
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
-from pipeline.weights.folder import load
-from pipeline.weights.record import read_record
+from pipeline.weights.folder import load, read_record
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, finetune, lay_out_toy, text_settings
 

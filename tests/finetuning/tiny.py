@@ -7,7 +7,6 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from pipeline.base import paths
-from pipeline.base.files import sha256_file
 from pipeline.base.params import read_params
 from pipeline.base.settings import ComputeSettings
 from pipeline.features.text.settings import TextSettings
@@ -16,7 +15,8 @@ from pipeline.finetuning.examples import read_examples
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.task import Task, task_of
-from pipeline.weights.record import EncoderRecord, FileRecord, write_record
+from pipeline.weights.folder import record_of, write_record
+from pipeline.weights.lock import Provenance
 from tests.conftest import ROOT
 from tests.synthetic import Size, lay_out
 
@@ -40,21 +40,15 @@ def pretrained(folder: Path) -> None:
         max_position_embeddings=64,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    files = {
-        path.name: FileRecord(bytes=path.stat().st_size, sha256=sha256_file(path))
-        for path in folder.iterdir()
-    }
-    record = EncoderRecord(
-        format="encoder/1",
+    provenance = Provenance(
         name="tiny",
         role="text",
         architecture="BertModel",
         revision="none",
         licence="none",
         description="Random.",
-        files=files,
     )
-    write_record(folder, record)
+    write_record(folder, record_of(folder, provenance))
 
 
 def lay_out_toy() -> None:

@@ -4,7 +4,7 @@ from math import inf
 from pathlib import Path
 
 from pipeline.base.errors import MediaError
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import Frame, Region, Wanted, sample_segments
 
 
@@ -18,8 +18,8 @@ def sample_frames(
     max_seconds: float = 60.0,
 ) -> list[Frame]:
     """What `sample_segments` finds for one segment; raises what it finds wrong."""
-    segment = Segment(start, inf if end is None else end, max_seconds)
-    ((_, found),) = sample_segments(path, count, [Wanted(segment, region)])
+    window = Window(start, inf if end is None else end, max_seconds)
+    ((_, found),) = sample_segments(path, count, [Wanted(window, region)])
     if isinstance(found, MediaError):
         raise found
     return found

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import MediaError
 from pipeline.media import video
-from pipeline.media.packets import Segment
+from pipeline.media.packets import Window
 from pipeline.media.video import Frame, Wanted, sample_segments
 from tests.media.make_media import read_counter, write_media
 from tests.media.one_segment import sample_frames
@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def wanted(start: float, end: float, half: float | None = None) -> Wanted:
     region = None if half is None else (half, 0.25, 0.5, 0.5)
-    return Wanted(Segment(start, end, 60), region)
+    return Wanted(Window(start, end, 60), region)
 
 
 def numbers(found: list[Frame] | MediaError) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base import paths
-from pipeline.corpora.labels import LABEL_SETS
+from pipeline.corpora.registry import READERS
 from pipeline.records.ledger import Problem, write_ledger
 from pipeline.records.manifest import Origin, write_manifest
 from pipeline.records.predictions import (
@@ -33,9 +33,9 @@ class Corpus:
 
     Attributes:
         name: A corpus of params.yaml.
-        label_set: Of pipeline/corpora/labels.py.
-        reader: By which it is said to be read.
-        full: Whether it is said to be a whole release.
+        label_set: Of the reader.
+        reader: The corpus' reader.
+        full: Whether it is meant to be a whole release.
         speaker: Who speaks.
         folds: How many; the second tests the same dialogue.
     """
@@ -49,7 +49,7 @@ class Corpus:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return LABEL_SETS[self.label_set].classes
+        return READERS[self.reader].label_set(self.label_set).classes
 
 
 def lay_out(corpus: Corpus) -> None:

@@ -22,7 +22,7 @@ def test_a_whole_release_is_compared(workspace: Path) -> None:
 
 def test_a_part_of_a_release_is_not(workspace: Path) -> None:
     page = markdown(Corpus("meld"))
-    assert "`demo_meld.corpus.full` is false, a part of a release" in page
+    assert "`meld.corpus.full` is false, a part of a release" in page
     assert "published ones" not in page
 
 
@@ -44,7 +44,7 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
         ({"splits": "official"}, "the splits are those of the corpus' authors."),
         (
             {"splits": "session5", "validation": "cosmic"},
-            "test is session 5; validation is the 12 dialogues that COSMIC took.",
+            "test is session 5; validation is the 12 dialogues of `cosmic`.",
         ),
         (
             {"splits": "leave_one_session_out", "validation": "fraction", "valid_fraction": 0.25},
@@ -59,9 +59,9 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
     ],
 )
 def test_the_protocol_in_words(workspace: Path, settings: dict[str, object], said: str) -> None:
-    lay_out(Corpus())
-    results = read_results(read_params(), "demo_meld")
-    common = {"label_set": "emotion", "label_policy": "erc7433", "unlabelled": "context"}
+    lay_out(Corpus("demo_iemocap", "six", "iemocap"))
+    results = read_results(read_params(), "demo_iemocap")
+    common = {"label_set": "six", "label_policy": "erc7433", "unlabelled": "context"}
     protocol = ProtocolSettings.model_validate({**common, **settings})
     found = list(_protocol(results, protocol))
     assert said in found

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.params import read_params
+from pipeline.corpora.registry import READERS
 from pipeline.report.comparison import variant
-from pipeline.report.paper import by_class, official_supports, read_paper
+from pipeline.report.paper import by_class, read_paper
 from pipeline.systems.settings import ModelSettings
 from tests.report.small import Corpus
 from tests.report.test_write import markdown, row
@@ -57,8 +58,8 @@ def test_the_source_is_the_paper(printed: str) -> None:
 
 
 def test_the_papers_f1_by_class_give_another_weighted_f1() -> None:
-    assert sum(official_supports("meld")[name] for name in TABLES[2].classes) == 2610
-    assert sum(official_supports("iemocap")[name] for name in TABLES[1].classes) == 1623
+    assert sum(READERS["meld"].test_support[name] for name in TABLES[2].classes) == 2610
+    assert sum(READERS["iemocap"].test_support[name] for name in TABLES[1].classes) == 1623
     assert by_class(TABLES[2], TABLES[2].rows[-1]) == pytest.approx(73.33, abs=0.005)
     assert by_class(TABLES[1], TABLES[1].rows[-1]) == pytest.approx(73.94, abs=0.005)
     assert by_class(TABLES[3], TABLES[3].rows[1]) == pytest.approx(51.4, abs=0.05)

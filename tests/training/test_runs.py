@@ -98,5 +98,5 @@ def test_a_loss_that_is_no_number_ends_the_training(
     lay_out("toy")
     alone = replace(settings, train=settings.train.model_copy(update={"workers": 1}))
     monkeypatch.setattr(Run, "_fit", lambda *_: {"train_total": float("inf")})
-    with pytest.raises(PipelineError, match=r"Epoch 1 .* inf.*train\.CORPUS\.learning_rate"):
+    with pytest.raises(PipelineError, match=r"Epoch 1 .* inf.*CORPUS\.train\.learning_rate"):
         train_corpus("toy", alone)

@@ -8,27 +8,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.errors import PipelineError
-from pipeline.weights.folder import load
-from pipeline.weights.install import install
-from pipeline.weights.lock import Lock
-from pipeline.weights.recorded import write_none
-from tests.weights.conftest import (
-    BYTES,
-    SHA256,
-    lock_of,
-    locked_encoder,
-    locked_file,
-    url_source,
-)
+from pipeline.weights.fetch import install
+from pipeline.weights.folder import load, read_record, write_none, write_pointer
+from tests.weights.conftest import BYTES, NOWHERE, SHA256, encoder, lock_of
 
 CONFIG = b"{}"
 CONFIG_SHA256 = hashlib.sha256(CONFIG).hexdigest()
-URL = url_source("http://127.0.0.1:9/model.bin")
-
-
-def two_file_lock() -> Lock:
-    config = locked_file(URL, name="pool/config.json", sha256=CONFIG_SHA256, bytes=None)
-    return lock_of(locked_encoder(locked_file(URL), config))
+FILES = {
+    "model.bin": {"bytes": len(BYTES), "sha256": SHA256},
+    "pool/config.json": {"bytes": None, "sha256": CONFIG_SHA256},
+}
+LOCK = lock_of(encoder(NOWHERE, files=FILES))
 
 
 @pytest.fixture
@@ -44,7 +34,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, store: Path) -> Path:
     folder = tmp_path / "encoders" / "meld" / "visual"
-    install("big", "visual", folder, store, "meld.visual.encoder", lock=two_file_lock())
+    install("big", "visual", folder, store, "meld.visual.encoder", lock=LOCK)
     return folder
 
 
@@ -75,7 +65,7 @@ def test_two_runs_write_the_same_bytes(folder: Path, store: Path) -> None:
     (folder / "stray.bin").write_bytes(b"left from before")
     for path in folder.rglob("*"):
         path.chmod(0o555)  # As DVC leaves its outputs.
-    install("big", "visual", folder, store, "meld.visual.encoder", lock=two_file_lock())
+    install("big", "visual", folder, store, "meld.visual.encoder", lock=LOCK)
     assert content(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["visual"]
 
@@ -90,23 +80,34 @@ def test_failed_install_leaves_the_old_folder(folder: Path, store: Path) -> None
     before = content(folder)
     (store / "big" / "model.bin").write_bytes(b"damaged")
     with pytest.raises(PipelineError):
-        install("big", "visual", folder, store, "meld.visual.encoder", lock=two_file_lock())
+        install("big", "visual", folder, store, "meld.visual.encoder", lock=LOCK)
     assert content(folder) == before
 
 
 def test_encoder_of_another_role_is_refused(tmp_path: Path, store: Path) -> None:
-    with pytest.raises(PipelineError, match=r"text\.meld\.encoder: got 'big'"):
-        install("big", "text", tmp_path / "out", store, "meld.text.encoder", lock=two_file_lock())
+    with pytest.raises(PipelineError, match=r"meld\.text\.encoder: got 'big'"):
+        install("big", "text", tmp_path / "out", store, "meld.text.encoder", lock=LOCK)
     assert not (tmp_path / "out").exists()
 
 
 def test_load_gives_files_and_one_digest(folder: Path) -> None:
-    encoder = load(folder)
-    assert (encoder.name, encoder.role, encoder.architecture) == ("big", "visual", "resnet101")
-    assert (encoder.revision, encoder.folder) == ("Big_Weights.V2", folder)
-    assert encoder.files == {"model.bin": SHA256, "pool/config.json": CONFIG_SHA256}
+    big = load(folder)
+    assert (big.name, big.role, big.architecture) == ("big", "visual", "resnet101")
+    assert (big.revision, big.folder) == ("Big_Weights.V2", folder)
+    assert big.files == {"model.bin": SHA256, "pool/config.json": CONFIG_SHA256}
     lines = f"{SHA256}  model.bin\n{CONFIG_SHA256}  pool/config.json\n"
-    assert encoder.digest == hashlib.sha256(lines.encode()).hexdigest()
+    assert big.digest == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_a_pointer_leads_to_the_files_of_another_folder(folder: Path, tmp_path: Path) -> None:
+    pointer = tmp_path / "tuned" / "meld" / "text"
+    write_pointer(folder, pointer)
+    assert list(content(pointer)) == ["encoder.json"]
+    assert read_record(pointer).folder == "../../../encoders/meld/visual"
+    assert load(pointer).about == load(folder).about
+    flip(folder)
+    with pytest.raises(PipelineError, match=r"model\.bin: got SHA-256"):
+        load(pointer)
 
 
 def flip(folder: Path) -> None:

@@ -2,49 +2,41 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from pipeline.base.errors import PipelineError
-from pipeline.weights.lock import LOCK_PATH, HubSource, read_lock
-from tests.weights.conftest import (
-    hub_source,
-    lock_of,
-    locked_encoder,
-    locked_file,
-    one_file_lock,
-    package_source,
-    url_source,
-)
-
-URL = url_source("https://example.org/model.bin")
+from pipeline.weights.lock import LOCK_PATH, of_role, read_lock
+from tests.weights.conftest import HUB, NOWHERE, PYPI, SHA256, encoder
 
 
-def test_committed_lock_names_every_encoder() -> None:
+def test_the_committed_lock_names_every_encoder() -> None:
     lock = read_lock()
-    assert lock.names("visual") == ["mobilenet_v2", "resnet101"]
-    assert lock.names("text") == ["all-MiniLM-L6-v2", "roberta-base"]
-    assert lock.names("faces") == ["yunet", "yunet-int8"]
+    assert of_role(lock, "visual") == ["mobilenet_v2", "resnet101"]
+    assert of_role(lock, "text") == ["all-MiniLM-L6-v2", "roberta-base"]
+    assert of_role(lock, "faces") == ["yunet", "yunet-int8"]
+    assert of_role(lock, "audio") == []
+    assert lock["roberta-base"].architecture == "RobertaModel"
 
 
 def test_committed_digests_are_whole_and_begin_as_upstream_names_them() -> None:
-    lock = read_lock()
-    files = {file.name: file for encoder in lock.encoders for file in encoder.files}
+    files = {name: file for e in read_lock().values() for name, file in e.files.items()}
     assert all(re.fullmatch(r"[0-9a-f]{64}", file.sha256) for file in files.values())
     for name in ("resnet101-cd907fc2.pth", "mobilenet_v2-b0353104.pth"):
         assert files[name].sha256.startswith(name.split("-")[1].removesuffix(".pth"))
+    assert "encoder.json" not in files  # the encoder folder's own record
 
 
 def test_committed_hub_sources_are_at_the_encoders_revision() -> None:
-    for encoder in read_lock().encoders:
-        for file in encoder.files:
-            for source in file.sources:
-                if isinstance(source, HubSource):
-                    assert (source.revision, source.path) == (encoder.revision, file.name)
+    for entry in read_lock().values():
+        for source in entry.sources:
+            if source.startswith("hub:"):
+                assert source.endswith(f"@{entry.revision}")
 
 
-def test_committed_lock_is_one_text_of_plain_ascii() -> None:
+def test_the_committed_lock_is_plain_ascii() -> None:
     LOCK_PATH.read_bytes().decode("ascii")
 
 
@@ -53,57 +45,36 @@ def test_committed_lock_is_one_text_of_plain_ascii() -> None:
 )
 def test_unsafe_file_names_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
-        one_file_lock(URL, name=name)
+        encoder(HUB, files={name: {"bytes": 1, "sha256": SHA256}})
 
 
-@pytest.mark.parametrize(
-    "changes", [{"sha256": "cd907fc2"}, {"sha256": "F" * 64}, {"bytes": 0}, {"md5": "1"}]
-)
-def test_bad_pins_are_refused(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize("changes", [{"sha256": "F" * 64}, {"bytes": 0}, {"md5": "1"}])
+def test_bad_digests_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        one_file_lock(URL, **changes)
+        encoder(HUB, files={"model.bin": {"bytes": 1, "sha256": SHA256, **changes}})
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        url_source("file:///etc/passwd"),
-        url_source("https://example.org/"),
-        {**hub_source(), "revision": "main"},
-        {**package_source(), "package": "--index-url=https://example.org"},
-        {**package_source(), "version": "1.0 --pre"},
-        package_source(member="../escape"),
-        {"kind": "torrent"},
+        "file:///etc/passwd",
+        "https://example.org/models/",
+        "hub:owner/model@main",
+        "pypi:--index-url=https://example.org==1.0/weights",
+        "pypi:fake-weights==1.0 --pre/weights",
+        "pypi:fake-weights==1.0/../escape",
+        "torrent:model",
     ],
 )
-def test_bad_sources_are_refused(source: dict[str, object]) -> None:
+def test_bad_sources_are_refused(source: str) -> None:
     with pytest.raises(ValidationError):
-        one_file_lock(source)
+        encoder(source)
+    assert encoder(HUB, PYPI, NOWHERE).sources == (HUB, PYPI, NOWHERE)
 
 
-def test_doubled_names_and_the_records_own_name_are_refused() -> None:
-    with pytest.raises(ValidationError, match="listed twice"):
-        lock_of(locked_encoder(locked_file(URL), locked_file(URL)))
-    with pytest.raises(ValidationError, match="listed twice"):
-        lock_of(locked_encoder(locked_file(URL)), locked_encoder(locked_file(URL)))
-    with pytest.raises(ValidationError, match="own record"):
-        one_file_lock(URL, name="encoder.json")
-
-
-def test_size_may_be_unknown() -> None:
-    assert one_file_lock(URL, bytes=None).encoders[0].files[0].bytes is None
-
-
-def test_an_encoder_is_found_by_name_and_role() -> None:
-    lock = read_lock()
-    assert lock.find("roberta-base", "visual") is None
-    for role in ("text", None):
-        found = lock.find("roberta-base", role)  # type: ignore[arg-type]
-        assert found is not None and found.architecture == "RobertaModel"
-
-
-def test_broken_lock_file_is_a_clear_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["resnet101: {role: visual}\n", "../up: {}\n", "[]", "{", "a: 1"])
+def test_a_broken_lock_file_is_a_clear_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lock.yaml"
-    path.write_text("format: weights/2\nencoders: []\n")
+    path.write_text(text)
     with pytest.raises(PipelineError, match="restore the committed file"):
         read_lock(path)

@@ -16,7 +16,7 @@ from pipeline.features.frames.faces import Box, Face, face_crop, whole
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.features.frames.speaker import speaking_track
 from pipeline.features.frames.tracks import boxes, largest, lasting, link
-from pipeline.media import packets
+from pipeline.media.packets import Window
 from pipeline.media.video import Frame, Wanted, sample_segments
 from pipeline.records.frames import Pictures, SpeakerFace
 from pipeline.records.manifest import Segment, Utterance
@@ -74,8 +74,8 @@ def put_pictures(
 
 def _wanted(segment: Segment, settings: FramesSettings) -> Wanted:
     assert segment.end is not None
-    part = packets.Segment(segment.start, segment.end, segment.end - segment.start)
-    return Wanted(part, None if settings.crop == "frame" else segment.region)
+    window = Window(segment.start, segment.end, segment.end - segment.start)
+    return Wanted(window, None if settings.crop == "frame" else segment.region)
 
 
 def pictures_of(

@@ -6,17 +6,9 @@ import pytest
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.settings import Role
-from pipeline.weights.lock import LockedEncoder, read_lock
-from pipeline.weights.reference import (
-    HubRevision,
-    LocalFolder,
-    Reference,
-    TorchWeights,
-    parse,
-    store_folder,
-)
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from pipeline.weights.lock import KnownEncoder, read_lock
+from pipeline.weights.names import LocalFolder, Reference, Repository, parse
+from tests.weights.conftest import COMMIT
 
 
 def meant(name: str, role: Role) -> Reference:
@@ -32,40 +24,53 @@ def refused(name: str, role: Role) -> str:
 
 
 def test_names_of_the_lock_come_first() -> None:
-    for name, role in (("resnet101", "visual"), ("roberta-base", "text"), ("yunet", "faces")):
-        found = meant(name, role)  # type: ignore[arg-type]
-        assert isinstance(found, LockedEncoder) and store_folder(found) == name
+    assert meant("resnet101", "visual") == read_lock()["resnet101"]
+    assert meant("roberta-base", "text") == read_lock()["roberta-base"]
+    assert meant("yunet", "faces") == read_lock()["yunet"]
 
 
 @pytest.mark.parametrize(
-    "name", ["ResNet50_Weights.IMAGENET1K_V2", "ConvNeXt_Tiny_Weights.IMAGENET1K_V1"]
+    ("name", "model", "file", "digest"),
+    [
+        ("ResNet50_Weights.IMAGENET1K_V2", "resnet50", "resnet50-11ad3fa6.pth", "11ad3fa6"),
+        ("ConvNeXt_Tiny_Weights.IMAGENET1K_V1", "convnext_tiny", None, "983f1562"),
+    ],
 )
-def test_torchvisions_own_names(name: str) -> None:
+def test_torchvisions_own_names(name: str, model: str, file: str | None, digest: str) -> None:
     found = meant(name, "visual")
-    assert found == TorchWeights(name)
-    assert store_folder(TorchWeights(name)) == name
+    assert isinstance(found, KnownEncoder)
+    assert (found.name, found.architecture, found.revision) == (model, model, name)
+    assert found.sources == ("https://download.pytorch.org/models",)
+    assert [f.sha256 for f in found.files.values()] == [digest]
+    assert file is None or list(found.files) == [file]
+
+
+def test_every_classification_model_of_torchvision_tells_its_digest() -> None:
+    from torchvision import models
+
+    for model in models.list_models(module=models):
+        for weights in models.get_model_weights(model):
+            if max(weights.meta["min_size"]) <= 224:
+                found = meant(str(weights), "visual")
+                assert isinstance(found, KnownEncoder) and found.architecture == model
 
 
 @pytest.mark.parametrize("role", ["text", "audio"])
 def test_repositories_at_a_commit(role: Role) -> None:
     for repo in ("FacebookAI/roberta-base", "facebook/wav2vec2-base_1.0"):
-        found = meant(f"{repo}@{COMMIT}", role)
-        assert found == HubRevision(repo, COMMIT)
-        assert store_folder(HubRevision(repo, COMMIT)) == f"{repo.replace('/', '--')}--{COMMIT}"
+        assert meant(f"{repo}@{COMMIT}", role) == Repository(repo, COMMIT)
 
 
 @pytest.mark.parametrize("name", ["./my/encoder", "../encoder", "/data/encoder", ".", "/a b/c:d"])
 def test_folders(name: str) -> None:
-    assert meant(name, "text") == LocalFolder(name, Path(name), None)
-    assert meant(f"resnet50:{name}", "visual") == LocalFolder(
-        f"resnet50:{name}", Path(name), "resnet50"
-    )
+    assert meant(name, "text") == LocalFolder(Path(name), None)
+    assert meant(f"resnet50:{name}", "visual") == LocalFolder(Path(name), "resnet50")
 
 
 def test_folders_of_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     found = meant("~/encoder", "audio")
-    assert isinstance(found, LocalFolder) and found.folder == tmp_path / "encoder"
+    assert isinstance(found, LocalFolder) and found.path == tmp_path / "encoder"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""MCN-CL in the manner of this field's public code, with the weights of ours: the peer to beat.
+"""The naive peer: MCN-CL and its loss as this field's public code has them, with our weights.
 
 After the public MultiEMO (its DialogueRNN, MultiAttn and contrastive loss), and no slower: where
 that code loops over batch entries or heads, or copies all utterances for every anchor, this one
@@ -7,7 +7,8 @@ does not. What makes it slow is how it is put together, not a clumsy line.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +17,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from pipeline.nn.batch import NO_LABEL, DialogueBatch
 from pipeline.nn.context import DialogueRNN, one_hot_speakers
+from pipeline.nn.contrastive import TIE
+from pipeline.systems.loss import Loss, LossTerms
 from pipeline.systems.mcn import CrossAttention, MCNBranch
 from pipeline.systems.mcn_cl import MCNCL, Output
 
 
 class NaiveDialogueRNN(nn.Module):
-    """One direction of one modality: three cells per turn, attention over a growing history.
-
-    Args:
-        ours: Where the weights come from.
-        chain: Which of its chains.
-    """
+    """One direction of one modality: three cells per turn, attention over a growing history."""
 
     def __init__(self, ours: DialogueRNN, chain: int) -> None:
         super().__init__()
@@ -40,12 +38,7 @@ class NaiveDialogueRNN(nn.Module):
         self.attention.weight.data.copy_(ours.attention[chain])
 
     def forward(self, utterances: Tensor, roles: Tensor) -> Tensor:
-        """[turn, batch, width] to emotion states, [turn, batch, hidden].
-
-        Args:
-            utterances: The encoded utterances.
-            roles: One-hot speakers, [turn, batch, speaker].
-        """
+        """Utterances [turn, batch, width] to emotion states, [turn, batch, hidden]."""
         batch, speakers = roles.shape[1:]
         shared = emotion = summary = utterances.new_zeros(batch, self.hidden)
         parties = utterances.new_zeros(batch, speakers, self.hidden)
@@ -71,11 +64,7 @@ class NaiveDialogueRNN(nn.Module):
 
 
 class NaiveAttention(nn.Module):
-    """Cross-attention between two modalities step by step, then Add & Norm.
-
-    Args:
-        ours: Where the weights come from.
-    """
+    """Cross-attention between two modalities step by step, then Add & Norm."""
 
     def __init__(self, ours: CrossAttention) -> None:
         super().__init__()
@@ -116,10 +105,9 @@ class NaiveBranch(nn.Module):
 
 
 class NaiveMCNCL(nn.Module):
-    """The whole model on padded batches; encoders, heads and classifier hold ours' own layers.
+    """The whole model on padded batches; encoders, heads and classifier are copies of ours.
 
-    Args:
-        ours: Where the weights come from; it needs all parts of the model switched on.
+    All parts of our model must be switched on.
     """
 
     def __init__(self, ours: MCNCL) -> None:
@@ -138,7 +126,7 @@ class NaiveMCNCL(nn.Module):
         )
 
     def forward(self, batch: DialogueBatch) -> Output:
-        """Classifies every labelled turn: logits [utterance, class], projections likewise."""
+        """Logits [utterance, class] and projections of every labelled turn."""
         usable = [batch.available(m) for m in self.modalities]
         context = [self._context(n, self._encode(n, batch), batch) for n in range(len(usable))]
         sources = list(zip(context, usable, strict=True))
@@ -196,3 +184,66 @@ def _linear(weight: Tensor) -> nn.Linear:
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     linear.weight = nn.Parameter(weight.detach().clone())
     return linear
+
+
+@dataclass(frozen=True)
+class NaiveLoss:
+    """The terms of `Loss` from the rows of the labelled turns.
+
+    Attributes:
+        settings: The loss that it must equal.
+        contrastive: `naive_contrastive`, or ours.
+    """
+
+    settings: Loss
+    contrastive: Callable[..., Tensor]
+
+    def __call__(self, output: Output, batch: DialogueBatch) -> LossTerms:
+        """The loss of the model's output on a batch."""
+        labelled = batch.labels != NO_LABEL
+        labels = batch.labels[labelled]
+        entropy = functional.cross_entropy(output.logits, labels)
+        terms = {}
+        for modality, rows in output.projections.items():
+            sampled = batch.available(modality)[labelled]
+            terms[modality] = self.contrastive(
+                rows[sampled],
+                labels[sampled],
+                temperature=self.settings.temperature,
+                hard_ratio=self.settings.hard_ratio,
+            )
+        contrastive = sum(self.settings.modality_weights[m] * loss for m, loss in terms.items())
+        total = entropy + self.settings.contrastive_weight * contrastive
+        return LossTerms(total, entropy, torch.as_tensor(contrastive), terms)
+
+
+def naive_contrastive(
+    projected: Tensor, labels: Tensor, *, temperature: float, hard_ratio: float
+) -> Tensor:
+    """Eq. 26 in a loop over the anchors.
+
+    Args:
+        projected: Vectors of length 1, [utterance, projection].
+        labels: [utterance].
+        temperature: tau.
+        hard_ratio: Share of the negatives that count.
+    """
+    terms = []
+    for anchor in range(len(labels)):
+        similarity = projected @ projected[anchor]
+        same = labels == labels[anchor]
+        negatives = similarity[~same]
+        same[anchor] = False
+        positives = similarity[same]
+        if len(positives) and len(negatives):
+            terms.append(_term(positives, negatives, temperature, hard_ratio))
+    return torch.stack(terms).mean() if terms else projected.sum() * 0.0
+
+
+def _term(positives: Tensor, negatives: Tensor, temperature: float, hard_ratio: float) -> Tensor:
+    """One anchor's term from its similarities, [positive] and [negative]."""
+    kept = math.ceil(hard_ratio * len(negatives) - 1e-9)
+    last = negatives.detach().topk(kept).values[-1]
+    hard = negatives[negatives.detach() >= last - TIE]
+    counted = torch.cat((positives, hard)) / temperature
+    return counted.logsumexp(dim=0) - positives.mean() / temperature

@@ -1,0 +1,76 @@
+"""What the file of a corpus provides: its reader, its labels, and what is published of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.base.settings import Section
+from pipeline.corpora.labels import CONSENSUS, LabelPolicy, LabelSet, folded
+from pipeline.corpora.published import Counts, Published, PublishedSplits
+from pipeline.records.manifest import Utterance
+
+
+class ReaderOptions(Section):
+    """What the block `CORPUS.corpus` of params.yaml holds for every reader."""
+
+    reader: str = Field(description="A name of pipeline/corpora/registry.py.")
+    full: bool = Field(
+        description="Whether the folder is meant to hold the whole release, so that its counts "
+        "are compared with the published ones."
+    )
+    max_seconds: float = Field(gt=0, description="Longer segments are cut here, and noted.")
+
+
+@dataclass(frozen=True)
+class RawCorpus:
+    """A raw tree as read, before any media file has been opened.
+
+    Attributes:
+        utterances: In dialogue order. A segment has no digest yet, and no end where it lasts to
+            the end of its file.
+        left_aside: The number of things that were skipped, by kind.
+        notes: What a user should know of the tree as a whole.
+    """
+
+    utterances: list[Utterance]
+    left_aside: Mapping[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """All that is known of a corpus.
+
+    Attributes:
+        title: The corpus' name as people write it.
+        options: Settings class of the block `CORPUS.corpus`.
+        read: Turns a raw tree and options into raw facts; opens no media.
+        label_sets: By name, as `CORPUS.protocol.label_set` has it.
+        published: Counts of a whole release.
+        published_splits: Counts of its labelled utterances by split.
+        test_support: Utterances by class in the test split that the field compares on; empty where
+            there is no such split.
+        label_policies: By name, as `CORPUS.protocol.label_policy` has it.
+        validation: Dialogues to validate on, by a name that `CORPUS.protocol.validation` may have.
+        marks: Pattern of a file or folder name by which a misplaced tree of it is recognised.
+    """
+
+    title: str
+    options: type[ReaderOptions]
+    read: Callable[[Path, Any], RawCorpus]
+    label_sets: Mapping[str, LabelSet]
+    published: Published
+    published_splits: tuple[PublishedSplits, ...] = ()
+    test_support: Counts = field(default_factory=dict)
+    label_policies: Mapping[str, LabelPolicy] = field(
+        default_factory=lambda: {"consensus": CONSENSUS}
+    )
+    validation: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    marks: str | None = None
+
+    def label_set(self, chosen: str | Mapping[str, list[str]]) -> LabelSet:
+        """Looks up a label set by name, or makes one from the emotion codes of each class."""
+        return self.label_sets[chosen] if isinstance(chosen, str) else folded("emotion", chosen)
