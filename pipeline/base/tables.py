@@ -124,18 +124,18 @@ def write_table(
 @contextmanager
 def streaming(
     path: Path, schema: pa.Schema, version: str, provenance: Provenance
-) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+) -> Iterator[Callable[[pa.Table], None]]:
     """Writes a large table, uncompressed, whole or not at all.
 
     Yields:
-        A function that takes the rows of the next row group.
+        A function that takes the next row group.
     """
     full = with_metadata(schema, version, provenance)
     with (
         replacing(path) as part,
         pq.ParquetWriter(part, full, compression="none", use_dictionary=False) as writer,
     ):
-        yield lambda rows: writer.write_table(pa.Table.from_pylist(rows, full))
+        yield writer.write_table
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, Provenance]:

@@ -25,7 +25,7 @@ from pipeline.features.common.once import (
     pictures_key,
 )
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
-from pipeline.records.frames import PICTURES, Pictures, SpeakerFace, write_frames
+from pipeline.records.frames import PICTURES, SpeakerFace, write_frames
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
 from pipeline.weights.folder import Encoder, load
@@ -122,41 +122,44 @@ class FrameMaker:
         return Piece(utterance, utterance.video, key)
 
 
-def frames_of(utterances: Iterable[Utterance], make: FrameMaker) -> Iterator[Outcome[Pictures]]:
+def frames_of(
+    utterances: Iterable[Utterance], make: FrameMaker
+) -> Iterator[Outcome[pa.RecordBatch]]:
     """Yield the pictures of each utterance, decoded only if the cache lacks them.
 
     Args:
         utterances: In manifest order; those of one video stand together.
         make: Makes cache entries.
+
+    Yields:
+        One `PICTURES` row for each utterance.
     """
     videos = groupby(utterances, key=lambda u: u.video.path)
     files = ([make.piece(u) for u in group] for _, group in videos)
     for utterance, entry in Entries(make, make.cache, CODE).of(files):
-        pictures = pictures_in(entry) if isinstance(entry, pa.RecordBatch) else entry
-        yield _noted(outcome(utterance, "visual", pictures))
+        yield _noted(outcome(utterance, "visual", entry))
 
 
-def pictures_in(batch: pa.RecordBatch) -> Pictures:
-    """The pictures of a cache entry."""
-    (row,) = batch.to_pylist()
-    return Pictures(**row)
-
-
-def _noted(found: Outcome[Pictures]) -> Outcome[Pictures]:
+def _noted(found: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
     """Add the problem of pictures that show no face where one was looked for."""
-    if found.value is None or found.value.speaker != "none":
+    if found.value is None or _choice(found.value) != "none":
         return found
-    detail = f"in none of {len(found.value.images)} frames; the whole region is shown"
+    detail = f"in none of {len(found.value['images'][0])} frames; the whole region is shown"
     return found._replace(problems=[Problem(found.utterance, "visual", "no_face", detail)])
 
 
+def _choice(pictures: pa.RecordBatch) -> SpeakerFace:
+    choice: SpeakerFace = pictures["speaker"][0].as_py()
+    return choice
+
+
 def _counted(
-    rows: Iterable[tuple[str, Pictures | None]], choices: Counter[SpeakerFace]
-) -> Iterator[tuple[str, Pictures | None]]:
+    rows: Iterable[tuple[str, pa.RecordBatch | None]], choices: Counter[SpeakerFace]
+) -> Iterator[tuple[str, pa.RecordBatch | None]]:
     """Count how the speaker's face was chosen while rows pass by."""
     for utterance, pictures in rows:
         if pictures is not None:
-            choices[pictures.speaker] += 1
+            choices[_choice(pictures)] += 1
         yield utterance, pictures
 
 

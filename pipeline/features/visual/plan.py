@@ -16,7 +16,7 @@ from pipeline.records.frames import Pictures
 Row = tuple[str, Pictures | None]
 Source = tuple[str, int]  # the key of a cache entry, and a frame of it
 CACHE_KIB = 16_000
-# Utterances that wait for a batch to fill, at most.
+# Utterances that are kept in memory, at most, for instance until a batch is full.
 HELD = 1024
 
 

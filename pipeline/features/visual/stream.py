@@ -7,7 +7,7 @@ a corpus is computed once.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import PipelineError
 from pipeline.base.workers import ordered_map
-from pipeline.features.visual.plan import Plan, Row, SeenPictures, Step, look_up, steps
+from pipeline.features.visual.plan import HELD, Plan, Row, SeenPictures, Step, look_up, steps
 from pipeline.records.features import vectors_in, vectors_row
 
 T = TypeVar("T")
@@ -102,13 +102,18 @@ def _from_cache(
         How many rows were yielded; None where these are all.
     """
     known, lacking = 0, False
+    held: list[tuple[str, Sequence[bytes]]] = []  # most runs lack nothing, and then need no `seen`
     for keyed, vectors in look_up(rows, cache):
         if vectors is not None:
-            seen.add(keyed.key, keyed.digests)
+            held.append((keyed.key, keyed.digests))
         lacking = lacking or (vectors is None and keyed.key != "")
         if not lacking:
             known += 1
             yield keyed.row[0], vectors
+        if lacking or len(held) > HELD:
+            for entry in held:
+                seen.add(*entry)
+            held.clear()
     return known if lacking else None
 
 
