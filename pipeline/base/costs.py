@@ -1,35 +1,28 @@
-"""What a stage cost when it last ran: time and memory.
+"""Time and memory of each stage's last run.
 
 They differ from run to run, so they are no output of DVC's: they lie in a folder that git and DVC
 leave alone, and the report reads them from there.
 """
 
 import json
-import threading
+import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from pipeline.base.files import write_text
 
 FOLDER = Path("data/costs")
-SECONDS_BETWEEN_LOOKS = 0.25
-MEGABYTE = 2**20
+STATUS = Path("/proc/self/status")
+UNITS_PER_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # Linux counts in KiB
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One run of a stage.
-
-    Attributes:
-        seconds: On the clock.
-        peak_megabytes: Most memory that the stage and its processes held together, looked at four
-            times a second: the sum of their resident sets, which counts shared pages twice.
-    """
+    """One run of a stage: seconds by the clock, and the peak memory of its largest process."""
 
     seconds: float
     peak_megabytes: float
@@ -37,46 +30,25 @@ class Cost:
 
 @contextmanager
 def measured(name: str, corpus: str) -> Iterator[None]:
-    """Measures what runs inside it, and writes `data/costs/CORPUS/NAME.json` if it ends well.
+    """Measure what runs inside; write `data/costs/CORPUS/NAME.json` if it ends well."""
+    start = time.monotonic()
+    yield
+    cost = Cost(round(time.monotonic() - start, 1), round(_peak() / UNITS_PER_MEGABYTE))
+    write_text(FOLDER / corpus / f"{name}.json", json.dumps(asdict(cost)) + "\n")
 
-    Args:
-        name: Of the stage, with the role for one that has several.
-        corpus: Which.
-    """
-    start, ended, peak = time.monotonic(), threading.Event(), [_held()]
 
-    def look() -> None:
-        while not ended.wait(SECONDS_BETWEEN_LOOKS):
-            peak[0] = max(peak[0], _held())
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-    cost = Cost(round(time.monotonic() - start, 1), round(max(peak[0], _held()) / MEGABYTE))
-    write_text(_file(corpus, name), json.dumps(asdict(cost)) + "\n")
+def _peak() -> int:
+    """Peak resident set of the largest process, this one or one of its children that has ended."""
+    if server := sys.modules.get("multiprocessing.forkserver"):
+        server._forkserver._stop()  # the parent of `isolated`'s processes: only then do they count
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if STATUS.exists():  # Linux carries the peak of DVC, which started this process, over to it
+        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        own = int(lines["VmHWM"].split()[0])
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def read_costs(corpus: str) -> dict[str, Cost]:
     """The cost of each stage that ran in this folder, by name."""
     files = sorted((FOLDER / corpus).glob("*.json"))
     return {file.stem: Cost(**json.loads(file.read_text(encoding="utf-8"))) for file in files}
-
-
-def _file(corpus: str, name: str) -> Path:
-    return FOLDER / corpus / f"{name}.json"
-
-
-def _held() -> int:
-    """Bytes of this process and all below it."""
-    here = psutil.Process()
-    total = 0
-    for process in [here, *here.children(recursive=True)]:
-        try:
-            total += process.memory_info().rss
-        except psutil.Error:  # ended meanwhile
-            continue
-    return total

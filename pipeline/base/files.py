@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
-
 PART = ".part"
 # Under this key a Parquet or safetensors file holds our own metadata, as JSON.
 METADATA_KEY = "erc"
@@ -69,7 +67,11 @@ def is_orphan(part: Path) -> bool:
     """Whether a temporary file was left by a process of this machine that is no more."""
     machine, _, rest = part.name.removesuffix(PART).rpartition(".")[2].partition("-")
     pid = rest.partition("-")[0]
-    return machine == MACHINE and pid.isdecimal() and not psutil.pid_exists(int(pid))
+    if machine != MACHINE or not pid.isdecimal():
+        return False
+    import psutil  # here, as hardly any run meets such a file
+
+    return not psutil.pid_exists(int(pid))
 
 
 def write_text(path: Path, text: str) -> None:

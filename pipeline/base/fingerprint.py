@@ -25,7 +25,7 @@ def code_digest(*modules: str) -> str:
     """
     state = hashlib.sha256()
     for module, tree in sorted(_closure(modules).items()):
-        state.update(f"{module}\n{ast.dump(_without_docstrings(tree))}\n".encode())
+        state.update(f"{module}\n{ast.dump(tree)}\n".encode())
     return state.hexdigest()
 
 
@@ -35,6 +35,7 @@ def computing(*modules: str) -> list[str]:
 
 
 def _closure(modules: tuple[str, ...]) -> dict[str, ast.Module]:
+    """Syntax trees without docstrings, by module."""
     trees: dict[str, ast.Module] = {}
     waiting = list(modules)
     while waiting:
@@ -42,17 +43,8 @@ def _closure(modules: tuple[str, ...]) -> dict[str, ast.Module]:
         file = ROOT / (module.replace(".", "/") + ".py")
         if module not in trees and file.is_file():
             trees[module] = ast.parse(file.read_text(encoding="utf-8"))
-            waiting += filter(_computes, _imported(trees[module]))
+            waiting += filter(_computes, _without_docstrings(trees[module]))
     return trees
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _computes(module: str) -> bool:
@@ -60,17 +52,21 @@ def _computes(module: str) -> bool:
     return package == "pipeline" and rooms[0] in COMPUTING and rooms[-1] not in NOT_COMPUTING
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _without_docstrings(tree: ast.Module) -> Iterator[str]:
+    """Remove docstrings, and yield what is imported."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (module, *(f"{module}.{alias.name}" for alias in names))
+            case (
+                ast.Module(body=[ast.Expr(value=ast.Constant(value=str())), *rest])
+                | ast.ClassDef(body=[ast.Expr(value=ast.Constant(value=str())), *rest])
+                | ast.FunctionDef(body=[ast.Expr(value=ast.Constant(value=str())), *rest])
+                | ast.AsyncFunctionDef(body=[ast.Expr(value=ast.Constant(value=str())), *rest])
             ):
-                node.body = node.body[1:]
-    return tree
+                node.body = rest
 
 
 def versions(*packages: str) -> dict[str, str]:

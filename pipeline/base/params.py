@@ -6,7 +6,6 @@ A file that was found right is kept, resolved, under a digest of its bytes and o
 code: the next stage neither parses nor checks it again.
 """
 
-import difflib
 import hashlib
 import importlib
 import json
@@ -181,6 +180,8 @@ def _unknown(name: str, blocks: Mapping[str, Any]) -> str:
 
 def hint(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all."""
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else f", expected one of {sorted(known)}"
 

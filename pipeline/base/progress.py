@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Column
-
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -69,6 +65,11 @@ def progress(label: str, total: int, done: int = 0) -> Iterator[Loop]:
     if not sys.stderr.isatty():
         yield Loop(total, done, _Lines(label))
         return
+    # Here, as a stage that DVC runs without a terminal draws nothing.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(12),

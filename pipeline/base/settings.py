@@ -14,7 +14,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class Strict(BaseModel):
     """A record that refuses unknown keys and never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Sections are imported by name, all of them; those that a stage does not read cost it nothing.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Section(Strict):

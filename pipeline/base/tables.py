@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,21 @@ ARROW_TYPES = {
     str: pa.string(),
 }
 R = TypeVar("R")
+
+
+def _spare_pandas() -> None:
+    """Keep pyarrow from importing pandas for its first array, which takes longer than a stage.
+
+    Where pandas is needed (`to_pandas`) pyarrow looks for it again.
+    """
+    if "pandas" not in sys.modules:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+        with suppress(AttributeError):  # pyarrow takes this None for the module
+            pa.array([])
+        del sys.modules["pandas"]
+
+
+_spare_pandas()
 
 
 def schema_of(row: type) -> pa.Schema:
@@ -108,18 +124,18 @@ def write_table(
 @contextmanager
 def streaming(
     path: Path, schema: pa.Schema, version: str, provenance: Provenance
-) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+) -> Iterator[Callable[[pa.Table], None]]:
     """Writes a large table, uncompressed, whole or not at all.
 
     Yields:
-        A function that takes the rows of the next row group.
+        A function that takes the next row group.
     """
     full = with_metadata(schema, version, provenance)
     with (
         replacing(path) as part,
         pq.ParquetWriter(part, full, compression="none", use_dictionary=False) as writer,
     ):
-        yield lambda rows: writer.write_table(pa.Table.from_pylist(rows, full))
+        yield writer.write_table
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, Provenance]:

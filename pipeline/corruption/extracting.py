@@ -7,7 +7,7 @@ mistaken for clean.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,13 +23,14 @@ from pipeline.base.tables import read_provenance
 from pipeline.corruption.corruptions import Corruption, Step
 from pipeline.corruption.wrapped import CorruptedPictures, CorruptedSound
 from pipeline.features.audio import extract as audio
-from pipeline.features.audio.extract import AudioMaker, Decoder, Found, audio_of, speech_of
+from pipeline.features.audio.extract import audio_of, opensmile_entries, speech_entries
 from pipeline.features.audio.settings import AudioSettings
 from pipeline.features.audio.smile import Smile
-from pipeline.features.audio.speech import SpeechEncoder
+from pipeline.features.common.once import Entries
 from pipeline.features.text import extract as text
-from pipeline.features.text.extract import text_of, window_of
+from pipeline.features.text.extract import text_of
 from pipeline.features.text.settings import TextSettings
+from pipeline.features.text.turns import window_of
 from pipeline.features.visual import extract as visual
 from pipeline.features.visual.settings import VisualSettings
 from pipeline.features.visual.stream import OnDemand, visual_of
@@ -109,7 +110,7 @@ class TextExtractor:
     def __init__(self, params: Params, corpus: str, places: Places) -> None:
         self.params, self.corpus, self.places = params, corpus, places
         self.settings = params.of(TextSettings, corpus)
-        self.about = text.about(params, corpus, places)
+        self.about = text.provenance_of(params, corpus, places)
 
     def rows(self, utterances: Sequence[Utterance], corruption: Corruption, level: float) -> Rows:
         """Features of the utterances' texts once corrupted; None where no word is left."""
@@ -129,8 +130,9 @@ class AudioExtractor:
 
     def __init__(self, params: Params, corpus: str, places: Places) -> None:
         self.places = places
-        self.settings, self.compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
-        self.about = audio.about(params, corpus, places)
+        self.settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
+        self.about = audio.provenance_of(params, corpus, places)
+        self._encode = audio.encoding(places.encoders["audio"], self.settings, compute)
 
     def rows(self, utterances: Sequence[Utterance], corruption: Corruption, level: float) -> Rows:
         """Features of the utterances' sounds once corrupted; None where there are none then.
@@ -139,26 +141,15 @@ class AudioExtractor:
             PipelineError: A sound that has features cannot be decoded.
         """
         cache = _cache(self.about, audio.CODE[self.settings.extractor], corruption, level)
-        found = self._found(utterances, corruption.at(level), cache)
-        rows = (_checked(*one) for one in found)
+        outcomes = audio_of(utterances, self._entries(corruption.at(level), cache))
+        rows = (_checked(*outcome) for outcome in outcomes)
         return track(rows, f"{self.places.name}, {corruption.title(level)}", len(utterances))
 
-    def _found(
-        self, utterances: Sequence[Utterance], step: Step, cache: ClipCache
-    ) -> Iterable[Found]:
+    def _entries(self, step: Step, cache: ClipCache) -> Entries:
         if self.settings.extractor == "opensmile":
             smile = Smile(self.settings.feature_set, self.settings.level)
-            make = AudioMaker(self.places.raw, CorruptedSound(step, smile.extract), cache)
-            return audio_of(utterances, make)
-
-        def encode(samples: np.ndarray) -> np.ndarray:
-            return self._network.encode(step(samples))
-
-        return speech_of(utterances, Decoder(self.places.raw), encode, cache)
-
-    @cached_property
-    def _network(self) -> SpeechEncoder:
-        return audio.network(self.places.encoders["audio"], self.settings, self.compute)
+            return opensmile_entries(self.places.raw, CorruptedSound(step, smile.extract), cache)
+        return speech_entries(self.places.raw, lambda sound: self._encode(step(sound)), cache)
 
 
 def _checked(utterance: str, vectors: np.ndarray | None, problems: Sequence[Problem]) -> Row:
@@ -179,7 +170,7 @@ class VisualExtractor:
         self.places = places
         settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
         pictures = read_provenance(places.frames, VERSION)
-        self.about = visual.about(params, corpus, places, pictures)
+        self.about = visual.provenance_of(params, corpus, places, pictures)
         encoder = load(places.encoders["visual"])
         made = partial(visual.network, encoder, settings, compute)
         self._network = OnDemand(made, settings.batch_size)

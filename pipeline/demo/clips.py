@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from scipy.io import wavfile
 
+from pipeline.base.processes import deaf_to_interrupts
 from pipeline.base.progress import track
-from pipeline.base.workers import deaf_to_interrupts
 from pipeline.demo.voice import RATE
 
 AAC_RATE = 48000  # hertz, a multiple of `RATE`

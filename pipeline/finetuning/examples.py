@@ -16,9 +16,8 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import chunked
 from pipeline.features.text.encoder import TextNetwork, TurnBatch
-from pipeline.features.text.extract import read_turns
 from pipeline.features.text.tokens import Tokens
-from pipeline.features.text.turns import Turn, Window
+from pipeline.features.text.turns import Turn, Window, read_turns
 from pipeline.records.manifest import Utterance, stream_manifest
 from pipeline.records.protocol import LEARNT, Protocol, read_protocol
 

@@ -18,8 +18,8 @@ from pipeline.features.common.device import (
     resolve_device,
     set_threads,
 )
-from pipeline.features.text.extract import window_of
 from pipeline.features.text.settings import TextSettings
+from pipeline.features.text.turns import window_of
 from pipeline.finetuning.cross_fit import Gap, parts_of
 from pipeline.finetuning.examples import Examples, read_examples
 from pipeline.finetuning.head import Head, write_head

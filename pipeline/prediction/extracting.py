@@ -81,11 +81,11 @@ def provenance(
     found = {}
     for modality in modalities:
         if modality == "visual":
-            pictures = frames.about(params, corpus, where)
-            found[modality] = visual.about(params, corpus, where, pictures)
+            pictures = frames.provenance_of(params, corpus, where)
+            found[modality] = visual.provenance_of(params, corpus, where, pictures)
         else:
             step = {"text": text, "audio": audio}[modality]
-            found[modality] = step.about(params, corpus, where)
+            found[modality] = step.provenance_of(params, corpus, where)
     return found
 
 

@@ -94,7 +94,7 @@ def write_features(
         for group in chunked(chain(first, rest), ROWS_PER_GROUP):
             cells = [_row(utterance, vectors, dimension) for utterance, vectors in group]
             present += sum(cell.present for cell in cells)
-            write([vars(cell) for cell in cells])
+            write(pa.Table.from_pylist([vars(cell) for cell in cells], SCHEMA))
     return present, dimension
 
 
@@ -121,8 +121,8 @@ def _row(utterance: str, vectors: np.ndarray | None, dimension: int) -> StoreRow
 
 
 def vectors_row(vectors: np.ndarray) -> dict[str, Any]:
-    """[frame, feature] float32 as a cache row."""
-    return {"frames": len(vectors), "values": np.ascontiguousarray(vectors, FLOATS).tobytes()}
+    """[frame, feature] float32 as a cache row, without a copy."""
+    return {"frames": len(vectors), "values": np.ascontiguousarray(vectors, FLOATS).data}
 
 
 def vectors_in(batch: pa.RecordBatch) -> np.ndarray:

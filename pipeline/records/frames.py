@@ -1,9 +1,9 @@
 """The frame store: the encoded pictures of every utterance, one row each."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,24 +46,41 @@ SCHEMA = pa.schema(
 )
 
 
-def write_frames(
-    path: Path, rows: Iterable[tuple[str, Pictures | None]], provenance: Provenance
-) -> None:
+Row = tuple[str, Pictures | pa.RecordBatch | None]
+
+
+def write_frames(path: Path, rows: Iterable[Row], provenance: Provenance) -> None:
     """Streams a frame store to disk, whole or not at all.
 
     Args:
         path: Where to.
-        rows: Utterance and its pictures, None where missing; in manifest order.
+        rows: Utterance and its pictures, also as the cache has them: a batch of one `PICTURES`
+            row, which is not taken apart; None where missing. In manifest order.
         provenance: Extractor, settings, encoder and its digest, library versions.
     """
     with streaming(path, SCHEMA, VERSION, provenance) as write:
         for group in chunked(rows, ROWS_PER_GROUP):
-            write([_row(utterance, pictures) for utterance, pictures in group])
+            write(_table(group))
 
 
-def _row(utterance: str, pictures: Pictures | None) -> dict[str, Any]:
+def _table(rows: Sequence[Row]) -> pa.Table:
+    utterances = pa.array([utterance for utterance, _ in rows], pa.string())
+    present = pa.array([pictures is not None for _, pictures in rows], pa.bool_())
+    table = pa.Table.from_batches([_batch(pictures) for _, pictures in rows]).combine_chunks()
+    return pa.Table.from_arrays([utterances, present, *table.columns], schema=SCHEMA)
+
+
+def _batch(pictures: Pictures | pa.RecordBatch | None) -> pa.RecordBatch:
+    if isinstance(pictures, pa.RecordBatch):
+        return pictures
     shown = pictures or Pictures([], [], "not_looked", [])
-    return {"utterance": utterance, "present": pictures is not None, **vars(shown)}
+    return pa.RecordBatch.from_pylist([vars(shown)], PICTURES)
+
+
+def pictures_in(batch: pa.RecordBatch) -> Pictures:
+    """The pictures of a cache entry."""
+    (row,) = batch.to_pylist()
+    return Pictures(**row)
 
 
 def present_rows(path: Path) -> list[int]:
@@ -101,7 +118,9 @@ def read_frames(
             begin = numbers.stop
             wanted = [n - numbers.start for n in numbers if rows is None or n in rows]
             if wanted:
-                for row in file.read_row_group(group).take(wanted).to_pylist():
+                table = file.read_row_group(group)
+                # `take` imports Arrow's compute functions.
+                for row in (table if rows is None else table.take(wanted)).to_pylist():
                     present = row.pop("present")
                     utterance = row.pop("utterance")
                     yield utterance, Pictures(**row) if present else None

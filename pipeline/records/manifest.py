@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from itertools import groupby
 from math import isfinite
 from pathlib import Path, PurePosixPath
@@ -107,7 +108,6 @@ class Utterance:
 
 SCHEMA = schema_of(Utterance)
 RATED = ("valence", "activation", "dominance")
-_ROWS = TypeAdapter(list[Utterance])
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,12 @@ def stream_manifest(path: Path) -> Iterator[Utterance]:
     read_provenance(path, VERSION)
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(ROWS_AT_ONCE):
-            yield from _ROWS.validate_python(batch.to_pylist())
+            yield from _rows().validate_python(batch.to_pylist())
+
+
+@cache
+def _rows() -> TypeAdapter[list[Utterance]]:
+    return TypeAdapter(list[Utterance])
 
 
 def count_utterances(path: Path) -> int:

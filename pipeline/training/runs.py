@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
+from pipeline.base.processes import deaf_to_interrupts
 from pipeline.base.stage import no_room
 from pipeline.base.state import StateFile
-from pipeline.base.workers import deaf_to_interrupts
 from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
 from pipeline.records.features import Features, read_features
 from pipeline.records.protocol import Protocol, read_protocol

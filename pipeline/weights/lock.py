@@ -7,7 +7,6 @@ anywhere (a user's disk, a cache, a mirror, a package) can be trusted once its d
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.base.errors import PipelineError
@@ -78,6 +77,8 @@ def read_lock(path: Path = LOCK_PATH) -> Lock:
     Raises:
         PipelineError: It cannot be read or breaks the schema.
     """
+    import yaml  # here, as stages that read an encoder's folder read no lock
+
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         return TypeAdapter(Lock).validate_python({n: {"name": n, **e} for n, e in entries.items()})

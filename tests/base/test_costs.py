@@ -1,5 +1,6 @@
-"""What a stage cost: its own memory and that of its processes, kept only if it ended well."""
+"""What a stage cost: the peak of its largest process, kept only if it ended well."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,21 +8,52 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.costs import FOLDER, measured, read_costs
+from pipeline.base.costs import FOLDER, Cost, measured, read_costs
+from pipeline.base.workers import isolated
+from tests.conftest import ROOT
 
 MEGABYTES = 200
-FILLED = f"import time; held = bytearray({MEGABYTES} * 2**20); time.sleep(1.5)"
 
 
-def test_time_and_memory_of_its_processes_count(workspace: Path) -> None:
-    with measured("nothing", "toy"):
-        pass
-    with measured("work", "toy"):
-        subprocess.run([sys.executable, "-c", FILLED], check=True)
-    costs = read_costs("toy")
-    assert list(costs) == ["nothing", "work"] and read_costs("other") == {}
-    assert 1.5 <= costs["work"].seconds < 60
-    assert costs["work"].peak_megabytes > costs["nothing"].peak_megabytes + 0.9 * MEGABYTES
+def fill(megabytes: int) -> int:
+    return len(bytearray(megabytes * 2**20))
+
+
+def alone(megabytes: int) -> None:
+    """A stage that takes memory itself."""
+    with measured("alone", "toy"):
+        fill(megabytes)
+        time.sleep(1.0)
+
+
+def beside(megabytes: int) -> None:
+    """A stage with a process of its own that takes memory."""
+    with measured("beside", "toy"):
+        list(isolated(fill, [(0, megabytes)]))
+
+
+def run(stage: str, megabytes: int) -> Cost:
+    """Runs one of them in a small process."""
+    call = f"if __name__ == '__main__':\n    {stage}({megabytes})\n"
+    Path("small.py").write_text(f"from tests.base.test_costs import {stage}\n{call}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "small.py"], env=environment, check=True)
+    return read_costs("toy")[stage]
+
+
+@pytest.mark.parametrize("stage", ["alone", "beside"])
+def test_the_memory_of_its_largest_process_counts(workspace: Path, stage: str) -> None:
+    small, large = run(stage, 0), run(stage, MEGABYTES)
+    assert large.peak_megabytes == pytest.approx(small.peak_megabytes + MEGABYTES, rel=0.2)
+    assert list(read_costs("toy")) == [stage] and read_costs("other") == {}
+
+
+def test_time_counts_and_the_memory_of_what_started_it_does_not(workspace: Path) -> None:
+    held = bytearray(4 * MEGABYTES * 2**20)
+    held[::4096] = held[1::4096]
+    cost = run("alone", 0)
+    assert cost.peak_megabytes < 2 * MEGABYTES < len(held)
+    assert 1.0 <= cost.seconds < 60
 
 
 def test_a_stage_that_failed_leaves_the_figures_of_the_run_before(workspace: Path) -> None:

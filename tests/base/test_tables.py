@@ -79,8 +79,8 @@ def test_rows_that_do_not_fit_leave_no_file(tmp_path: Path) -> None:
 
 def test_a_stream_has_a_row_group_a_call(tmp_path: Path) -> None:
     with streaming(tmp_path / "t", schema_of(Part), "part/1", {"a": 1}) as write:
-        write([{"name": "x", "share": 1.0}, {"name": "y", "share": None}])
-        write([{"name": "z", "share": 2.0}])
+        write(table_of([Part("x", 1.0), Part("y", None)], schema_of(Part), "part/1"))
+        write(table_of([Part("z", 2.0)], schema_of(Part), "part/1"))
     assert pq.ParquetFile(tmp_path / "t").num_row_groups == 2
     assert read_rows(tmp_path / "t", Part, "part/1")[1] == {"a": 1}
     with pytest.raises(KeyError), streaming(tmp_path / "u", SCHEMA, "part/1", {}):

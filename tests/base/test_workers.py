@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipeline.base.errors import MediaError
-from pipeline.base.workers import isolated, isolated_map, ordered_map, patience_for
+from pipeline.base.workers import isolated, ordered_map, patience_for
 from tests.conftest import ROOT
 
 
@@ -31,6 +31,14 @@ def work(item: tuple[str, object]) -> object:
     if what == "fault":
         raise ValueError(value)
     return value
+
+
+def results(
+    items: Iterable[tuple[str, object]], patience: float = 120.0
+) -> Iterator[object | MediaError | None]:
+    """What `work` makes of each item in a process of its own."""
+    labelled = ((None, item) for item in items)
+    return (result for _, result in isolated(work, labelled, lambda _: patience))
 
 
 def test_ordered_map_keeps_order_and_passes_errors_on() -> None:
@@ -62,17 +70,17 @@ def test_processes_keep_order_and_take_few_items_ahead() -> None:
             taken.append(number)
             yield "same", number
 
-    results = isolated_map(work, items())
-    assert next(results) == 0
+    found = results(items())
+    assert next(found) == 0
     assert len(taken) < 100
-    assert list(results) == list(range(1, 300))
+    assert list(found) == list(range(1, 300))
 
 
 def test_a_crash_and_a_hang_take_nobody_along(tmp_path: Path) -> None:
     items = [("same", n) for n in range(20)]
     items[3], items[7] = ("crash", 3), ("hang", 7)
     items[11] = ("crash once", str(tmp_path / "tried"))
-    found = list(isolated_map(work, items, patience=lambda item: 1.0))
+    found = list(results(items, patience=1.0))
     assert [r for r in found if not isinstance(r, MediaError)] == [
         n for n in [*range(11), str(tmp_path / "tried"), *range(12, 20)] if n not in (3, 7)
     ]
@@ -83,10 +91,10 @@ def test_a_crash_and_a_hang_take_nobody_along(tmp_path: Path) -> None:
 
 def test_what_is_raised_is_raised_here() -> None:
     with pytest.raises(MediaError) as caught:
-        list(isolated_map(work, [("media", "no moov atom")]))
+        list(results([("media", "no moov atom")]))
     assert (caught.value.kind, caught.value.detail) == ("unreadable", "no moov atom")
     with pytest.raises(ValueError, match="17"):
-        list(isolated_map(work, [("same", 1), ("fault", 17)]))
+        list(results([("same", 1), ("fault", 17)]))
 
 
 def test_nothing_is_started_where_there_is_nothing_to_do() -> None:
@@ -101,11 +109,11 @@ def test_a_parent_that_ends_leaves_no_process_behind_and_no_traceback(
 ) -> None:
     """A hung worker too: nobody would be left to end it."""
     code = (
-        "from pipeline.base.workers import isolated_map\n"
+        "from pipeline.base.workers import isolated\n"
         "from tests.base.test_workers import work\n"
         "if __name__ == '__main__':\n"
         "    try:\n"
-        "        list(isolated_map(work, [('hang', 0)] * 4, lambda item: 600.0))\n"
+        "        list(isolated(work, [(0, ('hang', 0))] * 4, lambda item: 600.0))\n"
         "    except KeyboardInterrupt:\n"
         "        print('interrupted')\n"
     )

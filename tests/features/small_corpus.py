@@ -54,22 +54,26 @@ def write_clip(path: Path, number: int) -> Path:
     return write_media(path, stamps=range(12), rate=Fraction(24), picture=picture, sound=sound)
 
 
-def started(
-    folder: Path, stage: str, *words: str, cache: Path, **variables: str
-) -> subprocess.Popen[str]:
-    """A stage as a process of its own."""
-    environment = {
+def environment(cache: Path, **variables: str) -> dict[str, str]:
+    """That of a stage."""
+    return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "ERC_CACHE": str(cache),
         "ERC_WEIGHTS": os.environ.get("ERC_WEIGHTS", str(ROOT / "models/weights")),
         **variables,
     }
+
+
+def started(
+    folder: Path, stage: str, *words: str, cache: Path, **variables: str
+) -> subprocess.Popen[str]:
+    """A stage as a process of its own."""
     command = [sys.executable, "-m", f"stages.{stage}", CORPUS, *words]
     return subprocess.Popen(
         command,
         cwd=folder,
-        env=environment,
+        env=environment(cache, **variables),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import MediaError, PipelineError
-from pipeline.features.common.once import Entries, Failures, Piece, media_key
+from pipeline.features.common.once import Entries, Failures, Outcome, Piece, Tally, media_key
 from pipeline.records.features import VECTORS, vectors_in, vectors_row
+from pipeline.records.ledger import Problem, read_ledger
 from pipeline.records.manifest import Segment, Utterance
 
 GONE = Segment("gone.mp4", missing="absent")
@@ -127,3 +128,20 @@ def test_an_entry_that_vanishes_is_an_error_and_not_a_masked_utterance(tmp_path:
     lost = Maker(ClipCache("toy", 1, VECTORS, tmp_path / "elsewhere"), tmp_path / "log")
     with pytest.raises(PipelineError, match="something else deletes"):
         list(Entries(lost, ClipCache("toy", 1, VECTORS, tmp_path / "cache")).of([[piece(0, "a")]]))
+
+
+def test_the_tally_writes_the_ledger_and_refuses_an_empty_modality(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = Problem("u1", "audio", "no_audio", "x")
+    tally = Tally("audio")
+    passed = list(tally.rows([Outcome("u0", 1), Outcome("u1", None, [problem])]))
+    assert passed == [("u0", 1), ("u1", None)]
+    tally.close(tmp_path / "l.parquet")
+    tally.check("toy")
+    assert read_ledger(tmp_path / "l.parquet") == [problem]
+    assert "1 utterances, 1 masked" in capsys.readouterr().out
+    empty = Tally("audio")
+    list(empty.rows([Outcome("u1", None, [problem])]))
+    with pytest.raises(PipelineError, match="none of 1 utterances has audio"):
+        empty.check("toy")

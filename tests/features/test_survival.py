@@ -10,32 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.small_corpus import (
-    CLIPS,
-    STAGES,
-    entries,
-    outputs,
-    prepared,
-    results,
-    run,
-    started,
-)
+from tests.features.small_corpus import CLIPS, STAGES, entries, outputs, results, run, started
 
 pytestmark = pytest.mark.slow
 
 POINTS = 20
 SEED = 5
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder in which every feature stage ran once, with the cache `cache`."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    prepared(folder, folder / "cache")
-    for stage in STAGES:
-        run(folder, stage, cache=folder / "cache")
-        assert len(entries(folder / "cache", stage)) == CLIPS
-    return folder
 
 
 @pytest.fixture

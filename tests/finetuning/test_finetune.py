@@ -12,7 +12,7 @@ import torch
 
 from pipeline.base import paths
 from pipeline.features.text.encoder import TextEncoder
-from pipeline.features.text.extract import read_turns, window_of
+from pipeline.features.text.turns import read_turns, window_of
 from pipeline.finetuning.head import predict_utterances, read_head
 from pipeline.finetuning.loop import Run
 from pipeline.records.features import Features

@@ -10,8 +10,7 @@ from torch import nn
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.features.text.extract import window_of
-from pipeline.features.text.turns import Turn
+from pipeline.features.text.turns import Turn, window_of
 from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import Example, batches, draw, examples
 from pipeline.finetuning.head import Head, predict_utterances, read_head, write_head

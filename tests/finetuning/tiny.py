@@ -9,8 +9,8 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from pipeline.base import paths
 from pipeline.base.params import read_params
 from pipeline.base.settings import ComputeSettings
-from pipeline.features.text.extract import window_of
 from pipeline.features.text.settings import TextSettings
+from pipeline.features.text.turns import window_of
 from pipeline.finetuning.examples import read_examples
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.settings import FinetuneSettings

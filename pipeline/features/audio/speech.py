@@ -17,9 +17,9 @@ from pipeline.features.common.pretrained import (
     load_network,
     no_encoder,
 )
+from pipeline.features.common.sound import RATE
 
 WHAT = "speech encoder"
-RATE = 16_000
 # Attention's cost grows with the square of a sound's length; longer ones are read in equal parts.
 MOST_SECONDS = 30
 
@@ -55,11 +55,10 @@ class SpeechEncoder:
         self.network.to(device, self.dtype)
         self.normed = _normed(folder)
         config = self.network.config
-        self.dimension = int(config.hidden_size)
         self.least = _receptive_field(config.conv_kernel, config.conv_stride)
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
-        """The vector of a sound.
+        """Encode a sound.
 
         Args:
             samples: [sample] float32, mono, 16 kHz.
@@ -74,14 +73,13 @@ class SpeechEncoder:
         values = np.pad(values, (0, max(0, self.least - len(values))))
         parts = np.array_split(values, math.ceil(len(values) / (MOST_SECONDS * RATE)))
         frames = torch.cat([self._forward(part) for part in parts])
-        vector = frames.double().mean(0).float().cpu().numpy()
+        vector: np.ndarray = frames.double().mean(0).float().cpu().numpy()
         if bad := int((~np.isfinite(vector)).sum()):
             seconds = len(samples) / RATE
             raise MediaError(
-                "not_finite", f"{bad} of {self.dimension} features of {seconds:.2f} s of sound"
+                "not_finite", f"{bad} of {len(vector)} features of {seconds:.2f} s of sound"
             )
-        found: np.ndarray = vector
-        return found
+        return vector
 
     @torch.inference_mode()
     def _forward(self, values: np.ndarray) -> Tensor:
@@ -95,7 +93,7 @@ class SpeechEncoder:
 
 
 def _normed(folder: Path) -> Any:
-    """What makes samples a network's input: transformers' own, by the checkpoint's settings."""
+    """Transformers' feature extractor, by the checkpoint's settings."""
     try:
         extractor = AutoFeatureExtractor.from_pretrained(folder, **LOCAL)
     except Exception as error:  # it raises no narrower class

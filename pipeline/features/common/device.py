@@ -12,7 +12,7 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
 
 
 def resolve_device(name: str) -> str:
-    """The device a setting means: `auto` takes cuda where there is one, else cpu.
+    """Resolve a setting to a device: `auto` takes cuda where there is one, else cpu.
 
     Torch is asked only where there may be another device than a CPU: importing it takes seconds,
     which a stage that finds everything in the cache need not wait for.
@@ -26,13 +26,9 @@ def resolve_device(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    here = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not here[name]:
-        have = [device for device, there in here.items() if there]
+    gpus = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not gpus[name]:
+        have = ["cpu", *(device for device, there in gpus.items() if there)]
         raise PipelineError(
             f"compute.device: got {name!r}, which this machine lacks; it has {have}. "
             "Set it to auto, or install a driver and a build of torch that fit."
@@ -45,7 +41,7 @@ def _may_have_gpu() -> bool:
 
 
 def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
-    """What of the `compute` settings moves the last bits of a vector on a device.
+    """The part of the `compute` settings that moves the last bits of a vector on a device.
 
     A CPU computes in float32 and its threads enter the order of a sum; a GPU has a precision.
     """
@@ -55,12 +51,12 @@ def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
 
 
 def picture_backend(device: str, backend: str) -> str:
-    """What computes the vectors of pictures: the setting's choice on a CPU, elsewhere torch."""
+    """The backend of picture networks: the setting's choice on a CPU, elsewhere torch."""
     return backend if device == "cpu" else "torch"
 
 
 def refuse_nondeterminism() -> None:
-    """Lets this process run no GPU kernel whose results vary from run to run."""
+    """Refuse GPU kernels whose results vary from run to run, in this process."""
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -68,7 +64,7 @@ def refuse_nondeterminism() -> None:
 
 
 def set_threads(count: int) -> None:
-    """Fixes the CPU threads of one operation, which enter the last bits of a sum."""
+    """Fix the CPU threads of one operation, which enter the last bits of a sum."""
     import torch
 
     torch.set_num_threads(count)

@@ -5,9 +5,11 @@ import numpy as np
 
 from pipeline.base.errors import PipelineError
 
+SIDE = 224  # pixels, of every stored picture
+
 
 def encode_image(image: np.ndarray, kind: str, quality: int) -> bytes:
-    """Compresses a picture; the same pixels give the same bytes.
+    """Compress a picture; the same pixels give the same bytes.
 
     Args:
         image: uint8 RGB [height, width, 3].
@@ -23,17 +25,17 @@ def encode_image(image: np.ndarray, kind: str, quality: int) -> bytes:
 
 
 def decode_image(data: bytes, into: np.ndarray | None = None) -> np.ndarray:
-    """Decompresses a JPEG or PNG picture.
+    """Decompress a JPEG or PNG picture.
 
     Args:
-        data: Its bytes.
+        data: The file's bytes.
         into: uint8 [height, width, 3] to write to; None makes an array.
 
     Returns:
         uint8 RGB [height, width, 3].
 
     Raises:
-        PipelineError: The bytes are no picture, or one of another size than `into`.
+        PipelineError: The bytes are not a picture, or one of another size than `into`.
     """
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if bgr is None or (into is not None and bgr.shape != into.shape):

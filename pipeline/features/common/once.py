@@ -1,13 +1,13 @@
-"""Entries of the clip cache made from media, each piece once.
+"""Cache entries made from media, each distinct piece once.
 
 Processes that a broken file may crash or hang do the work. They put their entries into the cache
 themselves, so that what is done stays done whatever happens to the rest.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -18,6 +18,8 @@ from pipeline.base.workers import isolated, patience_for
 from pipeline.records.ledger import Problem, summary, write_ledger
 from pipeline.records.manifest import Segment, Utterance
 
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 Failures = dict[str, MediaError]
 
 
@@ -26,8 +28,6 @@ class Piece:
     """An utterance and the segment of a medium that an entry of the cache is made from.
 
     Attributes:
-        utterance: Whose.
-        segment: What is read.
         key: Of the entry; the same for utterances that use the same of the same content.
     """
 
@@ -36,30 +36,30 @@ class Piece:
     key: str
 
 
-# Puts the entries of pieces of one file into the cache; returns what failed, by key.
-Make = Callable[[Sequence[Piece]], Failures]
-
-
 @dataclass
 class Entries:
     """The entries of pieces, made as they are asked for.
 
-    Args:
-        make: What makes them, in processes of their own; it can be pickled.
-        cache: Where they are looked for and put.
+    Attributes:
+        make: Reads pieces of one file in a process of its own; it can be pickled. It puts their
+            entries into the cache and returns the errors of the others by key, or returns by key
+            what `finish` needs.
+        cache: Where entries are looked for and put.
         preload: Modules that those processes find loaded.
+        finish: Makes a cache row, in this process, of what `make` returned.
     """
 
-    make: Make
+    make: Callable[[Sequence[Piece]], Mapping[str, Any]]
     cache: ClipCache
     preload: tuple[str, ...] = ()
+    finish: Callable[[Any], dict[str, Any]] = dict
     _failed: Failures = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
 
     def of(
         self, files: Iterable[Sequence[Piece]]
     ) -> Iterator[tuple[Utterance, pa.RecordBatch | MediaError | None]]:
-        """The entry of each piece.
+        """Look up or make the entry of each piece.
 
         Args:
             files: Pieces in groups that one reading of a file serves.
@@ -88,11 +88,17 @@ class Entries:
         self._begun |= lacking.keys()
         return list(lacking.values())
 
-    def _note(self, made: Sequence[Piece], result: Failures | MediaError | None) -> None:
+    def _note(self, made: Sequence[Piece], result: Mapping[str, Any] | MediaError | None) -> None:
         if isinstance(result, MediaError):
             # One piece of a file may have taken down its neighbours: those are tried one by one.
             result = {piece.key: result for piece in made} if len(made) == 1 else None
-        self._failed |= result or {}
+        for key, value in (result or {}).items():
+            try:
+                if isinstance(value, MediaError):
+                    raise value
+                self.cache.put(key, self.finish(value))
+            except MediaError as error:
+                self._failed[key] = error
 
     def _entry(self, piece: Piece) -> pa.RecordBatch | MediaError | None:
         if piece.segment.missing is not None:
@@ -103,7 +109,7 @@ class Entries:
         return self._made_alone(piece) if entry is None else entry
 
     def _made_alone(self, piece: Piece) -> pa.RecordBatch | MediaError:
-        """The entry of a piece whose neighbours failed, or whose entry was damaged."""
+        """Make the entry of a piece whose neighbours failed, or whose entry was damaged."""
         ((_, result),) = isolated(self.make, [(piece, [piece])], _patience, self.preload)
         self._note([piece], result)
         if piece.key in self._failed:
@@ -122,54 +128,58 @@ def _patience(pieces: Sequence[Piece]) -> float:
 
 
 def media_key(segment: Segment) -> str:
-    """What of a media file is used: its content, the stretch and the region."""
+    """The digest of what is used of a media file: its content, the times and the region."""
     return digest_of(segment.sha256, segment.start, segment.end, segment.region)
 
 
 def pictures_key(utterance: Utterance) -> str:
-    """What an utterance's pictures are made of: what is seen, and the voice that picks the face."""
+    """The digest of what pictures are made of: what is seen, and the voice that picks the face."""
     return digest_of(media_key(utterance.video), media_key(utterance.audio))
 
 
-V = TypeVar("V")
+class Outcome(NamedTuple, Generic[V_co]):
+    """What a stage makes of an utterance: a value, None where it is masked, and problems."""
+
+    utterance: str
+    value: V_co | None
+    problems: Sequence[Problem] = ()
+
+
+def outcome(utterance: Utterance, modality: Modality, value: V | MediaError | None) -> Outcome[V]:
+    """An error masks the utterance and is a problem of it."""
+    if isinstance(value, MediaError):
+        problem = Problem(utterance.utterance, modality, value.kind, value.detail)
+        return Outcome(utterance.utterance, None, [problem])
+    return Outcome(utterance.utterance, value)
 
 
 class Tally:
-    """Counts utterances with and without a modality, and gathers the step's problems.
-
-    Args:
-        modality: Which.
-    """
+    """Counts utterances with and without a modality, and gathers a stage's problems."""
 
     def __init__(self, modality: Modality) -> None:
         self.modality = modality
         self.problems: list[Problem] = []
         self.present = self.missing = 0
 
-    def counted(
-        self, found: Iterable[tuple[str, V | None, list[Problem]]]
-    ) -> Iterator[tuple[str, V | None]]:
-        """Passes rows on without their problems."""
-        for utterance, value, problems in found:
+    def rows(self, outcomes: Iterable[Outcome[V]]) -> Iterator[tuple[str, V | None]]:
+        """Pass outcomes on without their problems."""
+        for utterance, value, problems in outcomes:
             self.problems += problems
             self.present += value is not None
             self.missing += value is None
             yield utterance, value
 
     def close(self, ledger: Path) -> None:
-        """Writes the ledger and prints the step's summary."""
+        """Write the ledger and print the stage's summary."""
         write_ledger(ledger, self.problems)
         print(f"{self.modality}: {self.present} utterances, {self.missing} masked")
         print("".join(f"{line}\n" for line in summary(self.problems)), end="")
 
     def check(self, corpus: str) -> None:
-        """Refuses a modality that a corpus has nowhere.
-
-        Args:
-            corpus: Whose utterances were counted.
+        """Refuse a modality that none of a corpus' utterances has.
 
         Raises:
-            PipelineError: No utterance at all has the modality.
+            PipelineError: No utterance has the modality.
         """
         if not self.present:
             raise PipelineError(

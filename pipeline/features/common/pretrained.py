@@ -1,4 +1,4 @@
-"""Networks of transformers out of a local folder: safetensors only, and whole."""
+"""Load networks of transformers from a local folder: safetensors only, and whole."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +19,11 @@ UNREAD = ("pooler.", "masked_spec_embed")
 
 
 def load_network(folder: Path, what: str) -> Any:
-    """A network in evaluation mode, in float32.
+    """Load a network in evaluation mode, in float32.
 
     Args:
         folder: config.json and model.safetensors, whole or in shards with their index.
-        what: What it should be, for errors: `text encoder`.
+        what: What it should hold, for errors: `text encoder`.
 
     Raises:
         PipelineError: The folder holds no network that transformers can read, or some of its
@@ -34,7 +34,7 @@ def load_network(folder: Path, what: str) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, **LOCAL)
         extra = {"add_pooling_layer": False} if config.model_type in POOLING_LAYER else {}
-        network, found = AutoModel.from_pretrained(
+        network, report = AutoModel.from_pretrained(
             folder,
             config=config,
             use_safetensors=True,
@@ -45,18 +45,18 @@ def load_network(folder: Path, what: str) -> Any:
         )
     except Exception as error:  # it raises no narrower class
         raise no_encoder(folder, what, error) from error
-    _check_whole(folder, what, found)
+    _check_whole(folder, what, report)
     return network.eval().requires_grad_(False)
 
 
 def no_encoder(folder: Path, what: str, reason: object) -> PipelineError:
-    """The error of a folder that does not hold what it should."""
+    """The error for a folder that does not hold what it should."""
     return PipelineError(f"{folder} holds no {what}: {reason}")
 
 
-def _check_whole(folder: Path, what: str, found: Mapping[str, Any]) -> None:
+def _check_whole(folder: Path, what: str, report: Mapping[str, Any]) -> None:
     """Transformers fills what a file lacks with random numbers."""
-    missing = sorted(name for name in found["missing_keys"] if not name.startswith(UNREAD))
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNREAD))
     if missing:
         raise no_encoder(
             folder,
@@ -67,6 +67,6 @@ def _check_whole(folder: Path, what: str, found: Mapping[str, Any]) -> None:
 
 
 def dtype_of(device: str, precision: str) -> torch.dtype:
-    """The arithmetic of a network: what was asked for on cuda, float32 elsewhere."""
-    dtype: torch.dtype = getattr(torch, precision) if device == "cuda" else torch.float32
+    """The arithmetic of a network: `precision` on cuda, float32 elsewhere."""
+    dtype: torch.dtype = getattr(torch, precision if device == "cuda" else "float32")
     return dtype

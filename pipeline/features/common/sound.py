@@ -1,4 +1,4 @@
-"""The sound of an utterance, as every extractor of it hears it."""
+"""The sound of an utterance, as every audio encoder hears it."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from pipeline.base.errors import MediaError
 from pipeline.media.audio import load_mono
 from pipeline.records.manifest import Segment
 
-RATE = 16_000
+RATE = 16_000  # hertz
 
 
 def sound_of(root: Path, segment: Segment) -> np.ndarray:
-    """The sound of a segment: [sample] float32, mono, 16 kHz.
+    """Decode a segment to [sample] float32, mono, 16 kHz.
 
     Args:
         root: The raw folder that its path is relative to.

@@ -1,25 +1,37 @@
 """Raw video to the frame store: evenly spaced frames, the face cut out."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
 from pipeline.base.cache import ClipCache
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
-from pipeline.features.common.once import Tally
-from pipeline.features.frames.faces import Face, FaceDetector
-from pipeline.features.frames.pictures import Faces, FrameMaker, frames_of
+from pipeline.features.common.once import (
+    Entries,
+    Failures,
+    Outcome,
+    Piece,
+    Tally,
+    media_key,
+    outcome,
+    pictures_key,
+)
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
-from pipeline.records.frames import PICTURES, Pictures, SpeakerFace, write_frames
-from pipeline.records.manifest import count_utterances, stream_manifest
+from pipeline.records.frames import PICTURES, SpeakerFace, write_frames
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
 from pipeline.weights.folder import Encoder, load
 
-MEANS: dict[SpeakerFace, str] = {
+CODE = ("pipeline.features.frames.pictures",)
+CHOICES: dict[SpeakerFace, str] = {
     "one": "one face",
     "decided": "several, decided by mouth and voice",
     "undecided": "several, undecided: the largest",
@@ -27,97 +39,135 @@ MEANS: dict[SpeakerFace, str] = {
 }
 
 
-class Shares:
-    """Counts how the speaker's face was chosen while rows pass by."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[SpeakerFace] = Counter()
-
-    def counted(
-        self, rows: Iterable[tuple[str, Pictures | None]]
-    ) -> Iterator[tuple[str, Pictures | None]]:
-        """Passes rows on."""
-        for utterance, pictures in rows:
-            if pictures is not None:
-                self.counts[pictures.speaker] += 1
-            yield utterance, pictures
-
-    def lines(self) -> list[str]:
-        """A line for each way, with its share; nothing where no face was looked for."""
-        total = sum(self.counts[way] for way in MEANS)
-        if not total:
-            return []
-        return [
-            f"  faces: {100 * self.counts[way] / total:.1f} % {told} ({self.counts[way]})"
-            for way, told in MEANS.items()
-        ]
-
-
-CODE = ("pipeline.features.frames.pictures",)
-
-
 def extract(params: Params, corpus: str, places: Places) -> Tally:
-    """Writes the frame store and its ledger.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: What is read and written.
+    """Write the frame store and its ledger.
 
     Raises:
         PipelineError: The detector's folder is not as it should be.
     """
-    settings, choice = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
+    settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
     encoder = _encoder(settings, places)
-    made_with = _made_with(settings, choice, encoder)
-    cache = ClipCache("frames", [made_with, code_digest(*CODE)], PICTURES, about=made_with)
-    make = FrameMaker(places.raw, settings, _faces(choice, encoder), cache)
-    found = frames_of(stream_manifest(places.manifest), make)
-    tally, shares = Tally("visual"), Shares()
-    count = count_utterances(places.manifest)
-    rows = tally.counted(track(found, f"frames {places.name}", count))
-    write_frames(places.frames, shares.counted(rows), _told(made_with, encoder))
+    provenance = _provenance(settings, faces, encoder)
+    cache = ClipCache("frames", [provenance, code_digest(*CODE)], PICTURES, about=provenance)
+    make = FrameMaker(places.raw, settings, faces, _weights(encoder), cache)
+    outcomes = frames_of(stream_manifest(places.manifest), make)
+    shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
+    tally, choices = Tally("visual"), Counter[SpeakerFace]()
+    write_frames(places.frames, _counted(tally.rows(shown), choices), provenance)
     tally.close(places.ledgers["frames"])
-    print("".join(f"{line}\n" for line in shares.lines()), end="")
+    print("".join(f"{line}\n" for line in shares(choices)), end="")
     return tally
 
 
-def about(params: Params, corpus: str, places: Places) -> dict[str, Any]:
-    """The provenance that `extract` would write, without extracting."""
-    settings, choice = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
-    encoder = _encoder(settings, places)
-    return _told(_made_with(settings, choice, encoder), encoder)
+def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
+    """What a frame store's metadata says of it."""
+    settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
+    return _provenance(settings, faces, _encoder(settings, places))
+
+
+def _provenance(
+    settings: FramesSettings, faces: FacesSettings, encoder: Encoder | None
+) -> dict[str, Any]:
+    known = {
+        "extractor": "frames",
+        "settings": settings.model_dump(),
+        "versions": versions("av", "opencv-python", "numpy"),
+    }
+    return known | ({"faces": faces.model_dump(), "encoder": encoder.about} if encoder else {})
 
 
 def _encoder(settings: FramesSettings, places: Places) -> Encoder | None:
     return load(places.encoders["faces"]) if settings.crop == "face" else None
 
 
-def _made_with(
-    settings: FramesSettings, choice: FacesSettings, encoder: Encoder | None
-) -> dict[str, Any]:
-    """What the pictures depend on, besides the clip and the code."""
-    made_with = {
-        "extractor": "frames",
-        "settings": settings.model_dump(),
-        "versions": versions("av", "opencv-python", "numpy"),
-    }
+def _weights(encoder: Encoder | None) -> Path | None:
     if encoder is None:
-        return made_with
-    return {**made_with, "faces": choice.model_dump(), "encoder": encoder.identity}
+        return None
+    (name,) = encoder.files
+    return encoder.folder / name
 
 
-def _told(made_with: dict[str, Any], encoder: Encoder | None) -> dict[str, Any]:
-    return made_with if encoder is None else {**made_with, "encoder": encoder.about}
+@dataclass(frozen=True)
+class FrameMaker:
+    """Makes the cache entries of one video's utterances.
+
+    Attributes:
+        root: The raw folder that paths are relative to.
+        settings: Sampling, crop and encoding.
+        faces: How faces are found and chosen.
+        weights: The face detector's; None where no face is looked for.
+        cache: Of `PICTURES` rows.
+    """
+
+    root: Path
+    settings: FramesSettings
+    faces: FacesSettings
+    weights: Path | None
+    cache: ClipCache
+
+    def __call__(self, pieces: Sequence[Piece]) -> Failures:
+        """Put the entry of each piece, all of the same video; return what failed, by key."""
+        # Here, so that a run that finds everything in the cache imports no decoder.
+        from pipeline.features.frames.faces import FaceDetector
+        from pipeline.features.frames.pictures import Faces, put_pictures
+
+        detector = FaceDetector(self.weights or Path(), self.faces.score_threshold)
+        faces = Faces(detector.detect, self.faces.margin, self.faces.speaker)
+        return put_pictures(pieces, self.root, self.settings, faces, self.cache)
+
+    def piece(self, utterance: Utterance) -> Piece:
+        """What an entry is made from: the voice too, where it decides whose face is shown."""
+        hears = self.settings.crop == "face" and self.faces.speaker == "mouth"
+        key = pictures_key(utterance) if hears else media_key(utterance.video)
+        return Piece(utterance, utterance.video, key)
 
 
-def _faces(choice: FacesSettings, encoder: Encoder | None) -> Faces:
-    if encoder is None:
-        return Faces(_none, choice.margin, choice.speaker)
-    (weights,) = (encoder.folder / name for name in encoder.files)
-    detector = FaceDetector(weights, choice.score_threshold)
-    return Faces(detector.detect, choice.margin, choice.speaker)
+def frames_of(
+    utterances: Iterable[Utterance], make: FrameMaker
+) -> Iterator[Outcome[pa.RecordBatch]]:
+    """Yield the pictures of each utterance, decoded only if the cache lacks them.
+
+    Args:
+        utterances: In manifest order; those of one video stand together.
+        make: Makes cache entries.
+
+    Yields:
+        One `PICTURES` row for each utterance.
+    """
+    videos = groupby(utterances, key=lambda u: u.video.path)
+    files = ([make.piece(u) for u in group] for _, group in videos)
+    for utterance, entry in Entries(make, make.cache, CODE).of(files):
+        yield _noted(outcome(utterance, "visual", entry))
 
 
-def _none(image: np.ndarray) -> list[Face]:
-    return []
+def _noted(found: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
+    """Add the problem of pictures that show no face where one was looked for."""
+    if found.value is None or _choice(found.value) != "none":
+        return found
+    detail = f"in none of {len(found.value['images'][0])} frames; the whole region is shown"
+    return found._replace(problems=[Problem(found.utterance, "visual", "no_face", detail)])
+
+
+def _choice(pictures: pa.RecordBatch) -> SpeakerFace:
+    choice: SpeakerFace = pictures["speaker"][0].as_py()
+    return choice
+
+
+def _counted(
+    rows: Iterable[tuple[str, pa.RecordBatch | None]], choices: Counter[SpeakerFace]
+) -> Iterator[tuple[str, pa.RecordBatch | None]]:
+    """Count how the speaker's face was chosen while rows pass by."""
+    for utterance, pictures in rows:
+        if pictures is not None:
+            choices[_choice(pictures)] += 1
+        yield utterance, pictures
+
+
+def shares(choices: Counter[SpeakerFace]) -> list[str]:
+    """A line for each way of choosing a face, with its share; none where no face was looked for."""
+    total = sum(choices[way] for way in CHOICES)
+    return [
+        f"  faces: {100 * choices[way] / total:.1f} % {meaning} ({choices[way]})"
+        for way, meaning in CHOICES.items()
+        if total
+    ]

@@ -1,15 +1,14 @@
-"""The face detector YuNet, and crops of the faces that it finds."""
+"""The face detector YuNet, and crops of faces."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from pipeline.base.errors import PipelineError
+from pipeline.features.common.images import SIDE
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -23,13 +22,13 @@ BOX, LANDMARKS, SCORE = slice(0, 4), slice(4, 14), 14
 
 @dataclass(frozen=True)
 class Face:
-    """A face as the detector found it, in pixels of the picture.
+    """A detected face, in pixels of the picture.
 
     Attributes:
         box: Left, top, width and height.
         landmarks: Left and top of five points, in the order of the picture's left to right: the
             two eyes, the tip of the nose, the two corners of the mouth.
-        score: The detector's.
+        score: Of the detector, 0 to 1.
     """
 
     box: Box
@@ -37,70 +36,52 @@ class Face:
     score: float
 
 
+@dataclass(frozen=True)
 class FaceDetector:
-    """YuNet through OpenCV; each process makes OpenCV's object, which does not pickle, anew.
+    """YuNet through OpenCV.
 
-    Args:
+    Attributes:
         weights: The ONNX file.
         score_threshold: Least score of a face.
         longest_side: Larger pictures are scaled down to this, in pixels.
-
-    Raises:
-        PipelineError: The file is no network that OpenCV can read.
     """
 
-    def __init__(
-        self, weights: Path, score_threshold: float, longest_side: int = LONGEST_SIDE
-    ) -> None:
-        self.weights, self.score_threshold = weights, score_threshold
-        self.longest_side = longest_side
-        self._made: cv2.FaceDetectorYN | None = None
-        try:
-            self._detector()
-        except cv2.error as error:
-            raise PipelineError(
-                f"{weights} is no face detector OpenCV can read: {error}"
-            ) from error
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but OpenCV's object."""
-        return {**vars(self), "_made": None}
-
-    def _detector(self) -> cv2.FaceDetectorYN:
-        if self._made is None:
-            # Parallelism lies between clips.
-            cv2.setNumThreads(1)
-            with _quiet():
-                self._made = cv2.FaceDetectorYN.create(
-                    str(self.weights), "", ANY, self.score_threshold, OVERLAP
-                )
-        return self._made
+    weights: Path
+    score_threshold: float
+    longest_side: int = LONGEST_SIDE
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """Faces of a picture, the best score first.
+        """Find the faces of a picture, the best score first.
 
         Args:
             image: uint8 RGB [height, width, 3].
+
+        Raises:
+            PipelineError: The weights are not a network that OpenCV can read.
         """
         height, width = image.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         if scale < 1:
             image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        detector = self._detector()
-        detector.setInputSize(small)
-        _, rows = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        yunet = _yunet(self.weights, self.score_threshold)
+        yunet.setInputSize(small)
+        _, rows = yunet.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         to_image = np.array([width / small[0], height / small[1]])
         return [_face(row, to_image) for row in (rows if rows is not None else [])]
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV 5 warns at each creation of a target that nobody has chosen."""
+# OpenCV's object does not pickle, so each process makes its own.
+@lru_cache(maxsize=1)
+def _yunet(weights: Path, score_threshold: float) -> cv2.FaceDetectorYN:
     logging = cv2.utils.logging
-    level = logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+    level = logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of a default target
     try:
-        yield
+        return cv2.FaceDetectorYN.create(str(weights), "", ANY, score_threshold, OVERLAP)
+    except cv2.error as error:
+        raise PipelineError(
+            f"{weights} is not a face detector that OpenCV can read: {error}"
+        ) from error
     finally:
         logging.setLogLevel(level)
 
@@ -112,19 +93,16 @@ def _face(row: np.ndarray, to_image: np.ndarray) -> Face:
     return Face((left, top, width, height), landmarks, float(row[SCORE]))
 
 
-SIDE = 224
-
-
 def face_crop(
     image: np.ndarray, box: Box, margin: float, side: int = SIDE
 ) -> tuple[np.ndarray, Box]:
-    """Cuts a square round a face and scales it.
+    """Cut a square round a face and scale it.
 
     Args:
         image: uint8 RGB [height, width, 3].
-        box: The face.
+        box: The face's.
         margin: Added to the longer side of the box, as a share of it.
-        side: Width and height of the result, in pixels.
+        side: Of the result, in pixels.
 
     Returns:
         uint8 RGB [side, side, 3], and the square that was cut out, in pixels of the picture. It
@@ -150,11 +128,11 @@ def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
 
 
 def whole(image: np.ndarray, side: int = SIDE) -> tuple[np.ndarray, Box]:
-    """Scales a whole picture into a square, its shape kept, with black on both sides of it.
+    """Scale a whole picture into a square, its shape kept, with black on both sides of it.
 
     Args:
         image: uint8 RGB [height, width, 3].
-        side: Width and height of the result, in pixels.
+        side: Of the result, in pixels.
 
     Returns:
         uint8 RGB [side, side, 3], and the box of the whole picture, in its pixels.

@@ -1,4 +1,4 @@
-"""A transformers network that reads turns: one vector per turn, pooled over its own tokens."""
+"""A transformers network that reads turns: one vector each, pooled over the turn's own tokens."""
 
 import inspect
 import math
@@ -18,11 +18,11 @@ from pipeline.features.text.turns import Turn
 
 
 class TurnBatch(NamedTuple):
-    """Turns as a network takes them.
+    """The arguments of a network, each [row, token].
 
     Attributes:
-        inputs: Its arguments, each [row, token].
-        pooled: [row, token] 1 for the tokens that a mean takes in, else 0.
+        inputs: By name.
+        pooled: 1 for the tokens that a mean takes in, else 0.
     """
 
     inputs: dict[str, Tensor]
@@ -34,14 +34,14 @@ class TurnBatch(NamedTuple):
         return TurnBatch(inputs, self.pooled.to(device))
 
     def rows(self, places: Sequence[int], length: int) -> "TurnBatch":
-        """Some of its rows, as far as a length in tokens."""
+        """Some of its rows, up to a length in tokens."""
         index = torch.tensor(places, device=self.pooled.device)
         inputs = {name: value[index, :length] for name, value in self.inputs.items()}
         return TurnBatch(inputs, self.pooled[index, :length])
 
 
 class TextNetwork(nn.Module):
-    """A pretrained network and how its token vectors become one.
+    """A pretrained network whose token vectors are pooled to one vector.
 
     Args:
         folder: config.json and model.safetensors.
@@ -66,13 +66,7 @@ class TextNetwork(nn.Module):
         self._reads_types = _reads_types(self.network)
 
     def batch(self, turns: Sequence[Tokens], length: int, padding: int) -> TurnBatch:
-        """Turns padded to a length, on the CPU.
-
-        Args:
-            turns: A row each.
-            length: In tokens, that of the longest turn at least.
-            padding: The token to pad with.
-        """
+        """Pad turns, a row each, to a length in tokens, on the CPU; `padding` is a token's id."""
         rows = len(turns)
         ids = torch.full((rows, length), padding)
         types, mask, pooled = (torch.zeros(rows, length, dtype=torch.long) for _ in range(3))
@@ -160,10 +154,10 @@ class TextEncoder:
         self.tokenizer = TurnTokenizer(folder, self.max_tokens)
 
     def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
-        """Vectors of turns, the short ones first.
+        """Encode turns, the short ones first.
 
         Yields:
-            A turn's place in `turns` and its [feature] float32.
+            A turn's place in `turns` and its vector, [feature] float32.
         """
         tokens = self.tokenizer.tokens(turns)
         lengths: dict[int, list[int]] = defaultdict(list)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,57 @@ from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
 from pipeline.features.common.device import arithmetic, resolve_device, set_threads
 from pipeline.features.text.settings import TextSettings
-from pipeline.features.text.turns import Said, Turn, Window, turns
+from pipeline.features.text.turns import Turn, Window, read_turns, window_of
 from pipeline.records.features import VECTORS, vectors_in, vectors_row, write_features
 from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
 from pipeline.weights.folder import Encoder, load
 
-Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]
+if TYPE_CHECKING:
+    from pipeline.features.text.encoder import TextEncoder
+
+CODE = ("pipeline.features.text.encoder",)
+# What is read with a turn is in the key of each text, and an encoder's files in its digest.
+NOT_READING = {"encoder", "context_turns", "context_turns_after", "speaker_marks"}
 # Texts are sorted by length within so many: all of MELD at once, and 50 MB of vectors at most.
 TEXTS_AT_ONCE = 16_384
+Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]
+
+
+def extract(params: Params, corpus: str, places: Places) -> None:
+    """Write the text store.
+
+    Raises:
+        PipelineError: No such device, or the encoder's folder is not as it should be.
+    """
+    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
+    encoder = load(places.encoders["text"])
+    provenance = _provenance(settings, compute, encoder)
+    readers = _readers(settings, compute, encoder, f"text {places.name}")
+    vectors = text_of(stream_manifest(places.manifest), window_of(settings), readers)
+    rows = with_words(stream_manifest(places.manifest), vectors)
+    present, dimension = write_features(places.stores["text"], rows, provenance)
+    masked = count_utterances(places.manifest) - present
+    without = f", {masked} without words masked" if masked else ""
+    print(f"text: {present} utterances, {dimension} features{without}")
+
+
+def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
+    """What a text store's metadata says of it, but for the dimension."""
+    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
+    return _provenance(settings, compute, load(places.encoders["text"]))
+
+
+def _provenance(
+    settings: TextSettings, compute: ComputeSettings, encoder: Encoder
+) -> dict[str, Any]:
+    device = resolve_device(compute.device)
+    return {
+        "extractor": "text",
+        "settings": settings.model_dump(),
+        "compute": arithmetic(device, compute.threads, compute.precision),
+        "encoder": encoder.about,
+        "versions": versions("torch", "transformers", "tokenizers", "numpy"),
+    }
 
 
 @dataclass(frozen=True)
@@ -43,15 +85,15 @@ class Reader:
     encode: Encode
     cache: ClipCache
 
-    def vectors(self, wanted: Iterable[Turn]) -> dict[str, np.ndarray]:
+    def vectors(self, turns: Iterable[Turn]) -> dict[str, np.ndarray]:
         """[1, feature] of turns by key, computed only if the cache lacks it."""
-        by_key = {_key(turn): turn for turn in wanted}
-        found = {k: vectors_in(e) for k in by_key if (e := self.cache.get(k)) is not None}
-        missing = [key for key in by_key if key not in found]
+        by_key = {_key(turn): turn for turn in turns}
+        vectors = {k: vectors_in(e) for k in by_key if (e := self.cache.get(k)) is not None}
+        missing = [key for key in by_key if key not in vectors]
         for place, vector in self.encode([by_key[key] for key in missing]):
             key = missing[place]
-            found[key] = vectors_in(self.cache.put(key, vectors_row(vector[None])))
-        return found
+            vectors[key] = vectors_in(self.cache.put(key, vectors_row(vector[None])))
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -69,115 +111,22 @@ class Readers:
     part_of: Mapping[str, int] = field(default_factory=dict)
 
 
-def window_of(settings: TextSettings) -> Window:
-    """How much of a dialogue is read with each turn."""
-    return Window(settings.context_turns, settings.context_turns_after, settings.speaker_marks)
-
-
-def text_of(
-    utterances: Iterable[Utterance], window: Window, readers: Readers
-) -> Iterator[tuple[str, np.ndarray]]:
-    """The vector of each text.
-
-    Args:
-        utterances: In manifest order, so that a dialogue's turns stand together.
-        window: How much of the dialogue is read with each.
-        readers: What reads them.
-
-    Yields:
-        Utterance and its [1, feature] vector.
-    """
-    for chunk in chunked(read_turns(utterances, window), TEXTS_AT_ONCE):
-        parts = [readers.part_of.get(u.dialogue) for u, _ in chunk]
-        found = {}
-        for part, reader in ((None, readers.usual), *enumerate(readers.parts)):
-            mine = (turn for (_, turn), of in zip(chunk, parts, strict=True) if of == part)
-            found[part] = reader.vectors(mine)
-        for (u, turn), part in zip(chunk, parts, strict=True):
-            yield u.utterance, found[part][_key(turn)]
-
-
-def read_turns(utterances: Iterable[Utterance], window: Window) -> Iterator[tuple[Utterance, Turn]]:
-    """What is read of each utterance; nothing of another dialogue ever is.
-
-    Args:
-        utterances: In manifest order.
-        window: How much of the dialogue is read with each.
-    """
-    for _, group in groupby(utterances, key=lambda u: u.dialogue):
-        dialogue = list(group)
-        said = [Said(u.speaker, u.text) for u in dialogue]
-        yield from zip(dialogue, turns(said, window), strict=True)
-
-
-def _key(turn: Turn) -> str:
-    """All that is read."""
-    return digest_of(turn.text, turn.before, turn.after)
-
-
-if TYPE_CHECKING:
-    from pipeline.features.text.encoder import TextEncoder
-
-CODE = ("pipeline.features.text.encoder",)
-# What is read with a turn is in the key of each text, and an encoder's files in its digest.
-NOT_READING = {"encoder", "context_turns", "context_turns_after", "speaker_marks"}
-
-
-def extract(params: Params, corpus: str, places: Places) -> None:
-    """Writes the text store.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: What is read and written.
-
-    Raises:
-        PipelineError: No such device, or the encoder's folder is not as it should be.
-    """
-    told, readers = about(params, corpus, places), readers_of(params, corpus, places)
-    window = window_of(params.of(TextSettings, corpus))
-    found = text_of(stream_manifest(places.manifest), window, readers)
-    rows = with_words(stream_manifest(places.manifest), found)
-    present, dimension = write_features(places.stores["text"], rows, told)
-    masked = count_utterances(places.manifest) - present
-    without = f", {masked} without words masked" if masked else ""
-    print(f"text: {present} utterances, {dimension} features{without}")
-
-
-def about(params: Params, corpus: str, places: Places) -> dict[str, Any]:
-    """The provenance that `extract` writes.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: Where the encoder lies.
-    """
+def readers_of(params: Params, corpus: str, places: Places, label: str) -> Readers:
+    """The encoders that read a corpus' texts; `label` names them in progress displays."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    device = resolve_device(compute.device)
-    return {
-        "extractor": "text",
-        "settings": settings.model_dump(),
-        "compute": arithmetic(device, compute.threads, compute.precision),
-        "encoder": load(places.encoders["text"]).about,
-        "versions": versions("torch", "transformers", "tokenizers", "numpy"),
-    }
+    return _readers(settings, compute, load(places.encoders["text"]), label)
 
 
-def readers_of(params: Params, corpus: str, places: Places, label: str | None = None) -> Readers:
-    """The encoders that read a corpus' texts, each with what it has read before.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: Where the encoder lies.
-        label: Of progress displays; None: what is extracted.
-    """
-    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    told, encoder = about(params, corpus, places), load(places.encoders["text"])
+def _readers(
+    settings: TextSettings, compute: ComputeSettings, encoder: Encoder, label: str
+) -> Readers:
+    provenance = _provenance(settings, compute, encoder)
+    reading = settings.model_dump(exclude=NOT_READING)
+    parts = [reading, provenance["compute"], provenance["versions"], code_digest(*CODE)]
 
     def reader(of: Encoder) -> Reader:
-        encode = encoding(label or f"text {places.name}", of.folder, settings, compute)
-        return Reader(encode, _entries(settings, told, of))
+        cache = ClipCache("text", [*parts, of.digest], VECTORS, about=provenance)
+        return Reader(encoding(label, of.folder, settings, compute), cache)
 
     return Readers(
         usual=reader(encoder.whole),
@@ -186,14 +135,8 @@ def readers_of(params: Params, corpus: str, places: Places, label: str | None = 
     )
 
 
-def _entries(settings: TextSettings, told: dict[str, Any], encoder: Encoder) -> ClipCache:
-    reading = settings.model_dump(exclude=NOT_READING)
-    parts = [reading, told["compute"], encoder.digest, told["versions"]]
-    return ClipCache("text", [*parts, code_digest(*CODE)], VECTORS, about=told)
-
-
 def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeSettings) -> Encode:
-    """Turns to vectors by the encoder of a folder, with a progress display."""
+    """The encoder of a folder, loaded for the first turn, with a progress display."""
 
     def encode(turns: Sequence[Turn]) -> Iterable[tuple[int, np.ndarray]]:
         if not turns:
@@ -203,18 +146,10 @@ def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeS
     return encode
 
 
-def with_words(
-    utterances: Iterable[Utterance], found: Iterable[tuple[str, np.ndarray]]
-) -> Iterator[tuple[str, np.ndarray | None]]:
-    """What has no words has no text, as what has no clip has no sound."""
-    for utterance, (name, vector) in zip(utterances, found, strict=True):
-        yield name, vector if utterance.text.strip() else None
-
-
 # One at a time: the texts of a part are read together.
 @lru_cache(maxsize=1)
 def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> TextEncoder:
-    """The text encoder of a folder."""
+    """Load the text encoder of a folder."""
     # Here, so that a run that finds everything in the cache does not wait for torch.
     from pipeline.features.text.encoder import TextEncoder
 
@@ -227,3 +162,36 @@ def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> T
         precision=compute.precision,
         tokens_per_batch=settings.tokens_per_batch,
     )
+
+
+def text_of(
+    utterances: Iterable[Utterance], window: Window, readers: Readers
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the [1, feature] vector of each utterance's text.
+
+    Args:
+        utterances: In manifest order, so that a dialogue's turns stand together.
+        window: How much of the dialogue is read with each.
+        readers: What reads them.
+    """
+    for chunk in chunked(read_turns(utterances, window), TEXTS_AT_ONCE):
+        parts = [readers.part_of.get(u.dialogue) for u, _ in chunk]
+        vectors = {}
+        for part, reader in ((None, readers.usual), *enumerate(readers.parts)):
+            mine = (turn for (_, turn), of in zip(chunk, parts, strict=True) if of == part)
+            vectors[part] = reader.vectors(mine)
+        for (u, turn), part in zip(chunk, parts, strict=True):
+            yield u.utterance, vectors[part][_key(turn)]
+
+
+def _key(turn: Turn) -> str:
+    """The digest of all that is read."""
+    return digest_of(turn.text, turn.before, turn.after)
+
+
+def with_words(
+    utterances: Iterable[Utterance], rows: Iterable[tuple[str, np.ndarray]]
+) -> Iterator[tuple[str, np.ndarray | None]]:
+    """Mask what has no words: it has no text, as what has no clip has no sound."""
+    for utterance, (name, vector) in zip(utterances, rows, strict=True):
+        yield name, vector if utterance.text.strip() else None

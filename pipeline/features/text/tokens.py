@@ -1,4 +1,4 @@
-"""Turns of a dialogue to token ids: the turn itself, with as much of its context as fits."""
+"""Turns of a dialogue to token ids: a turn, and as much of its context as fits."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.features.common.pretrained import LOCAL, no_encoder
 from pipeline.features.text.turns import Turn
 
-Marked = tuple[list[int], list[int]]  # ids of tokens, and the type of each
+Typed = tuple[list[int], list[int]]  # ids of tokens, and the type of each
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Form(NamedTuple):
         own: The type of the second sentence, which is the turn's own.
     """
 
-    first: Marked
-    between: Marked
-    last: Marked
+    first: Typed
+    between: Typed
+    last: Typed
     context: int
     own: int
 
@@ -52,57 +52,6 @@ class Form(NamedTuple):
         """Tokens of context that fit beside a turn, with something after it or not."""
         special = len(self.first[0]) + (1 + after) * len(self.between[0]) + len(self.last[0])
         return max_tokens - special - len(own)
-
-
-def between(form: Form, own: list[int], before: list[int], after: list[int]) -> Tokens:
-    """A turn between its context.
-
-    Args:
-        form: How a pair is written.
-        own: The turn's own tokens.
-        before: Tokens of what stands before it.
-        after: Tokens of what stands after it.
-    """
-    head = [form.first, _of(before, form.context), form.between]
-    tail = [form.last]
-    if after:
-        # A third sentence has no type of its own: it takes the first one's, as context too.
-        separator = _of(form.between[0], form.own)
-        tail = [separator, _of(after, form.context), _of(form.last[0], form.context)]
-    ids, types = (
-        [list(chain.from_iterable(part[n] for part in parts)) for parts in (head, tail)]
-        for n in (0, 1)
-    )
-    return Tokens(
-        ids=[*ids[0], *own, *ids[1]],
-        types=[*types[0], *_of(own, form.own)[1], *types[1]],
-        pooled=[False] * len(ids[0]) + [True] * len(own) + [False] * len(ids[1]),
-    )
-
-
-def _of(ids: list[int], kind: int) -> Marked:
-    return ids, [kind] * len(ids)
-
-
-def kept(before: Sequence[int], after: Sequence[int], room: int) -> tuple[int, int]:
-    """How many tokens of the context before and after a turn have room, the nearest first.
-
-    The piece just before the turn comes first, then the one just after it, then those one further
-    away, and so on; the first that has no room is cut, and all further ones are left out.
-
-    Args:
-        before: Tokens of each piece, oldest first.
-        after: Likewise, nearest first.
-        room: In tokens.
-    """
-    found = [0, 0]
-    pairs = zip_longest(reversed(before), after, fillvalue=0)
-    for number, count in enumerate(chain.from_iterable(pairs)):
-        taken = min(count, max(0, room - sum(found)))
-        found[number % 2] += taken
-        if taken < count:
-            break
-    return found[0], found[1]
 
 
 class TurnTokenizer:
@@ -128,19 +77,19 @@ class TurnTokenizer:
         self.padding = int(self._tokenizer.pad_token_id)
 
     def tokens(self, turns: Sequence[Turn]) -> list[Tokens]:
-        """Tokens of turns, in order.
+        """Tokenize turns, in order.
 
         Raises:
             PipelineError: Some have a context, and the tokenizer cannot say which tokens are whose.
         """
-        found = self._with_context(turns)
-        alone = [place for place in range(len(turns)) if place not in found]
+        tokens = self._with_context(turns)
+        alone = [place for place in range(len(turns)) if place not in tokens]
         if alone:
             texts = [turns[place].text for place in alone]
             single = self._tokenizer(texts, truncation=True, max_length=self.max_tokens)
             for place, ids in zip(alone, single["input_ids"], strict=True):
-                found[place] = Tokens(ids, [0] * len(ids), [True] * len(ids))
-        return [found[place] for place in range(len(turns))]
+                tokens[place] = Tokens(ids, [0] * len(ids), [True] * len(ids))
+        return [tokens[place] for place in range(len(turns))]
 
     def _with_context(self, turns: Sequence[Turn]) -> dict[int, Tokens]:
         """Those of the turns that leave room for some of their context, by place."""
@@ -184,13 +133,13 @@ class TurnTokenizer:
 
         Where each piece ends among the tokens is asked of the few that are too long alone.
         """
-        found = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
-        long = [n for n, sides in enumerate(found) if sum(sides) > rooms[n]]
+        sides = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
+        long = [n for n, counts in enumerate(sides) if sum(counts) > rooms[n]]
         ahead = self._counts([turns[n].before for n in long])
         behind = self._counts([turns[n].after for n in long])
         for n, *counts in zip(long, ahead, behind, strict=True):
-            found[n] = kept(counts[0], counts[1], rooms[n])
-        return found
+            sides[n] = kept(counts[0], counts[1], rooms[n])
+        return sides
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -211,7 +160,7 @@ class TurnTokenizer:
     def _form(self, text: str) -> Form:
         """How a pair is written, read off a text beside itself."""
         pair = self._tokenizer(text, text, return_token_type_ids=True)
-        special: tuple[Marked, Marked, Marked] = ([], []), ([], []), ([], [])
+        special: tuple[Typed, Typed, Typed] = ([], []), ([], []), ([], [])
         sentences, met = [0, 0], 0
         rows = zip(pair["input_ids"], pair["token_type_ids"], pair.sequence_ids(0), strict=True)
         for token, kind, sentence in rows:
@@ -221,6 +170,50 @@ class TurnTokenizer:
             else:
                 sentences[sentence], met = kind, sentence + 1
         return Form(*special, *sentences)
+
+
+def between(form: Form, own: list[int], before: list[int], after: list[int]) -> Tokens:
+    """Put a turn's own tokens between those of its context, in the form of a pair."""
+    head = [form.first, _typed(before, form.context), form.between]
+    tail = [form.last]
+    if after:
+        # A third sentence has no type of its own: it takes the first one's, as context too.
+        separator = _typed(form.between[0], form.own)
+        tail = [separator, _typed(after, form.context), _typed(form.last[0], form.context)]
+    ids, types = (
+        [list(chain.from_iterable(part[n] for part in parts)) for parts in (head, tail)]
+        for n in (0, 1)
+    )
+    return Tokens(
+        ids=[*ids[0], *own, *ids[1]],
+        types=[*types[0], *_typed(own, form.own)[1], *types[1]],
+        pooled=[False] * len(ids[0]) + [True] * len(own) + [False] * len(ids[1]),
+    )
+
+
+def _typed(ids: list[int], kind: int) -> Typed:
+    return ids, [kind] * len(ids)
+
+
+def kept(before: Sequence[int], after: Sequence[int], room: int) -> tuple[int, int]:
+    """Count the tokens of the context before and after a turn that have room, the nearest first.
+
+    The piece just before the turn comes first, then the one just after it, then those one further
+    away, and so on; the first that has no room is cut, and all further ones are left out.
+
+    Args:
+        before: Number of tokens of each piece, oldest first.
+        after: Likewise, nearest first.
+        room: In tokens.
+    """
+    sides = [0, 0]
+    pairs = zip_longest(reversed(before), after, fillvalue=0)
+    for number, count in enumerate(chain.from_iterable(pairs)):
+        taken = min(count, max(0, room - sum(sides)))
+        sides[number % 2] += taken
+        if taken < count:
+            break
+    return sides[0], sides[1]
 
 
 def _joined(pieces: Sequence[str]) -> str:

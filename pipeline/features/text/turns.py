@@ -1,8 +1,12 @@
-"""What a text encoder reads of an utterance: its words, and what is read round them."""
+"""What a text encoder reads of an utterance: its words, and the turns round them."""
 
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Literal, NamedTuple
+
+from pipeline.features.text.settings import TextSettings
+from pipeline.records.manifest import Utterance
 
 SpeakerMarks = Literal["none", "names", "letters"]
 
@@ -23,6 +27,11 @@ class Window(NamedTuple):
     speaker_marks: SpeakerMarks = "none"
 
 
+def window_of(settings: TextSettings) -> Window:
+    """How much of a dialogue the settings read with each turn."""
+    return Window(settings.context_turns, settings.context_turns_after, settings.speaker_marks)
+
+
 class Turn(NamedTuple):
     """A turn's text, and the pieces that are read with it.
 
@@ -37,40 +46,40 @@ class Turn(NamedTuple):
     after: tuple[str, ...] = ()
 
 
-class Said(NamedTuple):
-    """Who says what."""
-
-    speaker: str
-    text: str
-
-
-def turns(dialogue: Sequence[Said], window: Window) -> Iterator[Turn]:
-    """What is read of each turn of a dialogue.
+def read_turns(utterances: Iterable[Utterance], window: Window) -> Iterator[tuple[Utterance, Turn]]:
+    """Pair each utterance with what is read of it; nothing of another dialogue ever is.
 
     With speaker marks the last piece before a turn is the mark of its own speaker, so that it is
     no part of the turn's words, and turns that say nothing are left out.
 
     Args:
-        dialogue: Its turns in order.
-        window: How much of it is read with each.
+        utterances: In manifest order.
+        window: How much of the dialogue is read with each.
     """
-    for place, own in enumerate(dialogue):
-        before = dialogue[max(0, place - window.before) : place]
-        after = dialogue[place + 1 : place + 1 + window.after]
-        if window.speaker_marks == "none":
-            yield Turn(own.text, tuple(s.text for s in before), tuple(s.text for s in after))
-            continue
-        before, after = ([s for s in some if s.text] for some in (before, after))
-        met = [own.speaker, *(s.speaker for s in (*reversed(before), *after))]
-        marks = _marks(list(dict.fromkeys(met)), window.speaker_marks)
-        yield Turn(
-            own.text,
-            (*(f"{marks[s.speaker]} {s.text}" for s in before), marks[own.speaker]),
-            tuple(f"{marks[s.speaker]} {s.text}" for s in after),
-        )
+    for _, group in groupby(utterances, key=lambda u: u.dialogue):
+        dialogue = list(group)
+        for place, own in enumerate(dialogue):
+            before = dialogue[max(0, place - window.before) : place]
+            after = dialogue[place + 1 : place + 1 + window.after]
+            yield own, _turn(own, before, after, window.speaker_marks)
 
 
-def _marks(speakers: Sequence[str], kind: str) -> dict[str, str]:
+def _turn(
+    own: Utterance, before: Sequence[Utterance], after: Sequence[Utterance], marks: SpeakerMarks
+) -> Turn:
+    if marks == "none":
+        return Turn(own.text, tuple(u.text for u in before), tuple(u.text for u in after))
+    before, after = ([u for u in some if u.text] for some in (before, after))
+    met = dict.fromkeys([own.speaker, *(u.speaker for u in (*reversed(before), *after))])
+    mark = _marks(list(met), marks)
+    return Turn(
+        own.text,
+        (*(f"{mark[u.speaker]} {u.text}" for u in before), mark[own.speaker]),
+        tuple(f"{mark[u.speaker]} {u.text}" for u in after),
+    )
+
+
+def _marks(speakers: Sequence[str], kind: SpeakerMarks) -> dict[str, str]:
     """The mark of each speaker, the turn's own first."""
     if kind == "names":
         return {name: f"{name}:" for name in speakers}

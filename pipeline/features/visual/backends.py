@@ -1,23 +1,19 @@
-"""What runs a network: torch on the CPU, ONNX Runtime on the CPU, torch on a GPU.
+"""torch on a CPU and on a GPU, fed in batches of one fixed shape.
 
 Each has `room`, where the pictures of a batch are put, and `start`, which returns a function that
 gives the batch's vectors. On a GPU that function waits for them; until it is called, the caller is
 free to prepare and start the next batch.
 """
 
-import logging
-import tempfile
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-from pipeline.base.errors import PipelineError
-from pipeline.features.visual.network import SIDE, PictureNetwork
+from pipeline.features.common.images import SIDE
+from pipeline.features.visual.network import PictureNetwork
 
 Vectors = Callable[[], np.ndarray]
 # Runs before a graph is recorded, in which libraries choose their algorithms.
@@ -38,72 +34,9 @@ class Eager:
 
     @torch.inference_mode()
     def start(self, batch: np.ndarray) -> Vectors:
-        """Computes the vectors of a batch at once."""
+        """Compute the vectors of a batch at once."""
         vectors = self._network(torch.from_numpy(batch).to(self._device)).cpu().numpy()
         return lambda: vectors
-
-
-class Onnx:
-    """ONNX Runtime on the CPU.
-
-    The exported network lies in a temporary folder while it is loaded, and is exported when the
-    first batch comes: a stage that finds everything in the cache does not wait for it.
-
-    Args:
-        network: In float32.
-        batch_size: Pictures of every batch.
-        threads: CPU threads of one operation.
-    """
-
-    def __init__(self, network: PictureNetwork, batch_size: int, threads: int) -> None:
-        self._network, self._threads = network, threads
-        self._shape = (batch_size, SIDE, SIDE, 3)
-        self._session: onnxruntime.InferenceSession | None = None
-
-    def room(self) -> np.ndarray:
-        """uint8 RGB [batch_size, 224, 224, 3], to be filled."""
-        return np.empty(self._shape, np.uint8)
-
-    def start(self, batch: np.ndarray) -> Vectors:
-        """Computes the vectors of a batch at once.
-
-        Raises:
-            PipelineError: The network cannot be exported.
-        """
-        if self._session is None:
-            self._session = _session(self._network, self._shape, self._threads)
-        (vectors,) = self._session.run(None, {"pictures": batch})
-        return lambda: vectors
-
-
-def _session(
-    network: PictureNetwork, shape: tuple[int, ...], threads: int
-) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.use_deterministic_compute = True
-    # Idle threads would spin, on the cores that decode the next pictures.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        _export(network, torch.zeros(shape, dtype=torch.uint8), path)
-        return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-
-
-def _export(network: PictureNetwork, example: Tensor, path: Path) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        program = torch.onnx.export(
-            network, (example,), input_names=["pictures"], dynamo=True, verbose=False
-        )
-    except torch.onnx.OnnxExporterError as error:
-        raise PipelineError(
-            f"this network cannot be exported to ONNX Runtime: {error}\n"
-            "Set CORPUS.visual.backend to torch."
-        ) from error
-    assert program is not None
-    # Weights in a file of their own: a single ONNX file cannot hold more than 2 GB.
-    program.save(path, external_data=True)
 
 
 class Cuda:
@@ -113,12 +46,14 @@ class Cuda:
     its kernels would wait for Python, which the threads that decode pictures keep busy.
 
     Args:
-        network: In the precision to compute in.
+        network: In float32.
         batch_size: Pictures of every batch.
+        precision: To compute in: `float32`, `bfloat16` or `float16`.
     """
 
-    def __init__(self, network: PictureNetwork, batch_size: int) -> None:
-        self._network = network.to("cuda").to(memory_format=torch.channels_last)
+    def __init__(self, network: PictureNetwork, batch_size: int, precision: str) -> None:
+        lower = network.in_precision(getattr(torch, precision))
+        self._network = lower.to("cuda").to(memory_format=torch.channels_last)
         self._shape = (batch_size, SIDE, SIDE, 3)
         self._copies = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._run: Callable[[Tensor], Tensor] | None = None
@@ -132,7 +67,7 @@ class Cuda:
 
     @torch.inference_mode()
     def start(self, batch: np.ndarray) -> Vectors:
-        """Puts copy, network and fetching into the GPU's queues, and returns."""
+        """Put copy, network and fetching into the GPU's queues, and return."""
         computing = torch.cuda.current_stream()
         with torch.cuda.stream(self._copies):  # while an earlier batch is computed
             pictures = torch.from_numpy(batch).to("cuda", non_blocking=True)

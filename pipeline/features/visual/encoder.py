@@ -1,17 +1,31 @@
-"""Any torchvision classification network as an encoder of pictures."""
+"""Picture encoders: a network in evaluation mode, fed in batches of one fixed shape."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
+import pyarrow as pa
 
+from pipeline.base.cache import ClipCache
 from pipeline.features.common.device import picture_backend
-from pipeline.features.visual.backends import Cuda, Eager, Onnx, Vectors
-from pipeline.features.visual.network import PictureNetwork
+
+# An exported network: the names of its files and their bytes.
+EXPORT = pa.schema([("names", pa.list_(pa.string())), ("files", pa.list_(pa.large_binary()))])
+
+
+class Backend(Protocol):
+    """Runs a network; the methods are those of `ImageEncoder`."""
+
+    def room(self) -> np.ndarray:
+        """A place for the pictures of a batch."""
+
+    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        """Start on a batch."""
 
 
 class ImageEncoder:
-    """A network in evaluation mode, fed in batches of one fixed shape.
+    """A torchvision network run by torch or ONNX Runtime.
 
     On a CPU the last bits of a row depend on the shape of its batch, not on its neighbours. So
     every batch is filled up, and a picture's vector does not depend on what it is run with.
@@ -25,12 +39,11 @@ class ImageEncoder:
         batch_size: Pictures per forward pass.
         backend: What computes on a CPU, `torch` or `onnxruntime`. Elsewhere always torch.
         threads: CPU threads of ONNX Runtime; torch has its own setting for the whole process.
-
-    Attributes:
-        dimension: Features of a vector.
+        exports: Keeps what ONNX Runtime loads, see `Onnx`.
 
     Raises:
-        PipelineError: No such architecture, or the weights are not a state dict of it.
+        PipelineError: No such architecture, or the weights are not a state dict of it; with ONNX
+            Runtime once the first batch starts.
     """
 
     def __init__(
@@ -44,27 +57,34 @@ class ImageEncoder:
         batch_size: int,
         backend: str,
         threads: int,
+        exports: ClipCache | None = None,
     ) -> None:
         self.batch_size = batch_size
+        self._backend: Backend
+        if picture_backend(device, backend) == "onnxruntime":
+            from pipeline.features.visual.onnx import Onnx
+
+            self._backend = Onnx(architecture, weights, layer, batch_size, threads, exports)
+            return
+        # Here, as ONNX Runtime need not wait for torch.
+        from pipeline.features.visual.backends import Cuda, Eager
+        from pipeline.features.visual.network import PictureNetwork
+
         network = PictureNetwork(architecture, weights, layer)
-        self.dimension = network.dimension
         if device == "cuda":
-            lower = network.in_precision(getattr(torch, precision))
-            self._backend: Cuda | Onnx | Eager = Cuda(lower, batch_size)
-        elif picture_backend(device, backend) == "onnxruntime":
-            self._backend = Onnx(network, batch_size, threads)
+            self._backend = Cuda(network, batch_size, precision)
         else:
             self._backend = Eager(network, batch_size, device)
 
     def room(self) -> np.ndarray:
-        """Where to put the pictures of a batch: uint8 RGB [batch_size, 224, 224, 3].
+        """A place for the pictures of a batch: uint8 RGB [batch_size, 224, 224, 3].
 
         Places that no picture takes may hold anything; safe to call from several threads.
         """
         return self._backend.room()
 
-    def start(self, batch: np.ndarray) -> Vectors:
-        """Starts on a batch.
+    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+        """Start on a batch.
 
         Args:
             batch: What `room` gave, filled; not to be changed before the vectors are there.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pipeline.features.visual.encoder import ImageEncoder
 
 CODE = ("pipeline.features.visual.encoder", "pipeline.features.visual.stream")
-
 # Those whose versions move the last bits of a vector.
 PACKAGES = {
     "torch": ("torch", "torchvision"),
@@ -34,12 +33,7 @@ PACKAGES = {
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
-    """Writes the visual store.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: What is read and written.
+    """Write the visual store.
 
     Raises:
         PipelineError: No frame store, no such device, or the encoder's folder is not as it should
@@ -47,36 +41,37 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     """
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["visual"])
-    made_with = _made_with(settings, compute, encoder)
-    cache = ClipCache("visual", [made_with, code_digest(*CODE)], VECTORS, about=made_with)
-    on_demand = OnDemand(partial(network, encoder, settings, compute), settings.batch_size)
-    found = visual_of(partial(read_frames, places.frames), on_demand, cache)
-    rows = track(found, f"visual {places.name}", count_utterances(places.manifest))
-    told = _told(made_with, encoder, read_provenance(places.frames, VERSION))
-    present, dimension = write_features(places.stores["visual"], rows, told)
+    frames = read_provenance(places.frames, VERSION)
+    provenance = _provenance(settings, compute, encoder, frames)
+    make = partial(network, encoder, settings, compute)
+    vectors = visual_of(
+        partial(read_frames, places.frames),
+        OnDemand(make, settings.batch_size),
+        ClipCache("visual", _fingerprint(provenance), VECTORS, about=provenance),
+    )
+    rows = track(vectors, f"visual {places.name}", count_utterances(places.manifest))
+    present, dimension = write_features(places.stores["visual"], rows, provenance)
     print(f"visual: {present} utterances, {dimension} features per frame")
 
 
-def about(
-    params: Params, corpus: str, places: Places, pictures: Mapping[str, Any]
+def provenance_of(
+    params: Params, corpus: str, places: Places, frames: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The provenance that `extract` would write, without extracting.
+    """What a visual store's metadata says of it, but for the dimension.
 
     Args:
         params: The checked params.yaml.
         corpus: Whose settings are used.
         places: Where the encoder lies.
-        pictures: The provenance of the frame store.
+        frames: The provenance of the frame store.
     """
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
-    encoder = load(places.encoders["visual"])
-    return _told(_made_with(settings, compute, encoder), encoder, pictures)
+    return _provenance(settings, compute, load(places.encoders["visual"]), frames)
 
 
-def _made_with(
-    settings: VisualSettings, compute: ComputeSettings, encoder: Encoder
+def _provenance(
+    settings: VisualSettings, compute: ComputeSettings, encoder: Encoder, frames: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the vectors depend on, besides the pictures and the code."""
     device = resolve_device(compute.device)
     backend = picture_backend(device, settings.backend)
     return {
@@ -86,31 +81,35 @@ def _made_with(
             "backend": backend,
             **arithmetic(device, compute.threads, compute.precision),
         },
-        "encoder": encoder.identity,
+        "encoder": encoder.about,
         "versions": versions(*PACKAGES[backend], "opencv-python", "numpy"),
+        "frames": dict(frames),
     }
 
 
-def _told(
-    made_with: dict[str, Any], encoder: Encoder, pictures: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {**made_with, "encoder": encoder.about, "frames": dict(pictures)}
+def _fingerprint(provenance: dict[str, Any]) -> list[Any]:
+    """All that vectors depend on but the pictures, whose content is in the key of each entry."""
+    return [provenance | {"frames": None}, code_digest(*CODE)]
 
 
 def network(encoder: Encoder, settings: VisualSettings, compute: ComputeSettings) -> ImageEncoder:
-    """The network that turns pictures into vectors."""
-    # Here, so that a run that finds everything in the cache does not wait for torch.
-    from pipeline.features.visual.encoder import ImageEncoder
+    """Load the network that turns pictures into vectors."""
+    # Here, so that a run that finds everything in the cache imports no library that computes.
+    from pipeline.features.visual.encoder import EXPORT, ImageEncoder
 
-    set_threads(compute.threads)
-    (weights,) = (encoder.folder / name for name in encoder.files)
+    device = resolve_device(compute.device)
+    if picture_backend(device, settings.backend) == "torch":
+        set_threads(compute.threads)
+    provenance = _provenance(settings, compute, encoder, {})
+    (weights,) = encoder.files
     return ImageEncoder(
         architecture=encoder.architecture,
-        weights=weights,
+        weights=encoder.folder / weights,
         layer=settings.layer,
-        device=resolve_device(compute.device),
+        device=device,
         precision=compute.precision,
         batch_size=settings.batch_size,
         backend=settings.backend,
         threads=compute.threads,
+        exports=ClipCache("networks", _fingerprint(provenance), EXPORT, about=provenance),
     )

@@ -12,7 +12,6 @@ from torchvision import models
 
 from pipeline.base.errors import PipelineError
 
-SIDE = 224
 # Their published weights were trained on inputs that these two rescale by themselves, if told to.
 # Their layers' own initialisation takes seconds and is overwritten here.
 _RESCALING = {"transform_input": True, "init_weights": False}
@@ -32,9 +31,6 @@ class PictureNetwork(nn.Module):
         weights: Its state dict, a `.pth` or `.safetensors` file.
         layer: `logits`, or `pooled`: what the last linear layer reads.
 
-    Attributes:
-        dimension: Features of a vector.
-
     Raises:
         PipelineError: No such architecture, or the weights are not a state dict of it.
     """
@@ -46,7 +42,6 @@ class PictureNetwork(nn.Module):
         super().__init__()
         network = _network(architecture, weights)
         last = _last_linear(network, architecture)
-        self.dimension = last.out_features if layer == "logits" else last.in_features
         if layer == "pooled":
             _bypass(network, last)
         self.network = _folded(network)
@@ -56,13 +51,13 @@ class PictureNetwork(nn.Module):
         self.eval()
 
     def in_precision(self, precision: torch.dtype) -> "PictureNetwork":
-        """Rounds the weights, folded in float32, to the arithmetic that they are to be used in."""
+        """Round the weights, folded in float32, to the arithmetic that they are to be used in."""
         self.precision = precision
         self.network.to(precision)
         return self
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Vectors of a batch.
+        """Encode a batch.
 
         Args:
             pictures: uint8 RGB [picture, 224, 224, 3]; seen as [picture, 3, 224, 224] they are in
@@ -86,7 +81,7 @@ def scaling(architecture: str) -> tuple[list[float], list[float]]:
 def _network(architecture: str, weights: Path) -> nn.Module:
     if architecture not in models.list_models(module=models):
         raise PipelineError(
-            f"got {architecture!r}, which is no classification model of torchvision; "
+            f"got {architecture!r}, which is not a classification model of torchvision; "
             f"it has {', '.join(models.list_models(module=models))}"
         )
     try:
@@ -110,7 +105,7 @@ def _state(weights: Path) -> dict[str, Any]:
 
 
 def _folded(network: nn.Module) -> nn.Module:
-    """The network with each batch norm folded into its convolution, as it is if that cannot be.
+    """Fold each batch norm into its convolution, where that can be done.
 
     The sums are the same but for rounding; MobileNet V2 was 1.9 times as fast on two cores.
     """

@@ -1,4 +1,4 @@
-"""Which pictures are computed, and in which batch: every distinct picture once."""
+"""Plan which pictures are computed, and in which batch: every distinct picture once."""
 
 import hashlib
 import sqlite3
@@ -10,10 +10,14 @@ import numpy as np
 
 from pipeline.base.cache import ClipCache, digest_of
 from pipeline.base.workers import ordered_map
+from pipeline.records.features import vectors_in
 from pipeline.records.frames import Pictures
 
-Source = tuple[str, int]
+Row = tuple[str, Pictures | None]
+Source = tuple[str, int]  # the key of a cache entry, and a frame of it
 CACHE_KIB = 16_000
+# Utterances that are kept in memory, at most, for instance until a batch is full.
+HELD = 1024
 
 
 class SeenPictures:
@@ -32,35 +36,34 @@ class SeenPictures:
 
     def has(self, entry: str) -> bool:
         """Whether the pictures of a cache entry were added."""
-        found = self._database.execute("SELECT 1 FROM entry WHERE name = ?", (entry,))
-        return found.fetchone() is not None
+        rows = self._database.execute("SELECT 1 FROM entry WHERE name = ?", (entry,))
+        return rows.fetchone() is not None
 
-    def add(self, entry: str, pictures: Sequence[bytes]) -> list[Source]:
-        """Adds an entry's pictures.
-
-        Args:
-            entry: The cache key.
-            pictures: Digest of each.
-
-        Returns:
-            Where each picture was seen first: the entry and the frame of it.
-        """
-        rows = [(digest, entry, frame) for frame, digest in enumerate(pictures)]
+    def add(self, entry: str, digests: Sequence[bytes]) -> None:
+        """Add the pictures of a cache entry; those that were seen before keep their source."""
+        rows = [(digest, entry, frame) for frame, digest in enumerate(digests)]
         self._database.execute("INSERT OR IGNORE INTO entry VALUES (?)", (entry,))
         self._database.executemany("INSERT OR IGNORE INTO picture VALUES (?, ?, ?)", rows)
-        return [self._source(digest) for digest in pictures]
 
-    def _source(self, digest: bytes) -> Source:
-        found = self._database.execute(
+    def source(self, digest: bytes) -> Source:
+        """Where a picture was seen first."""
+        rows = self._database.execute(
             "SELECT entry, frame FROM picture WHERE digest = ?", (digest,)
         )
-        entry, frame = found.fetchone()
+        entry, frame = rows.fetchone()
         return entry, frame
 
 
-Row = tuple[str, Pictures | None]
-# Utterances that wait for a batch to fill, at most.
-HELD = 1024
+@dataclass(frozen=True)
+class Keyed:
+    """A row of the frame store, the key of its cache entry, and the digests of its pictures.
+
+    The key is empty where the modality is missing.
+    """
+
+    row: Row
+    key: str = ""
+    digests: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,15 @@ class Plan:
     """What an utterance's vectors are made of.
 
     Attributes:
-        utterance: Whose.
-        key: Of its cache entry; None where the modality is missing.
+        utterance: Id.
+        key: Of its cache entry; empty where the modality is missing.
         sources: Of each frame, the entry and frame to take its vector from; None takes the whole
             entry, which is there or was planned earlier.
         new: Frames that the network computes.
     """
 
     utterance: str
-    key: str | None
+    key: str
     sources: Sequence[Source] | None = None
     new: Sequence[int] = ()
 
@@ -97,22 +100,13 @@ class Step:
     batch: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class _Named:
-    row: Row
-    key: str = ""
-    digests: Sequence[bytes] = ()
-
-
-def add_cached(rows: Iterable[Row], seen: SeenPictures, cache: ClipCache) -> None:
-    """Adds the pictures of all utterances that the cache has."""
-    for found in ordered_map(partial(_cached, cache), rows):
-        if found is not None:
-            seen.add(found.key, found.digests)
+def look_up(rows: Iterable[Row], cache: ClipCache) -> Iterator[tuple[Keyed, np.ndarray | None]]:
+    """Look up the [frame, feature] vectors of each row; None where the cache has none."""
+    return ordered_map(partial(_looked_up, cache), rows)
 
 
 def steps(rows: Iterable[Row], seen: SeenPictures, batch_size: int) -> Iterator[Step]:
-    """Plans utterances in order, in whole batches of pictures that were not seen before.
+    """Plan utterances in order, in whole batches of pictures that were not seen before.
 
     Args:
         rows: The frame store's.
@@ -120,7 +114,7 @@ def steps(rows: Iterable[Row], seen: SeenPictures, batch_size: int) -> Iterator[
         batch_size: Pictures of a batch; the last one may be smaller.
     """
     step = Step()
-    for plan, images in (_planned(named, seen) for named in ordered_map(_named, rows)):
+    for plan, images in (_planned(keyed, seen) for keyed in ordered_map(_keyed, rows)):
         for image in images:
             if len(step.images) == batch_size:
                 yield step
@@ -135,26 +129,26 @@ def steps(rows: Iterable[Row], seen: SeenPictures, batch_size: int) -> Iterator[
         yield step
 
 
-def _named(row: Row) -> _Named:
+def _keyed(row: Row) -> Keyed:
     _, pictures = row
     if pictures is None:
-        return _Named(row)
+        return Keyed(row)
     digests = [hashlib.sha256(image).digest() for image in pictures.images]
-    return _Named(row, digest_of([digest.hex() for digest in digests]), digests)
+    return Keyed(row, digest_of([digest.hex() for digest in digests]), digests)
 
 
-def _cached(cache: ClipCache, row: Row) -> _Named | None:
-    named = _named(row)
-    return named if named.key and cache.get(named.key) is not None else None
+def _looked_up(cache: ClipCache, row: Row) -> tuple[Keyed, np.ndarray | None]:
+    keyed = _keyed(row)
+    entry = cache.get(keyed.key) if keyed.key else None
+    return keyed, None if entry is None else vectors_in(entry)
 
 
-def _planned(named: _Named, seen: SeenPictures) -> tuple[Plan, list[bytes]]:
+def _planned(keyed: Keyed, seen: SeenPictures) -> tuple[Plan, list[bytes]]:
     """The plan of an utterance and the images that are to be computed for it."""
-    utterance, pictures = named.row
-    if pictures is None:
-        return Plan(utterance, None), []
-    if seen.has(named.key):
-        return Plan(utterance, named.key), []
-    sources = seen.add(named.key, named.digests)
-    new = [frame for frame, source in enumerate(sources) if source == (named.key, frame)]
-    return Plan(utterance, named.key, sources, new), [pictures.images[frame] for frame in new]
+    utterance, pictures = keyed.row
+    if pictures is None or seen.has(keyed.key):
+        return Plan(utterance, keyed.key), []
+    seen.add(keyed.key, keyed.digests)
+    sources = [seen.source(digest) for digest in keyed.digests]
+    new = [frame for frame, source in enumerate(sources) if source == (keyed.key, frame)]
+    return Plan(utterance, keyed.key, sources, new), [pictures.images[frame] for frame in new]

@@ -7,23 +7,22 @@ a corpus is computed once.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from itertools import islice
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import PipelineError
 from pipeline.base.workers import ordered_map
-from pipeline.features.common.images import decode_image
-from pipeline.features.visual.plan import Plan, Row, SeenPictures, Step, add_cached, steps
+from pipeline.features.visual.plan import HELD, Plan, Row, SeenPictures, Step, look_up, steps
 from pipeline.records.features import vectors_in, vectors_row
 
 T = TypeVar("T")
-Found = tuple[str, np.ndarray | None]
+VectorRow = tuple[str, np.ndarray | None]
 # Batches that are being decoded or wait for the network, and those the network is started on.
 DECODED_AHEAD, FED_AHEAD, STARTED = 8, 2, 2
 # Utterances on their way to the cache.
@@ -36,70 +35,92 @@ class Encoder(Protocol):
     batch_size: int
 
     def room(self) -> np.ndarray:
-        """Where to put the pictures of a batch; called from several threads."""
+        """A place for the pictures of a batch; called from several threads."""
 
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Starts on a batch; the result waits for its vectors."""
+        """Start on a batch; the result waits for its vectors."""
 
 
 class OnDemand:
-    """An encoder that is made when its first batch comes; where the cache has all, it never is.
-
-    Args:
-        make: Makes it.
-        batch_size: Pictures of a batch.
-    """
+    """An encoder that is made when its first batch comes; where the cache has all, it never is."""
 
     def __init__(self, make: Callable[[], Encoder], batch_size: int) -> None:
         self.batch_size = batch_size
-        self._make, self._made = make, threading.Lock()
+        self._make, self._lock = make, threading.Lock()
         self._encoder: Encoder | None = None
 
     def _it(self) -> Encoder:
-        with self._made:
+        with self._lock:
             if self._encoder is None:
                 self._encoder = self._make()
             return self._encoder
 
     def room(self) -> np.ndarray:
-        """Where to put the pictures of a batch."""
+        """A place for the pictures of a batch."""
         return self._it().room()
 
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Starts on a batch; the result waits for its vectors."""
+        """Start on a batch; the result waits for its vectors."""
         return self._it().start(batch)
 
 
 def visual_of(
     rows: Callable[[], Iterable[Row]], encoder: Encoder, cache: ClipCache
-) -> Iterator[Found]:
-    """The vectors of each utterance's pictures, each distinct picture computed once.
+) -> Iterator[VectorRow]:
+    """Yield the [frame, feature] vectors of each utterance's pictures, None where missing.
 
-    The rows are gone through twice, first for what the cache has, wherever in the corpus; once
-    where it has nothing.
+    Where the cache lacks a row, what it has of all others, wherever in the corpus, is noted before
+    anything is computed.
 
     Args:
         rows: Gives the frame store's, from the first, each time it is called.
         encoder: Pictures to vectors.
         cache: Of `VECTORS` rows; one entry per utterance, shared by identical ones.
 
-    Yields:
-        Utterance and its [frame, feature] vectors, None where missing.
-
     Raises:
         PipelineError: A picture cannot be decoded, or the cache was pruned under way.
     """
     seen = SeenPictures()
+    known: int | None = 0
     if not cache.is_empty():
-        add_cached(rows(), seen, cache)
-    planned = steps(rows(), seen, encoder.batch_size)
+        known = yield from _from_cache(rows(), seen, cache)
+    if known is None:
+        return
+    planned = steps(islice(rows(), known, None), seen, encoder.batch_size)
     decoded = ordered_map(partial(_decoded, encoder), planned, DECODED_AHEAD)
     entries = _Entries(cache)
-    found = _computed(_fed(decoded, FED_AHEAD), encoder, entries)
-    yield from ordered_map(entries.keep, found, KEPT_BEHIND)
+    computed = _computed(_fed(decoded, FED_AHEAD), encoder, entries)
+    yield from ordered_map(entries.keep, computed, KEPT_BEHIND)
+
+
+def _from_cache(
+    rows: Iterable[Row], seen: SeenPictures, cache: ClipCache
+) -> Generator[VectorRow, None, int | None]:
+    """Yield rows up to the first that the cache lacks, and add all that it has to `seen`.
+
+    Returns:
+        How many rows were yielded; None where these are all.
+    """
+    known, lacking = 0, False
+    held: list[tuple[str, Sequence[bytes]]] = []  # most runs lack nothing, and then need no `seen`
+    for keyed, vectors in look_up(rows, cache):
+        if vectors is not None:
+            held.append((keyed.key, keyed.digests))
+        lacking = lacking or (vectors is None and keyed.key != "")
+        if not lacking:
+            known += 1
+            yield keyed.row[0], vectors
+        if lacking or len(held) > HELD:
+            for entry in held:
+                seen.add(*entry)
+            held.clear()
+    return known if lacking else None
 
 
 def _decoded(encoder: Encoder, step: Step) -> Step:
+    # Here, so that a run that finds everything in the cache does not import OpenCV.
+    from pipeline.features.common.images import decode_image
+
     if step.images:
         step.batch = encoder.room()
         for place, image in enumerate(step.images):
@@ -120,12 +141,11 @@ def _fed(items: Iterator[T], ahead: int) -> Iterator[T]:
             pool.shutdown(cancel_futures=True)
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(NamedTuple):
     """Vectors and the entry to write them to; without vectors, the entry to read; or neither."""
 
     utterance: str
-    key: str | None
+    key: str
     vectors: np.ndarray | None
 
 
@@ -137,7 +157,7 @@ class _Entries:
         self._recent: dict[str, np.ndarray] = {}
 
     def add(self, key: str, vectors: np.ndarray) -> None:
-        """Holds vectors until `keep`, which is KEPT_BEHIND at most, has written them."""
+        """Hold vectors until `keep`, which is KEPT_BEHIND at most, has written them."""
         self._recent[key] = vectors
         if len(self._recent) > KEPT_BEHIND + 2:
             del self._recent[next(iter(self._recent))]
@@ -156,9 +176,9 @@ class _Entries:
             )
         return vectors_in(entry)
 
-    def keep(self, kept: _Kept) -> Found:
-        """Writes an utterance's new vectors to the cache, or reads those that are there."""
-        if kept.key is None:
+    def keep(self, kept: _Kept) -> VectorRow:
+        """Write an utterance's new vectors to the cache, or read those that are there."""
+        if not kept.key:
             return kept.utterance, kept.vectors
         if kept.vectors is None:
             return kept.utterance, self.get(kept.key)
@@ -190,11 +210,11 @@ def _finished(
 
 def _filled(plan: Plan, rows: deque[np.ndarray], entries: _Entries) -> _Kept:
     """An utterance's vectors: the next of the network's, and those that earlier entries have."""
-    if plan.key is None:
-        return _Kept(plan.utterance, None, None)
+    if not plan.key:
+        return _Kept(plan.utterance, "", None)
     if plan.sources is None:
         recent = entries.recent(plan.key)
-        return _Kept(plan.utterance, plan.key if recent is None else None, recent)
+        return _Kept(plan.utterance, plan.key if recent is None else "", recent)
     new = {frame: rows.popleft() for frame in plan.new}
     others = {key: entries.get(key) for key in dict(plan.sources) if key != plan.key}
     vectors = np.stack(

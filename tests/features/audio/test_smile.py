@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -9,9 +10,11 @@ import opensmile
 import pytest
 
 from pipeline.base.errors import MediaError
-from pipeline.base.workers import isolated_map
+from pipeline.base.workers import isolated
+from pipeline.features.audio import smile as module
 from pipeline.features.audio.settings import FeatureSet
 from pipeline.features.audio.smile import Smile, pooled
+from pipeline.media.audio import load_mono
 from tests.media.make_media import tone
 
 RATE = 16000
@@ -50,7 +53,7 @@ def noise(seconds: float, seed: int = 0) -> np.ndarray:
 )
 def test_compare_gives_6373_finite_numbers(compare: Smile, sound: np.ndarray) -> None:
     vector = compare.extract(sound, RATE)
-    assert vector.shape == (6373,) == (compare.dimension,) == (len(compare.names),)
+    assert vector.shape == (6373,)
     assert vector.dtype == np.float32
     assert np.isfinite(vector).all()
 
@@ -63,15 +66,16 @@ def test_copies_and_history_do_not_matter(egemaps: Smile) -> None:
     sounds = [noise(0.3 + 0.1 * seed, seed) for seed in range(4)]
     alone = [egemaps.extract(sound, RATE).tobytes() for sound in sounds]
     copy = pickle.loads(pickle.dumps(egemaps))
-    assert copy.names == egemaps.names
     again = [copy.extract(sound, RATE).tobytes() for sound in reversed(sounds)]
     assert again[::-1] == alone
 
 
 def test_another_process_computes_the_same(egemaps: Smile) -> None:
     sounds = [noise(0.3, seed) for seed in range(3)]
-    found = list(isolated_map(Extract(egemaps), sounds))
-    assert found == [egemaps.extract(sound, RATE).tobytes() for sound in sounds]
+    found = isolated(Extract(egemaps), enumerate(sounds))
+    assert [vector for _, vector in found] == [
+        egemaps.extract(sound, RATE).tobytes() for sound in sounds
+    ]
 
 
 def test_full_scale_does_not_wrap(egemaps: Smile) -> None:
@@ -107,10 +111,9 @@ def test_pooled_descriptors_agree_with_opensmiles_frames(feature_set: str, count
     )
     frames = plain.process_signal(sound, RATE)
     vector = smile.extract(sound, RATE)
-    assert vector.shape == (2 * count,) == (smile.dimension,)
+    assert vector.shape == (2 * count,)
     expected = np.concatenate([frames.mean(), frames.std(ddof=0)])
     assert vector == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert smile.names == [f"{n}_{p}" for p in ("mean", "std") for n in frames.columns]
 
 
 def test_pooled_descriptors_of_almost_nothing_are_finite() -> None:
@@ -125,6 +128,17 @@ def test_the_settings_know_every_set_of_opensmile() -> None:
 
 
 def test_a_level_without_a_number_is_told(monkeypatch: pytest.MonkeyPatch, egemaps: Smile) -> None:
-    monkeypatch.setattr(egemaps, "_smile", lambda samples, rate: np.full((1, 88, 1), np.nan))
+    nothing = np.full((1, 88, 1), np.nan)
+    monkeypatch.setattr(module, "_opensmile", lambda *_: lambda samples, rate: nothing)
     with pytest.raises(MediaError, match=r"not_finite: 88 of 88 features of 1\.00 s"):
         egemaps.extract(noise(1), RATE)
+
+
+def test_functionals_of_talking_clips_are_finite(shared: Path) -> None:
+    clips = sorted((shared / "talking_clips").glob("*.mpg"))
+    if not clips:
+        pytest.skip("needs talking clips, of which there are none")
+    functionals = Smile("ComParE_2016", "functionals")
+    vectors = [functionals.extract(load_mono(clip, max_seconds=60), RATE) for clip in clips]
+    assert np.isfinite(vectors).all()
+    assert np.ptp(vectors, axis=0).astype(bool).mean() > 0.9

@@ -1,4 +1,4 @@
-"""`text_of`: each text computed once, with what is read round it, whatever stopped a run."""
+"""Texts to vectors: each computed once, with what is read round it, whatever stopped a run."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from pipeline.base.cache import ClipCache
+from pipeline.base.params import read_params
+from pipeline.base.paths import places
 from pipeline.features.text import extract as text
 from pipeline.features.text.extract import Reader, Readers, text_of
 from pipeline.features.text.turns import Turn, Window
-from pipeline.records.features import VECTORS
-from pipeline.records.manifest import Segment, Utterance
+from pipeline.records.features import VECTORS, read_features
+from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
+from pipeline.weights.folder import Encoder
+from tests.conftest import ROOT
 
 GONE = Segment("gone.mp4", missing="absent")
 
@@ -121,3 +125,31 @@ def test_a_part_is_read_by_its_own_encoder(tmp_path: Path, monkeypatch: pytest.M
     assert list(found) == [row.utterance for row in rows]
     assert list(found.values()) == [0, 0, 1, 1, 0, 0, 2, 2]
     assert [len(encoder.asked) for encoder in encoders] == [1, 1, 1], "each has a cache of its own"
+
+
+CORPUS = "demo_meld"
+ENCODER = Encoder("tiny", "text", "BertModel", "1", "MIT", Path("nowhere"), {"model": "a" * 64})
+
+
+class Lengths:
+    """Lengths of texts as features."""
+
+    def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
+        for place, turn in enumerate(turns):
+            yield place, np.array([len(turn.text), 1], np.float32)
+
+
+def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "network", lambda *_: Lengths())
+    monkeypatch.setattr(text, "load", lambda folder: ENCODER)
+    where = places(CORPUS)
+    rows = [said(0, "one"), said(1, " \t"), said(2, ""), said(3, "three")]
+    write_manifest(where.manifest, rows, Origin("meld", False))
+    params = read_params(ROOT / "params.yaml")
+    text.extract(params, CORPUS, where)
+    store = read_features(where.stores["text"])
+    assert store.utterances == ["d0", "d1", "d2", "d3"]
+    assert store.present.tolist() == [True, False, False, True]
+    assert store.values.tolist() == [[3, 1], [5, 1]]
+    assert store.provenance == {**text.provenance_of(params, CORPUS, where), "dimension": 2}
+    assert store.provenance["encoder"]["licence"] == "MIT"

@@ -5,24 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.text.tokens import kept
-from pipeline.features.text.turns import Said, Turn, Window, turns
+from pipeline.features.text.turns import Turn, Window, read_turns
+from pipeline.records.manifest import Segment, Utterance
 
-DIALOGUE = [
-    Said("Ross", "a"),
-    Said("Joey", "b"),
-    Said("Ross", ""),
-    Said("Mona", "d"),
-    Said("Joey", "e"),
-]
+GONE = Segment("gone.mp4", missing="absent")
+SAID = [("Ross", "a"), ("Joey", "b"), ("Ross", ""), ("Mona", "d"), ("Joey", "e")]
+DIALOGUE = [Utterance(f"u{n}", "d", n, *said, GONE, GONE) for n, said in enumerate(SAID)]
+
+
+def turns(window: Window) -> list[Turn]:
+    pairs = list(read_turns(DIALOGUE, window))
+    assert [utterance for utterance, _ in pairs] == DIALOGUE
+    return [turn for _, turn in pairs]
 
 
 def read(place: int, *window: int, marks: str = "none") -> Turn:
-    return list(turns(DIALOGUE, Window(*window, speaker_marks=marks)))[place]  # type: ignore[arg-type]
+    return turns(Window(*window, speaker_marks=marks))[place]  # type: ignore[arg-type]
 
 
 def test_alone() -> None:
-    assert [turn.text for turn in turns(DIALOGUE, Window())] == ["a", "b", "", "d", "e"]
-    assert all(turn == Turn(turn.text) for turn in turns(DIALOGUE, Window()))
+    assert turns(Window()) == [Turn(text) for _, text in SAID]
 
 
 def test_before_and_after() -> None:

@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, mobilenet_v2
 
 from benchmarks.random_network import random_network
+from pipeline.base.cache import ClipCache
 from pipeline.base.errors import PipelineError
 from pipeline.features.common.device import arithmetic, picture_backend
-from pipeline.features.visual.encoder import ImageEncoder
+from pipeline.features.visual.encoder import EXPORT, ImageEncoder
 from pipeline.features.visual.network import PictureNetwork, scaling
 
 Folder = Callable[[str], Path]
@@ -116,7 +117,6 @@ def test_vectors_agree_with_torchvision(
     weights, images = saved(architecture), pictures(3)
     for layer, cut, dimension in (("logits", None, 1000), ("pooled", last, width)):
         tested = encoder(weights, architecture=architecture, layer=layer, batch_size=2)
-        assert tested.dimension == dimension
         expected = plainly(architecture, weights, images, cut)
         assert expected.shape == (3, dimension)
         assert_close(vectors_of(tested, images), expected)
@@ -130,6 +130,18 @@ def test_onnx_runtime_agrees_with_eager_float32(saved: Folder, architecture: str
     weights, images = saved(architecture), pictures(3)
     tested = encoder(weights, architecture=architecture, backend="onnxruntime", batch_size=2)
     assert_close(vectors_of(tested, images), plainly(architecture, weights, images))
+
+
+def test_an_export_that_was_kept_gives_the_same_bytes_without_the_weights(
+    saved: Folder, tmp_path: Path
+) -> None:
+    exports = ClipCache("networks", 1, EXPORT, tmp_path)
+    images, weights = pictures(2), saved("mobilenet_v2")
+    chosen: dict[str, Any] = {"backend": "onnxruntime", "batch_size": 2}
+    plain = vectors_of(encoder(weights, **chosen), images)
+    kept = vectors_of(encoder(weights, exports=exports, **chosen), images)
+    again = vectors_of(encoder(tmp_path / "gone.pth", exports=exports, **chosen), images)
+    assert plain.tobytes() == kept.tobytes() == again.tobytes()
 
 
 def test_safetensors_hold_weights_as_well(saved: Folder, tmp_path: Path) -> None:

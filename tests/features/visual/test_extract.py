@@ -160,16 +160,33 @@ def test_what_is_no_picture_is_told(cache: ClipCache) -> None:
         found([small], CountingEncoder(), cache)
 
 
-def test_a_cache_pruned_under_way_is_told(cache: ClipCache, tmp_path: Path) -> None:
+def test_a_cache_pruned_while_it_is_read_costs_a_second_computation(cache: ClipCache) -> None:
     rows = [row(f"u{n}", n + 1) for n in range(200)]
     encoder = CountingEncoder()
-    found(rows, encoder, cache)
+    whole = found(rows, encoder, cache)
     vectors = visual_of(lambda: iter(rows), encoder, cache)
     next(vectors)
-    for path in [p for p in tmp_path.rglob("*") if p.is_file()]:
-        path.unlink()
+    prune(cache)
+    assert {name: v[0, 0] for name, v in vectors if v is not None} == {
+        name: levels[0] for name, levels in whole.items() if levels and name != "u0"
+    }
+
+
+def test_a_cache_pruned_while_pictures_are_computed_is_told(cache: ClipCache) -> None:
+    class Pruning(CountingEncoder):
+        def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
+            prune(cache)
+            return super().start(batch)
+
+    rows = [row(f"u{n}", n + 1) for n in range(200)]
+    found(rows, CountingEncoder(), cache)
     with pytest.raises(PipelineError, match="pruned"):
-        list(vectors)
+        found([row("new", 250), *rows], Pruning(), cache)
+
+
+def prune(cache: ClipCache) -> None:
+    for path in [p for p in cache.folder.rglob("*") if p.is_file()]:
+        path.unlink()
 
 
 BACKENDS = ("torch", "onnxruntime")

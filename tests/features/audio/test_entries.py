@@ -1,0 +1,137 @@
+"""Vectors of sounds by both extractors: decoded in processes, once, masked where media break."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.base.cache import ClipCache
+from pipeline.base.errors import MediaError
+from pipeline.features.audio.extract import audio_of, opensmile_entries, speech_entries
+from pipeline.features.common import sound
+from pipeline.features.common.once import Entries
+from pipeline.records.features import VECTORS
+from pipeline.records.ledger import Problem
+from pipeline.records.manifest import Segment, Utterance
+from tests.inline import run_inline
+from tests.media.make_media import tone, write_wav
+
+GONE = Segment("gone.mp4", missing="absent")
+Found = list[tuple[str, list[list[float]] | None, list[Problem]]]
+
+
+def heard(turn: int, segment: Segment) -> Utterance:
+    return Utterance(f"u{turn}", "d", turn, "s", "text", segment, segment)
+
+
+def clip(turn: int, content: str) -> Utterance:
+    return heard(turn, Segment(f"{content}.mp4", end=1.0, sha256=content))
+
+
+def lengths(samples: np.ndarray, rate: int = 16000) -> np.ndarray:
+    return np.array([len(samples), samples.max()], np.float32)
+
+
+def found(rows: Sequence[Utterance], entries: Entries) -> Found:
+    return [
+        (name, None if vector is None else vector.tolist(), list(problems))
+        for name, vector, problems in audio_of(rows, entries)
+    ]
+
+
+WAYS: dict[str, Callable[[Path, ClipCache], Entries]] = {
+    "opensmile": lambda root, cache: opensmile_entries(root, lengths, cache),
+    "speech": lambda root, cache: speech_entries(root, lengths, cache),
+}
+both = pytest.mark.parametrize("way", WAYS)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ClipCache:
+    return ClipCache("audio", 1, VECTORS, tmp_path / "cache")
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes the contents that are decoded, here and not in processes; `c` has no sound."""
+    contents: list[str] = []
+
+    def load(path: Path, **_: object) -> np.ndarray:
+        contents.append(path.stem)
+        if path.stem == "c":
+            raise MediaError("no_audio", "x")
+        return np.full(10, ord(path.stem) - ord("a"), np.float32)
+
+    run_inline(monkeypatch)
+    monkeypatch.setattr(sound, "load_mono", load)
+    return contents
+
+
+@both
+def test_processes_decode_segments_of_real_media(
+    tmp_path: Path, cache: ClipCache, way: str
+) -> None:
+    write_wav(tmp_path / "a.wav", tone(1, 16000))
+    write_wav(tmp_path / "b.wav", tone(1, 16000))
+    (tmp_path / "broken.wav").write_bytes(b"no media")
+    whole = Segment("a.wav", end=1.0, sha256="aa")
+    part = Segment("b.wav", start=0.25, end=0.75, sha256="bb")
+    broken = Segment("broken.wav", end=1.0, sha256="cc")
+    rows = [heard(n, s) for n, s in enumerate([whole, GONE, broken, part, whole])]
+    first = found(rows, WAYS[way](tmp_path, cache))
+    assert [name for name, _, _ in first] == ["u0", "u1", "u2", "u3", "u4"]
+    assert [v and v[0][0] for _, v, _ in first] == [16000, None, None, 8000, 16000]
+    assert [p.kind for _, _, problems in first for p in problems] == ["unreadable"]
+
+
+@both
+def test_vectors_go_to_their_utterance_and_are_computed_once(
+    tmp_path: Path, cache: ClipCache, decoded: list[str], way: str
+) -> None:
+    rows = [clip(0, "a"), heard(1, GONE), clip(2, "c"), clip(3, "d"), clip(4, "a"), clip(5, "f")]
+    first = found(rows, WAYS[way](tmp_path, cache))
+    assert first == [
+        ("u0", [[10, 0]], []),
+        ("u1", None, []),
+        ("u2", None, [Problem("u2", "audio", "no_audio", "x")]),
+        ("u3", [[10, 3]], []),
+        ("u4", [[10, 0]], []),
+        ("u5", [[10, 5]], []),
+    ]
+    assert decoded == ["a", "c", "d", "f"]
+    decoded.clear()
+    assert found(rows, WAYS[way](tmp_path, cache)) == first
+    assert decoded == ["c"], "what worked is cached, what failed is tried again"
+
+
+@both
+def test_rows_come_as_soon_as_they_are_known(
+    tmp_path: Path, cache: ClipCache, decoded: list[str], way: str
+) -> None:
+    rows = audio_of([clip(n, "abd"[n]) for n in range(3)], WAYS[way](tmp_path, cache))
+    assert next(rows).utterance == "u0" and decoded == ["a"]
+    assert next(rows).utterance == "u1" and decoded == ["a", "b"]
+
+
+def test_a_damaged_entry_of_a_sound_is_made_again(
+    tmp_path: Path, cache: ClipCache, decoded: list[str]
+) -> None:
+    first = found([clip(0, "b")], WAYS["speech"](tmp_path, cache))
+    (entry,) = (path for path in cache.folder.rglob("*") if path.is_file())
+    entry.write_bytes(entry.read_bytes()[:-3])
+    assert found([clip(0, "b")], WAYS["speech"](tmp_path, cache)) == first
+    assert decoded == ["b", "b"]
+
+
+@pytest.mark.usefixtures("decoded")
+def test_a_vector_that_is_none_masks_the_utterance(tmp_path: Path, cache: ClipCache) -> None:
+    def encode(samples: np.ndarray, rate: int = 16000) -> np.ndarray:
+        raise MediaError("not_finite", "of no use")
+
+    problem = Problem("u0", "audio", "not_finite", "of no use")
+    for entries in (
+        opensmile_entries(tmp_path, encode, cache),
+        speech_entries(tmp_path, encode, cache),
+    ):
+        assert found([clip(0, "a")], entries) == [("u0", None, [problem])]
