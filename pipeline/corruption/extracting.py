@@ -33,7 +33,7 @@ from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
 from pipeline.features.visual import extract as visual
 from pipeline.features.visual.settings import VisualSettings
-from pipeline.features.visual.stream import OnDemand, visual_of
+from pipeline.features.visual.stream import visual_of
 from pipeline.records.features import VECTORS, Features
 from pipeline.records.frames import VERSION, read_frames
 from pipeline.records.ledger import Problem
@@ -172,8 +172,7 @@ class VisualExtractor:
         pictures = read_provenance(places.frames, VERSION)
         self.about = visual.provenance_of(params, corpus, places, pictures)
         encoder = load(places.encoders["visual"])
-        made = partial(visual.network, encoder, settings, compute)
-        self._network = OnDemand(made, settings.batch_size)
+        self._network = visual.network(encoder, settings, compute)
 
     def rows(self, utterances: Sequence[Utterance], corruption: Corruption, level: float) -> Rows:
         """Features of the utterances' stored pictures once corrupted."""

@@ -13,6 +13,7 @@ from pipeline.base.tables import Provenance, read_provenance, schema_of, streami
 
 VERSION = "frames/2"
 ROWS_PER_GROUP = 16
+SIDE = 224  # pixels, of every picture
 SpeakerFace = Literal["one", "decided", "undecided", "none", "not_looked"]
 
 

@@ -25,7 +25,6 @@ UNUSED = {
     "scipy",
     "torch",
     "transformers",
-    "yaml",
 }
 
 

@@ -5,8 +5,6 @@ import numpy as np
 
 from pipeline.base.errors import PipelineError
 
-SIDE = 224  # pixels, of every stored picture
-
 
 def encode_image(image: np.ndarray, kind: str, quality: int) -> bytes:
     """Compress a picture; the same pixels give the same bytes.

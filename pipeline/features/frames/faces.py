@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from pipeline.base.errors import PipelineError
-from pipeline.features.common.images import SIDE
+from pipeline.records.frames import SIDE
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]

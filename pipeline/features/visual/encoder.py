@@ -1,36 +1,31 @@
 """Picture encoders: a network in evaluation mode, fed in batches of one fixed shape."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.base.cache import ClipCache
-from pipeline.features.common.device import picture_backend
+from pipeline.features.common.device import picture_backend, set_threads
+from pipeline.records.frames import SIDE
 
 # An exported network: the names of its files and their bytes.
 EXPORT = pa.schema([("names", pa.list_(pa.string())), ("files", pa.list_(pa.large_binary()))])
+# Starts on a batch; what it returns waits for the vectors.
+Start = Callable[[np.ndarray], Callable[[], np.ndarray]]
 
 
-class Backend(Protocol):
-    """Runs a network; the methods are those of `ImageEncoder`."""
-
-    def room(self) -> np.ndarray:
-        """A place for the pictures of a batch."""
-
-    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Start on a batch."""
-
-
+@dataclass(kw_only=True)
 class ImageEncoder:
-    """A torchvision network run by torch or ONNX Runtime.
+    """A torchvision network run by torch or ONNX Runtime, loaded when the first batch starts.
 
     On a CPU the last bits of a row depend on the shape of its batch, not on its neighbours. So
     every batch is filled up, and a picture's vector does not depend on what it is run with.
 
-    Args:
+    Attributes:
         architecture: A torchvision classification model's name.
         weights: Its state dict, a `.pth` or `.safetensors` file.
         layer: `logits`, or `pooled`: what the last linear layer reads.
@@ -38,50 +33,32 @@ class ImageEncoder:
         precision: `float32`; on cuda also `bfloat16` or `float16`. Elsewhere always float32.
         batch_size: Pictures per forward pass.
         backend: What computes on a CPU, `torch` or `onnxruntime`. Elsewhere always torch.
-        threads: CPU threads of ONNX Runtime; torch has its own setting for the whole process.
-        exports: Keeps what ONNX Runtime loads, see `Onnx`.
-
-    Raises:
-        PipelineError: No such architecture, or the weights are not a state dict of it; with ONNX
-            Runtime once the first batch starts.
+        threads: CPU threads of one operation; torch takes them for the whole process.
+        exports: Of `EXPORT` rows, under a fingerprint of all that an export depends on: keeps what
+            ONNX Runtime loads. None keeps nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        architecture: str,
-        weights: Path,
-        layer: str,
-        device: str,
-        precision: str,
-        batch_size: int,
-        backend: str,
-        threads: int,
-        exports: ClipCache | None = None,
-    ) -> None:
-        self.batch_size = batch_size
-        self._backend: Backend
-        if picture_backend(device, backend) == "onnxruntime":
-            from pipeline.features.visual.onnx import Onnx
-
-            self._backend = Onnx(architecture, weights, layer, batch_size, threads, exports)
-            return
-        # Here, as ONNX Runtime need not wait for torch.
-        from pipeline.features.visual.backends import Cuda, Eager
-        from pipeline.features.visual.network import PictureNetwork
-
-        network = PictureNetwork(architecture, weights, layer)
-        if device == "cuda":
-            self._backend = Cuda(network, batch_size, precision)
-        else:
-            self._backend = Eager(network, batch_size, device)
+    architecture: str
+    weights: Path
+    layer: str
+    device: str
+    precision: str
+    batch_size: int
+    backend: str
+    threads: int
+    exports: ClipCache | None = None
 
     def room(self) -> np.ndarray:
         """A place for the pictures of a batch: uint8 RGB [batch_size, 224, 224, 3].
 
         Places that no picture takes may hold anything; safe to call from several threads.
         """
-        return self._backend.room()
+        if self.device != "cuda":
+            return np.empty(self._shape, np.uint8)
+        import torch
+
+        # Page-locked; PyTorch keeps freed memory of this kind and hands it out again.
+        return torch.empty(self._shape, dtype=torch.uint8, pin_memory=True).numpy()
 
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         """Start on a batch.
@@ -91,5 +68,29 @@ class ImageEncoder:
 
         Returns:
             A function that waits for the vectors, [batch_size, feature] float32.
+
+        Raises:
+            PipelineError: No such architecture, the weights are not a state dict of it, or it
+                cannot be exported.
         """
-        return self._backend.start(batch)
+        return self._start(batch)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.batch_size, SIDE, SIDE, 3
+
+    @cached_property
+    def _start(self) -> Start:
+        network = self.architecture, self.weights, self.layer
+        if picture_backend(self.device, self.backend) == "onnxruntime":
+            from pipeline.features.visual.onnx import load
+
+            return load(*network, self._shape, self.threads, self.exports)
+        # Here, as ONNX Runtime need not wait for torch.
+        from pipeline.features.visual.backends import Cuda, eager
+        from pipeline.features.visual.network import PictureNetwork
+
+        if self.device == "cuda":
+            return Cuda(PictureNetwork(*network), self.precision).start
+        set_threads(self.threads)
+        return eager(PictureNetwork(*network), self.device)

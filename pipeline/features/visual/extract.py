@@ -1,10 +1,8 @@
 """The frame store to the visual store: pictures to one vector per frame."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.base.cache import ClipCache
 from pipeline.base.fingerprint import code_digest, versions
@@ -13,16 +11,14 @@ from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.tables import read_provenance
-from pipeline.features.common.device import arithmetic, picture_backend, resolve_device, set_threads
+from pipeline.features.common.device import arithmetic, picture_backend, resolve_device
+from pipeline.features.visual.encoder import EXPORT, ImageEncoder
 from pipeline.features.visual.settings import VisualSettings
-from pipeline.features.visual.stream import OnDemand, visual_of
+from pipeline.features.visual.stream import visual_of
 from pipeline.records.features import VECTORS, write_features
 from pipeline.records.frames import VERSION, read_frames
 from pipeline.records.manifest import count_utterances
 from pipeline.weights.folder import Encoder, load
-
-if TYPE_CHECKING:
-    from pipeline.features.visual.encoder import ImageEncoder
 
 CODE = ("pipeline.features.visual.encoder", "pipeline.features.visual.stream")
 # Those whose versions move the last bits of a vector.
@@ -43,10 +39,9 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     encoder = load(places.encoders["visual"])
     frames = read_provenance(places.frames, VERSION)
     provenance = _provenance(settings, compute, encoder, frames)
-    make = partial(network, encoder, settings, compute)
     vectors = visual_of(
         partial(read_frames, places.frames),
-        OnDemand(make, settings.batch_size),
+        network(encoder, settings, compute),
         ClipCache("visual", _fingerprint(provenance), VECTORS, about=provenance),
     )
     rows = track(vectors, f"visual {places.name}", count_utterances(places.manifest))
@@ -93,20 +88,14 @@ def _fingerprint(provenance: dict[str, Any]) -> list[Any]:
 
 
 def network(encoder: Encoder, settings: VisualSettings, compute: ComputeSettings) -> ImageEncoder:
-    """Load the network that turns pictures into vectors."""
-    # Here, so that a run that finds everything in the cache imports no library that computes.
-    from pipeline.features.visual.encoder import EXPORT, ImageEncoder
-
-    device = resolve_device(compute.device)
-    if picture_backend(device, settings.backend) == "torch":
-        set_threads(compute.threads)
+    """The network that turns pictures into vectors, loaded when the first batch starts."""
     provenance = _provenance(settings, compute, encoder, {})
     (weights,) = encoder.files
     return ImageEncoder(
         architecture=encoder.architecture,
         weights=encoder.folder / weights,
         layer=settings.layer,
-        device=device,
+        device=resolve_device(compute.device),
         precision=compute.precision,
         batch_size=settings.batch_size,
         backend=settings.backend,

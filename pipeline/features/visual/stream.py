@@ -5,7 +5,6 @@ to the cache in threads behind it, so that the network waits for nothing. Every 
 a corpus is computed once.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,29 +38,6 @@ class Encoder(Protocol):
 
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         """Start on a batch; the result waits for its vectors."""
-
-
-class OnDemand:
-    """An encoder that is made when its first batch comes; where the cache has all, it never is."""
-
-    def __init__(self, make: Callable[[], Encoder], batch_size: int) -> None:
-        self.batch_size = batch_size
-        self._make, self._lock = make, threading.Lock()
-        self._encoder: Encoder | None = None
-
-    def _it(self) -> Encoder:
-        with self._lock:
-            if self._encoder is None:
-                self._encoder = self._make()
-            return self._encoder
-
-    def room(self) -> np.ndarray:
-        """A place for the pictures of a batch."""
-        return self._it().room()
-
-    def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Start on a batch; the result waits for its vectors."""
-        return self._it().start(batch)
 
 
 def visual_of(

@@ -49,6 +49,12 @@ def encoder(weights: Path, **changes: Any) -> ImageEncoder:
     return ImageEncoder(**{**settings, **changes})
 
 
+def load(weights: Path, **changes: Any) -> None:
+    """Lets an encoder load its weights, which it does for its first batch."""
+    tested = encoder(weights, **changes)
+    tested.start(tested.room())
+
+
 def pictures(count: int) -> np.ndarray:
     noise = np.random.default_rng(0).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
     noise[:, :100, :, 1] //= 4  # channels are told apart
@@ -152,7 +158,7 @@ def test_safetensors_hold_weights_as_well(saved: Folder, tmp_path: Path) -> None
     assert (vectors_of(encoder(tmp_path / "weights.safetensors"), images) == expected).all()
     (tmp_path / "weights.safetensors").write_bytes(b"rubbish")
     with pytest.raises(PipelineError, match="holds no weights"):
-        encoder(tmp_path / "weights.safetensors")
+        load(tmp_path / "weights.safetensors")
 
 
 def test_efficientnet_v2_l_is_fed_as_its_weights_want() -> None:
@@ -204,7 +210,7 @@ def test_malicious_pickle_is_refused_unread(tmp_path: Path, zipped: bool) -> Non
     bad = {"features.0.0.weight": Malicious(trace)}
     torch.save(bad, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(PipelineError, match="holds no weights of the torchvision model"):
-        encoder(path)
+        load(path)
     assert not trace.exists()
     torch.load(path, weights_only=False)
     assert trace.exists(), "the trap itself must work"
@@ -215,7 +221,7 @@ def test_plain_malicious_pickle_is_refused_unread(tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / "weights.pth"
     path.write_bytes(pickle.dumps(Malicious(trace)))
     with pytest.raises(PipelineError, match="holds no weights"):
-        encoder(path)
+        load(path)
     assert not trace.exists()
 
 
@@ -237,7 +243,7 @@ def test_corrupt_weights_are_told(saved: Folder, tmp_path: Path) -> None:
     for name, data in rubbish(saved("mobilenet_v2").read_bytes()).items():
         path.write_bytes(data)
         with pytest.raises(PipelineError, match="holds no weights"):
-            encoder(path)
+            load(path)
             pytest.fail(name)
 
 
@@ -247,21 +253,21 @@ def test_corrupt_weights_are_told(saved: Folder, tmp_path: Path) -> None:
 def test_other_contents_are_told(tmp_path: Path, state: Any) -> None:
     torch.save(state, tmp_path / "weights.pth")
     with pytest.raises(PipelineError, match="holds no weights"):
-        encoder(tmp_path / "weights.pth")
+        load(tmp_path / "weights.pth")
 
 
 def test_weights_of_another_network_or_class_count(saved: Folder, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="holds no weights of the torchvision model 'resnet"):
-        encoder(saved("mobilenet_v2"), architecture="resnet18")
+        load(saved("mobilenet_v2"), architecture="resnet18")
     torch.save(mobilenet_v2(num_classes=7).state_dict(), tmp_path / "seven.pth")
     with pytest.raises(PipelineError, match="size mismatch"):
-        encoder(tmp_path / "seven.pth")
+        load(tmp_path / "seven.pth")
 
 
 def test_absent_weights_and_unknown_architecture(saved: Folder, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="No such file"):
-        encoder(tmp_path / "absent.pth")
+        load(tmp_path / "absent.pth")
     with pytest.raises(PipelineError, match="resnet100"):
-        encoder(saved("mobilenet_v2"), architecture="resnet100")
+        load(saved("mobilenet_v2"), architecture="resnet100")
     with pytest.raises(PipelineError, match="ends in no linear layer"):
-        encoder(saved("squeezenet1_1"), architecture="squeezenet1_1")
+        load(saved("squeezenet1_1"), architecture="squeezenet1_1")
