@@ -17,12 +17,7 @@ from pipeline.weights.names import parse
 
 
 def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> Iterator[str]:
-    """One line for each disagreement.
-
-    Args:
-        sections: Valid settings by section and corpus.
-        corpora: The selected corpora.
-    """
+    """One line for each disagreement of valid settings, given by section and corpus."""
     for corpus in corpora:
         yield from _protocol(sections, corpus)
         yield from _modalities(sections, corpus)
@@ -47,7 +42,7 @@ def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Itera
 
 
 def _encoders(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
-    """Names of encoders that cannot be meant; whether their files can be had is not looked at."""
+    """Refuse names that cannot be encoders'; whether their files can be had is not looked at."""
     lock = read_lock()
     for role in ROLES:
         name = sections[role][corpus].encoder
@@ -78,13 +73,7 @@ def _finetuning(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Itera
 
 
 def wanted(params: Params, corpus: str, role: Role) -> str | None:
-    """The encoder's name as params.yaml has it, None where nothing will use one.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: One of its corpora.
-        role: What the encoder is for.
-    """
+    """The encoder's name as params.yaml has it, None where nothing will use one."""
     extracted = params.of(ExtractSettings, corpus).modalities
     if (role if role != "faces" else "visual") not in extracted:
         return None

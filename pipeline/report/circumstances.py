@@ -116,7 +116,7 @@ def _costs(costs: Mapping[str, Cost]) -> Table:
             "From the last time each stage ran in this folder, in wall-clock time, which other "
             "work on the machine lengthens. A stage that DVC skipped or restored shows its "
             "previous run; the stages that extract features are faster when the clip cache is "
-            "warm. Memory is summed over a stage's processes and counts shared pages repeatedly.",
+            "warm. Memory is the peak of a stage's largest process.",
         ),
     )
 

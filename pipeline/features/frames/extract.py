@@ -140,12 +140,12 @@ def frames_of(
         yield _noted(outcome(utterance, "visual", entry))
 
 
-def _noted(found: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
+def _noted(made: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
     """Add the problem of pictures that show no face where one was looked for."""
-    if found.value is None or _choice(found.value) != "none":
-        return found
-    detail = f"in none of {len(found.value['images'][0])} frames; the whole region is shown"
-    return found._replace(problems=[Problem(found.utterance, "visual", "no_face", detail)])
+    if made.value is None or _choice(made.value) != "none":
+        return made
+    detail = f"in none of {len(made.value['images'][0])} frames; the whole region is shown"
+    return made._replace(problems=[Problem(made.utterance, "visual", "no_face", detail)])
 
 
 def _choice(pictures: pa.RecordBatch) -> SpeakerFace:

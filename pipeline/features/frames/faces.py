@@ -98,6 +98,8 @@ def face_crop(
 ) -> tuple[np.ndarray, Box]:
     """Cut a square round a face and scale it.
 
+    The square is moved inside the picture where it fits; else edge pixels are repeated.
+
     Args:
         image: uint8 RGB [height, width, 3].
         box: The face's.
@@ -105,8 +107,7 @@ def face_crop(
         side: Of the result, in pixels.
 
     Returns:
-        uint8 RGB [side, side, 3], and the square that was cut out, in pixels of the picture. It
-        is moved inside the picture where it fits; where it is larger, edge pixels are repeated.
+        uint8 RGB [side, side, 3], and the square, in pixels of the picture.
     """
     height, width = image.shape[:2]
     left, top, length = _square(height, width, box, margin)

@@ -66,13 +66,13 @@ class Motion:
 def mouth_motions(
     pictures: Iterable[tuple[float, NDArray[np.uint8]]], faces: Sequence[Landmarks]
 ) -> list[Motion]:
-    """The motion of each face's mouth; of the pictures only the last faces are kept.
+    """Measure the motion of each face's mouth.
 
     Args:
-        pictures: Time in seconds and uint8 grey [height, width], in order of time.
+        pictures: Time in seconds and uint8 grey [height, width], in order of time; one is held.
         faces: Where the faces are.
     """
-    found = [Motion() for _ in faces]
+    motions = [Motion() for _ in faces]
     faces = [face.steady() for face in faces]
     before: list[tuple[float, NDArray[np.float32]] | None] = [None] * len(faces)
     for time, picture in pictures:
@@ -82,9 +82,9 @@ def mouth_motions(
             upright = _upright(picture, face.at(time))
             last, before[number] = before[number], (time, upright)
             if last is not None:
-                found[number].times.append((last[0] + time) / 2)
-                found[number].values.append(_motion(last[1], upright))
-    return found
+                motions[number].times.append((last[0] + time) / 2)
+                motions[number].values.append(_motion(last[1], upright))
+    return motions
 
 
 def _upright(picture: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -116,7 +116,7 @@ def _motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
 
 
 def _head_shift(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[float, float]:
-    """By how much eyes and nose went to the right and down, to parts of a pixel."""
+    """How far eyes and nose went to the right and down, to parts of a pixel."""
     rows, columns = EYES_AND_NOSE
     searched = after[
         rows.start - REACH : rows.stop + REACH, columns.start - REACH : columns.stop + REACH

@@ -87,13 +87,13 @@ def pictures_of(
 ) -> Pictures:
     """Crop and encode an utterance's frames, at least one, in order of time."""
     speaker: SpeakerFace = "not_looked"
-    found: list[Box] | None = None
+    shown: list[Box] | None = None
     if settings.crop == "face":
-        speaker, found = _speaker(frames, utterance, root, faces)
-    if found is None:
+        speaker, shown = _speaker(frames, utterance, root, faces)
+    if shown is None:
         cut = [whole(frame.image) for frame in frames]
     else:
-        pairs = zip(frames, found, strict=True)
+        pairs = zip(frames, shown, strict=True)
         cut = [face_crop(frame.image, box, faces.margin) for frame, box in pairs]
     return Pictures(
         times=[frame.time for frame in frames],

@@ -53,7 +53,7 @@ LEAST_SECONDS, FULL_SECONDS = 1.0, 3.0
 def loudness(
     samples: NDArray[np.float32], rate: int, times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Log energy of the sound round each time.
+    """Log energy of a sound round each time.
 
     Args:
         samples: [sample].
@@ -75,15 +75,14 @@ def loudness(
 
 
 def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
-    """How well a mouth's motion and the energy of the voice agree.
+    """Measure how well a mouth's motion and the energy of the voice agree, from -1 to 1.
+
+    It is 0 for less than a second of face and voice, a still face and an even voice.
 
     Args:
         motion: Its times count from the first sample.
         samples: The voice, [sample].
         rate: Hertz.
-
-    Returns:
-        -1 to 1; 0 for less than a second of face and voice, a still face and an even voice.
     """
     if not motion.times:
         return 0.0
@@ -120,11 +119,7 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def speaking(agreements: Sequence[float]) -> int | None:
-    """Number of the face that speaks, None where that is undecided.
-
-    Args:
-        agreements: Of two faces at least.
-    """
+    """Number of the face that speaks, of two at least; None where that is undecided."""
     second, first = sorted(agreements)[-2:]
     decided = first >= LEAST and first - second >= MARGIN
     return list(agreements).index(first) if decided else None
@@ -136,13 +131,13 @@ LONGEST_SIDE = 640
 def speaking_track(
     tracks: Sequence[Track], frames: Sequence[Frame], utterance: Utterance, root: Path
 ) -> Track | None:
-    """The track whose mouth moves with the voice; its clip is decoded once more for that.
+    """Find the track whose mouth moves with the voice; the clip is decoded once more for that.
 
     Args:
         tracks: At least two.
         frames: Those the tracks were found in.
         utterance: Whose video and audio are looked at.
-        root: The raw folder their paths are relative to.
+        root: The raw folder that paths are relative to.
 
     Returns:
         None where it is undecided: no face agrees with the voice clearly more than the others do,

@@ -22,12 +22,7 @@ PRESENCE = 0.2
 
 @dataclass(frozen=True)
 class Track:
-    """One face over time.
-
-    Attributes:
-        frames: Numbers of the frames it was found in, rising.
-        faces: Its detection in each of them.
-    """
+    """One face over time: the rising numbers of the frames it was found in, and its detections."""
 
     frames: tuple[int, ...]
     faces: tuple[Face, ...]
@@ -38,18 +33,17 @@ class Track:
 
 
 def link(faces: Sequence[Sequence[Face]]) -> list[Track]:
-    """Links detections to tracks.
+    """Link the detections of each frame, in order of time, to tracks.
 
-    Args:
-        faces: Those of each frame, in order of time; of equally near ones the first is taken.
+    Of equally near ones the first is taken.
 
     Returns:
         Tracks in the order they begin, those that begin in the same frame in the order of `faces`.
     """
     tracks: list[Track] = []
-    for frame, found in enumerate(faces):
-        pairs = _pairs(tracks, frame, found)
-        for number, face in enumerate(found):
+    for frame, detected in enumerate(faces):
+        pairs = _pairs(tracks, frame, detected)
+        for number, face in enumerate(detected):
             if number in pairs:
                 tracks[pairs[number]] = tracks[pairs[number]].joined(frame, face)
             else:
@@ -57,13 +51,13 @@ def link(faces: Sequence[Sequence[Face]]) -> list[Track]:
     return tracks
 
 
-def _pairs(tracks: Sequence[Track], frame: int, found: Sequence[Face]) -> dict[int, int]:
+def _pairs(tracks: Sequence[Track], frame: int, detected: Sequence[Face]) -> dict[int, int]:
     """Number of the track that each detection belongs to, by number of the detection."""
     near = sorted(
         (distance, t, f)
         for t, track in enumerate(tracks)
         if frame - track.frames[-1] <= GAP + 1
-        for f, face in enumerate(found)
+        for f, face in enumerate(detected)
         if (distance := _distance(track.faces[-1].box, face.box)) <= REACH
     )
     pairs: dict[int, int] = {}
@@ -88,8 +82,8 @@ def _side(box: Box) -> float:
 
 def lasting(tracks: Sequence[Track], frames: int) -> list[Track]:
     """The tracks that are found in at least `PRESENCE` of `frames` frames; all if none is."""
-    found = [track for track in tracks if len(track.frames) >= PRESENCE * frames]
-    return found or list(tracks)
+    enough = [track for track in tracks if len(track.frames) >= PRESENCE * frames]
+    return enough or list(tracks)
 
 
 def largest(tracks: Sequence[Track]) -> Track:
@@ -98,11 +92,11 @@ def largest(tracks: Sequence[Track]) -> Track:
 
 
 def boxes(track: Track, times: Sequence[float]) -> list[Box]:
-    """A box for every frame: linear in time between detections, the nearest one outside them.
+    """A box at each time: linear between detections, the nearest detection's outside them.
 
     Args:
         track: Whose.
-        times: Of all frames, in seconds, rising.
+        times: Of all frames, seconds.
     """
     sides = np.array([face.box for face in track.faces])
     seen = [times[frame] for frame in track.frames]

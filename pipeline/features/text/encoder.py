@@ -94,7 +94,7 @@ class TextNetwork(nn.Module):
 
 
 def _reads_types(network: Any) -> bool:
-    """Whether it tells the two sentences of a pair apart by the types of their tokens."""
+    """Whether a network tells the sentences of a pair apart by the types of their tokens."""
     takes = "token_type_ids" in inspect.signature(network.forward).parameters
     return takes and getattr(network.config, "type_vocab_size", 0) > 1
 
