@@ -16,7 +16,7 @@ from pipeline.base import paths
 from pipeline.base.call import check_writable
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import LFS_HEAD, sha256_file
-from pipeline.base.machine import cpu_model
+from pipeline.base.machine import cpu_model, has_avx2
 from pipeline.base.params import Params, read_params
 from pipeline.base.settings import ROLES, ComputeSettings, Role
 from pipeline.corpora.protocol import make_protocol, remarks
@@ -167,6 +167,11 @@ def _device(params: Params) -> Finding:
         device = resolve_device(params.of(ComputeSettings).device)
     except PipelineError as error:
         return bad(str(error))
+    if device == "cpu" and not has_avx2():
+        return note(
+            f"networks run on a {cpu_model()} without AVX2: the demos' results may differ from the "
+            "committed ones in the last bits"
+        )
     return good(f"networks run on {device}; CPU: {cpu_model()}, {os.cpu_count()} cores")
 
 

@@ -9,9 +9,18 @@ CPUINFO = Path("/proc/cpuinfo")
 
 def cpu_model() -> str:
     """The CPU's name, such as `AMD EPYC 7B13`; its architecture where the system tells no name."""
+    return _cpu_fact("model name") or platform.processor() or platform.machine()
+
+
+def has_avx2() -> bool:
+    """Whether the CPU has the instructions that portable arithmetic is made of."""
+    return {"avx2", "fma"} <= set(_cpu_fact("flags").split())
+
+
+def _cpu_fact(key: str) -> str:
     if sys.platform == "linux":
         for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
+            name, _, value = line.partition(":")
+            if name.strip() == key:
                 return value.strip()
-    return platform.processor() or platform.machine()
+    return ""

@@ -37,7 +37,7 @@ class ComputeSettings(Section):
     """Where and how exactly networks run.
 
     Threads enter the numbers: other thread counts sum in another order, so bytes are only
-    promised for one value on one CPU type.
+    promised for one value.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
@@ -46,6 +46,10 @@ class ComputeSettings(Section):
     threads: int = Field(ge=1, le=256, description="CPU threads of an encoder.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         description="Arithmetic of encoders and training on a GPU; a CPU always uses float32."
+    )
+    arithmetic: Literal["auto", "portable", "native"] = Field(
+        description="portable: a CPU gives the bytes of any other x86-64 CPU with AVX2; native: as "
+        "fast as the CPU can; auto: portable for generated corpora, native for the others."
     )
     deterministic: bool = Field(
         description="Refuse GPU kernels whose results vary from run to run (slower)."

@@ -191,7 +191,8 @@ def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, 
     mean = total / count
     for rows in (_present(d, modality).double() for d in dialogues):
         squares += (rows - mean).square().sum(0)
-    return mean.float(), (squares / count).sqrt().float()
+    # NumPy rounds a root correctly; MKL, behind torch's, does not on every CPU.
+    return mean.float(), torch.from_numpy(np.sqrt((squares / count).numpy())).float()
 
 
 def _present(dialogue: Dialogue, modality: str) -> Tensor:

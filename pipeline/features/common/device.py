@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.arithmetic import pinned
 from pipeline.base.errors import PipelineError
 
 # What Linux shows of the drivers of NVIDIA, AMD, Windows below it, and Jetson.
@@ -43,10 +44,12 @@ def _may_have_gpu() -> bool:
 def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
     """The part of the `compute` settings that moves the last bits of a vector on a device.
 
-    A CPU computes in float32 and its threads enter the order of a sum; a GPU has a precision.
+    A CPU computes in float32, its threads enter the order of a sum, and its type enters unless the
+    arithmetic is portable; a GPU has a precision.
     """
     if device == "cpu":
-        return {"device": device, "threads": threads}
+        portable = {"arithmetic": "portable"} if pinned() else {}
+        return {"device": device, "threads": threads, **portable}
     return {"device": device, "precision": precision if device == "cuda" else "float32"}
 
 

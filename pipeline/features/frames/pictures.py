@@ -54,6 +54,7 @@ def put_pictures(
         What failed, by key.
     """
     cv2.setNumThreads(1)  # the cores are filled by processes
+    cv2.ipp.setUseIPP(False)  # its last bits depend on the CPU type
     failed: Failures = {}
     done: set[str] = set()
     wanted = [_wanted(piece.segment, settings) for piece in pieces]
