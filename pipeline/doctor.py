@@ -24,7 +24,6 @@ from pipeline.corpora.published import differences
 from pipeline.corpora.reader import RawCorpus
 from pipeline.corpora.registry import CorpusSettings
 from pipeline.corpora.settings import ProtocolSettings
-from pipeline.features.agreement import wanted
 from pipeline.features.common.device import resolve_device
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.frames.settings import FramesSettings
@@ -33,7 +32,7 @@ from pipeline.weights.contents import local_encoder
 from pipeline.weights.fetch import store_folder, store_root
 from pipeline.weights.folder import Encoder, load
 from pipeline.weights.lock import KnownEncoder, read_lock
-from pipeline.weights.names import LocalFolder, Repository, parse
+from pipeline.weights.names import LocalFolder, Repository, parse, wanted
 
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")

@@ -4,9 +4,9 @@ from pipeline.base import paths
 from pipeline.base.params import Params
 from pipeline.base.settings import Role
 from pipeline.base.stage import run
-from pipeline.features.agreement import wanted
 from pipeline.weights.fetch import install, store_root
 from pipeline.weights.folder import write_none
+from pipeline.weights.names import wanted
 
 
 def work(params: Params, corpus: str, role: Role) -> None:

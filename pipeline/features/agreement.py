@@ -1,17 +1,11 @@
-"""Which encoder a corpus needs for which role, and what sections of params.yaml must agree on."""
+"""What sections of params.yaml must agree on."""
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.params import Params
-from pipeline.base.settings import ROLES, Role
-from pipeline.features.audio.settings import AudioSettings
-from pipeline.features.common.settings import ExtractSettings
-from pipeline.features.frames.settings import FacesSettings, FramesSettings
-from pipeline.features.text.settings import TextSettings
-from pipeline.features.visual.settings import VisualSettings
+from pipeline.base.settings import ROLES
 from pipeline.weights.lock import read_lock
 from pipeline.weights.names import parse
 
@@ -70,19 +64,3 @@ def _finetuning(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Itera
             f"{where}, but {corpus}.protocol.splits is {splits!r}: one encoder for all folds would "
             "have seen the test dialogues of each; expected splits with one fold"
         )
-
-
-def wanted(params: Params, corpus: str, role: Role) -> str | None:
-    """The encoder's name as params.yaml has it, None where nothing will use one."""
-    extracted = params.of(ExtractSettings, corpus).modalities
-    if (role if role != "faces" else "visual") not in extracted:
-        return None
-    if role == "faces":
-        crop = params.of(FramesSettings, corpus).crop
-        return params.of(FacesSettings, corpus).encoder if crop == "face" else None
-    if role == "visual":
-        return params.of(VisualSettings, corpus).encoder
-    if role == "text":
-        return params.of(TextSettings, corpus).encoder
-    settings = params.of(AudioSettings, corpus)
-    return settings.encoder if settings.extractor == "speech" else None

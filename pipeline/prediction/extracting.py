@@ -9,7 +9,6 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import WITH_LEDGER, Places, places
 from pipeline.base.settings import Role
-from pipeline.features.agreement import wanted
 from pipeline.features.audio import extract as audio
 from pipeline.features.frames import extract as frames
 from pipeline.features.text import extract as text
@@ -17,6 +16,7 @@ from pipeline.features.visual import extract as visual
 from pipeline.records.features import Features, read_features
 from pipeline.records.ledger import Problem
 from pipeline.weights.folder import RECORD
+from pipeline.weights.names import wanted
 
 ROLES: dict[str, tuple[Role, ...]] = {
     "text": ("text",),

@@ -1,4 +1,4 @@
-"""What params.yaml may name as an encoder, told apart without a network.
+"""What params.yaml names as an encoder, told apart without a network.
 
 - An entry of the weights' lock: `resnet101`.
 - Weights of torchvision by their own name: `ResNet50_Weights.IMAGENET1K_V2`.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.errors import PipelineError
+from pipeline.base.params import Params
 from pipeline.base.settings import Role
 from pipeline.weights.lock import COMMIT, REPOSITORY, FileDigest, KnownEncoder, Lock, of_role
 
@@ -153,3 +154,17 @@ def _check(name: str, known: Sequence[str], what: str) -> None:
         near = difflib.get_close_matches(name, known, 3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(known)}"
         raise ValueError(f"but torchvision does not know {what}; {hint}")
+
+
+def wanted(params: Params, corpus: str, role: Role) -> str | None:
+    """The encoder's name as params.yaml has it, None where nothing will use one."""
+    block = params.blocks[corpus]
+    modality = "visual" if role == "faces" else role
+    needed = {
+        "faces": block["frames"]["crop"] == "face",
+        "audio": block["audio"]["extractor"] == "speech",
+    }
+    if modality not in block["extract"]["modalities"] or not needed.get(role, True):
+        return None
+    name: str = block[role]["encoder"]
+    return name
