@@ -19,7 +19,7 @@ def refused(name: str, role: Role) -> str:
     with pytest.raises(PipelineError) as caught:
         meant(name, role)
     message = str(caught.value)
-    assert message.startswith(f"{role}.meld.encoder: got {name!r}, ")
+    assert message.startswith(f"meld.{role}.encoder: got {name!r}, ")
     return message
 
 
