@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -25,20 +26,18 @@ def environment(workspace: Path) -> dict[str, str]:
     """A small corpus and settings that train for minutes, in two processes."""
     lay_out(CORPUS)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    for name in ("epochs", "patience"):
-        text = "\n".join(
-            f"{line.split(':')[0]}: 1000" if line.strip().startswith(f"{name}:") else line
-            for line in text.splitlines()
-        )
+    text = re.sub(r"\b(epochs|patience): \d+", r"\1: 1000", text)
     Path("params.yaml").write_text(text)
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def started(environment: dict[str, str]) -> "subprocess.Popen[str]":
+def started(
+    environment: dict[str, str], output: "int | IO[str]" = subprocess.PIPE
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         COMMAND,
-        env=environment,
-        stdout=subprocess.PIPE,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        stdout=output,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # as in a terminal: the signal goes to the whole group
@@ -48,6 +47,12 @@ def started(environment: dict[str, str]) -> "subprocess.Popen[str]":
 def rows() -> int:
     file = paths.metrics(CORPUS, "history.csv")
     return file.read_text().count("\n") if file.exists() else 0
+
+
+def resumed() -> list[str]:
+    """The seeds that have said from which epoch they go on."""
+    pattern = r"  fold 0 seed (\d): resumes at epoch \d+\n"
+    return sorted(re.findall(pattern, Path("output").read_text()))
 
 
 def states() -> list[Path]:
@@ -89,16 +94,15 @@ def test_an_interrupted_training_ends_in_one_line_and_resumes(environment: dict[
     assert last == "train demo_meld: interrupted. Run again: it resumes."
     assert not list(Path().rglob("*.part"))
     done = rows()
-    second = started(environment)
+    with Path("output").open("w") as output:
+        second = started(environment, output)
     try:
-        wait_for(lambda: rows() > done, second)
+        wait_for(lambda: rows() > done and resumed() == ["1", "2"], second)
         family = children(second)
         second.kill()
-        out, _ = second.communicate()
         assert not psutil.wait_procs(family, timeout=30)[1], "killed, it leaves no process either"
     finally:
         second.kill()
-    assert len(re.findall(r"  fold 0 seed \d: resumes at epoch \d+\n", out)) == 2
 
 
 @pytest.mark.slow
