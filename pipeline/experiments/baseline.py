@@ -5,12 +5,14 @@ can be neither compared with nor checked out. An experiment that holds this mach
 """
 
 import subprocess
+from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import BASELINE
 from pipeline.report.words import many
+from pipeline.report.write import write_report
 
 CHANGED = """\
 `git status` lists {files}: these results are not those of the commit. Another type of CPU
@@ -35,9 +37,7 @@ def keep(params: Params) -> None:
     Raises:
         PipelineError: There are no results yet, or they are not of the files as they are.
     """
-    reports = [paths.metrics(corpus, "report.html") for corpus in params.corpora]
-    if lacking := [str(report) for report in reports if not report.is_file()]:
-        raise PipelineError(f"There are no results yet: {lacking} is missing; run `dvc repro`.")
+    reports = [_report(params, corpus) for corpus in params.corpora]
     print(_saved())
     print(_changes(), end="")
     print("Reports, for a browser:", *reports, sep="\n  ")
@@ -51,6 +51,15 @@ def kept() -> str | None:
     with Repo() as repo:
         digest: str | None = dict(*repo.experiments.ls().values()).get(BASELINE)
     return digest
+
+
+def _report(params: Params, corpus: str) -> Path:
+    """The page for a browser, written if it is not there.
+
+    Where a run has given the bytes of the commit, DVC skips the stage: report.md came with git.
+    """
+    page = paths.metrics(corpus, "report.html")
+    return page if page.is_file() else write_report(params, corpus)[1]
 
 
 def _saved() -> str:
