@@ -143,6 +143,7 @@ def test_code_digest_sees_code_and_not_comments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.base.fingerprint.ROOT", tmp_path)
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "cache"))
     room = tmp_path / "pipeline/features"
     room.mkdir(parents=True)
     (tmp_path / "pipeline/base").mkdir()
@@ -160,6 +161,10 @@ def test_code_digest_sees_code_and_not_comments(
         return code_digest("pipeline.features.one")
 
     first = digest()
+    (kept,) = (tmp_path / "cache/code").iterdir()
+    for damaged in ("", "half of it"):
+        kept.write_text(damaged)
+        assert digest() == first
     two = files["features/two"]
     assert digest(**{"features/two": '"""Doc."""\n' + two + "# A comment.\n"}) == first
     assert digest(**{"features/settings": "S = 2\n"}) == first, "settings enter by their values"
@@ -167,3 +172,7 @@ def test_code_digest_sees_code_and_not_comments(
     assert digest(**{"features/two": two.replace("+ 1", "+ 2")}) != first, "an import's code"
     assert digest(**{"features/one": files["features/one"] + "c = 1\n"}) != first
     assert digest() == first
+    before = code_digest("pipeline.base.x")  # a module that is named counts wherever it lies
+    (tmp_path / "pipeline/base/x.py").write_text("b = 3\n")
+    code_digest.cache_clear()
+    assert code_digest("pipeline.base.x") != before
