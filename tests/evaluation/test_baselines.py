@@ -10,6 +10,7 @@ from pipeline.base import paths
 from pipeline.evaluation.baselines import (
     FINETUNED_HEAD,
     FoldPredictions,
+    LabelledSplits,
     _rotate,
     labelled_splits,
     logistic_regression,
@@ -41,6 +42,15 @@ def test_baselines_learn_from_train_alone(workspace: Path) -> None:
     stores = {m: read_features(paths.features("toy", m)) for m in ("text", "audio", "visual")}
     linear = logistic_regression(splits, stores, (0.1, 1.0))
     assert (linear.predicted == splits.labels["test"]).mean() > 0.6
+
+
+def test_tfidf_takes_words_and_marks_apart() -> None:
+    texts = {"a": "oh no!", "b": "oh yes.", "c": "what?", "d": "so!", "e": "well."}
+    utterances = {"train": ["a", "b"], "valid": ["d", "e"], "test": ["d", "e", "c"]}
+    labels = {"train": [1, 0], "valid": [1, 0], "test": [1, 0, 0]}
+    splits = LabelledSplits(2, utterances, {s: np.array(v) for s, v in labels.items()})
+    predicted = tfidf(splits, texts, (100.0,)).predicted
+    assert predicted.tolist()[:2] == [1, 0], "the mark alone is known from train"
 
 
 def test_fewer_features_give_the_same_logistic_regression() -> None:
