@@ -4,7 +4,7 @@ FFmpeg's own message for a clip without its index, a Git-LFS pointer and a folde
 is one and the same ("Invalid data found"), so this module looks at the bytes first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,17 @@ TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 
 # FFmpeg decodes the first pictures of a file to learn what is in it: 40 ms of a 3 s clip of
 # 1280 x 720, a fifth of all its decoding. An MP4's header holds that, so no decoder is allowed.
 HEADER_ONLY = {"codec_whitelist": "none"}
+# Demuxers that read the one file they are given. Playlists (hls, dash, concat, sdp) and numbered
+# pictures (image2) name further files, of which no digest of ours would know.
+FORMATS = (
+    "mov,matroska,avi,flv,mpeg,mpegts,asf,ogg,nut,mxf,gxf,rm,wtv,dv,swf,ivf,gif,apng,yuv4mpegpipe,"
+    "av1,obu,h261,h263,h264,hevc,vvc,m4v,mpegvideo,mjpeg,dirac,dnxhd,vc1,"
+    "wav,w64,aiff,caf,au,flac,mp3,aac,loas,ac3,eac3,dts,dtshd,mlp,truehd,ape,tta,tak,wv,mpc,mpc8,"
+    "amr,amrnb,amrwb,voc,sox,nistsphere,ircam,dsf,iff,oma,xwma,qoa"
+)
+ALONE = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+# What PyAV raises for odd media, beside FFmpeg's own errors: values it has no name or room for.
+ODD = (av.error.FFmpegError, OSError, ValueError, ArithmeticError, RuntimeError)
 
 
 @contextmanager
@@ -30,21 +41,25 @@ def open_media(path: Path) -> Iterator[Any]:
         A `av.container.InputContainer`, closed at the end of the block.
 
     Raises:
-        MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`. The detail names
-            no folder, so that ledgers of two machines are alike.
+        MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`, the last also for
+            whatever PyAV raises in the block. The detail names no folder, so that ledgers of two
+            machines are alike.
     """
     head = _checked_head(path)
     options = HEADER_ONLY if head[4:8] == b"ftyp" else {}
     try:
         # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
-        container = av.open(f"file:{path}", options=options, **TOLERANT)
-    except (av.error.FFmpegError, OSError, UnicodeDecodeError) as error:
+        container = av.open(f"file:{path}", options=options, container_options=ALONE, **TOLERANT)
+    except ODD as error:
         if _lacks_moov(path):
             detail = "no moov atom: the file was cut short; download it again"
             raise MediaError("truncated", detail) from error
-        raise MediaError("unreadable", f"FFmpeg cannot open it: {message(error)}") from error
-    with container:
-        yield container
+        raise MediaError("unreadable", f"FFmpeg cannot open it: {_advice(error)}") from error
+    try:
+        with container:
+            yield container
+    except ODD as error:
+        raise MediaError("unreadable", f"FFmpeg cannot read it: {message(error)}") from error
 
 
 def message(error: BaseException) -> str:
@@ -52,21 +67,31 @@ def message(error: BaseException) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
+def _advice(error: BaseException) -> str:
+    """FFmpeg's message; formats off the list are refused as an invalid argument."""
+    if isinstance(error, av.error.ArgumentError):
+        return (
+            f"{message(error)}; playlists and rare formats are not read: convert it to mp4 or wav"
+        )
+    return message(error)
+
+
 def video_stream(container: Any) -> Any | None:
-    """The first video stream that can be decoded; cover pictures do not count."""
-    for stream in container.streams.video:
-        cover = stream.disposition & av.stream.Disposition.attached_pic
-        if stream.codec_context is not None and not cover:
-            return stream
-    return None
+    """The video stream that players choose; cover pictures do not count."""
+    cover = av.stream.Disposition.attached_pic
+    return _chosen(s for s in container.streams.video if not s.disposition & cover)
 
 
 def audio_stream(container: Any) -> Any | None:
-    """The first audio stream that can be decoded."""
-    for stream in container.streams.audio:
-        if stream.codec_context is not None:
-            return stream
-    return None
+    """The audio stream that players choose."""
+    return _chosen(container.streams.audio)
+
+
+def _chosen(streams: Iterable[Any]) -> Any | None:
+    """Of the streams that can be decoded the first that is marked `default`, else the first."""
+    usable = [stream for stream in streams if stream.codec_context is not None]
+    marked = av.stream.Disposition.default
+    return next((s for s in usable if s.disposition & marked), usable[0] if usable else None)
 
 
 def without_decoder(container: Any) -> tuple[str, ...]:
