@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.base.errors import MediaError
 from pipeline.media.opening import message, open_media, video_stream
 from pipeline.media.packets import SHIFTED_BY_SEEK, Clock
-from pipeline.media.video import Region
+from pipeline.media.upright import Decoded, PixelShape, Region, part
 
 RATE = 30.0
 # Frames of 30 a second come a little sooner or later than that.
@@ -48,24 +48,30 @@ def grey_frames(
         clock = Clock.of(container, stream)
         try:
             for time, frame in _thinned(_from(container, stream, clock, start), start, end):
-                yield time, _grey(frame, region, longest_side)
+                image = frame.grey(longest_side)
+                yield time, image if region is None else part(image, region)
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError as error:
             raise MediaError(
                 "unreadable", f"a frame cannot be decoded: {message(error)}"
             ) from error
 
 
-def _from(container: Any, stream: Any, clock: Clock, start: float) -> Iterator[tuple[float, Any]]:
+def _from(
+    container: Any, stream: Any, clock: Clock, start: float
+) -> Iterator[tuple[float, Decoded]]:
     if start > 0 and container.format.name not in SHIFTED_BY_SEEK:
         container.seek(clock.stamp(start), stream=stream)
+    pixels = PixelShape(stream)
     for frame in container.decode(stream):
         if frame.pts is not None:
-            yield clock.seconds(frame.pts), frame
+            yield clock.seconds(frame.pts), Decoded(frame, pixels.now())
 
 
 def _thinned(
-    frames: Iterator[tuple[float, Any]], start: float, end: float
-) -> Iterator[tuple[float, Any]]:
+    frames: Iterator[tuple[float, Decoded]], start: float, end: float
+) -> Iterator[tuple[float, Decoded]]:
     due = start
     for time, frame in frames:
         if time >= end:
@@ -73,16 +79,3 @@ def _thinned(
         if time >= due:
             due = time + NEARLY / RATE
             yield time, frame
-
-
-def _grey(frame: Any, region: Region | None, longest_side: int) -> NDArray[np.uint8]:
-    scale = min(1.0, longest_side / max(frame.width, frame.height))
-    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    small = frame.reformat(width, height, format="gray", interpolation="AREA")
-    image: NDArray[np.uint8] = small.to_ndarray()
-    if region is None:
-        return image
-    left, top, part_width, part_height = region
-    rows = slice(round(top * height), round((top + part_height) * height))
-    columns = slice(round(left * width), round((left + part_width) * width))
-    return image[rows, columns]

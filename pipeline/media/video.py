@@ -32,10 +32,14 @@ from pipeline.media.packets import (
     read_stretch,
     span,
 )
+from pipeline.media.shots import Shots
+from pipeline.media.upright import Decoded, PixelShape, Region, check_size, part
 
-Region = tuple[float, float, float, float]
 # Seconds between two segments from which on seeking costs less than decoding what lies between.
 WORTH_A_SEEK = 10.0
+# Of all pictures of a segment together: 300 MB of RGB. Where its frames are more and larger, they
+# are scaled down: 20 of a film to 2600 x 1900 pixels, and 100 of one to 1280 x 720.
+MOST_PIXELS_HELD = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +48,14 @@ class Frame:
 
     Attributes:
         time: When it is shown, in seconds from the file's beginning.
-        image: RGB, uint8 [height, width, 3].
+        image: RGB, uint8 [height, width, 3], upright and with square pixels. Sizes may differ
+            within a segment.
+        shot: Number of its shot; those of one camera position have the same.
     """
 
     time: float
     image: NDArray[np.uint8]
+    shot: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Wanted:
 
 
 def sample_segments(
-    path: Path, count: int, wanted: Sequence[Wanted]
+    path: Path, count: int, wanted: Sequence[Wanted], most_pixels: int = MOST_PIXELS_HELD
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
     """Yields the frames nearest to the centres of `count` equal parts of each segment.
 
@@ -74,6 +81,7 @@ def sample_segments(
         path: The media file.
         count: How many frames, at least 1; a segment with fewer gives all it has, each once.
         wanted: The segments, in any order; a segment past its `longest` is cut there.
+        most_pixels: Of a picture in the file; a larger one costs more memory than it is worth.
 
     Yields:
         For each segment, as soon as it is complete: its place in `wanted` and its frames in order
@@ -81,11 +89,12 @@ def sample_segments(
         error hides frames, the nearest of the others.
 
     Raises:
-        MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `unreadable`
-            (nothing could be decoded), and those of `open_media`.
+        MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `too_large`,
+            `unreadable` (nothing could be decoded), and those of `open_media`.
     """
     for run in _runs(wanted):
-        yield from _sample_run(path, count, [(place, wanted[place]) for place in run])
+        asked = [(place, wanted[place]) for place in run]
+        yield from _sample_run(path, count, asked, most_pixels)
 
 
 def _runs(wanted: Sequence[Wanted]) -> Iterator[list[int]]:
@@ -104,7 +113,7 @@ def _runs(wanted: Sequence[Wanted]) -> Iterator[list[int]]:
 
 
 def _sample_run(
-    path: Path, count: int, run: Sequence[tuple[int, Wanted]]
+    path: Path, count: int, run: Sequence[tuple[int, Wanted]], most_pixels: int
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
     windows = [wanted.window for _, wanted in run]
     start = min(window.start for window in windows)
@@ -112,41 +121,29 @@ def _sample_run(
     whole = Window(start, max(window.end for window in windows), longest)
     for seek_back in SEEK_BACK:
         with open_media(path) as container:
-            stream = _video(container)
-            clock = Clock.of(container, stream)
-            stretch = read_stretch(container, stream, whole, seek_back)
+            video = _Video.of(container, most_pixels)
+            stretch = read_stretch(container, video.stream, whole, seek_back)
             if stretch is None:
                 continue
             if stretch.packets is not None:
-                yield from _frames(stream, clock, stretch, stretch.packets, run, count)
+                yield from _frames(video, stretch, stretch.packets, run, count)
                 return
         with open_media(path) as container:
-            stream = _video(container)
-            packets = read_again(container, stream, whole, seek_back, stretch)
-            yield from _frames(stream, clock, stretch, packets, run, count)
+            video = _Video.of(container, most_pixels)
+            packets = read_again(container, video.stream, whole, seek_back, stretch)
+            yield from _frames(video, stretch, packets, run, count)
             return
     raise AssertionError("the last try reads from the file's beginning and does not miss")
 
 
-def _video(container: Any) -> Any:
-    stream = video_stream(container)
-    if stream is None and "video" in without_decoder(container):
-        raise undecodable("video")
-    if stream is None:
-        raise MediaError("no_video", "the file holds no video stream")
-    stream.codec_context.thread_count = 1
-    return stream
-
-
 def _frames(
-    stream: Any,
-    clock: Clock,
+    video: "_Video",
     stretch: Stretch,
     packets: Iterable[Any],
     run: Sequence[tuple[int, Wanted]],
     count: int,
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
-    shown = span(stream, clock, stretch.stamps)
+    shown = span(video.stream, video.clock, stretch.stamps)
     targets: list[tuple[float, int]] = []
     earliest, regions = {}, {place: wanted.region for place, wanted in run}
     for place, wanted in run:
@@ -160,24 +157,25 @@ def _frames(
     targets.sort()
     times = [time for time, _ in targets]
     waiting = Counter(place for _, place in targets)
-    pictures: dict[int, list[Frame]] = {place: [] for place in waiting}
-    converter = _Converter()
-    needed = _needed(clock, stretch.stamps, times)
-    decoded = nearest(_decode(stream, clock, packets, needed), times)
+    pictures: dict[int, dict[float, NDArray[np.uint8]]] = {place: {} for place in waiting}
+    converter, shots = _Converter(MOST_PIXELS_HELD // count), Shots()
+    decoded = nearest(video.decode(packets, times, stretch.stamps, shots), times)
     for (_, place), (time, frame) in zip(targets, decoded, strict=False):
-        frames = pictures[place]
         # After a decode error the nearest frame may be one of long before the segment.
-        if time >= earliest[place] and not (frames and frames[-1].time == time):
-            frames.append(Frame(time, converter.picture(time, frame, regions[place])))
+        if time >= earliest[place] and time not in pictures[place]:
+            pictures[place][time] = converter.picture(time, frame, regions[place])
         waiting[place] -= 1
         if not waiting[place]:
-            yield place, pictures.pop(place) or _no_frame()
-    for place, frames in pictures.items():
-        yield place, frames or _no_frame()
+            yield place, _with_shots(pictures.pop(place), shots)
+    for place, kept in pictures.items():
+        yield place, _with_shots(kept, shots)
 
 
-def _no_frame() -> MediaError:
-    return MediaError("no_frames", "the decoder gave no frame for the segment")
+def _with_shots(pictures: dict[float, NDArray[np.uint8]], shots: Shots) -> list[Frame] | MediaError:
+    if not pictures:
+        return MediaError("no_frames", "the decoder gave no frame for the segment")
+    numbers = shots.of(list(pictures))
+    return [Frame(*picture, shot) for picture, shot in zip(pictures.items(), numbers, strict=True)]
 
 
 def spaced(begin: float, end: float, count: int) -> list[float]:
@@ -211,32 +209,64 @@ def nearest(
         yield from (previous for _ in waiting)
 
 
-def _decode(
-    stream: Any, clock: Clock, packets: Iterable[Any], needed: set[int] | None
-) -> Iterator[tuple[float, Any]]:
-    """Decodes packets: (time in seconds, `av.VideoFrame`), all of the time stamps `needed`.
+@dataclass(frozen=True)
+class _Video:
+    """The video stream of an open file: its clock, and how large a picture of it may be."""
 
-    After an error it goes on at the next key frame.
-    """
-    context = stream.codec_context
-    failed: av.error.FFmpegError | None = None
-    decoded = broken = False
-    for packet in chain(packets, [None]):
-        if broken and packet is not None and not packet.is_keyframe:
-            continue
-        if packet is not None:
-            spare = needed is not None and packet.pts not in needed
-            context.skip_frame = "NONREF" if spare else "DEFAULT"
-        try:
-            broken = False
-            for frame in stream.decode(packet):
+    stream: Any
+    clock: Clock
+    most_pixels: int
+
+    @classmethod
+    def of(cls, container: Any, most_pixels: int) -> "_Video":
+        stream = video_stream(container)
+        if stream is None and "video" in without_decoder(container):
+            raise undecodable("video")
+        if stream is None:
+            raise MediaError("no_video", "the file holds no video stream")
+        stream.codec_context.thread_count = 1
+        check_size(stream.codec_context.width, stream.codec_context.height, most_pixels)
+        return cls(stream, Clock.of(container, stream), most_pixels)
+
+    def decode(
+        self,
+        packets: Iterable[Any],
+        targets: Sequence[float],
+        stamps: Sequence[Stamp],
+        shots: Shots,
+    ) -> Iterator[tuple[float, Decoded]]:
+        """Decodes packets, at least what is shown nearest to the targets, with times in seconds.
+
+        After an error it goes on at the next key frame.
+        """
+        context = self.stream.codec_context
+        needed, pixels = _needed(self.clock, stamps, targets), PixelShape(self.stream)
+        failed: av.error.FFmpegError | None = None
+        decoded = broken = False
+        for packet in chain(packets, [None]):
+            if broken and packet is not None and not packet.is_keyframe:
+                continue
+            if packet is not None:
+                spare = needed is not None and packet.pts not in needed
+                context.skip_frame = "NONREF" if spare else "DEFAULT"
+            try:
+                broken = False
+                frames = self.stream.decode(packet)
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError as error:
+                failed, broken = error, True
+                continue
+            for frame in frames:
                 if frame.pts is not None:
-                    decoded = True
-                    yield clock.seconds(frame.pts), frame
-        except av.error.FFmpegError as error:
-            failed, broken = error, True
-    if failed is not None and not decoded:
-        raise MediaError("unreadable", f"no frame can be decoded: {message(failed)}") from failed
+                    check_size(frame.width, frame.height, self.most_pixels)
+                    decoded, shown = True, Decoded(frame, pixels.now())
+                    time = self.clock.seconds(frame.pts)
+                    shots.see(time, shown)
+                    yield time, shown
+        if failed is not None and not decoded:
+            detail = f"no frame can be decoded: {message(failed)}"
+            raise MediaError("unreadable", detail) from failed
 
 
 def _needed(clock: Clock, stamps: Sequence[Stamp], targets: Sequence[float]) -> set[int] | None:
@@ -252,20 +282,13 @@ def _needed(clock: Clock, stamps: Sequence[Stamp], targets: Sequence[float]) -> 
 class _Converter:
     """Converts frames to RGB, one that two segments ask for only once."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_pixels: int) -> None:
+        self._most_pixels = most_pixels
         self._time: float | None = None
         self._image: NDArray[np.uint8]
 
-    def picture(self, time: float, frame: Any, region: Region | None) -> NDArray[np.uint8]:
+    def picture(self, time: float, frame: Decoded, region: Region | None) -> NDArray[np.uint8]:
         if time != self._time:
-            self._time, self._image = time, frame.to_ndarray(format="rgb24")
-        image = self._image if region is None else _part(self._image, region)
+            self._time, self._image = time, frame.rgb(self._most_pixels)
+        image = self._image if region is None else part(self._image, region)
         return np.ascontiguousarray(image)
-
-
-def _part(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    left, top, part_width, part_height = region
-    rows = slice(round(top * height), round((top + part_height) * height))
-    columns = slice(round(left * width), round((left + part_width) * width))
-    return image[rows, columns]

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from pipeline.base.files import chunked
 from pipeline.base.tables import Provenance, read_provenance, schema_of, streaming
 
-VERSION = "frames/2"
+VERSION = "frames/3"
 ROWS_PER_GROUP = 16
 SIDE = 224  # pixels, of every picture
+WHOLE = [0.0, 0.0, 1.0, 1.0]  # the box of a region that is shown whole
 SpeakerFace = Literal["one", "decided", "undecided", "none", "not_looked"]
 
 
@@ -23,10 +24,10 @@ class Pictures:
 
     Attributes:
         times: Seconds in the media file, one per frame.
-        boxes: Left, top, width and height in pixels of what was cut out of each frame, counted in
-            the speaker's part of the picture.
+        boxes: Left, top, width and height of what was cut out of each frame, as shares of the
+            speaker's part of the picture: 0, 0, 1, 1 where that is shown whole.
         speaker: How the face was chosen: `one` was there; `decided` by mouth and voice among
-            several; `undecided`, the largest of several; `none` was there, so that the whole
+            several; `undecided`, the most prominent of several; `none` was there, so that the whole
             region is shown; `not_looked` for.
         images: Encoded 224 x 224 RGB pictures.
     """

@@ -1,8 +1,9 @@
 """Real media files, made with PyAV; each picture carries its own number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ MILLISECONDS = 1000
 CHANNELS = {"mono": 1, "stereo": 2, "5.1": 6}
 CENTRE = 2
 BLOCK = 1024
+STILL: Mapping[int, int] = MappingProxyType({})
 
 Picture = Callable[[int], np.ndarray]
 
@@ -61,6 +63,8 @@ def write_media(
     sound_codec: str = "aac",
     sound_start: int = 0,
     container_options: dict[str, str] | None = None,
+    turned: tuple[int, bool, bool] | None = None,
+    pixel_ratio: Fraction | None = None,
 ) -> Path:
     """Writes a clip.
 
@@ -78,11 +82,18 @@ def write_media(
         sound_codec: FFmpeg's name.
         sound_start: Time stamp of the first sample, in samples.
         container_options: Of the muxer.
+        turned: How players turn the picture: degrees counter-clockwise, then mirrored left to
+            right, then top to bottom.
+        pixel_ratio: Of a pixel's width to its height.
     """
     with av.open(str(path), "w", options=container_options or {}) as container:
         video = audio = None
         if stamps is not None:
             video = _video(container, picture(0).shape, video_codec, video_options, rate)
+            if pixel_ratio is not None:
+                video.codec_context.sample_aspect_ratio = pixel_ratio
+            if turned is not None:
+                video.set_display_rotation(*turned)
         if sound is not None:
             audio = container.add_stream(sound_codec, rate=sound_rate, layout=layout)
         if video is not None:
@@ -111,6 +122,45 @@ def _video(
         video.codec_context.time_base = Fraction(1, MILLISECONDS)
     video.codec_context.bit_rate = 2_000_000 if codec != "libx264" else 0
     return video
+
+
+def write_parts(
+    path: Path,
+    *parts: list[np.ndarray],
+    codec: str = "mpeg2video",
+    turned: Mapping[int, int] = MappingProxyType({}),
+) -> Path:
+    """Writes parts of any size one after another into one stream, at 25 pictures a second.
+
+    Args:
+        path: An MPEG transport stream, `.ts`.
+        parts: RGB pictures, those of a part of one size.
+        codec: With headers within the stream.
+        turned: By number of the part how far H.264's SEI turns it, in degrees counter-clockwise.
+    """
+    first = 0
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width = parts[0][0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number, part in enumerate(parts):
+            encoder = av.CodecContext.create(codec, "w")
+            encoder.height, encoder.width = part[0].shape[:2]
+            encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", Fraction(1, 25), 25
+            encoder.bit_rate, encoder.max_b_frames = 4_000_000, 0
+            encoder.gop_size = 1 if number in turned else 12
+            turn = f"h264_metadata=display_orientation=insert:rotate={turned.get(number)}"
+            sei = av.BitStreamFilterContext(turn, stream) if number in turned else None
+            for image in (*part, None):
+                frame = None
+                if image is not None:
+                    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                    frame.pts, frame.time_base, first = first, Fraction(1, 25), first + 1
+                for packet in encoder.encode(frame):
+                    for changed in [packet] if sei is None else sei.filter(packet):
+                        changed.stream, changed.time_base = stream, Fraction(1, 25)
+                        container.mux(changed)
+    return path
 
 
 def _encode_sound(container: Any, audio: Any, sound: np.ndarray, start: int) -> None:

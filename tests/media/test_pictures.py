@@ -1,7 +1,8 @@
-"""Colours and regions of decoded pictures: red is red in RGB, a half holds that half alone."""
+"""Decoded pictures: red is red, a half holds that half alone, upright, as wide as shown."""
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.features.common.images import decode_image, encode_image
 from pipeline.features.frames.faces import face_crop
-from tests.media.make_media import tone, write_media
+from pipeline.media.grey import grey_frames
+from tests.media.make_media import tone, write_media, write_parts
 from tests.media.one_segment import sample_frames
 
 RED, GREEN, BLUE = (220, 20, 20), (20, 200, 30), (20, 30, 210)
@@ -95,6 +97,97 @@ def test_an_encoder_error_is_no_media_error() -> None:
     with pytest.raises(PipelineError) as caught:
         decode_image(b"no picture")
     assert not isinstance(caught.value, MediaError)
+
+
+GREY = (128, 128, 128)
+CORNERS = ((RED, GREEN), (BLUE, GREY))
+
+
+def quarters(height: int, width: int) -> np.ndarray:
+    """Four colours, one in each quarter."""
+    rows = [np.hstack([plain(c, width // 2, height // 2) for c in row]) for row in CORNERS]
+    return np.vstack(rows)
+
+
+def corners(image: np.ndarray) -> tuple[tuple[str, str], ...]:
+    """The colours of the quarters by their names' first letters, row by row."""
+    height, width = image.shape[0] // 4, image.shape[1] // 4
+    known = dict(zip("rgb.", (RED, GREEN, BLUE, GREY), strict=True))
+    near = lambda p: min(known, key=lambda n: np.abs(p.astype(int) - known[n]).sum())  # noqa: E731
+    return tuple(tuple(near(image[y, x]) for x in (width, -width)) for y in (height, -height))
+
+
+def written(path: Path, height: int = 120, width: int = 160, **how: Any) -> Path:
+    picture = quarters(height, width)
+    return write_media(path, stamps=range(8), rate=Fraction(25), picture=lambda _: picture, **how)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_turned_or_mirrored_picture_is_upright(
+    tmp_path: Path, degrees: int, left: bool, down: bool, suffix: str
+) -> None:
+    path = written(tmp_path / f"a.{suffix}", turned=(degrees, left, down))
+    expected = np.rot90(quarters(120, 160), degrees // 90)
+    expected = expected[:: -1 if down else 1, :: -1 if left else 1]
+    for frame in sample_frames(path, 3):
+        assert frame.image.shape == expected.shape
+        assert corners(frame.image) == corners(expected)
+        assert frame.image.flags.c_contiguous
+    for _, image in grey_frames(path, 0.0, 1.0, None, 640):
+        assert image.shape == expected.shape[:2]
+        assert np.abs(image[30, 30] - expected[30, 30] @ (0.299, 0.587, 0.114)) < 12
+
+
+def test_a_region_is_counted_in_the_upright_picture(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mp4", turned=(90, False, False))
+    for frame in sample_frames(path, 2, region=(0.0, 0.0, 1.0, 0.5)):
+        assert frame.image.shape == (80, 120, 3)
+        _assert_colour(frame.image[8:-8, 8:52], GREEN)
+    for _, image in grey_frames(path, 0.0, 1.0, (0.5, 0.5, 0.5, 0.5), 80):
+        assert image.shape == (40, 30)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts", "mpg"])
+@pytest.mark.parametrize("ratio", [Fraction(2), Fraction(4, 3), Fraction(1, 2)])
+def test_pixels_that_are_not_square_are_made_square(
+    tmp_path: Path, suffix: str, ratio: Fraction
+) -> None:
+    codec = {"avi": "mpeg4", "mpg": "mpeg2video"}.get(suffix, "libx264")
+    path = written(tmp_path / f"a.{suffix}", pixel_ratio=ratio, video_codec=codec)
+    width = round(160 * ratio)
+    if suffix == "mpg":  # MPEG-2 knows few shapes of a picture: it states 16:9 or so
+        width = {2: 265, Fraction(4, 3): 213, Fraction(1, 2): 160}[ratio]
+    for frame in sample_frames(path, 2):
+        assert frame.image.shape == (120, width, 3)
+        assert corners(frame.image) == corners(quarters(120, 160))
+    for _, image in grey_frames(path, 0.0, 1.0, None, 640):
+        assert image.shape == (120, width)
+
+
+def test_square_pixels_of_a_turned_picture(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mp4", turned=(90, False, False), pixel_ratio=Fraction(2))
+    (frame,) = sample_frames(path, 1)
+    assert frame.image.shape == (320, 120, 3)
+    assert corners(frame.image) == corners(np.rot90(quarters(120, 160)))
+
+
+def test_size_and_turn_may_change_in_the_middle(tmp_path: Path) -> None:
+    sizes = [(120, 160), (240, 320), (160, 120)]
+    path = write_parts(tmp_path / "a.ts", *([quarters(*size)] * 20 for size in sizes))
+    frames = sample_frames(path, 6)
+    assert [f.image.shape[:2] for f in frames] == [size for size in sizes for _ in range(2)]
+    assert {corners(f.image) for f in frames} == {corners(quarters(120, 160))}
+    assert [f.shot for f in frames] == [0, 0, 0, 0, 1, 1], "another shape is another shot"
+    assert {i.shape for _, i in grey_frames(path, 0.0, 3.0, None, 160)} == {(120, 160), (160, 120)}
+
+    still = [quarters(120, 160)] * 20
+    path = write_parts(tmp_path / "b.ts", still, still, codec="libx264", turned={1: 90})
+    frames = sample_frames(path, 4)
+    turned = np.rot90(quarters(120, 160))
+    assert [corners(f.image) for f in frames] == [corners(still[0])] * 2 + [corners(turned)] * 2
 
 
 def _assert_colour(image: np.ndarray, colour: tuple[int, int, int]) -> None:

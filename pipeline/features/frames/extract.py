@@ -25,7 +25,7 @@ from pipeline.features.common.once import (
     pictures_key,
 )
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
-from pipeline.records.frames import PICTURES, SpeakerFace, write_frames
+from pipeline.records.frames import PICTURES, WHOLE, SpeakerFace, write_frames
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
 from pipeline.weights.folder import Encoder, load
@@ -34,7 +34,7 @@ CODE = ("pipeline.features.frames.pictures",)
 CHOICES: dict[SpeakerFace, str] = {
     "one": "one face",
     "decided": "several, decided by mouth and voice",
-    "undecided": "several, undecided: the largest",
+    "undecided": "several, undecided: the most prominent",
     "none": "none: the whole region",
 }
 
@@ -142,10 +142,17 @@ def frames_of(
 
 def _noted(made: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
     """Add the problem of pictures that show no face where one was looked for."""
-    if made.value is None or _choice(made.value) != "none":
+    if made.value is None or (choice := _choice(made.value)) == "not_looked":
         return made
-    detail = f"in none of {len(made.value['images'][0])} frames; the whole region is shown"
-    return made._replace(problems=[Problem(made.utterance, "visual", "no_face", detail)])
+    boxes = made.value["boxes"][0].as_py()
+    whole = sum(box == WHOLE for box in boxes)
+    kind, where = "no_face", f"in none of {len(boxes)} frames"
+    if choice != "none":
+        kind, where = "face_in_part", f"another shot in {whole} of {len(boxes)} frames"
+        if not whole:
+            return made
+    detail = f"{where}; the whole region is shown"
+    return made._replace(problems=[Problem(made.utterance, "visual", kind, detail)])
 
 
 def _choice(pictures: pa.RecordBatch) -> SpeakerFace:
@@ -166,8 +173,12 @@ def _counted(
 def shares(choices: Counter[SpeakerFace]) -> list[str]:
     """A line for each way of choosing a face, with its share; none where no face was looked for."""
     total = sum(choices[way] for way in CHOICES)
-    return [
+    lines = [
         f"  faces: {100 * choices[way] / total:.1f} % {meaning} ({choices[way]})"
         for way, meaning in CHOICES.items()
         if total
     ]
+    if several := choices["decided"] + choices["undecided"]:
+        decided = f"{choices['decided']} of {several}"
+        lines.append(f"  faces: mouth and voice decided {decided} utterances with several")
+    return lines

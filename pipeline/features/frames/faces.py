@@ -35,6 +35,16 @@ class Face:
     landmarks: tuple[Point, ...]
     score: float
 
+    def scaled(self, x: float, y: float) -> "Face":
+        """In pixels of a picture that is so many times as wide and as high."""
+        points = tuple((left * x, top * y) for left, top in self.landmarks)
+        return Face(box_scaled(self.box, x, y), points, self.score)
+
+
+def box_scaled(box: Box, x: float, y: float) -> Box:
+    """A box in a picture that is so many times as wide and as high."""
+    return box[0] * x, box[1] * y, box[2] * x, box[3] * y
+
 
 @dataclass(frozen=True)
 class FaceDetector:

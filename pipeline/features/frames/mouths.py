@@ -32,12 +32,19 @@ class Landmarks:
         points: [detection, 5, 2] as shares of the picture's width and height.
         first: From when on the face is looked at, in seconds.
         last: Until when.
+        gaps: From when to when it is not, as another shot is shown.
     """
 
     times: NDArray[np.float64]
     points: NDArray[np.float64]
     first: float
     last: float
+    gaps: Sequence[tuple[float, float]] = ()
+
+    def looked_at(self, time: float) -> bool:
+        """Whether the face is looked at."""
+        within = self.first <= time <= self.last
+        return within and not any(begin < time < end for begin, end in self.gaps)
 
     def steady(self) -> "Landmarks":
         """Without the detector's tremble: means over `STEADY` detections, fewer at the ends.
@@ -77,7 +84,8 @@ def mouth_motions(
     before: list[tuple[float, NDArray[np.float32]] | None] = [None] * len(faces)
     for time, picture in pictures:
         for number, face in enumerate(faces):
-            if not face.first <= time <= face.last:
+            if not face.looked_at(time):
+                before[number] = None
                 continue
             upright = _upright(picture, face.at(time))
             last, before[number] = before[number], (time, upright)

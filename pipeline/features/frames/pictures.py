@@ -12,11 +12,12 @@ from pipeline.base.cache import ClipCache
 from pipeline.base.errors import MediaError
 from pipeline.features.common.images import encode_image
 from pipeline.features.common.once import Failures, Piece
-from pipeline.features.frames.faces import Box, Face, face_crop, whole
+from pipeline.features.frames.faces import Box, Face, box_scaled, face_crop, whole
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.features.frames.speaker import speaking_track
-from pipeline.features.frames.tracks import boxes, largest, lasting, link
+from pipeline.features.frames.tracks import Track, boxes, lasting, link, most_prominent
 from pipeline.media.packets import Window
+from pipeline.media.upright import MILLION
 from pipeline.media.video import Frame, Wanted, sample_segments
 from pipeline.records.frames import Pictures, SpeakerFace
 from pipeline.records.manifest import Segment, Utterance
@@ -30,7 +31,7 @@ class Faces:
         detect: uint8 RGB [height, width, 3] to faces.
         margin: Added round a face box, as a share of it.
         speaker: Of several tracked faces; `mouth`: the one whose mouth moves with the voice where
-            one clearly does, else the largest; `largest`: always the largest.
+            one clearly does, else the most prominent; `largest`: always the most prominent.
     """
 
     detect: Callable[[np.ndarray], list[Face]]
@@ -58,9 +59,10 @@ def put_pictures(
     failed: Failures = {}
     done: set[str] = set()
     wanted = [_wanted(piece.segment, settings) for piece in pieces]
+    most = settings.max_megapixels * MILLION
     try:
         video = root / pieces[0].segment.path
-        for place, frames in sample_segments(video, settings.count, wanted):
+        for place, frames in sample_segments(video, settings.count, wanted, most):
             piece = pieces[place]
             done.add(piece.key)
             if isinstance(frames, MediaError):
@@ -88,17 +90,19 @@ def pictures_of(
 ) -> Pictures:
     """Crop and encode an utterance's frames, at least one, in order of time."""
     speaker: SpeakerFace = "not_looked"
-    shown: list[Box] | None = None
+    shown: Sequence[Box | None] = [None] * len(frames)
     if settings.crop == "face":
         speaker, shown = _speaker(frames, utterance, root, faces)
-    if shown is None:
-        cut = [whole(frame.image) for frame in frames]
-    else:
-        pairs = zip(frames, shown, strict=True)
-        cut = [face_crop(frame.image, box, faces.margin) for frame, box in pairs]
+    cut = [
+        whole(frame.image) if box is None else face_crop(frame.image, box, faces.margin)
+        for frame, box in zip(frames, shown, strict=True)
+    ]
     return Pictures(
         times=[frame.time for frame in frames],
-        boxes=[[float(v) for v in box] for _, box in cut],
+        boxes=[
+            list(box_scaled(box, 1 / frame.image.shape[1], 1 / frame.image.shape[0]))
+            for frame, (_, box) in zip(frames, cut, strict=True)
+        ],
         speaker=speaker,
         images=[encode_image(image, settings.format, settings.quality) for image, _ in cut],
     )
@@ -106,16 +110,35 @@ def pictures_of(
 
 def _speaker(
     frames: Sequence[Frame], utterance: Utterance, root: Path, faces: Faces
-) -> tuple[SpeakerFace, list[Box] | None]:
-    """How the speaker's face was chosen, and its box in every frame."""
-    tracks = lasting(link([faces.detect(frame.image) for frame in frames]), len(frames))
+) -> tuple[SpeakerFace, Sequence[Box | None]]:
+    """How the speaker's face was chosen, and its box in every frame of a shot that shows it."""
+    times, shots = [frame.time for frame in frames], [frame.shot for frame in frames]
+    height, width = frames[0].image.shape[:2]
+    # How often the first picture's size each picture has: a stream's size may change.
+    sizes = [(f.image.shape[1] / width, f.image.shape[0] / height) for f in frames]
+    detected = [
+        [face.scaled(1 / x, 1 / y) for face in faces.detect(frame.image)]
+        for frame, (x, y) in zip(frames, sizes, strict=True)
+    ]
+    tracks = lasting(link(detected, shots), len(frames))
     if not tracks:
-        return "none", None
-    times = [frame.time for frame in frames]
+        return "none", [None] * len(frames)
+    choice, track = _chosen(tracks, frames, utterance, root, faces)
+    shown = zip(boxes(track, times, shots), sizes, strict=True)
+    return choice, [box and box_scaled(box, x, y) for box, (x, y) in shown]
+
+
+def _chosen(
+    tracks: Sequence[Track],
+    frames: Sequence[Frame],
+    utterance: Utterance,
+    root: Path,
+    faces: Faces,
+) -> tuple[SpeakerFace, Track]:
     if len(tracks) == 1:
-        return "one", boxes(tracks[0], times)
+        return "one", tracks[0]
     if faces.speaker == "mouth":
-        chosen = speaking_track(tracks, frames, utterance, root)
-        if chosen is not None:
-            return "decided", boxes(chosen, times)
-    return "undecided", boxes(largest(tracks), times)
+        track = speaking_track(tracks, frames, utterance, root)
+        if track is not None:
+            return "decided", track
+    return "undecided", most_prominent(tracks)

@@ -18,6 +18,9 @@ class FramesSettings(Section):
     )
     format: Literal["jpeg", "png"] = Field(description="How frames are stored.")
     quality: int = Field(ge=1, le=100, description="JPEG quality; PNG ignores it.")
+    max_megapixels: int = Field(
+        ge=1, le=256, description="A video with larger pictures, in million pixels, is masked."
+    )
 
 
 class FacesSettings(Section):
@@ -28,5 +31,6 @@ class FacesSettings(Section):
     margin: float = Field(ge=0, le=2, description="Added round the face box, as a share of it.")
     speaker: Literal["mouth", "largest"] = Field(
         description="Of several faces; mouth: the one whose mouth moves with the voice's energy, "
-        "where that is undecided the largest; largest: the one with the largest area over time."
+        "where that is undecided, or with largest always: the one that is large, surely a face "
+        "and seen for long."
     )

@@ -25,6 +25,7 @@ motion of the eyes instead helped little. Longer clips and heads that turn away 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +168,16 @@ def _motions(
 def _landmarks(track: Track, frames: Sequence[Frame], start: float) -> Landmarks:
     height, width = frames[0].image.shape[:2]
     points = np.array([face.landmarks for face in track.faces]) / (width, height)
-    times = np.array([frames[frame].time - start for frame in track.frames])
-    # A frame stands for the time to halfway to its neighbours.
-    half = (frames[-1].time - frames[0].time) / max(1, len(frames) - 1) / 2
-    return Landmarks(times, points, times[0] - half, times[-1] + half)
+    times = np.array([frame.time - start for frame in frames])
+    first, last = track.frames[0], track.frames[-1]
+    # A frame stands for the time to halfway to its neighbours of the same shot.
+    half = (times[-1] - times[0]) / max(1, len(times) - 1) / 2
+    others = {n for n, frame in enumerate(frames) if frame.shot != track.shot}
+    shot = [n for n in range(first, last + 1) if n not in others]
+    return Landmarks(
+        times[list(track.frames)],
+        points,
+        first=times[first] - half * (first - 1 not in others),
+        last=times[last] + half * (last + 1 not in others),
+        gaps=tuple((times[n], times[m]) for n, m in pairwise(shot) if m > n + 1),
+    )

@@ -35,7 +35,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameMaker:
     """Makes entries here, and finds no face."""
     run_inline(monkeypatch)
     monkeypatch.setattr(FaceDetector, "detect", lambda *_: [])
-    settings = FramesSettings(count=1, crop="face", format="jpeg", quality=95)
+    settings = FramesSettings(count=1, crop="face", format="jpeg", quality=95, max_megapixels=16)
     faces = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="largest")
     cache = ClipCache("frames", 1, PICTURES, tmp_path)
     return FrameMaker(tmp_path, settings, faces, None, cache)
@@ -51,7 +51,9 @@ def test_broken_clips_are_masked_told_and_tried_again(
 ) -> None:
     decoded: list[str] = []
 
-    def sample(path: Path, count: int, wanted: list[Wanted]) -> Iterator[tuple[int, list[Frame]]]:
+    def sample(
+        path: Path, count: int, wanted: list[Wanted], most_pixels: int
+    ) -> Iterator[tuple[int, list[Frame]]]:
         decoded.append(path.name)
         if path.name == "1.mp4":
             raise MediaError("unreadable", "no moov atom")
@@ -82,7 +84,7 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
     opened: list[list[float]] = []
 
     def sample(
-        path: Path, count: int, wanted: list[Wanted]
+        path: Path, count: int, wanted: list[Wanted], most_pixels: int
     ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
         starts = [w.window.start for w in wanted]
         opened.append(starts)

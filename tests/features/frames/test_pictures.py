@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from pipeline.features.common.images import decode_image
 from pipeline.features.common.once import pictures_key
 from pipeline.features.frames import pictures as module
 from pipeline.features.frames.extract import FrameMaker, frames_of, shares
-from pipeline.features.frames.faces import Face
+from pipeline.features.frames.faces import Face, FaceDetector
 from pipeline.features.frames.pictures import Faces, pictures_of
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.features.frames.tracks import Track
@@ -22,7 +23,9 @@ from pipeline.media.video import Frame
 from pipeline.records.frames import PICTURES, Pictures, pictures_in
 from pipeline.records.manifest import Segment, Utterance
 from tests.conftest import YUNET
-from tests.media.make_media import write_media
+from tests.media.make_media import write_media, write_parts
+from tests.media.one_segment import sample_frames
+from tests.media.side_by_side import pictures_of as pictures_of_clip
 
 CLIP = Segment("a.mp4", end=1.0, sha256="a" * 64)
 POINTS = ((1.0, 1.0),) * 5
@@ -33,7 +36,7 @@ def said(video: Segment = CLIP, audio: Segment = CLIP) -> Utterance:
 
 
 def settings(crop: Any = "face") -> FramesSettings:
-    return FramesSettings(count=3, crop=crop, format="png", quality=90)
+    return FramesSettings(count=3, crop=crop, format="png", quality=90, max_megapixels=16)
 
 
 def face(left: float, side: float = 20) -> Face:
@@ -51,21 +54,27 @@ def found(faces: Sequence[Sequence[Face]], speaker: Any = "largest") -> Pictures
     return pictures_of(frames(len(faces)), said(), Path(), settings(), Faces(detect, 0.0, speaker))
 
 
+def pixels(kept: Pictures, width: int = 120, height: int = 60) -> np.ndarray:
+    """Boxes in pixels of the picture, which are kept as shares of it."""
+    return np.array(kept.boxes) * (width, height, width, height)
+
+
 def test_one_face_is_followed_through_frames_that_lack_it() -> None:
     kept = found([[], [face(20)], [], [face(30)]])
     assert kept.speaker == "one"
-    assert kept.boxes == [[20, 10, 20, 20], [20, 10, 20, 20], [25, 10, 20, 20], [30, 10, 20, 20]]
+    expected = [[20, 10, 20, 20], [20, 10, 20, 20], [25, 10, 20, 20], [30, 10, 20, 20]]
+    assert pixels(kept) == pytest.approx(np.array(expected))
 
 
 def test_a_larger_face_of_one_frame_does_not_take_the_track_over() -> None:
     kept = found([[face(20)]] * 4 + [[face(20), face(80, 30)]] + [[face(20)]] * 4)
     assert kept.speaker == "one"
-    assert {tuple(box) for box in kept.boxes} == {(20, 10, 20, 20)}
+    assert pixels(kept) == pytest.approx(np.array([[20, 10, 20, 20]] * 9))
 
 
 def test_no_face_shows_the_whole_region() -> None:
     kept = found([[], []])
-    assert kept.speaker == "none" and kept.boxes == [[0, 0, 120, 60]] * 2
+    assert kept.speaker == "none" and kept.boxes == [[0, 0, 1, 1]] * 2
     image = decode_image(kept.images[1])
     assert (image[56:168] == 41).all() and not image[:56].any() and not image[168:].any()
 
@@ -85,14 +94,14 @@ def test_of_several_the_largest_or_the_one_whose_mouth_moves(
 
     monkeypatch.setattr(module, "speaking_track", answer(0))
     kept = found(several, "mouth")
-    assert (kept.speaker, kept.boxes[0][0]) == ("decided", 20)
+    assert (kept.speaker, round(pixels(kept)[0, 0])) == ("decided", 20)
     monkeypatch.setattr(module, "speaking_track", answer(None))
     kept = found(several, "mouth")
-    assert (kept.speaker, kept.boxes[0][0]) == ("undecided", 70)
+    assert (kept.speaker, round(pixels(kept)[0, 0])) == ("undecided", 70)
     assert asked == [2, 2]
 
     kept = found(several, "largest")
-    assert (kept.speaker, kept.boxes[0][0]) == ("undecided", 70)
+    assert (kept.speaker, round(pixels(kept)[0, 0])) == ("undecided", 70)
     assert found([[face(20)]] * 3, "mouth").speaker == "one"
     assert asked == [2, 2], "no second look at one face, nor where the largest is wanted"
 
@@ -114,15 +123,15 @@ RIGHT = Segment("a.mp4", end=1.0, sha256="a" * 64, region=(0.5, 0.0, 0.5, 1.0))
 
 
 @pytest.mark.parametrize(
-    ("crop", "speaker", "box", "left", "right"),
+    ("crop", "speaker", "left", "right"),
     [
-        ("region", "not_looked", [0, 0, 120, 120], BLUE, BLUE),
-        ("frame", "not_looked", [0, 0, 240, 120], RED, BLUE),
-        ("face", "none", [0, 0, 120, 120], BLUE, BLUE),
+        ("region", "not_looked", BLUE, BLUE),
+        ("frame", "not_looked", RED, BLUE),
+        ("face", "none", BLUE, BLUE),
     ],
 )
 def test_region_and_frame(
-    root: Path, tmp_path: Path, crop: str, speaker: str, box: list[float], left: Any, right: Any
+    root: Path, tmp_path: Path, crop: str, speaker: str, left: Any, right: Any
 ) -> None:
     if crop == "face" and not YUNET.is_file():
         pytest.skip(f"needs {YUNET}")
@@ -132,11 +141,52 @@ def test_region_and_frame(
     ((_, batch, problems),) = frames_of([said(RIGHT)], make)
     assert batch is not None
     kept = pictures_in(batch)
-    assert (kept.speaker, kept.boxes) == (speaker, [box] * 3)
+    assert (kept.speaker, kept.boxes) == (speaker, [[0, 0, 1, 1]] * 3)
     assert [p.kind for p in problems] == (["no_face"] if speaker == "none" else [])
     image = decode_image(kept.images[0]).astype(int)
     assert np.abs(image[112, 20] - left).max() < 12
     assert np.abs(image[112, -20] - right).max() < 12
+
+
+def seen(clip: Path, detector: FaceDetector, count: int = 10) -> Pictures:
+    """What is kept of a whole clip without sound."""
+    how = settings().model_copy(update={"count": count})
+    faces = Faces(detector.detect, 0.3, "mouth")
+    return pictures_of(sample_frames(clip, count), said(), clip.parent, how, faces)
+
+
+@pytest.fixture(scope="module")
+def people(shared: Path) -> list[list[np.ndarray]]:
+    """The pictures of real talking clips, three quarters of their size."""
+    clips = sorted((shared / "talking_clips").glob("*.mpg"))
+    if len(clips) < 4:
+        pytest.skip("needs four talking clips")
+    return [pictures_of_clip(clip, 0.75) for clip in clips]
+
+
+def test_a_phones_video_gives_the_same_face_as_an_upright_one(
+    detector: FaceDetector, people: list[list[np.ndarray]], tmp_path: Path
+) -> None:
+    upright, lying = people[0], [np.ascontiguousarray(np.rot90(image)) for image in people[0]]
+    how = {"stamps": range(len(upright)), "rate": Fraction(25)}
+    plain = write_media(tmp_path / "a.mp4", picture=upright.__getitem__, **how)
+    phone = {"picture": lying.__getitem__, "turned": (270, False, False), **how}
+    one, other = (seen(p, detector) for p in (plain, write_media(tmp_path / "b.mp4", **phone)))
+    assert one.speaker == other.speaker == "one"
+    assert np.array(other.boxes) == pytest.approx(np.array(one.boxes), abs=0.02)
+    for mine, its in zip(one.images, other.images, strict=True):
+        assert np.abs(decode_image(mine).astype(int) - decode_image(its)).mean() < 8
+
+
+def test_a_face_is_followed_through_a_change_of_size(
+    detector: FaceDetector, people: list[list[np.ndarray]], tmp_path: Path
+) -> None:
+    small = [cv2.resize(image, None, fx=2 / 3, fy=2 / 3) for image in people[1][38:]]
+    path = write_parts(tmp_path / "a.ts", people[1][:38], small)
+    whole = write_parts(tmp_path / "b.ts", people[1])
+    one, other = seen(path, detector), seen(whole, detector)
+    assert one.speaker == "one"
+    assert np.array(one.boxes) == pytest.approx(np.array(other.boxes), abs=0.06)
 
 
 def test_another_voice_may_pick_another_face() -> None:
@@ -150,7 +200,8 @@ def test_the_summary_has_the_share_of_each_choice() -> None:
     assert shares(Counter(one=5, decided=2, undecided=1)) == [
         "  faces: 62.5 % one face (5)",
         "  faces: 25.0 % several, decided by mouth and voice (2)",
-        "  faces: 12.5 % several, undecided: the largest (1)",
+        "  faces: 12.5 % several, undecided: the most prominent (1)",
         "  faces: 0.0 % none: the whole region (0)",
+        "  faces: mouth and voice decided 2 of 3 utterances with several",
     ]
     assert shares(Counter(not_looked=3)) == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.frames.faces import Box, Face
-from pipeline.features.frames.tracks import GAP, Track, boxes, largest, lasting, link
+from pipeline.features.frames.tracks import GAP, Track, boxes, lasting, link, most_prominent
 
 POINTS = ((1.0, 1.0), (3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (3.0, 3.0))
 
@@ -87,11 +87,11 @@ def test_a_face_of_few_frames_does_not_count_beside_one_that_lasts() -> None:
 
 
 def test_the_largest_is_large_for_long() -> None:
-    brief = Track((0,), (face(1, side=30),))  # 900
-    lasts = Track((0, 1, 2), (face(50, side=20),) * 3)  # 1200
-    assert largest([brief, lasts]) is lasts
+    brief = Track((0,), (face(1, side=30),))
+    lasts = Track((0, 1, 2), (face(50, side=20),) * 3)
+    assert most_prominent([brief, lasts]) is lasts
     same = Track((1, 2, 3), (face(70, side=20),) * 3)
-    assert largest([lasts, same]) is lasts and largest([same, lasts]) is same
+    assert most_prominent([lasts, same]) is lasts and most_prominent([same, lasts]) is same
 
 
 def test_boxes_lie_between_detections_by_time_and_stay_outside_them() -> None:
