@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from pipeline.base import paths
+from pipeline.base.display import say, write_csv
 from pipeline.base.files import write_text
 from pipeline.base.params import Params
 from pipeline.base.progress import track
@@ -39,7 +40,7 @@ def work(params: Params, corpus: str) -> None:
     _write_slices(corpus, predictions, protocol, stores)
     _write_history(corpus, epochs, protocol)
     _write_about(corpus, protocol, stores)
-    print(headline(corpus))
+    say(headline(corpus))
 
 
 def _baselines(
@@ -62,7 +63,7 @@ def _write_figures(
     bins = reliability(test_set.actual, model.probabilities)
     tables.write_json(paths.metrics(corpus, "metrics.json"), figures)
     for name, table in (("classes", classes), ("confusion", confusion), ("reliability", bins)):
-        tables.write_csv(paths.metrics(corpus, f"{name}.csv"), table)
+        write_csv(paths.metrics(corpus, f"{name}.csv"), table)
     pictures.draw_f1(paths.metrics(corpus, "f1.png"), corpus, classes)
     pictures.draw_confusion(
         paths.metrics(corpus, "confusion.png"), corpus, confusion, protocol.classes
@@ -76,14 +77,14 @@ def _write_slices(
     corpus: str, predictions: Predictions, protocol: Protocol, stores: Mapping[str, Features]
 ) -> None:
     table = slices(predictions.test_set, predictions.by_model[MODEL], protocol.entries, stores)
-    tables.write_csv(paths.metrics(corpus, "slices.csv"), table)
+    write_csv(paths.metrics(corpus, "slices.csv"), table)
     pictures.draw_slices(paths.metrics(corpus, "slices.png"), corpus, table)
 
 
 def _write_history(corpus: str, epochs: Sequence[EpochPrediction], protocol: Protocol) -> None:
     history = pd.read_csv(paths.metrics(corpus, "history.csv"))
     curves = tables.f1_curves(history, epochs, protocol)
-    tables.write_csv(paths.metrics(corpus, "curves.csv"), curves)
+    write_csv(paths.metrics(corpus, "curves.csv"), curves)
     pictures.draw_history(paths.metrics(corpus, "history.png"), history, curves)
 
 
