@@ -11,7 +11,12 @@ from pipeline.base.params import Params
 from pipeline.base.progress import track
 from pipeline.base.stage import run
 from pipeline.evaluation import pictures, tables
-from pipeline.evaluation.baselines import fit_baselines, pool_folds, predict_finetuned_head
+from pipeline.evaluation.baselines import (
+    chosen_baselines,
+    fit_baselines,
+    pool_folds,
+    predict_finetuned_head,
+)
 from pipeline.evaluation.evaluate import collect_predictions, metrics
 from pipeline.evaluation.scores import reliability
 from pipeline.evaluation.settings import EvaluateSettings
@@ -48,7 +53,10 @@ def _baselines(
 ) -> dict[str, ModelPredictions]:
     texts = {u.utterance: u.text for u in read_manifest(paths.manifest(corpus))}
     fits = fit_baselines(protocol, stores, texts, settings)
-    count = len(protocol.folds) * len(settings.baselines)
+    chosen = chosen_baselines(protocol, texts, settings)
+    for name in set(settings.baselines).difference(chosen):
+        say(f"note: the baseline {name} is left out: no text of the train split holds a word")
+    count = len(protocol.folds) * len(chosen)
     return pool_folds(track(fits, f"evaluate {corpus}, baselines", count))
 
 
