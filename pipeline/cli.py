@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.base import paths
+from pipeline.base.display import any_encoding, printable, say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params, check_root, read_params
 
@@ -58,7 +59,7 @@ def report(corpus: Corpora = None) -> None:
     params = read_params()
     for name in _chosen(params, corpus):
         for path in write_report(params, name):
-            print(path)
+            say(path)
 
 
 @app.command()
@@ -176,9 +177,10 @@ def cache(
 
 def main() -> None:
     """Run a command; what a user can fix ends in a message, not in a traceback."""
+    any_encoding()
     try:
         app()
     except PipelineError as error:
-        sys.exit(f"\n{error}\n")
+        sys.exit(printable(f"\n{error}\n"))
     except OSError as error:
-        sys.exit(f"\n{error.strerror}: {error.filename or ''}\n")
+        sys.exit(printable(f"\n{error.strerror}: {error.filename or ''}\n"))

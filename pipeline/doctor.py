@@ -14,6 +14,7 @@ import av
 
 from pipeline.base import paths
 from pipeline.base.call import check_writable
+from pipeline.base.display import say
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import LFS_HEAD, sha256_file
 from pipeline.base.machine import cpu_model, has_avx2
@@ -77,14 +78,14 @@ def examine(corpora: Sequence[str]) -> int:
     """
     to_fix = 0
     for finding in _findings(corpora):
-        print(f"{finding.level:<4}  {finding.text}")
+        say(f"{finding.level:<4}  {finding.text}")
         to_fix += finding.level == "FIX"
-    print(
+    say(
         "not looked at: whether files are whole and decode to their end, and their content (the "
         "stage `manifest` opens each file, `frames` and `audio` decode them); whether encoders "
         "that are not here can be downloaded"
     )
-    print(f"verdict: {f'fix first: {to_fix}' if to_fix else '`dvc repro` can run'}")
+    say(f"verdict: {f'fix first: {to_fix}' if to_fix else '`dvc repro` can run'}")
     return int(to_fix > 0)
 
 

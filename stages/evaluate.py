@@ -5,12 +5,18 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from pipeline.base import paths
+from pipeline.base.display import say, write_csv
 from pipeline.base.files import write_text
 from pipeline.base.params import Params
 from pipeline.base.progress import track
 from pipeline.base.stage import run
 from pipeline.evaluation import pictures, tables
-from pipeline.evaluation.baselines import fit_baselines, pool_folds, predict_finetuned_head
+from pipeline.evaluation.baselines import (
+    chosen_baselines,
+    fit_baselines,
+    pool_folds,
+    predict_finetuned_head,
+)
 from pipeline.evaluation.evaluate import collect_predictions, metrics
 from pipeline.evaluation.scores import reliability
 from pipeline.evaluation.settings import EvaluateSettings
@@ -39,7 +45,7 @@ def work(params: Params, corpus: str) -> None:
     _write_slices(corpus, predictions, protocol, stores)
     _write_history(corpus, epochs, protocol)
     _write_about(corpus, protocol, stores)
-    print(headline(corpus))
+    say(headline(corpus))
 
 
 def _baselines(
@@ -47,7 +53,10 @@ def _baselines(
 ) -> dict[str, ModelPredictions]:
     texts = {u.utterance: u.text for u in read_manifest(paths.manifest(corpus))}
     fits = fit_baselines(protocol, stores, texts, settings)
-    count = len(protocol.folds) * len(settings.baselines)
+    chosen = chosen_baselines(protocol, texts, settings)
+    for name in set(settings.baselines).difference(chosen):
+        say(f"note: the baseline {name} is left out: no text of the train split holds a word")
+    count = len(protocol.folds) * len(chosen)
     return pool_folds(track(fits, f"evaluate {corpus}, baselines", count))
 
 
@@ -62,7 +71,7 @@ def _write_figures(
     bins = reliability(test_set.actual, model.probabilities)
     tables.write_json(paths.metrics(corpus, "metrics.json"), figures)
     for name, table in (("classes", classes), ("confusion", confusion), ("reliability", bins)):
-        tables.write_csv(paths.metrics(corpus, f"{name}.csv"), table)
+        write_csv(paths.metrics(corpus, f"{name}.csv"), table)
     pictures.draw_f1(paths.metrics(corpus, "f1.png"), corpus, classes)
     pictures.draw_confusion(
         paths.metrics(corpus, "confusion.png"), corpus, confusion, protocol.classes
@@ -76,14 +85,14 @@ def _write_slices(
     corpus: str, predictions: Predictions, protocol: Protocol, stores: Mapping[str, Features]
 ) -> None:
     table = slices(predictions.test_set, predictions.by_model[MODEL], protocol.entries, stores)
-    tables.write_csv(paths.metrics(corpus, "slices.csv"), table)
+    write_csv(paths.metrics(corpus, "slices.csv"), table)
     pictures.draw_slices(paths.metrics(corpus, "slices.png"), corpus, table)
 
 
 def _write_history(corpus: str, epochs: Sequence[EpochPrediction], protocol: Protocol) -> None:
     history = pd.read_csv(paths.metrics(corpus, "history.csv"))
     curves = tables.f1_curves(history, epochs, protocol)
-    tables.write_csv(paths.metrics(corpus, "curves.csv"), curves)
+    write_csv(paths.metrics(corpus, "curves.csv"), curves)
     pictures.draw_history(paths.metrics(corpus, "history.png"), history, curves)
 
 

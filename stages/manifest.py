@@ -1,6 +1,7 @@
 """Raw tree to manifest: the facts of every utterance, and what is wrong with its media."""
 
 from pipeline.base import paths
+from pipeline.base.display import say
 from pipeline.base.params import Params
 from pipeline.base.stage import run
 from pipeline.corpora.inspect import inspected
@@ -21,18 +22,18 @@ def work(params: Params, corpus: str) -> None:
     write_ledger(paths.ledger(corpus, "manifest"), problems)
     dialogues = len({u.dialogue for u in utterances})
     speakers = len({u.speaker for u in utterances})
-    print(f"{corpus}: {len(utterances)} utterances, {dialogues} dialogues, {speakers} speakers")
-    print("".join(f"  left aside: {n} {what}\n" for what, n in raw.left_aside.items() if n), end="")
-    print("".join(f"  note: {note}\n" for note in raw.notes), end="")
+    say(f"{corpus}: {len(utterances)} utterances, {dialogues} dialogues, {speakers} speakers")
+    say("".join(f"  left aside: {n} {what}\n" for what, n in raw.left_aside.items() if n), end="")
+    say("".join(f"  note: {note}\n" for note in raw.notes), end="")
     if options.full:
         _compare(differences(utterances, reader.published))
-    print(f"{len(problems)} problems in the ledger")
-    print("".join(f"{line}\n" for line in summary(problems)), end="")
+    say(f"{len(problems)} problems in the ledger")
+    say("".join(f"{line}\n" for line in summary(problems)), end="")
 
 
 def _compare(differing: list[str]) -> None:
-    print("counts: as published" if not differing else "counts differ from the published ones:")
-    print("".join(f"  {line}\n" for line in differing), end="")
+    say("counts: as published" if not differing else "counts differ from the published ones:")
+    say("".join(f"  {line}\n" for line in differing), end="")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Manifest to protocol: labels, folds and splits."""
 
 from pipeline.base import paths
+from pipeline.base.display import say
 from pipeline.base.params import Params
 from pipeline.base.stage import run
 from pipeline.corpora.protocol import make_protocol, remarks
@@ -22,12 +23,12 @@ def work(params: Params, corpus: str) -> None:
         for split, by_class in counts(protocol, fold).items():
             listed = ", ".join(f"{name} {count}" for name, count in by_class.items())
             where = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
-            print(f"{where}: {sum(by_class.values())} labelled utterances ({listed})")
+            say(f"{where}: {sum(by_class.values())} labelled utterances ({listed})")
     for remark in remarks(utterances, settings, reader):
-        print(f"note: {remark}")
+        say(f"note: {remark}")
     if origin.full:
         for line in split_differences(counts(protocol), settings.published(reader)):
-            print(f"not as published: {line}")
+            say(f"not as published: {line}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ run; see `pipeline.report.write`. DVC never restores this stage from its run-cac
 of it is kept by git, so that the HTML is there after each run.
 """
 
+from pipeline.base.display import say
 from pipeline.base.params import Params
 from pipeline.base.stage import run
 from pipeline.report.write import write_report
@@ -13,7 +14,7 @@ from pipeline.report.write import write_report
 def work(params: Params, corpus: str) -> None:
     """Writes both pages and tells where they are."""
     for path in write_report(params, corpus):
-        print(path)
+        say(path)
 
 
 if __name__ == "__main__":

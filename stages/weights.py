@@ -1,6 +1,7 @@
 """Brings the files of one encoder of a corpus into its encoder folder."""
 
 from pipeline.base import paths
+from pipeline.base.display import say
 from pipeline.base.params import Params
 from pipeline.base.settings import Role
 from pipeline.base.stage import run
@@ -17,7 +18,7 @@ def work(params: Params, corpus: str, role: Role) -> None:
         write_none(folder)
         return
     install(name, role, folder, store_root(), f"{role}.{corpus}.encoder")
-    print(f"{role}: {name}")
+    say(f"{role}: {name}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
+PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
+
+
 def load(name: str) -> Any:
     return YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
 
@@ -71,7 +74,7 @@ def test_a_stage_imports_nothing_outside_the_folders_that_it_depends_on(name: st
     assert (outside, unused) == ([], [])
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "pipeline").rglob("*.py")), ids=str)
+@pytest.mark.parametrize("file", PIPELINE, ids=str)
 def test_rooms_import_rooms_below_them(file: Path) -> None:
     room = file.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py")
     rooms = {Path(name).parts[1].removesuffix(".py") for name in imported(file)}
@@ -109,6 +112,17 @@ def test_settings_under_anchors_are_flat() -> None:
     """A nested mapping under an anchor is shared: `-S` on one corpus would change the others."""
     for section, block in load("params.yaml")["defaults"].items():
         assert not [key for key, value in block.items() if isinstance(value, dict)], section
+
+
+@pytest.mark.parametrize("file", [*PIPELINE, *sorted((ROOT / "stages").glob("*.py"))], ids=str)
+def test_what_people_read_is_written_in_one_place(file: Path) -> None:
+    """Names hold anything: base/display.py prints them, base/plots.py draws them as text."""
+    text = file.read_text(encoding="utf-8")
+    calls = {ast.unparse(n.func) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call)}
+    forbidden = {c for c in calls if c in ("print", "Console") or c.endswith(".to_csv")}
+    assert not forbidden or file.name == "display.py"
+    if "from matplotlib.axes import" in text:
+        assert "pipeline/base/plots.py" in imported(file) or file.name == "plots.py"
 
 
 def test_package_files_are_empty() -> None:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from pipeline.base.cache import Held, contents, orphans
+from pipeline.base.display import say, terminal
 from pipeline.base.paths import cache_root
 
 MEGABYTE = 1e6
@@ -22,7 +22,7 @@ def show() -> None:
         size, age = f"{held.total_bytes / MEGABYTE:.1f}", f"{_age(held):.1f}"
         made = made_with(held.about)
         table.add_row(held.step, made, str(held.entries), size, age, held.folder.name[:8])
-    Console().print(table)
+    terminal().print(table)
 
 
 def prune(days: float) -> None:
@@ -30,10 +30,10 @@ def prune(days: float) -> None:
     for held in contents():
         if _age(held) > days:
             held.delete()
-            print(f"pruned {held.step}/{held.folder.name[:8]}: {held.entries} entries")
+            say(f"pruned {held.step}/{held.folder.name[:8]}: {held.entries} entries")
     for part in orphans():
         part.unlink(missing_ok=True)
-        print(f"removed {part.name}, left by a run that was killed")
+        say(f"removed {part.name}, left by a run that was killed")
 
 
 def _age(held: Held) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.base.display import printable, say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params, hint, read_params
 from pipeline.base.paths import BASELINE, cache_root
@@ -33,7 +34,8 @@ def check_call() -> None:
             if stage in _stages():  # else Python says that there is no such module
                 checked(stage, sys.argv[1:])
         except PipelineError as error:
-            sys.exit(f"\n{' '.join([stage, *sys.argv[1:]])}: {error}\n{_way_back()}")
+            call = " ".join([stage, *sys.argv[1:]])
+            sys.exit(printable(f"\n{call}: {error}\n{_way_back()}"))
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
@@ -47,7 +49,7 @@ def checked(stage: str, words: Sequence[str]) -> Params:
     names = [name or "corpus" for name in PLACEHOLDER.findall(_definition(entry)["cmd"])]
     usage = " ".join(["usage: python -m", f"stages.{stage}", *map(str.upper, names)])
     if {"-h", "--help"} & set(words):
-        print(f"{usage}\n\n{_described(entry)}")
+        say(f"{usage}\n\n{_described(entry)}")
         sys.exit()
     if len(words) != len(names):
         sys.exit(usage)

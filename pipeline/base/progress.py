@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
+from pipeline.base.display import say, terminal
+
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -66,7 +68,6 @@ def progress(label: str, total: int, done: int = 0) -> Iterator[Loop]:
         yield Loop(total, done, _Lines(label))
         return
     # Here, as a stage that DVC runs without a terminal draws nothing.
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
@@ -75,7 +76,7 @@ def progress(label: str, total: int, done: int = 0) -> Iterator[Loop]:
         BarColumn(12),
         TextColumn("{task.fields[text]}", markup=False, table_column=Column(overflow="fold")),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=terminal(stderr=True)) as bar:
         task = bar.add_task(label, total=total, completed=done, text=f"{done}/{total}")
         yield Loop(
             total,
@@ -108,4 +109,4 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES and loop.done < loop.total:
             self._last = now
-            print(f"{self._label}: {loop}", file=sys.stderr)
+            say(f"{self._label}: {loop}", error=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.base.call import checked
 from pipeline.base.costs import measured
+from pipeline.base.display import any_encoding, printable, say
 from pipeline.base.errors import PipelineError
 
 
@@ -21,6 +22,7 @@ def run(work: Callable[..., None]) -> None:
     """
     stage, words = Path(sys.argv[0]).stem, sys.argv[1:]
     name = " ".join([stage, *words])
+    any_encoding()
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,15 +31,15 @@ def run(work: Callable[..., None]) -> None:
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms
     except PipelineError as error:
-        sys.exit(f"\n{name}: {error}\n")
+        sys.exit(printable(f"\n{name}: {error}\n"))
     except OSError as error:
-        sys.exit(f"\n{name}: {error.strerror}: {error.filename or ''}{_advice(error)}\n")
+        sys.exit(printable(f"\n{name}: {error.strerror}: {error.filename or ''}{_advice(error)}\n"))
     except RuntimeError as error:
         if (said := no_room(error, stage)) is None:
             raise
         sys.exit(f"\n{name}: {said}\n")
     except KeyboardInterrupt:
-        print(f"\n{name}: interrupted. Run again: it resumes.", file=sys.stderr)
+        say(f"\n{name}: interrupted. Run again: it resumes.", error=True)
         sys.exit(130)  # as shells do: 128 and the number of SIGINT
 
 

@@ -6,8 +6,10 @@ one speaker's turns and then the other's, and start times overlap.
 """
 
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +34,7 @@ EXPECTED = (
     "Session1 to Session5, each with dialog/transcriptions, dialog/EmoEvaluation, "
     "dialog/avi/DivX and sentences/wav"
 )
+MARKS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
 NO_MAJORITY = "xxx"
 HAPPY = "hap"
 # `oth` is a class of `all`, `xxx` of none.
@@ -252,7 +255,12 @@ def _dialogue(
 
 
 def _text(path: Path) -> str:
-    return read_bytes(path).decode("latin-1")
+    """Decode a file: Latin-1, as the release has it, unless an editor left a byte order mark."""
+    data = read_bytes(path)
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), "latin-1")
+    with suppress(UnicodeDecodeError):
+        return data.decode(marked)
+    return data.removeprefix(BOM_UTF8).decode("latin-1")
 
 
 def _segments(

@@ -148,5 +148,5 @@ def _kind(line: str) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Lines that are not blank; only LF and CRLF end a line, since latin-1 has stranger ends."""
-    return (line.rstrip("\r") for line in text.split("\n") if line.strip())
+    """Lines that are not blank; LF, CRLF and CR end a line, and none of latin-1's stranger ends."""
+    return (line for line in re.split(r"\r\n?|\n", text) if line.strip())

@@ -264,7 +264,10 @@ def _decode(path: Path) -> str:
     try:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from error
+        raise PipelineError(
+            f"{path} cannot be read as UTF-8: {error}; take the published file, or save it as "
+            "`CSV UTF-8`."
+        ) from error
     # The archive's flavour kept cp1252 bytes as C1 controls; only these are mended.
     return C1_CONTROLS.sub(lambda m: m[0].encode("latin-1").decode("cp1252", "replace"), text)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.base import paths
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import replacing, sha256_file
 from pipeline.corpora.meld import FOLDERS
@@ -31,5 +32,5 @@ def lay_out(folder: Path) -> None:
         with replacing(paths.raw(CORPUS) / name) as part:
             part.write_bytes((folder / name).read_bytes())
         if sha256_file(folder / name) != published:
-            print(f"{name}: not the bytes this was tried with; results may differ")
-    print(f"{paths.raw(CORPUS)}: {len(PUBLISHED)} CSVs, no clips ({', '.join(FOLDERS)})")
+            say(f"{name}: not the bytes this was tried with; results may differ")
+    say(f"{paths.raw(CORPUS)}: {len(PUBLISHED)} CSVs, no clips ({', '.join(FOLDERS)})")

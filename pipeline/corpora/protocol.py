@@ -22,7 +22,7 @@ def make_protocol(
 
     Raises:
         PipelineError: The corpus lacks what the splits are made by, or a split of a fold has no
-            labelled utterance.
+            labelled utterance, or train those of one class alone.
     """
     label_set = reader.label_set(settings.label_set)
     codes = _codes(utterances, settings, reader)
@@ -90,4 +90,11 @@ def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:
                 f"No utterance of the splits {empty} of fold {fold} has a label of the set "
                 f"{settings.label_set!r} by splits {settings.splits!r}; name a label set, splits "
                 "and fractions that suit this corpus."
+            )
+        classes = {e.label for e in entries if (e.fold, e.split) == (fold, "train")} - {None}
+        if len(classes) < 2:
+            raise PipelineError(
+                f"All labelled utterances of the train split of fold {fold} are of one class, so "
+                "nothing can be learnt; name a label set of which train has two classes, or other "
+                "splits."
             )

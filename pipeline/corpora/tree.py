@@ -1,10 +1,12 @@
 """Find a corpus in the folder that a user gave, and say what mends a wrong one."""
 
+import os
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zipfile import is_zipfile
 
 from pipeline.base.errors import PipelineError
@@ -21,6 +23,21 @@ def names_in(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(p.name for p in folder.iterdir() if not p.name.startswith(("._", ".DS_Store")))
+
+
+def spelled(folder: Path, path: str) -> str:
+    """A path below a folder as the disk spells it: a Mac's `é` may be two letters (NFD)."""
+    parts: list[str] = []
+    for part in PurePosixPath(path).parts:
+        place = folder.joinpath(*parts)
+        same = () if os.path.lexists(place / part) else names_in(place)
+        parts.append(next((name for name in same if nfc(name) == nfc(part)), part))
+    return "/".join(parts)
+
+
+def nfc(text: str) -> str:
+    """Text in which each letter with its accents is one character, where there is such a one."""
+    return unicodedata.normalize("NFC", text)
 
 
 def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:

@@ -8,7 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.base.files import replacing, write_text
+from pipeline.base.display import terminal, write_csv
+from pipeline.base.files import write_text
 from pipeline.corruption.curves import Curve, Point, Robustness
 from pipeline.corruption.plot import draw
 from pipeline.corruption.scoring import Score
@@ -33,7 +34,7 @@ def command(corpus: str, quick: bool) -> str:
 
 def show(found: Robustness, console: Console | None = None) -> None:
     """Prints the table."""
-    console = console or Console()
+    console = console or terminal()
     table = Table(
         title=f"{found.corpus}: {_tested(found)}", title_justify="left", box=box.SIMPLE_HEAD
     )
@@ -58,9 +59,7 @@ def write(found: Robustness, quick: bool) -> list[Path]:
     folder = PAGES / "quick" if quick else PAGES
     page, table, picture = (folder / f"{found.corpus}.{kind}" for kind in ("md", "csv", "png"))
     draw(picture, found)
-    with replacing(table) as part:
-        rows = pd.DataFrame(list(_flat(found)))
-        rows.to_csv(part, index=False, float_format="%.2f", lineterminator="\n")
+    write_csv(table, pd.DataFrame(list(_flat(found))), "%.2f")
     write_text(page, "\n".join(_page(found, quick)))
     return [page, table, picture]
 

@@ -1,5 +1,6 @@
 """`python -m pipeline robustness CORPUS`: trained models on test utterances made worse in steps."""
 
+from pipeline.base.display import say
 from pipeline.base.params import read_params
 from pipeline.base.paths import places
 from pipeline.corruption import report
@@ -23,4 +24,4 @@ def carry_out(corpus: str, quick: bool) -> None:
     ours = extractors(params, corpus, places(corpus), trained.stores)
     found = measure(trained, ours, quick)
     report.show(found)
-    print("written:", *report.write(found, quick))
+    say("written:", *report.write(found, quick))

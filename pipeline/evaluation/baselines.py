@@ -86,8 +86,17 @@ def fit_baselines(
     """
     for fold in protocol.folds:
         splits = labelled_splits(protocol, fold)
-        for name in settings.baselines:
+        for name in chosen_baselines(protocol, texts, settings):
             yield name, _fit(name, splits, stores, texts, settings.regularisation)
+
+
+def chosen_baselines(
+    protocol: Protocol, texts: Mapping[str, str], settings: EvaluateSettings
+) -> list[str]:
+    """The baselines of the settings, without `tfidf` where a fold's train split has no word."""
+    train = [labelled_splits(protocol, fold).utterances["train"] for fold in protocol.folds]
+    words = all(any(texts[utterance].strip() for utterance in fold) for fold in train)
+    return [name for name in settings.baselines if words or name != "tfidf"]
 
 
 def _fit(
@@ -179,6 +188,8 @@ def _standardise(splits: LabelledSplits, store: Features) -> dict[str, np.ndarra
     rows = {s: of_utterances(store, names) for s, names in splits.utterances.items()}
     raw = {s: np.stack([_average(store, row) for row in r]) for s, r in rows.items()}
     train = raw["train"][store.present[rows["train"]]]
+    if not len(train):  # what nobody has in train says nothing
+        return {s: np.zeros_like(vectors) for s, vectors in raw.items()}
     mean, std = train.mean(0), train.std(0)
     scale = np.where(std > SMALLEST_DEVIATION * np.maximum(1, np.abs(mean)), std, 1)
     return {

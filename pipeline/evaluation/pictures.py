@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from pipeline.base.display import short_name
 from pipeline.base.plots import COLOURS, plain, save
 
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
@@ -24,7 +25,7 @@ def draw_confusion(path: Path, corpus: str, table: pd.DataFrame, classes: tuple[
         table: Columns actual, predicted.
         classes: In order.
     """
-    labels = list(range(len(classes)))
+    labels, names = list(range(len(classes))), [short_name(name) for name in classes]
     shares = confusion_matrix(
         table["actual"], table["predicted"], labels=list(classes), normalize="true"
     )
@@ -34,8 +35,8 @@ def draw_confusion(path: Path, corpus: str, table: pd.DataFrame, classes: tuple[
     for (row, column), share in np.ndenumerate(shares):
         colour = "white" if share > MIDDLE else "black"
         axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(labels, classes, rotation=40, ha="right")
-    axes.set_yticks(labels, classes)
+    axes.set_xticks(labels, names, rotation=40, ha="right")
+    axes.set_yticks(labels, names)
     axes.set(xlabel="predicted", ylabel="actual", title=f"{corpus}, test: confusion matrix")
     figure.colorbar(image, shrink=0.8)
     save(figure, path)
@@ -62,7 +63,7 @@ def draw_f1(path: Path, corpus: str, table: pd.DataFrame) -> None:
             yerr=_error_bars(rows, "f1"),
             error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": "0.25"},
         )
-    axes.set_xticks(places, names)
+    axes.set_xticks(places, [short_name(name) for name in names])
     axes.set(
         ylabel="F1 (%)",
         ylim=(0, 105),
@@ -150,7 +151,7 @@ def _draw_kind(axes: Axes, kind: str, rows: pd.DataFrame) -> None:
         capsize=2,
         markersize=4,
     )
-    names = [f"{row.slice} (n={row.utterances})" for row in rows.itertuples()]
+    names = [f"{short_name(str(row.slice))} (n={row.utterances})" for row in rows.itertuples()]
     axes.set_yticks(places, names, fontsize=8)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_title(f"by {kind}", loc="left", fontsize=9)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.base import paths
+from pipeline.base.display import terminal
 from pipeline.base.errors import PipelineError
 from pipeline.evaluation.scores import OVERALL
 from pipeline.records.features import Features
@@ -52,7 +53,7 @@ def show(corpus: str, console: Console | None = None) -> None:
     Raises:
         PipelineError: There are none yet.
     """
-    console = console or Console()
+    console = console or terminal()
     metrics, run = (_read(corpus, name) for name in ("metrics.json", "run.json"))
     console.print(_table(corpus, metrics))
     for modality, provenance in run["features"].items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.base.files import replacing, write_text
+from pipeline.base.files import write_text
 from pipeline.evaluation.evaluate import scores_of, weighted_f1_of
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import f1
@@ -22,12 +22,6 @@ CURVES = ["fold", "seed", "epoch", "split", "weighted_f1"]
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write indented JSON, for readable diffs."""
     write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV; NaN is an empty cell."""
-    with replacing(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
 
 
 def confusion_table(test_set: TestSet, predictions: ModelPredictions) -> pd.DataFrame:

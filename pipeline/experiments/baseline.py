@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from pipeline.base import paths
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import BASELINE
@@ -38,10 +39,10 @@ def keep(params: Params) -> None:
         PipelineError: There are no results yet, or they are not of the files as they are.
     """
     reports = [_report(params, corpus) for corpus in params.corpora]
-    print(_saved())
-    print(_changes(), end="")
-    print("Reports, for a browser:", *reports, sep="\n  ")
-    print(f"\n{NEXT.format(corpus=params.corpora[0])}", end="")
+    say(_saved())
+    say(_changes(), end="")
+    say("Reports, for a browser:", *reports, sep="\n  ")
+    say(f"\n{NEXT.format(corpus=params.corpora[0])}", end="")
 
 
 def kept() -> str | None:

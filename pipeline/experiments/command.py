@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
 from pipeline.doctor import programs, repository
@@ -41,7 +42,7 @@ def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) ->
         written = search(request, recipe, queue, read)
     else:
         written = compare_variants(request, recipe, queue, read)
-    print("written:", *written)
+    say("written:", *written)
 
 
 def compare_variants(request: Request, recipe: Variants, queue: Queue, read: Reader) -> list[Path]:
@@ -69,7 +70,7 @@ def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list
     rankings = [rank(plan, corpus, read) for corpus in recipe.corpora]
     search_pages.show(recipe, rankings)
     for ranking in rankings:
-        print(f"{request.label}, {search_pages.told(recipe, ranking)}")
+        say(f"{request.label}, {search_pages.told(recipe, ranking)}")
     if again() != plan:
         raise PipelineError(
             f"Files that decide the results changed during the search. `{request.command}` "

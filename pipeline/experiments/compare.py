@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from pipeline.base import paths
+from pipeline.base.display import terminal
 from pipeline.base.paths import BASELINE
 from pipeline.evaluation.scores import OVERALL
 from pipeline.experiments.baseline import kept
@@ -50,7 +51,7 @@ def compared(sides: tuple[str, str], corpora: Sequence[str], read: Reader) -> li
 
 def show(corpus: str, found: Pair, console: Console | None = None) -> None:
     """Prints a table of both sides and the outcome in words."""
-    console = console or Console()
+    console = console or terminal()
     dialogues = len(set(found.test_set.dialogues))
     title = f"{corpus}: {len(found.test_set.utterances)} test utterances in {dialogues} dialogues"
     # Names of experiments that differ in their last letters alone are not cut off.

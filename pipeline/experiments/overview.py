@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.base import paths
+from pipeline.base.display import terminal
 from pipeline.base.params import LISTS, PARAMS
 
 # What `dvc exp show --json` prints: the workspace, then the commit with its experiments.
@@ -40,7 +41,7 @@ def show(corpora: Sequence[str], console: Console | None = None) -> None:
     with Repo() as repo:
         states = [state.dumpd() for state in repo.experiments.show()]
     for corpus in corpora:
-        (console or Console()).print(table(corpus, states))
+        (console or terminal()).print(table(corpus, states))
 
 
 def table(corpus: str, states: States) -> Table:

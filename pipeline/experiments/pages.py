@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.base.display import write_csv
 from pipeline.base.files import write_text
 from pipeline.evaluation.intervals import RESAMPLES
 from pipeline.experiments.plots import Along, Mark, Panel, draw
@@ -11,7 +12,7 @@ from pipeline.experiments.reading import FOLDER
 from pipeline.experiments.recipe import Recipe
 from pipeline.experiments.request import Request
 from pipeline.experiments.results import Comparison, Row
-from pipeline.experiments.tables import code, frame, markdown, section, write_csv
+from pipeline.experiments.tables import code, frame, markdown, section
 from pipeline.experiments.variants import Variants
 
 TEST = "weighted F1 on test, %"
@@ -40,7 +41,7 @@ def write(request: Request, recipe: Variants, comparisons: Sequence[Comparison])
         *map(section, comparisons),
     ]
     write_text(page, "\n".join(lines))
-    write_csv(table, frame(comparisons))
+    write_csv(table, frame(comparisons), "%.2f")
     panels = [panel(recipe, found) for found in comparisons]
     draw(plot, panels, TEST, "reference", along(recipe))
     return [page, table, plot]

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.experiments.batch import Batch, Plan, stop
 from pipeline.experiments.checking import check
@@ -28,7 +29,7 @@ def run(request: Request, plan: Plan, jobs: int, queue: Queue) -> None:
     names = {experiment.name for experiment in experiments}
     tasks = queue.tasks()  # before what is finished: what ends in between is in one of the two
     todo = names - queue.finished()
-    print(f"{request.label}: {len(names)} experiments, {len(names) - len(todo)} of them done")
+    say(f"{request.label}: {len(names)} experiments, {len(names) - len(todo)} of them done")
     if not todo:
         return
     _refuse_others(tasks, names)
@@ -37,7 +38,7 @@ def run(request: Request, plan: Plan, jobs: int, queue: Queue) -> None:
         failed = _run(request.label, plan, jobs, queue)
     except KeyboardInterrupt:
         with _deaf():
-            print(f"{request.label}: stopping, which may take a minute")
+            say(f"{request.label}: stopping, which may take a minute")
             stop(queue, names)
         raise PipelineError(f"Stopped; what is done is kept. {_again(request)}") from None
     if failed:
@@ -53,7 +54,7 @@ def _run(label: str, plan: Plan, jobs: int, queue: Queue) -> dict[str, str]:
     batch = Batch(label, queue, plan, jobs)
     batch.run()
     if batch.stranded:
-        print(f"{label}: the worker of {sorted(batch.stranded)} has died; once more")
+        say(f"{label}: the worker of {sorted(batch.stranded)} has died; once more")
         batch = Batch(label, queue, plan, jobs)
         batch.run()
     return batch.failed | {name: f"{name}: its worker has died twice" for name in batch.stranded}

@@ -8,6 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.base.display import terminal, write_csv
 from pipeline.base.files import write_text
 from pipeline.experiments.grid import CHOSEN, REFERENCE, Search
 from pipeline.experiments.pages import changed, head, how_to_read
@@ -15,7 +16,7 @@ from pipeline.experiments.plots import Mark, Panel, draw
 from pipeline.experiments.request import Request
 from pipeline.experiments.results import Comparison
 from pipeline.experiments.search import Ranking
-from pipeline.experiments.tables import frame, markdown, mean_std, section, write_csv
+from pipeline.experiments.tables import frame, markdown, mean_std, section
 
 VALIDATION = "weighted F1 on validation, %"
 RULES = (
@@ -42,7 +43,7 @@ def show(search: Search, rankings: Sequence[Ranking], console: Console | None = 
         table.add_column(name)
     for cells in _rows(search, rankings):
         table.add_row(*cells)
-    (console or Console()).print(table)
+    (console or terminal()).print(table)
 
 
 def write(
@@ -84,7 +85,7 @@ def write(
         *map(section, comparisons),
     ]
     write_text(page, "\n".join(lines))
-    write_csv(table, _frame(search, rankings, comparisons))
+    write_csv(table, _frame(search, rankings, comparisons), "%.2f")
     draw(plot, [_panel(ranking) for ranking in rankings], VALIDATION, "chosen")
     return [page, table, plot]
 

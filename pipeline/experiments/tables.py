@@ -1,13 +1,12 @@
 """A recipe's tables on test: their cells, on the terminal, as Markdown and as CSV."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.base.files import replacing
+from pipeline.base.display import terminal
 from pipeline.evaluation.intervals import Difference, Interval
 from pipeline.experiments.results import Comparison, Row
 from pipeline.records.predictions import MODEL, TestSet
@@ -17,7 +16,7 @@ BAR = r"\|"  # a bar that ends no cell
 
 def show(comparisons: Sequence[Comparison], console: Console | None = None) -> None:
     """Prints a table per corpus, and below each what it says in words."""
-    console = console or Console()
+    console = console or terminal()
     for found in comparisons:
         title = f"{found.corpus}: {_tested(found.outcome.found.test_set)}, F1 in percent"
         table = Table(title=title, title_justify="left")
@@ -141,12 +140,6 @@ def _ends(found: Interval, form: str) -> str:
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """All rows of all corpora, for CSV."""
     return pd.DataFrame([_flat(found.corpus, row) for found in comparisons for row in found.rows])
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Writes a table with two decimals and reproducible bytes."""
-    with replacing(path) as part:
-        table.to_csv(part, index=False, float_format="%.2f", lineterminator="\n")
 
 
 def _flat(corpus: str, row: Row) -> dict[str, str | float | None]:

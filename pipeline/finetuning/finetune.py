@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.base import paths
 from pipeline.base.cache import folder_of
+from pipeline.base.display import say
 from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import progress
@@ -104,7 +105,7 @@ def _trained(task: Task, path: Path, label: str) -> TuningState:
     if state.finished(task.epochs, task.settings):
         return state
     if state.step:
-        print(f"  {label}: resumes at step {state.step + 1}", flush=True)
+        say(f"  {label}: resumes at step {state.step + 1}")
     run = Run(task)
     with progress(label, task.epochs * run.steps_per_epoch, done=state.step) as loop:
         for _ in run.steps(file):
@@ -141,7 +142,7 @@ def _write(
     if parts:
         metrics["train_weighted_f1"] = gap.figures()
     write_text(paths.metrics(corpus, "finetune.json"), json.dumps(metrics, indent=2) + "\n")
-    print(
+    say(
         f"finetune: epoch {state.best_epoch} of {len(state.history)}, validation weighted F1 "
         f"{validation['weighted_f1']:.2f}"
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.tree import names_in, read_bytes
+from pipeline.corpora.tree import names_in, nfc, read_bytes, spelled
 from pipeline.records.manifest import Segment, Utterance
 
 FILE = "utterances.csv"
@@ -27,7 +27,7 @@ class Row:
 
     Attributes:
         number: In the file, the header being 1.
-        cells: By column; all but `text` without white space around.
+        cells: By column; all but `text` in NFC and without white space around.
     """
 
     number: int
@@ -68,7 +68,7 @@ def read_conversation(folder: Path) -> list[Utterance]:
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         listed = "\n".join(f"  {problem}" for problem in problems[:SHOWN])
         raise PipelineError(f"{folder / FILE} cannot be used as it is:\n{listed}{more}")
-    return list(_utterances(rows, folder.resolve().name or "dialogue"))
+    return list(_utterances(rows, folder))
 
 
 def _text(folder: Path) -> str:
@@ -114,7 +114,7 @@ def _rows(path: Path, text: str) -> list[Row]:
 
 def _cells(columns: Sequence[str], line: Sequence[str]) -> dict[str, str]:
     pairs = zip(columns, line, strict=True)
-    return {name: cell if name == "text" else cell.strip() for name, cell in pairs}
+    return {name: cell if name == "text" else nfc(cell.strip()) for name, cell in pairs}
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
@@ -159,14 +159,15 @@ def _repeated(rows: Sequence[Row]) -> list[str]:
     return [f"utterance {name!r} stands in {n} rows" for name, n in counts.items() if n > 1]
 
 
-def _utterances(rows: Sequence[Row], only: str) -> Iterator[Utterance]:
-    """Rows of a dialogue need not stand together; `only` names the one of a file without any."""
+def _utterances(rows: Sequence[Row], folder: Path) -> Iterator[Utterance]:
+    """Rows of a dialogue need not stand together; one that nobody named is called as the folder."""
+    only = nfc(folder.resolve().name) or "dialogue"
     dialogues: dict[str, list[Row]] = {}
     for row in rows:
         dialogues.setdefault(row["dialogue"] or only, []).append(row)
     for dialogue, turns in dialogues.items():
         for turn, row in enumerate(turns):
-            segment = _segment(row)
+            segment = _segment(row, folder)
             yield Utterance(
                 utterance=row["utterance"] or f"{dialogue}_utt{turn}",
                 dialogue=dialogue,
@@ -178,8 +179,8 @@ def _utterances(rows: Sequence[Row], only: str) -> Iterator[Utterance]:
             )
 
 
-def _segment(row: Row) -> Segment:
+def _segment(row: Row, folder: Path) -> Segment:
     if not row["clip"]:
         return Segment(NO_CLIP, missing=NO_CLIP)
-    path = PurePosixPath(row["clip"]).as_posix()
+    path = spelled(folder, row["clip"])
     return Segment(path, start=row.seconds("start") or 0.0, end=row.seconds("end"))

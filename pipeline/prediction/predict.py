@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.base.display import say, short_name, terminal
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import sha256_file
 from pipeline.base.params import Params, read_params
@@ -67,7 +67,7 @@ def _predicted(
     checkpoints.check(provenance(params, corpus, where, modalities))
     seconds = params.of(CorpusSettings, corpus).root.max_seconds
     rows, problems = looked_at(utterances, folder, seconds, modalities)
-    print("".join(f"{line}\n" for line in summary(problems)), end="")
+    say("".join(f"{line}\n" for line in summary(problems)), end="")
     write_manifest(where.manifest, rows, Origin("predict", full=False))
     found, more = extracted(params, corpus, where, modalities)
     _refuse_nothing(found)
@@ -117,7 +117,7 @@ def _write(
 
 
 def _tell(checkpoints: Checkpoints, predicted: Predicted, out: Path) -> None:
-    console = Console()
+    console = terminal()
     names = [file.stem for file in checkpoints.files]
     models = (
         f"checkpoint {names[0]}"
@@ -153,13 +153,9 @@ def _table(predicted: Predicted) -> Table:
         table.add_column(name, no_wrap=name != "text")
     shares = predicted.probabilities.max(axis=1)
     for place, u in enumerate(predicted.utterances[:SHOWN]):
-        before = [_short(u.dialogue), str(u.turn), _short(u.speaker)]
+        before = [short_name(u.dialogue, LETTERS), str(u.turn), short_name(u.speaker, LETTERS)]
         after = [predicted.labels[place], f"{100 * shares[place]:.0f}"]
         text = Text(" ".join(u.text.split()), no_wrap=True, overflow="ellipsis")
         lacks = ", ".join(predicted.missing(place))
         table.add_row(*map(Text, before), text, *map(Text, [*after, lacks]))
     return table
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

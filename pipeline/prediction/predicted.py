@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.base.files import replacing
+from pipeline.base.display import write_csv
 from pipeline.base.tables import write_table
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Utterance
@@ -76,13 +76,13 @@ def write_predicted(folder: Path, predicted: Predicted, about: Mapping[str, Any]
     """
     table = _table(predicted)
     write_table(folder / "predictions.parquet", table, VERSION, dict(about))
-    _write_csv(folder / "predictions.csv", table.to_pandas())
+    write_csv(folder / "predictions.csv", table.to_pandas(), "%.6f")
 
 
 def write_problems(folder: Path, problems: Sequence[Problem]) -> None:
     """Writes ledger.csv: utterance, modality, kind and detail of all that was wrong."""
     columns = ["utterance", "modality", "kind", "detail"]
-    _write_csv(folder / "ledger.csv", pd.DataFrame([vars(p) for p in problems], columns=columns))
+    write_csv(folder / "ledger.csv", pd.DataFrame([vars(p) for p in problems], columns=columns))
 
 
 def _table(predicted: Predicted) -> pa.Table:
@@ -101,8 +101,3 @@ def _table(predicted: Predicted) -> pa.Table:
         for number, name in enumerate(predicted.classes)
     }
     return pa.table({**texts, **shares})
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    with replacing(path) as part:
-        frame.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")

@@ -1,7 +1,6 @@
 """The timeline of a dialogue as PNG: who speaks at each turn, and how probable each class is."""
 
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from pipeline.base.display import short_name
 from pipeline.base.files import chunked
 from pipeline.base.plots import COLOURS, plain, save
 from pipeline.prediction.predicted import Predicted
@@ -18,7 +18,7 @@ INCHES = 12.0  # of the turns of a row
 LETTER, LEAST = 0.07, 0.6  # inches: of a label's letter, and of a turn at least
 LINE = 0.3  # inches of a speaker's or a class's line
 ROWS_A_PAGE = 12
-NAME = 18  # letters of a name that are shown
+NAME, TITLE = 18, 60  # letters of a name that are shown
 DARK = 0.55  # from this probability on, writing is white
 OURS = re.compile(r"\d+-[\w.-]*\.png")
 
@@ -72,7 +72,7 @@ def draw_timelines(folder: Path, dialogues: list[Predicted]) -> Iterator[Path]:
 
 def _turn_width(dialogue: Predicted) -> float:
     """Inches of a turn, so that the longest label fits."""
-    return max(LEAST, LETTER * max(len(_short(name)) for name in dialogue.classes) + 0.15)
+    return max(LEAST, LETTER * max(len(short_name(name, NAME)) for name in dialogue.classes) + 0.15)
 
 
 def _rows(dialogue: Predicted) -> list[Row]:
@@ -104,12 +104,10 @@ def _draw(path: Path, dialogue: Predicted, rows: list[Row], page: str) -> None:
         for part in (above, below):
             part.set_xlim(row.begin - 0.5, row.begin + turns - 0.5)
     axes[-1].set_xlabel("turn")
-    name = dialogue.utterances[0].dialogue
+    name = short_name(dialogue.utterances[0].dialogue, TITLE)
     title = f"{name}: predicted class of each turn, and the probabilities in %{page}"
-    figure.suptitle(title, fontsize=10, parse_math=False)
-    with warnings.catch_warnings():  # of letters that the font lacks; they are shown as boxes
-        warnings.filterwarnings("ignore", "Glyph")
-        save(figure, path)
+    figure.suptitle(title, fontsize=10)
+    save(figure, path)
 
 
 def _draw_speakers(axes: Axes, dialogue: Predicted, row: Row) -> None:
@@ -124,14 +122,13 @@ def _draw_speakers(axes: Axes, dialogue: Predicted, row: Row) -> None:
         axes.text(
             place,
             lane,
-            _short(labels[place]),
+            short_name(labels[place], NAME),
             ha="center",
             va="center",
             fontsize=8,
             bbox={**box, "linewidth": 1.8},
-            parse_math=False,
         )
-    axes.set_yticks(range(len(speakers)), [_short(name) for name in speakers], parse_math=False)
+    axes.set_yticks(range(len(speakers)), [short_name(name, NAME) for name in speakers])
     axes.set_ylim(max(1, len(speakers) - 1) + 0.6, -0.6)
     axes.set_xticks([])
     plain(axes)
@@ -161,8 +158,8 @@ def _draw_classes(axes: Axes, dialogue: Predicted, row: Row) -> None:
             if chosen:
                 frame = Rectangle((place - 0.5, number - 0.5), 1, 1, fill=False, linewidth=1.5)
                 axes.add_patch(frame)
-    classes = [_short(name) for name in dialogue.classes]
-    axes.set_yticks(range(len(classes)), classes, parse_math=False)
+    classes = [short_name(name, NAME) for name in dialogue.classes]
+    axes.set_yticks(range(len(classes)), classes)
     places = list(range(row.begin, row.end))
     axes.set_xticks(places, [_tick(dialogue, place) for place in places], fontsize=8)
     plain(axes)
@@ -173,7 +170,3 @@ def _tick(dialogue: Predicted, place: int) -> str:
     """The number of a turn, and what it lacks."""
     turn = str(dialogue.utterances[place].turn)
     return "\n".join([turn, *(f"no {modality}" for modality in dialogue.missing(place))])
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.base.display import short_name, table_cell
 from pipeline.base.settings import Modality
 from pipeline.base.tables import read_rows, schema_of, table_of, write_table
 
 VERSION = "ledger/1"
+NAME, DETAIL = 60, 400  # letters on the terminal
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 
         for modality, kind in kinds:
             alike = [p for p in problems if (p.modality, p.kind) == (modality, kind)]
             shown = "; ".join(f"{p.utterance}: {p.detail}" for p in alike[:examples])
-            cells = (stage, modality, kind, str(len(alike)), shown.replace("|", "\\|"))
+            cells = (stage, modality, kind, str(len(alike)), table_cell(shown))
             lines.append(f"| {' | '.join(cells)} |")
     if not any(ledgers.values()):
         lines.append("| all | all | nothing | 0 | |")
@@ -78,5 +80,9 @@ def summary(problems: Sequence[Problem]) -> list[str]:
     lines = []
     for kind, count in counted(problems).items():
         first = next(p for p in problems if f"{p.modality} {p.kind}" == kind)
-        lines.append(f"  {kind}: {count}, such as {first.utterance} ({first.detail})")
+        lines.append(f"  {kind}: {count}, such as {_in_a_line(first)}")
     return lines
+
+
+def _in_a_line(problem: Problem) -> str:
+    return f"{short_name(problem.utterance, NAME)} ({short_name(problem.detail, DETAIL)})"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.base.display import short_name
 from pipeline.base.plots import COLOURS, plain
 from pipeline.records.predictions import model_name
 from pipeline.report.svg import FAINT, HEAT, INK, WIDTH
@@ -17,7 +18,6 @@ from pipeline.report.svg import FAINT, HEAT, INK, WIDTH
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = {"train": ":", "valid": "--", "test": "-"}
 MANY_RUNS = 6
-LONGEST = 24  # characters of a label
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
@@ -28,7 +28,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Canvas:
         classes: Names by class number.
     """
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    number, names = len(classes), [_short(name) for name in classes]
+    number, names = len(classes), [short_name(name) for name in classes]
     figure = Canvas(figsize=(WIDTH, 4.6), layout="constrained")
     axes = figure.subplots()
     for (row, column), share in np.ndenumerate(shares):
@@ -60,7 +60,7 @@ def by_model(table: pd.DataFrame, label: str) -> Canvas:
         _intervals(axes, rows, heights, place, model_name(model))
     for line in np.arange(len(groups) - 1) + 0.5:
         axes.axhline(line, color=FAINT, linewidth=0.6)
-    _percent(axes, [_short(group) for group in groups], label)
+    _percent(axes, [short_name(group) for group in groups], label)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -72,14 +72,8 @@ def slices(rows: pd.DataFrame) -> Canvas:
     names = {"weighted_f1": "value", "weighted_f1_low": "low", "weighted_f1_high": "high"}
     _intervals(axes, rows.rename(columns=names), np.arange(len(rows)), 0, None)
     parts = zip(rows["slice"], rows["utterances"], strict=True)
-    _percent(axes, [f"{_short(name)} ({count:,})" for name, count in parts], "weighted F1 (%)")
+    _percent(axes, [f"{short_name(name)} ({count:,})" for name, count in parts], "weighted F1 (%)")
     return figure
-
-
-def _short(name: str) -> str:
-    """Shorten a label, and drop characters that XML cannot hold."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in name)
-    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 def _percent(axes: Axes, names: Sequence[str], label: str) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from pipeline.base import paths
+from pipeline.base.display import plain_cell
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.settings import ComputeSettings
@@ -153,6 +154,8 @@ def _csv(path: Path, name: str) -> pd.DataFrame:
         raise PipelineError(
             f"{path} is not a CSV: {error}. Delete it and run `dvc repro`."
         ) from error
+    for column in filter(set(table).__contains__, WORDS):
+        table[column] = table[column].map(plain_cell, na_action="ignore")
     missing = [column for column in COLUMNS[name] if column not in table]
     if missing:
         raise PipelineError(

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import matplotlib
 from matplotlib.figure import Figure as Canvas
 
-from pipeline.base.plots import COLOURS
+from pipeline.base.plots import COLOURS, any_letter
 from pipeline.report.blocks import Figure
 
 INK, FAINT, HEAT = "#010101", "#020202", "#030303"
@@ -26,7 +26,6 @@ VARIABLES = {
 }
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
-    "text.parse_math": False,
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.axisbelow": True,
@@ -71,8 +70,7 @@ def inline(figure: Figure) -> str:
 
 def _draw(name: str, draw: Callable[[], Canvas]) -> bytes:
     style: Any = STYLE | {"svg.hashsalt": name}
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
+    with matplotlib.rc_context(), any_letter():
         matplotlib.rcParams.update(style)
         file = io.BytesIO()
         draw().savefig(file, format="svg", metadata=NO_METADATA)

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.base import paths
+from pipeline.base.display import printable
 from pipeline.base.files import write_text
 from pipeline.base.params import Params
 from pipeline.report import circumstances, closing, comparison, detail, scores, setup
@@ -91,7 +92,7 @@ def _escape_for_html(text: Any) -> Markup:
     """Escape text for HTML; words between backticks are code, line breaks are kept."""
     if hasattr(text, "__html__"):
         return Markup(text)
-    escaped = html.escape(str(text))
+    escaped = html.escape(printable(str(text)))
     return Markup(CODE.sub(r"<code>\1</code>", escaped).replace("\n", "<br>"))
 
 
@@ -99,7 +100,7 @@ def _escape_for_markdown(text: Any) -> Markup:
     """Escape text for Markdown, tables included; words between backticks stay as they are."""
     if hasattr(text, "__html__"):
         return Markup(text)
-    parts = CODE.split(str(text))  # plain, code, plain, ...
+    parts = CODE.split(printable(str(text)))  # plain, code, plain, ...
     escaped = [_code(part) if place % 2 else _plain(part) for place, part in enumerate(parts)]
     return Markup("".join(escaped).replace("\n", "<br>"))
 

@@ -1,6 +1,5 @@
 """The model card beside a checkpoint: what the model is, what it comes from, what it is not for."""
 
-import html
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from torch import nn
 
 from pipeline.base import paths
+from pipeline.base.display import table_cell
 from pipeline.base.files import write_text
 from pipeline.records.protocol import SPLITS, Entry
 from pipeline.systems.mcn_cl import MCNCL
@@ -60,13 +60,8 @@ def _template() -> Any:
     environment = Environment(
         undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    environment.filters |= {"code": _code, "cell": _cell, "settings": _settings}
+    environment.filters |= {"code": _code, "cell": table_cell, "settings": _settings}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-
-
-def _cell(text: str) -> str:
-    """Text that can break neither a table nor the page."""
-    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
 
 
 def _code(text: str) -> str:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pipeline.base import paths
 from pipeline.base.cache import digest_of, folder_of
+from pipeline.base.display import say, write_csv
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import replacing
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
@@ -48,7 +48,7 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
         if not state.finished(settings.train):
             waiting.append(run)
             if state.history:
-                print(f"  {run}: resumes at epoch {len(state.history) + 1}", flush=True)
+                say(f"  {run}: resumes at epoch {len(state.history) + 1}")
     if waiting:
         _train(corpus, data, waiting, histories)
     _write(corpus, data, runs, cached=set(runs) - set(waiting))
@@ -146,8 +146,7 @@ def _write_history(corpus: str, histories: Histories) -> None:
         for run, history in histories.items()
         for row in history
     ]
-    with replacing(paths.metrics(corpus, "history.csv")) as part:
-        pd.DataFrame(rows).to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    write_csv(paths.metrics(corpus, "history.csv"), pd.DataFrame(rows), "%.6g")
 
 
 def _write(corpus: str, data: TrainingData, runs: Sequence[KeptRun], cached: set[KeptRun]) -> None:
@@ -163,7 +162,7 @@ def _write(corpus: str, data: TrainingData, runs: Sequence[KeptRun], cached: set
         facts = {"corpus": corpus, **_facts(data, run, state)}
         save_checkpoint(checkpoint, state.best, facts)
         write_card(checkpoint, facts, data.protocol.entries)
-        print(
+        say(
             f"  {run}: epoch {state.best_epoch} of {len(state.history)}, validation weighted F1 "
             f"{state.scores[state.best_epoch - 1]:.2f}{', from the cache' * (run in cached)}"
         )

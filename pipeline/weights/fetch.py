@@ -7,13 +7,13 @@ source; it is checked whenever it is used.
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import replacing_folder
 from pipeline.base.settings import Role
@@ -109,7 +109,7 @@ def _complete(encoder: KnownEncoder, folder: Path, advice: str) -> None:
         if missing:
             try:
                 deliver(source, missing, folder)
-                print(f"{encoder.name}: from {source}", file=sys.stderr)
+                say(f"{encoder.name}: from {source}", error=True)
             except SourceError as error:
                 reasons.append(f"  {source}: {error}")
             missing = {name: file for name, file in missing.items() if not (folder / name).exists()}

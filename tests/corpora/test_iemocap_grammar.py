@@ -46,9 +46,16 @@ def test_a_block_of_the_real_files() -> None:
     ]
 
 
-def test_windows_line_ends_change_nothing() -> None:
-    first, second = (parse_evaluations(t, Counter()) for t in (BLOCK, BLOCK.replace("\n", "\r\n")))
+TURNS = "Ses01F_impro01_F000 [1.0-2.0]: Hi.\nSes01F_impro01_M000 [2.0-3.0]: A \x85 b\n"
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\r\r\n", "\n\r"])
+def test_other_line_ends_change_nothing(end: str) -> None:
+    first, second = (parse_evaluations(t, Counter()) for t in (BLOCK, BLOCK.replace("\n", end)))
     assert first == second
+    first_lines = parse_transcription(TURNS, Counter())
+    assert len(first_lines) == 2 and first_lines[1].text == "A \x85 b"
+    assert parse_transcription(TURNS.replace("\n", end), Counter()) == first_lines
 
 
 def test_odd_rater_lines_are_kept_and_counted() -> None:

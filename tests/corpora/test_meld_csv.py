@@ -37,6 +37,17 @@ def test_c1_controls_are_mended_and_quotes_read(tmp_path: Path) -> None:
     assert read_csv(path)[0].cells["Utterance"] == 'it\u2019s a "dog", no'
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_and_a_byte_order_mark_change_nothing(
+    tmp_path: Path, end: str, mark: bytes
+) -> None:
+    lines = [LINE.format(text=f"t\nu{n}", dialogue=0, utterance=n) for n in range(3)]
+    path = tmp_path / "dev_sent_emo.csv"
+    path.write_bytes(mark + csv_bytes(*lines, newline=end))
+    assert [row.cells["Utterance"] for row in read_csv(path)] == ["t\nu0", "t\nu1", "t\nu2"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -39,7 +39,7 @@ def dialogue(name: str, turns: int = 2, session: str | None = None) -> list[Utte
             "t",
             GONE,
             GONE,
-            emotion="neu",
+            emotion=("neu", "sad")[n % 2],
             session=session,
         )
         for n in range(turns)
@@ -142,9 +142,10 @@ def test_no_dialogue_is_in_two_splits(chosen: ProtocolSettings) -> None:
 
 def clips(speakers: int, each: int = 3) -> list[Utterance]:
     return [
-        Utterance(f"{1000 + s}_{n}", f"{1000 + s}_{n}", 0, str(1000 + s), "t", GONE, GONE, "neu")
+        Utterance(name, name, 0, name[:4], "t", GONE, GONE, ("neu", "sad")[n % 2])
         for s in range(speakers)
         for n in range(each)
+        for name in [f"{1000 + s}_{n}"]
     ]
 
 

@@ -1,5 +1,6 @@
 """Baselines: what they learn from, the order of folds, and a shortcut that changes no score."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from pipeline.evaluation.baselines import (
     FoldPredictions,
     LabelledSplits,
     _rotate,
+    chosen_baselines,
+    fit_baselines,
     labelled_splits,
     logistic_regression,
     majority,
@@ -20,8 +23,9 @@ from pipeline.evaluation.baselines import (
     tfidf,
 )
 from pipeline.evaluation.evaluate import labelled_test_set
+from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.finetuning.head import Head, write_head
-from pipeline.records.features import read_features
+from pipeline.records.features import read_features, write_features
 from pipeline.records.protocol import Protocol, read_protocol
 from tests.synthetic import CLASSES, DIMENSIONS, lay_out
 
@@ -124,3 +128,28 @@ def test_there_is_no_head_baseline_without_fine_tuning_or_without_text(workspace
     assert predict_finetuned_head(paths.head("toy"), protocol, {"text": store}) == {}
     write_head(paths.head("toy"), Head(CLASSES, np.zeros((7, WIDTH)), np.zeros(7)))
     assert predict_finetuned_head(paths.head("toy"), protocol, {"audio": store}) == {}
+
+
+def test_without_a_word_in_train_tfidf_is_left_out_of_all_folds(workspace: Path) -> None:
+    protocol = Protocol(CLASSES, lay_out("toy"))
+    settings = EvaluateSettings(baselines=("majority", "tfidf"), regularisation=(1.0,))
+    texts = {e.utterance: "word" if e.split == "test" else " \u3000\n" for e in protocol.entries}
+    assert chosen_baselines(protocol, texts, settings) == ["majority"]
+    assert [name for name, _ in fit_baselines(protocol, {}, texts, settings)] == ["majority"]
+    texts[next(e.utterance for e in protocol.entries if e.split == "train")] = "!"
+    assert chosen_baselines(protocol, texts, settings) == ["majority", "tfidf"]
+    assert dict(fit_baselines(protocol, {}, texts, settings)).keys() == {"majority", "tfidf"}
+
+
+def test_a_modality_that_nobody_has_in_train_changes_no_regression(workspace: Path) -> None:
+    protocol = Protocol(CLASSES, lay_out("toy"))
+    splits = labelled_splits(protocol, 0)
+    text = read_features(paths.features("toy", "text"))
+    train = set(splits.utterances["train"])
+    absent = [(u, None if u in train else np.ones((1, 4), np.float32)) for u in text.utterances]
+    write_features(paths.features("toy", "audio"), absent, {})
+    audio = read_features(paths.features("toy", "audio"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        both = logistic_regression(splits, {"text": text, "audio": audio}, (1.0,))
+    assert (both.predicted == logistic_regression(splits, {"text": text}, (1.0,)).predicted).all()

@@ -1,5 +1,7 @@
 """`predict`, from a folder to results: what is masked, refused, averaged, and never done twice."""
 
+import csv
+import io
 import sys
 from pathlib import Path
 
@@ -178,6 +180,33 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     with pytest.raises(PipelineError) as lacking:
         run(checkpoint(1), folder)
     assert f"dvc repro finetune@{CORPUS} weights@{CORPUS}-visual" in str(lacking.value)
+
+
+def test_names_and_texts_may_hold_anything_on_any_terminal(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        '0.mp4,"$\\frac$\x1b[2J","=1+1\r\x1b[31mé"',
+        "gone\x1b.mp4,[/bold]日,@x",
+        '0.mp4,-,"\r-"',
+    ]
+    folder = conversation(Path("talk"), *rows, clips=1)
+    words = ["predict", "--model", str(checkpoint(1)), "--input", str(folder)]
+    monkeypatch.setattr(sys, "argv", ["pipeline", *words])
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    sys.stdout.flush()
+    assert not ended.value.code and b"\x1b" not in shown.getvalue()
+    assert b"[/bold]" in shown.getvalue() and b"written: talk" in shown.getvalue()
+    for name, count in (("predictions", 3), ("ledger", 2)):
+        with (folder / f"predictions/{name}.csv").open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+        assert len(lines) == count + 1
+        assert not [cell for line in lines for cell in line if cell.startswith(("=", "@", "-"))]
+    table = pd.read_parquet(folder / "predictions/predictions.parquet")
+    assert list(table["text"]) == ["=1+1\r\x1b[31mé", "@x", "\r-"], "exact in Parquet"
 
 
 def test_errors_are_told_without_a_traceback(

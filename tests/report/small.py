@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base import paths
+from pipeline.base.display import write_csv
 from pipeline.corpora.registry import READERS
 from pipeline.records.ledger import Problem, write_ledger
 from pipeline.records.manifest import Origin, write_manifest
@@ -155,7 +156,7 @@ def _write_metrics(corpus: Corpus) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
     for name, table in _tables(corpus).items():
-        table.to_csv(paths.metrics(corpus.name, f"{name}.csv"), index=False)
+        write_csv(paths.metrics(corpus.name, f"{name}.csv"), table)
 
 
 def _tables(corpus: Corpus) -> dict[str, pd.DataFrame]:

@@ -114,6 +114,15 @@ def test_names_are_data(workspace: Path) -> None:
         assert kept in page
 
 
+@pytest.mark.parametrize("name", ["=1+1\r", "Q\rb\nc", "'=x", "\x1b[31m"])
+def test_a_name_with_line_ends_or_a_formula_is_one_row(workspace: Path, name: str) -> None:
+    page, sheet = pages(Corpus(speaker=name))
+    shown = {"=": "=1+1", "Q": "Q", "'": "'=x", "\x1b": r"\x1b"}[name[0]]
+    (line,) = (x for x in page.splitlines() if x.replace("\\\\", "\\").startswith(f"| {shown}"))
+    assert len(re.findall(r"(?<!\\)\|", line)) == 6, "five cells"
+    assert not set("\x1b\r") & {*page, *sheet}
+
+
 def test_an_html_page_alone_holds_what_differs_from_run_to_run(demo: tuple[str, str]) -> None:
     page, sheet = demo
     assert "commit:" in sheet and "written:" in sheet and "machine:" in sheet

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import pyarrow as pa
 
 from pipeline.base.cache import ClipCache, digest_of
+from pipeline.base.display import say
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.settings import Modality
 from pipeline.base.workers import isolated, patience_for
@@ -172,8 +173,8 @@ class Tally:
     def close(self, ledger: Path) -> None:
         """Write the ledger and print the stage's summary."""
         write_ledger(ledger, self.problems)
-        print(f"{self.modality}: {self.present} utterances, {self.missing} masked")
-        print("".join(f"{line}\n" for line in summary(self.problems)), end="")
+        say(f"{self.modality}: {self.present} utterances, {self.missing} masked")
+        say("".join(f"{line}\n" for line in summary(self.problems)), end="")
 
     def check(self, corpus: str) -> None:
         """Refuse a modality that none of a corpus' utterances has.

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from pipeline.base import paths
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import chunked, replacing
 from pipeline.features.common.images import decode_image, encode_image
@@ -54,7 +55,7 @@ def draw(corpus: str, out: Path, count: int) -> None:
         if pictures is not None
     ]
     _write(out, _sheet(tiles))
-    print(f"{out}: {len(tiles)} of {len(rows)} utterances")
+    say(f"{out}: {len(tiles)} of {len(rows)} utterances")
 
 
 def spaced(items: Sequence[int], count: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.base.cache import ClipCache
+from pipeline.base.display import say
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.params import Params
 from pipeline.base.paths import Places
@@ -55,7 +56,7 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
     tally, choices = Tally("visual"), Counter[SpeakerFace]()
     write_frames(places.frames, _counted(tally.rows(shown), choices), provenance)
     tally.close(places.ledgers["frames"])
-    print("".join(f"{line}\n" for line in shares(choices)), end="")
+    say("".join(f"{line}\n" for line in shares(choices)), end="")
     return tally
 
 

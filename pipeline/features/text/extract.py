@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.base.cache import ClipCache, digest_of
+from pipeline.base.display import say
 from pipeline.base.files import chunked
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.params import Params
@@ -50,7 +51,7 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     present, dimension = write_features(places.stores["text"], rows, provenance)
     masked = count_utterances(places.manifest) - present
     without = f", {masked} without words masked" if masked else ""
-    print(f"text: {present} utterances, {dimension} features{without}")
+    say(f"text: {present} utterances, {dimension} features{without}")
 
 
 def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:

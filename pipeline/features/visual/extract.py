@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.base.cache import ClipCache
+from pipeline.base.display import say
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.params import Params
 from pipeline.base.paths import Places
@@ -46,7 +47,7 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     )
     rows = track(vectors, f"visual {places.name}", count_utterances(places.manifest))
     present, dimension = write_features(places.stores["visual"], rows, provenance)
-    print(f"visual: {present} utterances, {dimension} features per frame")
+    say(f"visual: {present} utterances, {dimension} features per frame")
 
 
 def provenance_of(
