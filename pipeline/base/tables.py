@@ -1,9 +1,12 @@
-"""Parquet tables with a version, a checked schema and reproducible bytes."""
+"""Parquet tables with a version, a checked schema and reproducible bytes.
+
+A file may come from elsewhere: none is read whose content would not fit the size of the file.
+"""
 
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import NoneType, UnionType
@@ -11,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import METADATA_KEY, replacing
@@ -25,6 +28,9 @@ ARROW_TYPES = {
     str: pa.string(),
 }
 R = TypeVar("R")
+ROWS_AT_ONCE = 256
+# A table of ours unpacks to less than the one, or to less than the other times its size.
+UNPACKED, RATIO = 2**30, 100
 
 
 def _spare_pandas() -> None:
@@ -123,9 +129,20 @@ def write_table(
 
 @contextmanager
 def streaming(
-    path: Path, schema: pa.Schema, version: str, provenance: Provenance
+    path: Path,
+    schema: pa.Schema,
+    version: str,
+    provenance: Provenance,
+    footer: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Writes a large table, uncompressed, whole or not at all.
+
+    Args:
+        path: Where to.
+        schema: Its columns.
+        version: Name and version of the schema, checked on reading.
+        provenance: Further facts that JSON can hold.
+        footer: Filled while the table is written; it is kept as the file's own metadata.
 
     Yields:
         A function that takes the next row group.
@@ -136,31 +153,48 @@ def streaming(
         pq.ParquetWriter(part, full, compression="none", use_dictionary=False) as writer,
     ):
         yield writer.write_table
+        writer.add_key_value_metadata(footer or {})
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, Provenance]:
     """Reads a table and its provenance.
 
     Raises:
-        PipelineError: The file is missing, not Parquet, or of another schema or version.
+        PipelineError: The file is missing, not Parquet, or of another schema or version, or it
+            unpacks to far more than such a table holds.
     """
     provenance = read_provenance(path, version)
-    table = pq.read_table(path)
-    if not table.schema.equals(schema):
-        raise PipelineError(
-            f"{path} has other columns than {version}; delete it and run `dvc repro`."
-        )
-    return table, provenance
+    with opened(path, schema, version) as file:
+        batches = list(_of_sane_size(path, file))
+    return pa.Table.from_batches(batches, schema).combine_chunks(), provenance
+
+
+def read_streamed(
+    path: Path, schema: pa.Schema, version: str
+) -> tuple[pa.Table, Provenance, Mapping[bytes, bytes]]:
+    """Reads a table that `streaming` wrote, its provenance and its footer.
+
+    Raises:
+        PipelineError: The file is missing, not Parquet, of another schema or version, or packed.
+    """
+    provenance = read_provenance(path, version)
+    with opened(path, schema, version) as file:
+        refuse_packed(path, file)
+        return file.read().combine_chunks(), provenance, file.metadata.metadata or {}
 
 
 def read_rows(path: Path, row: type[R], version: str) -> tuple[list[R], Provenance]:
     """Reads a table as dataclass instances, and its provenance.
 
     Raises:
-        PipelineError: As `read_table`.
+        PipelineError: As `read_table`, or a value is none of those that its column has.
     """
     table, provenance = read_table(path, schema_of(row), version)
-    return TypeAdapter(list[row]).validate_python(table.to_pylist()), provenance  # type: ignore[valid-type]
+    try:
+        return TypeAdapter(list[row]).validate_python(table.to_pylist()), provenance  # type: ignore[valid-type]
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise refused(path, f"{wrong['input']!r} in {wrong['loc']}: {wrong['msg']}") from error
 
 
 def read_provenance(path: Path, version: str) -> Provenance:
@@ -169,18 +203,84 @@ def read_provenance(path: Path, version: str) -> Provenance:
     Raises:
         PipelineError: The file is missing, not Parquet, or of another version.
     """
-    try:
+    with _one_error(path):
         metadata = pq.read_schema(path).metadata or {}
-    except FileNotFoundError as error:
-        raise PipelineError(f"{path} is missing; `dvc repro` makes it.") from error
-    except pa.ArrowInvalid as error:
-        raise PipelineError(
-            f"{path} is not a Parquet file: {error}. Delete it and run `dvc repro`."
-        ) from error
-    provenance: Provenance = json.loads(metadata.get(METADATA_KEY.encode(), b"{}"))
+    try:
+        provenance: Provenance = dict(json.loads(metadata.get(METADATA_KEY.encode(), b"{}")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise refused(path, f"its provenance cannot be read: {error}") from error
     got = provenance.pop("schema", "no version")
     if got != version:
         raise PipelineError(
             f"{path} is of schema {got!r}, expected {version!r}; delete it and run `dvc repro`."
         )
     return provenance
+
+
+@contextmanager
+def opened(path: Path, schema: pa.Schema, version: str) -> Iterator[pq.ParquetFile]:
+    """Opens a table to be read.
+
+    Raises:
+        PipelineError: Its columns are others, or what is read of it in this block is damaged.
+    """
+    with _one_error(path), pq.ParquetFile(path) as file:
+        if not file.schema_arrow.equals(schema):
+            raise PipelineError(
+                f"{path} has other columns than {version}; delete it and run `dvc repro`."
+            )
+        yield file
+
+
+def refuse_packed(path: Path, file: pq.ParquetFile) -> None:
+    """Refuse a table that is larger in memory than in its file; none that `streaming` wrote is.
+
+    Raises:
+        PipelineError: A column is compressed, or written in other ways that save room.
+    """
+    groups, columns = range(file.metadata.num_row_groups), range(file.metadata.num_columns)
+    for column in (file.metadata.row_group(g).column(c) for g in groups for c in columns):
+        if column.compression != "UNCOMPRESSED" or set(column.encodings) - {"PLAIN", "RLE"}:
+            raise refused(
+                path,
+                f"its column {column.path_in_schema} is packed ({column.compression}, "
+                f"{', '.join(column.encodings)}), which none of this pipeline is",
+            )
+
+
+def refused(path: Path, reason: str) -> PipelineError:
+    """The error for a table whose content cannot be used."""
+    return PipelineError(f"{path} cannot be used: {reason}; delete it and run `dvc repro`.")
+
+
+def _of_sane_size(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Its rows, until they are too many bytes: a few may stand for many."""
+    metadata, limit = file.metadata, max(UNPACKED, RATIO * path.stat().st_size)
+    stated = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    unpacked = 0
+    for batch in file.iter_batches(ROWS_AT_ONCE) if stated <= limit else ():
+        yield batch
+        unpacked += batch.nbytes
+        if unpacked > limit:
+            break
+    if max(stated, unpacked) > limit:
+        raise refused(
+            path, f"its {path.stat().st_size} bytes unpack to more than {limit / 2**30:.0f} GiB"
+        )
+
+
+@contextmanager
+def _one_error(path: Path) -> Iterator[None]:
+    """Put the errors of reading a table into words."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise refused(path, "it is not a file")
+        yield
+    except FileNotFoundError as error:
+        raise PipelineError(f"{path} is missing; `dvc repro` makes it.") from error
+    except PermissionError as error:
+        raise PipelineError(f"{path} cannot be read: {error.strerror}.") from error
+    except (pa.ArrowException, OSError) as error:
+        raise PipelineError(
+            f"{path} is not a Parquet file: {error}. Delete it and run `dvc repro`."
+        ) from error

@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
+from pipeline.base.errors import PipelineError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.finetuning.head import predict_utterances, read_head
 from pipeline.records.features import Features, of_utterances
@@ -234,11 +235,17 @@ def predict_finetuned_head(
         One entry; none if nothing was fine-tuned or text is not in use.
 
     Raises:
-        PipelineError: The file is absent or damaged.
+        PipelineError: The file is absent or damaged, or of other classes or features.
     """
     head = read_head(path)
     if head is None or "text" not in stores:
         return {}
+    got = (head.classes, head.weight.shape[1])
+    if got != (expected := (protocol.classes, stores["text"].dimension)):
+        raise PipelineError(
+            f"{path} is of classes and a number of features {got}, expected {expected}; "
+            "run `dvc repro`."
+        )
     utterances = [
         name
         for fold in protocol.folds

@@ -5,9 +5,10 @@ own predictions follow from the feature store without running a network.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -53,13 +54,14 @@ def read_head(path: Path) -> Head | None:
     """Read a head; None if the encoder was not fine-tuned.
 
     Raises:
-        PipelineError: The file is absent, damaged or of another version.
+        PipelineError: The file is absent, damaged or of another version, or its tensors are not
+            those of a head of its classes.
     """
     try:
         with safe_open(path, "numpy") as file:
-            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            metadata = dict(json.loads((file.metadata() or {}).get(METADATA_KEY, "{}")))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise PipelineError(
             f"{path} cannot be read as a head: {error}; delete it and run `dvc repro`."
         ) from error
@@ -68,7 +70,19 @@ def read_head(path: Path) -> Head | None:
             f"{path} has version {metadata.get('version')!r}, expected {VERSION!r}; run "
             "`dvc repro`."
         )
-    return Head(tuple(metadata["classes"]), **tensors) if tensors else None
+    return _head(path, metadata.get("classes", ()), tensors) if tensors else None
+
+
+def _head(path: Path, classes: Any, tensors: Mapping[str, np.ndarray]) -> Head:
+    shapes = {name: values.shape for name, values in sorted(tensors.items())}
+    count, width = len(classes), shapes.get("weight", ())[-1:]
+    finite = all(np.isfinite(values).all() for values in tensors.values())
+    if shapes != {"bias": (count,), "weight": (count, *width)} or not finite:
+        raise PipelineError(
+            f"{path} holds {shapes} for the classes {classes}, expected finite weights [class, "
+            "feature] and biases [class]; delete it and run `dvc repro`."
+        )
+    return Head(tuple(classes), tensors["weight"], tensors["bias"])
 
 
 def predict_utterances(head: Head, store: Features, utterances: Sequence[str]) -> np.ndarray:

@@ -179,6 +179,7 @@ class Run:
         if self._task.valid:
             labels = torch.tensor([e.label for e in self._task.valid])
             row["valid_cross_entropy"] = cross_entropy(probabilities, labels)
+            refuse_divergence(row["valid_cross_entropy"], len(state.history) + 1, "finetune")
             row["valid_weighted_f1"] = weighted_f1(probabilities, labels)
         if state.improves(row):
             state.best_epoch, state.valid = len(state.history) + 1, probabilities

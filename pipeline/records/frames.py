@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.base.files import chunked
-from pipeline.base.tables import Provenance, read_provenance, schema_of, streaming
+from pipeline.base.tables import (
+    Provenance,
+    opened,
+    read_provenance,
+    refuse_packed,
+    refused,
+    schema_of,
+    streaming,
+)
 
 VERSION = "frames/3"
 ROWS_PER_GROUP = 16
@@ -92,7 +99,9 @@ def present_rows(path: Path) -> list[int]:
         PipelineError: The file is missing or of another version.
     """
     read_provenance(path, VERSION)
-    present = pq.read_table(path, columns=["present"])["present"].to_pylist()
+    with opened(path, SCHEMA, VERSION) as file:
+        refuse_packed(path, file)
+        present = file.read(["present"])["present"].to_pylist()
     return [number for number, there in enumerate(present) if there]
 
 
@@ -110,11 +119,12 @@ def read_frames(
         Utterance and its pictures, None where missing.
 
     Raises:
-        PipelineError: The file is missing or of another version.
+        PipelineError: The file is missing, of another version, or not as it was written.
     """
     read_provenance(path, VERSION)
     begin = 0
-    with pq.ParquetFile(path) as file:
+    with opened(path, SCHEMA, VERSION) as file:
+        refuse_packed(path, file)
         for group in range(file.num_row_groups):
             numbers = range(begin, begin + file.metadata.row_group(group).num_rows)
             begin = numbers.stop
@@ -125,4 +135,8 @@ def read_frames(
                 for row in (table if rows is None else table.take(wanted)).to_pylist():
                     present = row.pop("present")
                     utterance = row.pop("utterance")
+                    counts = {name: len(row[name]) for name in ("times", "boxes", "images")}
+                    if len(set(counts.values())) > 1 or present != any(counts.values()):
+                        there = "there" if present else "missing"
+                        raise refused(path, f"{utterance} is {there}, but has {counts}")
                     yield utterance, Pictures(**row) if present else None

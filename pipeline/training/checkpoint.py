@@ -1,20 +1,38 @@
-"""Checkpoints: weights, statistics and everything needed to rebuild the model, in safetensors."""
+"""Checkpoints: weights, statistics and everything needed to rebuild the model, in safetensors.
 
+Nothing that a checkpoint says of itself is believed: it is checked against the tensors, whose
+sizes are known before any of them is read, and both are under one digest.
+"""
+
+import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import torch
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import METADATA_KEY, replacing
+from pipeline.base.settings import Modality
 from pipeline.systems.mcn_cl import MCNCL
+from pipeline.systems.settings import ModelSettings
 
 VERSION = "checkpoint/2"
+DIGEST = "sha256"  # of the facts and the tensors, beside the facts
+UNFITTED = ".standardise.bound"  # infinite where no utterance of the train split has the modality
+LARGEST_DIMENSION = 10**6
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(MCNCL).parameters.items()
+    if parameter.default is not parameter.empty
+}
 NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licence")
 """Of a store's provenance: they move the last bits of a feature at most, not what it means."""
 
@@ -30,9 +48,11 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
             JSON can hold it.
     """
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
-    text = json.dumps({"version": VERSION, **facts}, sort_keys=True)
+    tensors = {name: value.contiguous() for name, value in state.items()}
+    told = {"version": VERSION, **facts}
+    text = json.dumps({**told, DIGEST: _digest(told, tensors)}, sort_keys=True)
     with replacing(path) as part:
-        save_file({k: v.contiguous() for k, v in state.items()}, part, {METADATA_KEY: text})
+        save_file(tensors, part, {METADATA_KEY: text})
 
 
 def load_checkpoint(
@@ -45,43 +65,138 @@ def load_checkpoint(
         stores: By modality, the provenance of the features it is to read (`Features.provenance`).
 
     Raises:
-        PipelineError: The file is absent, damaged, or not a checkpoint of this version; or the
-            features differ from those of its training: every difference is named.
+        PipelineError: See `read_facts`; or the features differ from those of its training: every
+            difference is named.
     """
-    facts = read_facts(path)
+    facts, model = _read(path)
     check_features(path, facts, stores)
-    with _opened(path) as file:
-        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    try:
-        model = MCNCL(**facts["model"])
-        model.load_state_dict(state)
-    except (TypeError, RuntimeError) as error:
-        raise PipelineError(
-            f"{path} does not fit the model as its code is here; use the code it was trained "
-            f"with, or train again.\n{error}"
-        ) from error
     return model.eval(), facts
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Read the facts a checkpoint was saved with, without its weights.
+    """Read and check a checkpoint for the facts it was saved with.
 
     Raises:
-        PipelineError: The file is absent, damaged, or not a checkpoint of this version.
+        PipelineError: The file is absent, damaged, changed since it was written, or not a
+            checkpoint of this version; its tensors are not those of the model it states, or not
+            finite.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], MCNCL]:
     with _opened(path) as file:
-        text = (file.metadata() or {}).get(METADATA_KEY)
+        facts = _facts(path, (file.metadata() or {}).get(METADATA_KEY))
+        model = _stated_model(path, facts)
+        shapes = {name: value.shape for name, value in model.state_dict().items()}
+        _check_shapes(path, shapes, file)
+        state = {name: file.get_tensor(name) for name in shapes}
+    if stray := [name for name, value in state.items() if not _usable(name, value)]:
+        raise PipelineError(
+            f"{path} holds weights that are NaN or infinite ({', '.join(stray[:3])}): it would "
+            "predict nothing. Take a copy that is whole, or train again."
+        )
+    stated, got = facts.pop(DIGEST, None), _digest(facts, state)
+    if stated != got:
+        raise PipelineError(
+            f"{path} was changed since it was written, or is from before checkpoints had a digest: "
+            f"got SHA-256 {got}, expected {stated}. Take a copy that is whole, or train again: "
+            "`dvc repro train@CORPUS`."
+        )
+    model.load_state_dict(state, assign=True)
+    return facts, model
+
+
+def _facts(path: Path, text: str | None) -> dict[str, Any]:
     if text is None:
         raise PipelineError(
             f"{path} is not a checkpoint of this pipeline; run `dvc repro` to train one."
         )
-    facts: dict[str, Any] = json.loads(text)
-    if facts.get("version") != VERSION:
+    try:
+        facts = json.loads(text)
+        version = facts.get("version")
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise PipelineError(f"{path} cannot be read as a checkpoint: {error}") from error
+    if version != VERSION:
         raise PipelineError(
-            f"{path} is {facts.get('version')!r}, expected {VERSION!r}; train again: "
-            "`dvc repro train@CORPUS`."
+            f"{path} is {version!r}, expected {VERSION!r}; train again: `dvc repro train@CORPUS`."
         )
-    return facts
+    return dict(facts)
+
+
+class _Model(BaseModel):
+    """Of the arguments of MCNCL, those that are no settings."""
+
+    dimensions: dict[Modality, Annotated[int, Field(ge=1, le=LARGEST_DIMENSION)]] = Field(
+        min_length=1
+    )
+    classes: int
+
+
+class _Features(BaseModel):
+    dimension: int
+
+
+class _Facts(BaseModel):
+    """What every checkpoint says of itself."""
+
+    corpus: str
+    classes: list[str]
+    model: _Model
+    features: dict[Modality, _Features]
+
+
+def _stated_model(path: Path, facts: Mapping[str, Any]) -> MCNCL:
+    """The model that the facts state, without memory for its weights."""
+    try:
+        told = _Facts.model_validate(facts)
+        dimensions = {modality: about.dimension for modality, about in told.features.items()}
+        if told.model.dimensions != dimensions:
+            raise ValueError(f"reads {told.model.dimensions}, its features are {dimensions}")
+        if told.model.classes != len(told.classes):
+            raise ValueError(f"tells {told.model.classes} classes apart, names {told.classes}")
+        given = {k: v for k, v in facts["model"].items() if k not in _Model.model_fields}
+        settings = ModelSettings(**{**DEFAULTS, "modalities": tuple(dimensions), **given})
+        with torch.device("meta"):
+            return MCNCL(**told.model.model_dump(), **settings.model_dump(exclude={"modalities"}))
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise _unfit(path, "\n".join(wrong)) from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise _unfit(path, error) from error
+
+
+def _check_shapes(path: Path, shapes: Mapping[str, Any], file: Any) -> None:
+    """Refuse other tensors than the model's, by the file's header: none is read."""
+    got = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    wanted = {name: f"F32 {list(shape)}" for name, shape in shapes.items()}
+    there = {name: f"{part.get_dtype()} {part.get_shape()}" for name, part in got.items()}
+    lines = [
+        f"{name}: got {there.get(name, 'nothing')}, expected {wanted.get(name, 'no such tensor')}"
+        for name in sorted(wanted.keys() | there.keys())
+        if wanted.get(name) != there.get(name)
+    ]
+    if lines:
+        raise _unfit(path, "\n".join(lines[:10]))
+
+
+def _unfit(path: Path, reason: object) -> PipelineError:
+    return PipelineError(
+        f"{path} does not fit the model as its code is here; use the code it was trained with, or "
+        f"train again.\n{reason}"
+    )
+
+
+def _usable(name: str, value: Tensor) -> bool:
+    broken = value.isnan() if name.endswith(UNFITTED) else ~value.isfinite()
+    return not broken.any()
+
+
+def _digest(facts: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
+    """Hex SHA-256 of what a checkpoint says of itself and of its tensors."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    digest.update(save(dict(state)))
+    return digest.hexdigest()
 
 
 def check_features(
@@ -119,6 +234,8 @@ def differences(
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("it is not a file")
         with safe_open(path, "pt") as file:
             yield file
     except (OSError, SafetensorError) as error:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from pipeline.base.errors import PipelineError
 from pipeline.systems.mcn_cl import MCNCL
 from pipeline.training.data import Dialogue, collate
 
@@ -31,6 +32,9 @@ def probabilities(
 
     Returns:
         For each dialogue [turn, class] float32 on the CPU.
+
+    Raises:
+        PipelineError: A score is NaN or infinite.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -39,10 +43,21 @@ def probabilities(
         batch = collate([dialogues[number] for number in numbers]).to(device)
         with autocast(device, precision):
             logits = model(batch).logits
+        if not logits.isfinite().all():
+            raise PipelineError(_not_finite([dialogues[number].name for number in numbers]))
         for row, number in enumerate(numbers):
             turns = logits[row, : len(dialogues[number])]
             by_number[number] = turns.float().softmax(-1).cpu()
     return [by_number[number] for number in range(len(dialogues))]
+
+
+def _not_finite(names: Sequence[str]) -> str:
+    return (
+        f"The model's scores are NaN or infinite, in one of these dialogues: {', '.join(names)}. "
+        "While it trains, training diverged: lower CORPUS.train.learning_rate, or raise its "
+        "warmup. A trained model has features there that it cannot read: look for what is wrong "
+        "with them in data/ledgers/CORPUS. On a GPU, float32 as compute.precision leaves more room."
+    )
 
 
 def lower_precision(device: str, precision: str) -> torch.dtype | None:

@@ -1,6 +1,5 @@
 """All runs of a corpus: train those that are not in the cache, then write what all of them gave."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,6 @@ from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
 from pipeline.features.common.device import arithmetic
 from pipeline.records.epochs import EpochPrediction, write_epochs
-from pipeline.records.features import Features
 from pipeline.training.card import write_card
 from pipeline.training.checkpoint import save_checkpoint
 from pipeline.training.data import TrainingSettings
@@ -62,7 +60,7 @@ def kept_runs(corpus: str, data: TrainingData) -> list[KeptRun]:
     and leaves the others where they are.
     """
     folder = _folder(corpus, data.settings)
-    stores = {m: _digest(store) for m, store in data.stores.items()}
+    stores = {m: store.digest for m, store in data.stores.items()}
     runs = []
     for fold in data.protocol.folds:
         entries = [
@@ -94,14 +92,6 @@ def _folder(corpus: str, settings: TrainingSettings) -> Path:
         versions("torch"),
         about={"settings": {"corpus": corpus}, "sections": decisive},
     )
-
-
-def _digest(store: Features) -> str:
-    """Hex SHA-256 of a store's vectors and whose they are; its provenance moves no number."""
-    state = hashlib.sha256(digest_of(store.utterances, store.dimension).encode())
-    for array in (store.present, store.offsets, store.values):
-        state.update(array.data)
-    return state.hexdigest()
 
 
 def _train(

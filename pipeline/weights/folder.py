@@ -10,22 +10,29 @@ of the pretrained one, which says in which folder its files are.
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import replacing_folder, sha256_file, write_text
 from pipeline.base.settings import Role, Strict
-from pipeline.weights.lock import FileDigest, Provenance, RelativePath
+from pipeline.weights.lock import PATH, FileDigest, Provenance, RelativePath
 
 RECORD = "encoder.json"
 FORMAT: Literal["encoder/1"] = "encoder/1"
 NO_ENCODER = {"format": FORMAT, "name": None}
 PART_FOLDER = "part"
+# Where a file of an encoder names others, which transformers then reads wherever they lie.
+NAMING = {
+    "config.json": "transformers_weights",
+    "model.safetensors.index.json": "weight_map",
+    "tokenizer_config.json": "fast_tokenizer_files",
+}
 
 
 class FinetunedRecord(Strict):
@@ -52,13 +59,14 @@ class EncoderRecord(Provenance):
 
     Attributes:
         files: By name.
-        folder: Where the files lie, from the record's folder on; None: in it.
+        folder: Where the files lie, from the record's folder on; None: in it. From
+            models/encoders/CORPUS/text it cannot leave models/.
         finetuned: None for a pretrained encoder.
     """
 
     format: Literal["encoder/1"] = FORMAT
     files: dict[RelativePath, FileDigest] = Field(min_length=1)
-    folder: str | None = None
+    folder: Annotated[str, Field(pattern=rf"^(\.\./){{0,3}}{PATH}$")] | None = None
     finetuned: FinetunedRecord | None = None
 
 
@@ -144,9 +152,14 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
 def _problems(folder: Path, record: EncoderRecord, verify: bool) -> list[str]:
     """What differs between the folder and its record, one line per file.
 
-    Files that the record does not name count too: transformers would pick some of them up.
+    Files that the record does not name count too: transformers would pick some of them up. So do
+    pipes, and links to folders, whose files have no digest.
     """
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
     problems = [f"{name}: not expected here" for name in sorted(names - {RECORD, *record.files})]
     for name, file in sorted(record.files.items()):
         path = folder / name
@@ -154,7 +167,23 @@ def _problems(folder: Path, record: EncoderRecord, verify: bool) -> list[str]:
             problems.append(f"{name}: missing")
         elif difference := file.difference(path, verify=verify):
             problems.append(f"{name}: {difference}")
-    return problems
+    return [*problems, *_led_astray(folder, record.files)]
+
+
+def _led_astray(folder: Path, names: Iterable[str]) -> Iterator[str]:
+    """A line for each file that names another one outside the folder, which has no digest."""
+    for name in sorted(names):
+        if (key := NAMING.get(Path(name).name)) is None:
+            continue
+        try:
+            named = json.loads((folder / name).read_text(encoding="utf-8")).get(key, ())
+            others = named.values() if isinstance(named, dict) else named
+            others = {named} if isinstance(named, str) else set(others or ())
+        except (OSError, ValueError, RecursionError, AttributeError, TypeError):
+            continue  # transformers cannot read it either
+        for other in sorted(map(str, others)):
+            if not re.fullmatch(PATH, other):
+                yield f"{name}: names {other!r} in {key}, expected a file of this folder"
 
 
 def record_of(
@@ -163,7 +192,8 @@ def record_of(
     """The record of an encoder and all files that lie in its folder.
 
     Raises:
-        PipelineError: A file is empty, or its name is not one of letters, digits and `._-`.
+        PipelineError: A file is empty, its name is not one of letters, digits and `._-`, or it
+            names files outside the folder.
     """
     content = provenance.model_dump(include=set(Provenance.model_fields))
     try:
@@ -174,12 +204,18 @@ def record_of(
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path != folder / RECORD
         }
-        return EncoderRecord(**content, files=files, finetuned=finetuned)
+        record = EncoderRecord(**content, files=files, finetuned=finetuned)
     except ValidationError as error:
         raise PipelineError(
             f"{provenance.name} cannot be used as an encoder: a file is empty or has a name with "
             f"other characters than letters, digits and ._-; rename it or get it again.\n{error}"
         ) from error
+    if astray := list(_led_astray(folder, files)):
+        raise PipelineError(
+            f"{provenance.name} cannot be used as an encoder, as it reads files that are not its "
+            "own; get it again, or save it anew with save_pretrained.\n" + "\n".join(astray)
+        )
+    return record
 
 
 def write_record(folder: Path, record: EncoderRecord | None) -> None:

@@ -1,20 +1,25 @@
 """Checkpoints: they give what was recorded, say what they are, and refuse other features."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.records.epochs import read_epochs
 from pipeline.records.features import Features, read_features
-from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
+from pipeline.systems.mcn_cl import MCNCL
+from pipeline.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from pipeline.training.data import collate, dialogues
+from pipeline.training.inference import probabilities
 from pipeline.training.train import train_corpus
 from tests.synthetic import CLASSES, lay_out
 from tests.training.toy import toy_settings
@@ -102,3 +107,110 @@ def test_weights_of_another_model_are_told(tmp_path: Path, model: dict[str, Any]
     save_checkpoint(path, {"x": torch.zeros(1)}, {"model": model, "features": {}})
     with pytest.raises(PipelineError, match="does not fit the model as its code is here"):
         load_checkpoint(path, {})
+
+
+def small() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The state of an untrained model that tells three classes apart, and what it says."""
+    sizes = {"width": 16, "projection": 4, "layers": 1, "heads": 4, "residual": True}
+    model = {"dimensions": {"text": 3, "audio": 2}, "classes": 3, **sizes}
+    features = {m: {"dimension": d, "extractor": m} for m, d in model["dimensions"].items()}
+    facts = {"corpus": "toy", "classes": ["a", "b", "c"], "model": model, "features": features}
+    return MCNCL(**model).state_dict(), facts
+
+
+def edited(path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> None:
+    """Change a checkpoint as somebody with an editor would."""
+    with safe_open(path, "pt") as file:
+        facts = json.loads(file.metadata()["erc"])
+    state = load_file(path)
+    change(facts, state)
+    save_file(state, path, {"erc": json.dumps(facts)})
+
+
+def flip_a_bit(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
+    state["missing"].view(torch.int32)[0] ^= 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts, state: facts["model"].update(heads=2),
+        lambda facts, state: facts["model"].update(residual=False),
+        lambda facts, state: facts["model"].update(limit=3.0),
+        lambda facts, state: facts["classes"].reverse(),
+        lambda facts, state: facts.update(corpus="other"),
+        lambda facts, state: facts["features"]["text"].update(extractor="other"),
+        lambda facts, state: facts.update(sha256="0" * 64),
+        lambda facts, state: facts.pop("sha256"),
+        flip_a_bit,
+    ],
+)
+def test_a_checkpoint_that_was_changed_is_refused(tmp_path: Path, change: Any) -> None:
+    path = tmp_path / "x.safetensors"
+    state, facts = small()
+    save_checkpoint(path, state, facts)
+    model, read = load_checkpoint(path, facts["features"])
+    assert read == {"version": "checkpoint/2", **facts}
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    edited(path, change)
+    for reading in (read_facts, lambda path: load_checkpoint(path, facts["features"])):
+        with pytest.raises(PipelineError, match="was changed since it was written"):
+            reading(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["missing", "encoders.text.standardise.scale"])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    state, facts = small()
+    state[name].view(-1)[0] = value
+    save_checkpoint(tmp_path / "x.safetensors", state, facts)
+    with pytest.raises(PipelineError, match=f"weights that are NaN or infinite .{name}"):
+        load_checkpoint(tmp_path / "x.safetensors", facts["features"])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"classes": 2}, "tells 2 classes apart, names"),
+        ({"width": 4096, "layers": 24}, "classifier.combine.1.bias: got F32 .16., expected F32"),
+        ({"width": 10**9}, "width: Input should be less than or equal to 4096"),
+        ({"layers": 10**9}, "layers: Input should be less than or equal to 24"),
+        ({"layers": 2}, "mcn.layers.1.*got nothing"),
+        ({"mcn": False}, "mcn.layers.0.*expected no such tensor"),
+        ({"dimensions": {"text": 10**12, "audio": 2}}, "text: Input should be less than"),
+        ({"dimensions": {"text": 5, "audio": 2}}, "its features are"),
+        ({"dimensions": {"smell": 5}}, "'text', 'audio' or 'visual'"),
+        ({"dropout": float("nan")}, "dropout: Input should be a finite number"),
+    ],
+)
+def test_a_model_that_its_tensors_are_not_is_refused(
+    tmp_path: Path, model: dict[str, Any], message: str
+) -> None:
+    state, facts = small()
+    save_checkpoint(tmp_path / "x.safetensors", state, facts | {"model": facts["model"] | model})
+    with pytest.raises(PipelineError, match=f"(?s)does not fit the model.*{message}"):
+        load_checkpoint(tmp_path / "x.safetensors", facts["features"])
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"version": "checkpoint/2"}'])
+def test_facts_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors", {"erc": text})
+    with pytest.raises(PipelineError, match=r"cannot be read as a|does not fit"):
+        read_facts(tmp_path / "x.safetensors")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.safetensors")
+    with pytest.raises(PipelineError, match="it is not a file"):
+        read_facts(tmp_path / "x.safetensors")
+
+
+def test_scores_that_are_not_finite_are_refused(workspace: Path) -> None:
+    entries = lay_out("toy")
+    train_corpus("toy", toy_settings(seeds=(2,)))
+    model, _ = load_checkpoint(SECOND, stores_about())
+    test = dialogues(entries, stores(), 0, "test")
+    with torch.no_grad():
+        model.classifier.combine[1].weight.fill_(1e38)
+    with pytest.raises(PipelineError, match=r"scores are NaN or infinite.*test/dia\d"):
+        probabilities(model, test)

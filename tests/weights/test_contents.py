@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,6 +66,39 @@ def test_weights_that_are_not_the_announced_ones_are_refused(store: Path, hub: H
     digest = hashlib.sha256(TENSORS).hexdigest()
     with pytest.raises(PipelineError, match=rf"got SHA-256 .*, expected {digest}; delete .*blobs"):
         text(store)
+
+
+@pytest.mark.parametrize("shard", ["/elsewhere/w.safetensors", "../w.safetensors", "a/../../w"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors.index.json", lambda other: {"weight_map": {"a": "x", "b": other}}),
+        ("config.json", lambda other: {"model_type": "bert", "transformers_weights": other}),
+        ("tokenizer_config.json", lambda other: {"fast_tokenizer_files": [other]}),
+    ],
+)
+def test_files_of_other_folders_are_not_read(
+    store: Path, tmp_path: Path, name: str, content: Any, shard: str
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for file in ("config.json", "tokenizer.json"):
+        (mine / file).write_bytes(FILES[file])
+    (mine / "model-00001-of-00001.safetensors").write_bytes(TENSORS)
+    (mine / name).write_text(json.dumps(content(shard)))
+    with pytest.raises(PipelineError, match=rf"not its own(?s:.*){name}: names '{shard}' in"):
+        install(str(mine), "text", tmp_path / "out", store, "meld.text.encoder")
+    assert not (tmp_path / "out").exists()
+    (mine / name).write_text(json.dumps(content("tokenizer.json")))
+    install(str(mine), "text", tmp_path / "out", store, "meld.text.encoder")
+    changed = json.dumps(content(shard)).encode()
+    (tmp_path / "out" / name).write_bytes(changed)
+    record = json.loads((tmp_path / "out/encoder.json").read_text())
+    digest = {"bytes": len(changed), "sha256": hashlib.sha256(changed).hexdigest()}
+    record["files"][name] = digest
+    (tmp_path / "out/encoder.json").write_text(json.dumps(record))
+    with pytest.raises(PipelineError, match=rf"{name}: names '{shard}' in"):
+        load(tmp_path / "out")
 
 
 def test_shards_come_with_their_index(store: Path, hub: Hub) -> None:

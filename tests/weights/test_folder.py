@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,16 @@ def test_a_pointer_leads_to_the_files_of_another_folder(folder: Path, tmp_path: 
         load(pointer)
 
 
+def test_a_pointer_stays_in_the_repository(folder: Path, tmp_path: Path) -> None:
+    pointer = tmp_path / "tuned" / "meld" / "text"
+    write_pointer(folder, pointer)
+    record = json.loads((pointer / "encoder.json").read_text())
+    for way in (str(folder), "../../../../encoders", "x/../../y", ".."):
+        (pointer / "encoder.json").write_text(json.dumps(record | {"folder": way}))
+        with pytest.raises(PipelineError, match="No usable encoder in"):
+            load(pointer)
+
+
 def flip(folder: Path) -> None:
     (folder / "model.bin").write_bytes(b"!" + BYTES[1:])
 
@@ -126,6 +137,14 @@ def add(folder: Path) -> None:
     (folder / "added_tokens.json").write_text("{}")
 
 
+def link_a_folder(folder: Path) -> None:
+    (folder / "more").symlink_to(folder.parent, target_is_directory=True)
+
+
+def pipe(folder: Path) -> None:
+    os.mkfifo(folder / "vocab.txt")
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -133,6 +152,8 @@ def add(folder: Path) -> None:
         (shorten, "model.bin: got 16999 bytes, expected 17000"),
         (remove, "model.bin: missing"),
         (add, "added_tokens.json: not expected here"),
+        (link_a_folder, "more: not expected here"),
+        (pipe, "vocab.txt: not expected here"),
     ],
 )
 def test_changed_folder_is_refused(
