@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 PART = ".part"
+# Kernels stamp files with a clock that ticks every 1 to 10 ms.
+TICK_NS = 20_000_000
 # Under this key a Parquet or safetensors file holds our own metadata, as JSON.
 METADATA_KEY = "erc"
 # The first bytes of what Git LFS leaves in place of a file that was not fetched.
@@ -84,6 +87,18 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Size, inode and times of change of a file: other bytes give another state.
+
+    Programs set the time of the content back (`cp -p`, `rsync -t`), but not that of the inode. The
+    clock of a file system ticks; a change within the tick of the last one would not show, so this
+    waits until the tick is over.
+    """
+    while 0 <= time.time_ns() - (stat := path.stat()).st_ctime_ns < TICK_NS:
+        time.sleep(TICK_NS / 1e9)
+    return stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 T = TypeVar("T")
