@@ -3,6 +3,7 @@
 Commands import what they need when they run: the start would otherwise wait for torch.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -133,6 +134,8 @@ def predict(
     """Predict the emotions of a new conversation with a trained model."""
     from pipeline.prediction.predict import predict as carry_out
 
+    # Its words lie in a temporary folder until it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     carry_out(model, folder, out or folder / "predictions")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.base.files import PART, is_orphan, replacing, write_text
+from pipeline.base.files import PART, remove_orphan, replacing, write_text
 from pipeline.base.paths import cache_root
 
 
@@ -118,7 +118,7 @@ class Held:
         entries: How many there are.
         total_bytes: Of all entries.
         used: When a run last read or wrote here, seconds since 1970.
-        about: What computed them, in words; empty where nobody wrote it down.
+        about: What computed them, in words; empty where that is absent or damaged.
     """
 
     folder: Path
@@ -146,11 +146,18 @@ def contents(root: Path | None = None) -> Iterator[Held]:
         about = _about(folder)
         used = [stat.st_mtime for stat in (*files, *([about.stat()] if about.exists() else []))]
         if used:
-            words = json.loads(about.read_text()) if about.exists() else {}
             total = sum(stat.st_size for stat in files)
-            yield Held(folder, len(files), total, max(used), words)
+            yield Held(folder, len(files), total, max(used), _words(about))
 
 
-def orphans(root: Path | None = None) -> list[Path]:
-    """What killed processes of this machine left half-written in a cache."""
-    return sorted(p for p in (root or cache_root()).rglob(f".*{PART}") if is_orphan(p))
+def _words(about: Path) -> Mapping[str, Any]:
+    try:
+        words = json.loads(about.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # absent or damaged: only people read it
+        return {}
+    return words if isinstance(words, dict) else {}
+
+
+def remove_orphans(root: Path | None = None) -> list[Path]:
+    """Removes what killed processes left half-written in a cache, and returns what it was."""
+    return [p for p in sorted((root or cache_root()).rglob(f".*{PART}")) if remove_orphan(p)]

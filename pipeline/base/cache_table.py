@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
-from pipeline.base.cache import Held, contents, orphans
+from pipeline.base.cache import Held, contents, remove_orphans
 from pipeline.base.display import say, terminal
 from pipeline.base.paths import cache_root
 
@@ -20,7 +21,7 @@ def show() -> None:
     table = Table(*columns, title=str(cache_root()))
     for held in contents():
         size, age = f"{held.total_bytes / MEGABYTE:.1f}", f"{_age(held):.1f}"
-        made = made_with(held.about)
+        made = Text(made_with(held.about))  # as it is: a name may look like markup
         table.add_row(held.step, made, str(held.entries), size, age, held.folder.name[:8])
     terminal().print(table)
 
@@ -31,8 +32,7 @@ def prune(days: float) -> None:
         if _age(held) > days:
             held.delete()
             say(f"pruned {held.step}/{held.folder.name[:8]}: {held.entries} entries")
-    for part in orphans():
-        part.unlink(missing_ok=True)
+    for part in remove_orphans():
         say(f"removed {part.name}, left by a run that was killed")
 
 
@@ -42,6 +42,10 @@ def _age(held: Held) -> float:
 
 def made_with(about: Mapping[str, Any]) -> str:
     """The encoder and the settings of entries, for a person; empty where none are recorded."""
-    named = about.get("encoder", {}).get("name")
-    settings = [f"{k} {v}" for k, v in about.get("settings", {}).items() if k != "encoder"]
-    return ", ".join([named, *settings] if named else settings)
+    encoder, settings = (_mapping(about.get(name)) for name in ("encoder", "settings"))
+    words = [f"{k} {v}" for k, v in settings.items() if k != "encoder"]
+    return ", ".join([str(encoder["name"]), *words] if "name" in encoder else words)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -4,19 +4,28 @@ import glob
 import hashlib
 import os
 import platform
+import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+if sys.platform != "win32":
+    import fcntl
+
 PART = ".part"
+# Kernels stamp files with a clock that ticks every 1 to 10 ms.
+TICK_NS = 20_000_000
 # Under this key a Parquet or safetensors file holds our own metadata, as JSON.
 METADATA_KEY = "erc"
 # The first bytes of what Git LFS leaves in place of a file that was not fetched.
 LFS_HEAD = b"version https://git-lfs"
-# A process number says something on its own machine alone, and several may share a folder.
+DAY = 86_400  # seconds
+# Several machines may share a folder.
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
@@ -29,49 +38,106 @@ def replacing(path: Path) -> Iterator[Path]:
     the same path is removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(path)
-    prefix = f".{path.name}.{MACHINE}-{os.getpid()}-"
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=PART, dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        part.chmod(0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _temporary(path, folder=False) as part:
+        try:
+            yield part
+            part.chmod(0o644)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Yields an empty folder beside `folder`; puts it in its place if the block succeeds."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{folder.name}.", suffix=PART, dir=folder.parent
-    ) as scratch:
-        part = Path(scratch) / "new"
+    with scratch_folder(folder.name, folder.parent) as scratch:
+        part = scratch / "new"
         part.mkdir()
         yield part
         if folder.exists():
-            folder.rename(Path(scratch) / "old")
+            folder.rename(scratch / "old")
         part.rename(folder)
 
 
-def _remove_orphans(path: Path) -> None:
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
-        if is_orphan(part):
-            part.unlink(missing_ok=True)
+@contextmanager
+def scratch_folder(name: str, where: Path | None = None) -> Iterator[Path]:
+    """Yields an empty folder that is deleted after the block, or by the next one of that name.
+
+    Args:
+        name: What it is for.
+        where: The folder to make it in; None for the system's folder of temporary files.
+    """
+    with _temporary((where or Path(tempfile.gettempdir())) / name, folder=True) as scratch:
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
-def is_orphan(part: Path) -> bool:
-    """Whether a temporary file was left by a process of this machine that is no more."""
-    machine, _, rest = part.name.removesuffix(PART).rpartition(".")[2].partition("-")
-    pid = rest.partition("-")[0]
-    if machine != MACHINE or not pid.isdecimal():
+@contextmanager
+def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
+    """Makes a file or folder beside `path` that is locked as long as this process lives."""
+    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        remove_orphan(orphan)
+    prefix = f".{path.name}.{MACHINE}-"
+    while True:
+        part = Path(tempfile.mktemp(PART, prefix, path.parent))
+        part.mkdir(0o700) if folder else part.touch(0o600, exist_ok=False)
+        with locked(part):
+            if part.exists():  # else it was taken for an orphan before it was locked
+                yield part
+                return
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Holds a file's or folder's lock; the system ends it with the process, however that ends.
+
+    Yields:
+        Whether it is held: False where another process holds it and `wait` is not set, where the
+        file system has no locks, and where the path cannot be opened.
+    """
+    try:
+        # Network file systems lock what is open for writing, which a folder cannot be.
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _lock(handle, wait)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, wait: bool) -> bool:
+    if sys.platform == "win32":
         return False
-    import psutil  # here, as hardly any run meets such a file
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
 
-    return not psutil.pid_exists(int(pid))
+
+def remove_orphan(part: Path) -> bool:
+    """Removes a temporary file or folder whose process is no more; returns whether it was one.
+
+    A lock tells, as process numbers say nothing in another container. Some network file systems
+    keep locks to one machine: there what another machine left is an orphan after a day.
+    """
+    try:
+        ours = part.name.removesuffix(PART).rpartition(".")[2].startswith(f"{MACHINE}-")
+        if part.is_symlink() or not (ours or time.time() - part.stat().st_mtime > DAY):
+            return False
+        with locked(part, wait=False) as orphan:
+            if orphan and part.is_dir():
+                shutil.rmtree(part)
+            elif orphan:
+                part.unlink()
+        return orphan
+    except OSError:
+        return False
 
 
 def write_text(path: Path, text: str) -> None:
@@ -84,6 +150,18 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Size, inode and times of change of a file: other bytes give another state.
+
+    Programs set the time of the content back (`cp -p`, `rsync -t`), but not that of the inode. The
+    clock of a file system ticks; a change within the tick of the last one would not show, so this
+    waits until the tick is over.
+    """
+    while 0 <= time.time_ns() - (stat := path.stat()).st_ctime_ns < TICK_NS:
+        time.sleep(TICK_NS / 1e9)
+    return stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from pipeline.base.cache import ClipCache, digest_of
-from pipeline.base.errors import MediaError
-from pipeline.base.files import sha256_file
+from pipeline.base.errors import MediaError, PipelineError
+from pipeline.base.files import file_state, sha256_file
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import track
 from pipeline.base.settings import Modality
@@ -21,6 +21,7 @@ from pipeline.records.manifest import Segment, Utterance
 LOOK = pa.schema([("look", pa.string())])
 CODE = ("pipeline.media.opening", "pipeline.media.probe")
 SLACK = 0.1  # seconds by which a file may end before its last utterance
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def inspected(
 
 
 def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
-    """Looks at each file, unless one of its path, size and time of change was looked at before."""
+    """Looks at each file, unless it was looked at before and its state is still the same."""
     cache = ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
     known = ((path, _known(root / path, cache)) for path in files)
     items = (((path, look), None if look else root / path) for path, look in known)
@@ -87,10 +88,10 @@ def _known(path: Path, cache: ClipCache) -> Look | None:
 
 def _key(path: Path) -> str | None:
     try:
-        stat = path.stat()
+        state = file_state(path)
     except OSError:
         return None
-    return digest_of(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    return digest_of(str(path.resolve()), *state)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,15 @@ class _Opener:
     cache: ClipCache
 
     def __call__(self, path: Path) -> Look:
-        key, look = _key(path), _opened(path)
+        for _ in range(TRIES):
+            key, look = _key(path), _opened(path)
+            if key == _key(path):
+                break
+        else:
+            raise PipelineError(
+                f"{path} changed each of {TRIES} times while it was read: run again when whatever "
+                "writes it has ended."
+            )
         # A failure may be mended without a trace, by `chmod` for instance.
         if key is not None and look.probe is not None:
             self.cache.put(key, {"look": AS_JSON.dump_json(look).decode()})

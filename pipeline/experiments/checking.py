@@ -1,12 +1,12 @@
 """Tries what can be tried before anything runs: told now, not by the ninth experiment."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import scratch_folder
 from pipeline.base.params import PARAMS, read_params
 from pipeline.experiments.locked import LOCK, digest, stages_here
 from pipeline.experiments.plan import Experiment
@@ -68,7 +68,7 @@ def _problems(settings: Sequence[str]) -> Iterator[str]:
     if unfit:
         yield from unfit
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder("erc-params") as folder:
         copy = Path(shutil.copy(PARAMS, folder))
         try:
             apply_overrides(copy, list(settings))

@@ -1,7 +1,6 @@
 """What experiments and commits left behind, read from DVC and git without a checkout."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import scratch_folder
 from pipeline.experiments.locked import LOCK, digest, stages_of
 from pipeline.records.predictions import Predictions, read_predictions
 
@@ -119,7 +119,7 @@ def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
 @contextmanager
 def fetched(read: Reader, revision: str, path: Path) -> Iterator[Path]:
     """A copy of a revision's file, for what reads files."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, path.name)
+    with scratch_folder("erc-compare") as folder:
+        copy = folder / path.name
         copy.write_bytes(read(revision, path))
         yield copy

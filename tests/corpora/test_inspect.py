@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.errors import MediaError
+from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import sha256_file
 from pipeline.corpora import inspect
 from pipeline.corpora.inspect import inspected
@@ -181,6 +181,48 @@ def test_a_file_is_opened_and_hashed_once_until_it_changes(
     changed, _ = inspected(rows, workspace, 60.0, "test")
     assert hashed == ["d.avi", "d.avi"]
     assert changed[0].video.sha256 != first[0][0].video.sha256
+
+
+@pytest.mark.parametrize("way", ["written over", "moved over"])
+def test_other_bytes_of_the_same_size_and_time_are_looked_at_again(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(inspect, "probe", lambda path: FILES["whole.mp4"])
+    clip, other = workspace / "d.avi", workspace / "other.avi"
+    for file, text in ((clip, "first"), (other, "other")):
+        file.write_text(text)
+        os.utime(file, ns=(1, 1))
+    rows = [utterance("u", 0, Segment("d.avi"))]
+    first, _ = inspected(rows, workspace, 60.0, "test")
+    if way == "moved over":
+        other.replace(clip)
+    else:
+        clip.write_text("other")
+        os.utime(clip, ns=(1, 1))
+    assert (clip.stat().st_size, clip.stat().st_mtime_ns) == (5, 1)
+    second, _ = inspected(rows, workspace, 60.0, "test")
+    assert second[0].video.sha256 == sha256_file(clip) != first[0].video.sha256
+
+
+def test_a_file_that_is_written_while_it_is_read_is_read_again(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, writes = workspace / "d.avi", ["second", "third"]
+    clip.write_text("first")
+
+    def probe(path: Path) -> Probe:
+        if writes:
+            path.write_text(writes.pop(0))
+        return FILES["whole.mp4"]
+
+    monkeypatch.setattr(inspect, "probe", probe)
+    rows = [utterance("u", 0, Segment("d.avi"))]
+    done, _ = inspected(rows, workspace, 60.0, "test")
+    assert clip.read_text() == "third" and done[0].video.sha256 == sha256_file(clip)
+    writes += ["4", "5", "6", "7"]
+    os.utime(clip, ns=(2, 2))
+    with pytest.raises(PipelineError, match="changed each of 3 times while it was read"):
+        inspected(rows, workspace, 60.0, "test")
 
 
 def no_moov(whole: bytes) -> bytes:

@@ -11,6 +11,7 @@ import torch
 from pipeline.base import paths
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
 from pipeline.base.params import read_params
 from pipeline.base.paths import places
 from pipeline.corruption import extracting
@@ -55,9 +56,9 @@ def utterances(workspace: Path) -> list[Utterance]:
     raw.mkdir(parents=True)
     rows = []
     for turn, said in enumerate(TEXTS):
-        write_wav(raw / f"{turn}.wav", tone(0.5, 16000, 200.0 + 100 * turn))
+        clip = write_wav(raw / f"{turn}.wav", tone(0.5, 16000, 200.0 + 100 * turn))
         missing = None if said else "absent"
-        segment = Segment(f"{turn}.wav", end=0.5, sha256=f"{turn}" * 64, missing=missing)
+        segment = Segment(f"{turn}.wav", end=0.5, sha256=sha256_file(clip), missing=missing)
         rows.append(Utterance(f"u{turn}", "d", turn, "s", said, segment, segment))
     write_manifest(paths.manifest(CORPUS), rows, Origin("meld", False))
     return rows

@@ -27,6 +27,7 @@ from pipeline.features.common.once import (
     Outcome,
     Piece,
     Tally,
+    check_content,
     media_key,
     outcome,
 )
@@ -116,6 +117,17 @@ def encoding(folder: Path, settings: AudioSettings, compute: ComputeSettings) ->
     return lambda samples: network().encode(samples)
 
 
+def _sound(root: Path, piece: Piece) -> np.ndarray:
+    """The sound that the manifest describes; raises a PipelineError if the file holds another."""
+    # Here, so that a run that finds everything in the cache imports no decoder.
+    from pipeline.features.common.sound import sound_of
+
+    check_content(root, piece)
+    sound = sound_of(root, piece.segment)
+    check_content(root, piece)
+    return sound
+
+
 @dataclass(frozen=True)
 class AudioMaker:
     """Puts the features of pieces of sound into a cache, in a process of its own.
@@ -132,13 +144,12 @@ class AudioMaker:
 
     def __call__(self, pieces: Sequence[Piece]) -> Failures:
         """What failed, by key."""
-        # Here, so that a run that finds everything in the cache imports no decoder.
-        from pipeline.features.common.sound import RATE, sound_of
+        from pipeline.features.common.sound import RATE
 
         failed: Failures = {}
         for piece in pieces:
             try:
-                vector = self.extract(sound_of(self.root, piece.segment), RATE)
+                vector = self.extract(_sound(self.root, piece), RATE)
                 self.cache.put(piece.key, vectors_row(vector[None]))
             except MediaError as error:
                 failed[piece.key] = error
@@ -158,12 +169,10 @@ class Decoder:
 
     def __call__(self, pieces: Sequence[Piece]) -> dict[str, np.ndarray | MediaError]:
         """[sample] float32, mono, 16 kHz, or why there is none, by key."""
-        from pipeline.features.common.sound import sound_of
-
         sounds: dict[str, np.ndarray | MediaError] = {}
         for piece in pieces:
             try:
-                sounds[piece.key] = sound_of(self.root, piece.segment)
+                sounds[piece.key] = _sound(self.root, piece)
             except MediaError as error:
                 sounds[piece.key] = error
         return sounds

@@ -6,6 +6,7 @@ themselves, so that what is done stays done whatever happens to the rest.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from pipeline.base.cache import ClipCache, digest_of
 from pipeline.base.display import say
 from pipeline.base.errors import MediaError, PipelineError
+from pipeline.base.files import file_state, sha256_file
 from pipeline.base.settings import Modality
 from pipeline.base.workers import isolated, patience_for
 from pipeline.records.ledger import Problem, summary, write_ledger
@@ -30,11 +32,13 @@ class Piece:
 
     Attributes:
         key: Of the entry; the same for utterances that use the same of the same content.
+        besides: Further media that the entry is made from.
     """
 
     utterance: Utterance
     segment: Segment
     key: str
+    besides: Sequence[Segment] = ()
 
 
 @dataclass
@@ -136,6 +140,33 @@ def media_key(segment: Segment) -> str:
 def pictures_key(utterance: Utterance) -> str:
     """The digest of what pictures are made of: what is seen, and the voice that picks the face."""
     return digest_of(media_key(utterance.video), media_key(utterance.audio))
+
+
+def check_content(root: Path, piece: Piece) -> None:
+    """Refuse a piece whose files hold other bytes than the manifest says.
+
+    To be called before they are read, and again before what was made of them is kept under their
+    digests. A file is hashed once as long as its state stays the same.
+
+    Raises:
+        PipelineError: A file is another one now.
+    """
+    for segment in (piece.segment, *piece.besides):
+        path = root / segment.path
+        if segment.missing is not None or not path.is_file():
+            continue  # what decodes it says why it cannot be read
+        digest = _content(path, file_state(path))
+        if digest != segment.sha256:
+            raise PipelineError(
+                f"{path} was replaced after the manifest was written: got SHA-256 {digest}, "
+                f"expected {segment.sha256}. Run again; under DVC, should it say so again, first "
+                "`dvc repro --force --single-item manifest@CORPUS`."
+            )
+
+
+@lru_cache(maxsize=16)
+def _content(path: Path, state: tuple[int, ...]) -> str:
+    return sha256_file(path)
 
 
 class Outcome(NamedTuple, Generic[V_co]):

@@ -119,8 +119,9 @@ class FrameMaker:
     def piece(self, utterance: Utterance) -> Piece:
         """What an entry is made from: the voice too, where it decides whose face is shown."""
         hears = self.settings.crop == "face" and self.faces.speaker == "mouth"
-        key = pictures_key(utterance) if hears else media_key(utterance.video)
-        return Piece(utterance, utterance.video, key)
+        if hears:
+            return Piece(utterance, utterance.video, pictures_key(utterance), [utterance.audio])
+        return Piece(utterance, utterance.video, media_key(utterance.video))
 
 
 def frames_of(

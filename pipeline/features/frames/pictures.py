@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import MediaError
 from pipeline.features.common.images import encode_image
-from pipeline.features.common.once import Failures, Piece
+from pipeline.features.common.once import Failures, Piece, check_content
 from pipeline.features.frames.faces import Box, Face, box_scaled, face_crop, whole
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.features.frames.speaker import speaking_track
@@ -53,6 +53,9 @@ def put_pictures(
 
     Returns:
         What failed, by key.
+
+    Raises:
+        PipelineError: A file is not the one of its digest.
     """
     cv2.setNumThreads(1)  # the cores are filled by processes
     cv2.ipp.setUseIPP(False)  # its last bits depend on the CPU type
@@ -62,6 +65,8 @@ def put_pictures(
     most = settings.max_megapixels * MILLION
     try:
         video = root / pieces[0].segment.path
+        for piece in pieces:
+            check_content(root, piece)
         for place, frames in sample_segments(video, settings.count, wanted, most):
             piece = pieces[place]
             done.add(piece.key)
@@ -69,6 +74,7 @@ def put_pictures(
                 failed[piece.key] = frames
                 continue
             pictures = pictures_of(frames, piece.utterance, root, settings, faces)
+            check_content(root, piece)
             cache.put(piece.key, vars(pictures))
     except MediaError as error:
         failed |= {piece.key: error for piece in pieces if piece.key not in done}

@@ -1,7 +1,6 @@
 """ONNX Runtime on the CPU."""
 
 import logging
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import onnxruntime  # type: ignore[import-untyped]
 
 from pipeline.base.cache import ClipCache, digest_of
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import scratch_folder
 
 MAIN = "network.onnx"
 
@@ -39,8 +39,7 @@ def load(
     options.use_deterministic_compute = True
     # Idle threads would spin, on the cores that decode the next pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder("erc-network") as folder:
         key = digest_of(shape)
         entry = exports.get(key) if exports is not None else None
         if entry is None:

@@ -1,13 +1,16 @@
 """Vectors of sounds by both extractors: decoded in processes, once, masked where media break."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.base.cache import ClipCache
-from pipeline.base.errors import MediaError
+from pipeline.base.errors import MediaError, PipelineError
+from pipeline.base.files import sha256_file
 from pipeline.features.audio.extract import audio_of, opensmile_entries, speech_entries
 from pipeline.features.common import sound
 from pipeline.features.common.once import Entries
@@ -75,14 +78,44 @@ def test_processes_decode_segments_of_real_media(
     write_wav(tmp_path / "a.wav", tone(1, 16000))
     write_wav(tmp_path / "b.wav", tone(1, 16000))
     (tmp_path / "broken.wav").write_bytes(b"no media")
-    whole = Segment("a.wav", end=1.0, sha256="aa")
-    part = Segment("b.wav", start=0.25, end=0.75, sha256="bb")
-    broken = Segment("broken.wav", end=1.0, sha256="cc")
+    whole = Segment("a.wav", end=1.0, sha256=sha256_file(tmp_path / "a.wav"))
+    part = Segment("b.wav", start=0.25, end=0.75, sha256=sha256_file(tmp_path / "b.wav"))
+    broken = Segment("broken.wav", end=1.0, sha256=sha256_file(tmp_path / "broken.wav"))
     rows = [heard(n, s) for n, s in enumerate([whole, GONE, broken, part, whole])]
     first = found(rows, WAYS[way](tmp_path, cache))
     assert [name for name, _, _ in first] == ["u0", "u1", "u2", "u3", "u4"]
     assert [v and v[0][0] for _, v, _ in first] == [16000, None, None, 8000, 16000]
     assert [p.kind for _, _, problems in first for p in problems] == ["unreadable"]
+
+
+@both
+@pytest.mark.parametrize("swapped", ["before", "while"])
+def test_a_sound_that_replaced_the_manifests_is_kept_under_no_digest(
+    tmp_path: Path, cache: ClipCache, monkeypatch: pytest.MonkeyPatch, way: str, swapped: str
+) -> None:
+    file = write_wav(tmp_path / "a.wav", tone(1, 16000))
+    of, same_size = file.stat(), write_wav(tmp_path / "b.wav", tone(1, 16000, 300.0)).read_bytes()
+    segment = Segment("a.wav", end=1.0, sha256=sha256_file(file))
+    whole = sound.load_mono
+
+    def swap() -> None:
+        file.write_bytes(same_size)
+        os.utime(file, ns=(of.st_atime_ns, of.st_mtime_ns))
+
+    def load(*arguments: Any, **named: Any) -> np.ndarray:
+        samples = whole(*arguments, **named)
+        swap()
+        return samples
+
+    run_inline(monkeypatch)
+    if swapped == "before":
+        swap()
+    else:
+        monkeypatch.setattr(sound, "load_mono", load)
+    assert file.stat().st_size == of.st_size and file.stat().st_mtime_ns == of.st_mtime_ns
+    with pytest.raises(PipelineError, match=r"a\.wav was replaced after the manifest was written"):
+        found([heard(0, segment)], WAYS[way](tmp_path, cache))
+    assert not list(cache.folder.rglob("*"))
 
 
 @both

@@ -8,6 +8,7 @@ import torch
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
 from pipeline.base.params import read_params
 from pipeline.features.audio import extract as step
 from pipeline.records.features import read_features
@@ -46,9 +47,9 @@ def corpus(workspace: Path) -> Path:
     raw.mkdir(parents=True)
     rows = []
     for turn in range(3):
-        write_wav(raw / f"{turn}.wav", tone(0.5, 16000, 200.0 + 100 * turn))
+        clip = write_wav(raw / f"{turn}.wav", tone(0.5, 16000, 200.0 + 100 * turn))
         missing = "absent" if turn == 1 else None
-        segment = Segment(f"{turn}.wav", end=0.5, sha256=f"{turn}" * 64, missing=missing)
+        segment = Segment(f"{turn}.wav", end=0.5, sha256=sha256_file(clip), missing=missing)
         rows.append(Utterance(f"u{turn}", "d", turn, "s", "text", segment, segment))
     write_manifest(paths.manifest(CORPUS), rows, Origin("meld", False))
     return workspace

@@ -1,16 +1,22 @@
 """Which part of the picture is kept, and what is recorded of how the face was chosen."""
 
+import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.base.cache import ClipCache
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import sha256_file
 from pipeline.features.common.images import decode_image
 from pipeline.features.common.once import pictures_key
 from pipeline.features.frames import pictures as module
@@ -23,6 +29,7 @@ from pipeline.media.video import Frame
 from pipeline.records.frames import PICTURES, Pictures, pictures_in
 from pipeline.records.manifest import Segment, Utterance
 from tests.conftest import YUNET
+from tests.inline import run_inline
 from tests.media.make_media import write_media, write_parts
 from tests.media.one_segment import sample_frames
 from tests.media.side_by_side import pictures_of as pictures_of_clip
@@ -138,7 +145,8 @@ def test_region_and_frame(
     cache = ClipCache("frames", crop, PICTURES, tmp_path)
     faces = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="mouth")
     make = FrameMaker(root, settings(crop), faces, YUNET if crop == "face" else None, cache)
-    ((_, batch, problems),) = frames_of([said(RIGHT)], make)
+    clip = replace(RIGHT, sha256=sha256_file(root / "a.mp4"))
+    ((_, batch, problems),) = frames_of([said(clip, clip)], make)
     assert batch is not None
     kept = pictures_in(batch)
     assert (kept.speaker, kept.boxes) == (speaker, [[0, 0, 1, 1]] * 3)
@@ -187,6 +195,37 @@ def test_a_face_is_followed_through_a_change_of_size(
     one, other = seen(path, detector), seen(whole, detector)
     assert one.speaker == "one"
     assert np.array(one.boxes) == pytest.approx(np.array(other.boxes), abs=0.06)
+
+
+@pytest.mark.parametrize("swapped", ["a.mp4", "b.wav", "while"])
+def test_pictures_of_a_clip_that_replaced_the_manifests_are_kept_under_no_digest(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    """Nor those of a voice that may have picked the face."""
+    for name in ("a.mp4", "b.wav"):
+        shutil.copy(root / "a.mp4", tmp_path / name)
+    digest = sha256_file(root / "a.mp4")
+    video, voice = (Segment(name, end=1.0, sha256=digest) for name in ("a.mp4", "b.wav"))
+
+    def swap(name: str) -> None:
+        (tmp_path / name).write_bytes((root / "a.mp4").read_bytes()[::-1])
+        os.utime(tmp_path / name, (1, 1))
+
+    def seen(*_: Any) -> Pictures:
+        swap("a.mp4")
+        return Pictures([], [], "one", [])
+
+    run_inline(monkeypatch)
+    monkeypatch.setattr(module, "pictures_of", seen)
+    if swapped != "while":
+        swap(swapped)
+    cache = ClipCache("frames", swapped, PICTURES, tmp_path / "cache")
+    faces = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="mouth")
+    monkeypatch.setattr("pipeline.features.frames.faces.FaceDetector", Mock())
+    make = FrameMaker(tmp_path, settings(), faces, tmp_path / "net", cache)
+    with pytest.raises(PipelineError, match=r"(a\.mp4|b\.wav) was replaced after the manifest"):
+        list(frames_of([said(video, voice)], make))
+    assert not list(cache.folder.rglob("*"))
 
 
 def test_another_voice_may_pick_another_face() -> None:
