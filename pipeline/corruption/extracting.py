@@ -87,13 +87,13 @@ def extractors(
         "audio": AudioExtractor,
         "visual": VisualExtractor,
     }
-    found = {modality: kinds[modality](params, corpus, places) for modality in stores}
+    extractors = {modality: kinds[modality](params, corpus, places) for modality in stores}
     made = {modality: store.provenance for modality, store in stores.items()}
     # As JSON gives it back; the dimension is known once something is extracted.
     here = {
         modality: json.loads(json.dumps(extractor.about))
         | {"dimension": made[modality]["dimension"]}
-        for modality, extractor in found.items()
+        for modality, extractor in extractors.items()
     }
     if different := differences(made, here):
         raise PipelineError(
@@ -101,7 +101,7 @@ def extractors(
             + "\n".join(f"  {line}" for line in different)
             + "\nRun `dvc repro`, so that clean and corrupted features are made alike."
         )
-    return found
+    return extractors
 
 
 class TextExtractor:
@@ -120,9 +120,9 @@ class TextExtractor:
         corrupted: list[Utterance] = list(map(corruption.at(level), whole))
         label = f"{self.places.name}, {corruption.title(level)}"
         readers = text.readers_of(self.params, self.corpus, self.places, label)
-        found = text_of(corrupted, window_of(self.settings), readers)
+        read = text_of(corrupted, window_of(self.settings), readers)
         wanted = {u.utterance for u in utterances}
-        return (row for row in text.with_words(corrupted, found) if row[0] in wanted)
+        return (row for row in text.with_words(corrupted, read) if row[0] in wanted)
 
 
 class AudioExtractor:
@@ -182,8 +182,8 @@ class VisualExtractor:
         numbers = {number for number, u in everyone if u.utterance in wanted}
         network = CorruptedPictures(corruption.at(level), self._network)
         cache = _cache(self.about, visual.CODE, corruption, level)
-        found = visual_of(partial(read_frames, self.places.frames, numbers), network, cache)
-        return track(found, f"{self.places.name}, {corruption.title(level)}", len(utterances))
+        vectors = visual_of(partial(read_frames, self.places.frames, numbers), network, cache)
+        return track(vectors, f"{self.places.name}, {corruption.title(level)}", len(utterances))
 
 
 def _cache(

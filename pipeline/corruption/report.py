@@ -32,52 +32,60 @@ def command(corpus: str, quick: bool) -> str:
     return f"python -m pipeline robustness {corpus}{' --quick' if quick else ''}"
 
 
-def show(found: Robustness, console: Console | None = None) -> None:
+def show(robustness: Robustness, console: Console | None = None) -> None:
     """Prints the table."""
     console = console or terminal()
     table = Table(
-        title=f"{found.corpus}: {_tested(found)}", title_justify="left", box=box.SIMPLE_HEAD
+        title=f"{robustness.corpus}: {_tested(robustness)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
     )
     for number, head in enumerate(("", *HEADS[-3:-1])):
         table.add_column(head, justify="right" if number else "left", no_wrap=number > 0)
-    for curve in found.curves:
+    for curve in robustness.curves:
         for point in curve.points:
             score, difference = _score(point.score), str(point.difference)
             table.add_row(curve.corruption.title(point.level), score, difference)
         table.add_section()
     console.print(table)
-    for line in _said(found):
+    for line in _sentences(robustness):
         console.print(line, soft_wrap=True)
 
 
-def write(found: Robustness, quick: bool) -> list[Path]:
+def write(robustness: Robustness, quick: bool) -> list[Path]:
     """Writes CORPUS.md, CORPUS.csv and CORPUS.png to docs/robustness, quick ones below it.
 
     Returns:
         Their paths.
     """
     folder = PAGES / "quick" if quick else PAGES
-    page, table, picture = (folder / f"{found.corpus}.{kind}" for kind in ("md", "csv", "png"))
-    draw(picture, found)
-    write_csv(table, pd.DataFrame(list(_flat(found))), "%.2f")
-    write_text(page, "\n".join(_page(found, quick)))
+    page, table, picture = (folder / f"{robustness.corpus}.{kind}" for kind in ("md", "csv", "png"))
+    draw(picture, robustness)
+    write_csv(table, pd.DataFrame(list(_flat(robustness))), "%.2f")
+    write_text(page, "\n".join(_page(robustness, quick)))
     return [page, table, picture]
 
 
-def _page(found: Robustness, quick: bool) -> Iterator[str]:
-    yield from (f"# Robustness: {found.corpus}", "")
-    yield from ("```sh", command(found.corpus, quick), "```", "")
+def _page(robustness: Robustness, quick: bool) -> Iterator[str]:
+    yield from (f"# Robustness: {robustness.corpus}", "")
+    yield from ("```sh", command(robustness.corpus, quick), "```", "")
     yield (
         "Written by this command. The trained models are asked again about test utterances of "
         "which one modality is missing or made worse; nothing is trained anew, and train and "
         "validation splits are left alone. Epochs are those that validation chose."
     )
-    yield from ("", f"{_tested(found)}.", "", *(f"- {line}" for line in _said(found)), "")
-    yield f"![weighted F1 by corruption and step]({found.corpus}.png)"
+    yield from (
+        "",
+        f"{_tested(robustness)}.",
+        "",
+        *(f"- {line}" for line in _sentences(robustness)),
+        "",
+    )
+    yield f"![weighted F1 by corruption and step]({robustness.corpus}.png)"
     yield from ("", f"| {' | '.join(HEADS)} |", "|---|---|---:|---:|---:|---:|---|")
-    yield from (f"| {' | '.join(cells)} |" for cells in _rows(found))
+    yield from (f"| {' | '.join(cells)} |" for cells in _rows(robustness))
     yield from ("", "What is done:", "")
-    for curve in found.curves:
+    for curve in robustness.curves:
         corruption = curve.corruption
         yield f"- {corruption.modality} {corruption.name}: {corruption.about}."
     yield ""
@@ -93,19 +101,21 @@ def _page(found: Robustness, quick: bool) -> Iterator[str]:
     yield ""
 
 
-def _tested(found: Robustness) -> str:
-    utterances = f"{found.utterances} labelled test utterances in {found.dialogues} dialogues"
-    folds = "" if found.folds == 1 else f" of {found.folds} folds, pooled"
-    seeds = ", ".join(map(str, found.seeds))
-    return f"{utterances}{folds}; {'seed' if len(found.seeds) == 1 else 'seeds'} {seeds}"
+def _tested(robustness: Robustness) -> str:
+    utterances = (
+        f"{robustness.utterances} labelled test utterances in {robustness.dialogues} dialogues"
+    )
+    folds = "" if robustness.folds == 1 else f" of {robustness.folds} folds, pooled"
+    seeds = ", ".join(map(str, robustness.seeds))
+    return f"{utterances}{folds}; {'seed' if len(robustness.seeds) == 1 else 'seeds'} {seeds}"
 
 
-def _said(found: Robustness) -> Iterator[str]:
+def _sentences(robustness: Robustness) -> Iterator[str]:
     """What the table says, in words."""
-    yield f"clean: {_score(found.clean)}; majority class: {found.majority:.1f}"
-    for curve in found.curves:
+    yield f"clean: {_score(robustness.clean)}; majority class: {robustness.majority:.1f}"
+    for curve in robustness.curves:
         yield f"{curve.corruption.modality} {curve.corruption.name}: {_reading(curve)}"
-    for modality in found.left_out:
+    for modality in robustness.left_out:
         yield f"{modality}: not in the model, so left out"
 
 
@@ -118,12 +128,12 @@ def _reading(curve: Curve) -> str:
     return f"clearly worse at {', '.join(worse)} {curve.corruption.unit}; {end}"
 
 
-def _rows(found: Robustness) -> Iterator[list[str]]:
-    for curve in found.curves:
+def _rows(robustness: Robustness) -> Iterator[list[str]]:
+    for curve in robustness.curves:
         corruption = curve.corruption
         name = [corruption.modality, corruption.name]
-        masked = str(found.masked[corruption.modality])
-        yield [*name, "none", masked, _score(found.clean), "", ""]
+        masked = str(robustness.masked[corruption.modality])
+        yield [*name, "none", masked, _score(robustness.clean), "", ""]
         for point in curve.points:
             cells = [corruption.called(point.level), str(point.masked), _score(point.score)]
             yield [*name, *cells, str(point.difference), point.difference.word]
@@ -134,9 +144,9 @@ def _score(score: Score) -> str:
     return f"{score.value:.1f}{spread} [{score.low:.1f}, {score.high:.1f}]"
 
 
-def _flat(found: Robustness) -> Iterator[dict[str, str | float | None]]:
-    for curve in found.curves:
-        yield _line(curve, found.clean, found.masked[curve.corruption.modality], None)
+def _flat(robustness: Robustness) -> Iterator[dict[str, str | float | None]]:
+    for curve in robustness.curves:
+        yield _line(curve, robustness.clean, robustness.masked[curve.corruption.modality], None)
         for point in curve.points:
             yield _line(curve, point.score, point.masked, point)
 

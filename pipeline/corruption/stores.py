@@ -76,12 +76,12 @@ def store_of(utterances: Sequence[str], vectors: Vectors, clean: Features) -> Fe
         vectors: [frame, feature] float32 by utterance; those without lack the modality.
         clean: Whose provenance and dimension it has.
     """
-    found = [vectors.get(utterance) for utterance in utterances]
-    frames = [0 if one is None else len(one) for one in found]
-    present = [one for one in found if one is not None]
+    rows = [vectors.get(utterance) for utterance in utterances]
+    frames = [0 if one is None else len(one) for one in rows]
+    present = [one for one in rows if one is not None]
     return Features(
         utterances=list(utterances),
-        present=np.array([one is not None for one in found]),
+        present=np.array([one is not None for one in rows]),
         offsets=np.concatenate([[0], np.cumsum(frames, dtype=np.int64)]),
         values=np.concatenate([np.zeros((0, clean.dimension), np.float32), *present]),
         provenance=clean.provenance,

@@ -84,8 +84,8 @@ class TrainedModels:
             test = dialogues(self.protocol.entries, stores, fold, "test")
             for trained in (t for t in self.models if t.fold == fold):
                 set_threads(trained.threads)
-                found = probabilities(trained.model, test, trained.batch_size, trained.precision)
-                yield torch.cat(found).numpy()
+                batches = probabilities(trained.model, test, trained.batch_size, trained.precision)
+                yield torch.cat(batches).numpy()
 
     def classes(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
         """What `predict` yields as class numbers of the labelled utterances.
@@ -94,9 +94,9 @@ class TrainedModels:
             [seed, utterance], the folds one after another.
         """
         by_seed: dict[int, list[np.ndarray]] = {seed: [] for seed in self.seeds}
-        for trained, found in zip(self.models, predictions, strict=True):
+        for trained, probable in zip(self.models, predictions, strict=True):
             labelled = [entry.label is not None for entry in self.tested(trained.fold)]
-            by_seed[trained.seed].append(found.argmax(1)[labelled])
+            by_seed[trained.seed].append(probable.argmax(1)[labelled])
         return np.stack([np.concatenate(folds) for folds in by_seed.values()])
 
     def tested(self, fold: int) -> list[Entry]:
@@ -154,10 +154,10 @@ def _read(
 
 
 def _check_whole(corpus: str, protocol: Protocol, models: Sequence[Trained]) -> None:
-    found = [(trained.fold, trained.seed) for trained in models]
-    wanted = list(product(protocol.folds, sorted({seed for _, seed in found})))
-    if not found or found != wanted:
-        listed = ", ".join(f"fold {fold} seed {seed}" for fold, seed in found) or "none"
+    runs = [(trained.fold, trained.seed) for trained in models]
+    wanted = list(product(protocol.folds, sorted({seed for _, seed in runs})))
+    if not runs or runs != wanted:
+        listed = ", ".join(f"fold {fold} seed {seed}" for fold, seed in runs) or "none"
         raise PipelineError(
             f"{paths.checkpoints(corpus)} has these checkpoints: {listed}; expected the same seeds "
             f"in each of the folds {protocol.folds}. `dvc repro train@{corpus}` trains them."
@@ -179,7 +179,7 @@ def check_clean(trained: TrainedModels, predictions: Sequence[np.ndarray]) -> No
         for row in read_epochs(paths.epochs(trained.corpus))
         if row.selected and row.split == "test"
     }
-    for one, found in zip(trained.models, predictions, strict=True):
+    for one, probable in zip(trained.models, predictions, strict=True):
         row = recorded.get((one.fold, one.seed))
         name = f"{trained.corpus}, fold {one.fold}, seed {one.seed}"
         if row is None or row.utterances != [e.utterance for e in trained.tested(one.fold)]:
@@ -187,7 +187,7 @@ def check_clean(trained: TrainedModels, predictions: Sequence[np.ndarray]) -> No
                 f"{name}: {paths.epochs(trained.corpus)} has no such run on this test split; it "
                 "is not of the same training as the checkpoint: run `dvc repro`."
             )
-        apart = np.abs(found - row.probabilities)
+        apart = np.abs(probable - row.probabilities)
         if not apart.max() <= TOLERANCE:
             worst = row.utterances[int(apart.max(1).argmax())]
             raise PipelineError(

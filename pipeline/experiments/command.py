@@ -70,7 +70,7 @@ def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list
     rankings = [rank(plan, corpus, read) for corpus in recipe.corpora]
     search_pages.show(recipe, rankings)
     for ranking in rankings:
-        say(f"{request.label}, {search_pages.told(recipe, ranking)}")
+        say(f"{request.label}, {search_pages.sentence(recipe, ranking)}")
     if again() != plan:
         raise PipelineError(
             f"Files that decide the results changed during the search. `{request.command}` "

@@ -49,24 +49,24 @@ def compared(sides: tuple[str, str], corpora: Sequence[str], read: Reader) -> li
     return [pair(*(_entrant(read, side, corpus) for side in sides)) for corpus in corpora]
 
 
-def show(corpus: str, found: Pair, console: Console | None = None) -> None:
+def show(corpus: str, tested: Pair, console: Console | None = None) -> None:
     """Prints a table of both sides and the outcome in words."""
     console = console or terminal()
-    dialogues = len(set(found.test_set.dialogues))
-    title = f"{corpus}: {len(found.test_set.utterances)} test utterances in {dialogues} dialogues"
+    dialogues = len(set(tested.test_set.dialogues))
+    title = f"{corpus}: {len(tested.test_set.utterances)} test utterances in {dialogues} dialogues"
     # Names of experiments that differ in their last letters alone are not cut off.
-    sides = [Column(_head(side), overflow="fold") for side in (found.one, found.other)]
+    sides = [Column(_head(side), overflow="fold") for side in (tested.one, tested.other)]
     table = Table("percent", *sides, "difference", title=title)
     for name in OVERALL:
-        apart = found.differences[name]
+        apart = tested.differences[name]
         table.add_row(
             name.replace("_", " "),
-            _cell(found.one, name),
-            _cell(found.other, name),
+            _cell(tested.one, name),
+            _cell(tested.other, name),
             str(apart),
         )
     console.print(table)
-    console.print(sentence(found), soft_wrap=True)
+    console.print(sentence(tested), soft_wrap=True)
 
 
 def _entrant(read: Reader, side: str, corpus: str) -> Entrant:

@@ -45,11 +45,11 @@ class Search(Recipe):
         return {f"p{n:0{digits}}": self._point(number) for n, number in enumerate(numbers, start=1)}
 
     def _point(self, number: int) -> dict[str, str]:
-        found = {}
+        given = {}
         for key, values in reversed(self.grid.items()):
             number, place = divmod(number, len(values))
-            found[key] = _text(values[place])
-        return {key: found[key] for key in self.grid}
+            given[key] = _text(values[place])
+        return {key: given[key] for key in self.grid}
 
     def runs(self) -> dict[str, list[str]]:
         """All values of -S by point; the settings as they are come first."""

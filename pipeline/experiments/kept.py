@@ -68,12 +68,12 @@ class Outcome:
     """What one revision says of a corpus.
 
     Attributes:
-        found: The test utterances, and what each model says of them.
+        predictions: The test utterances, and what each model says of them.
         modalities: That its model sees.
         learned: Labelled utterances of the first fold's `train` and `valid`.
     """
 
-    found: Predictions
+    predictions: Predictions
     modalities: tuple[str, ...]
     learned: Mapping[str, int]
 
@@ -84,12 +84,12 @@ def read_outcome(read: Reader, revision: str, corpus: str) -> Outcome:
     Raises:
         PipelineError: One of its files cannot be read.
     """
-    found = read_tested(read, revision, corpus)
+    predictions = read_tested(read, revision, corpus)
     about = json.loads(read(revision, paths.metrics(corpus, "run.json")))
     counts = about["labelled_utterances"]
     first = counts if "train" in counts else next(iter(counts.values()))
     return Outcome(
-        found=found,
+        predictions=predictions,
         modalities=tuple(about["features"]),
         learned={split: sum(first[split].values()) for split in ("train", "valid")},
     )
@@ -102,7 +102,7 @@ def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
         PipelineError: The file cannot be read, or is of an earlier training than the revision's.
     """
     with fetched(read, revision, paths.predictions(corpus)) as file:
-        found = read_predictions(file)
+        predictions = read_predictions(file)
     stages = stages_of(read(revision, LOCK).decode())
     trained = digest(stages, f"train@{corpus}", "outs", paths.epochs(corpus))
     evaluated = digest(stages, f"evaluate@{corpus}", "deps", paths.epochs(corpus))
@@ -113,7 +113,7 @@ def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
             f"`evaluate@{corpus}` has not run since. Is it a point of a search? Of those test is "
             "read for the chosen one alone."
         )
-    return found
+    return predictions
 
 
 @contextmanager

@@ -11,8 +11,8 @@ LOCK = Path("dvc.lock")
 def stages_of(text: str) -> dict[str, Any]:
     """The stages of a dvc.lock, by name."""
     content = YAML(typ="safe", pure=True).load(text) or {}
-    found: dict[str, Any] = content.get("stages") or {}
-    return found
+    stages: dict[str, Any] = content.get("stages") or {}
+    return stages
 
 
 def stages_here() -> dict[str, Any]:

@@ -42,7 +42,7 @@ def write(request: Request, recipe: Variants, comparisons: Sequence[Comparison])
     ]
     write_text(page, "\n".join(lines))
     write_csv(table, frame(comparisons), "%.2f")
-    panels = [panel(recipe, found) for found in comparisons]
+    panels = [panel(recipe, comparison) for comparison in comparisons]
     draw(plot, panels, TEST, "reference", along(recipe))
     return [page, table, plot]
 
@@ -80,13 +80,13 @@ def how_to_read(reference: str) -> str:
     )
 
 
-def panel(recipe: Variants, found: Comparison) -> Panel:
+def panel(recipe: Variants, comparison: Comparison) -> Panel:
     """A corpus' part of the plot: the variants in the recipe's order, or by number on its axis."""
-    rows = {row.name: row for row in found.rows[: found.variants]}
+    rows = {row.name: row for row in comparison.rows[: comparison.variants]}
     names = sorted(rows, key=list(recipe.variants).index)
     if recipe.axis:
         names = sorted(names, key=lambda name: _place(recipe.axis_value(name)))
-    return Panel(found.corpus, [_mark(recipe, rows[name]) for name in names])
+    return Panel(comparison.corpus, [_mark(recipe, rows[name]) for name in names])
 
 
 def _place(value: float | None) -> tuple[bool, float]:

@@ -67,12 +67,12 @@ class Entrant:
 
     Attributes:
         name: For whoever reads the outcome.
-        found: The table of predictions that holds it.
+        table: The table of predictions that holds it.
         model: Which of the table's models.
     """
 
     name: str
-    found: Predictions
+    table: Predictions
     model: str
 
     def predictions(self, utterances: Sequence[str]) -> ModelPredictions:
@@ -81,14 +81,14 @@ class Entrant:
         Raises:
             PipelineError: The table lacks the model.
         """
-        if self.model not in self.found.by_model:
-            known = list(self.found.by_model)
+        if self.model not in self.table.by_model:
+            known = list(self.table.by_model)
             raise PipelineError(
                 f"{self.name}: got the model {self.model!r}, expected one of {known}."
             )
-        place = {name: number for number, name in enumerate(self.found.test_set.utterances)}
+        place = {name: number for number, name in enumerate(self.table.test_set.utterances)}
         order = [place[name] for name in utterances]
-        predictions = self.found.by_model[self.model]
+        predictions = self.table.by_model[self.model]
         shares = predictions.probabilities
         shares = None if shares is None else shares[:, order]
         return ModelPredictions(predictions.seeds, predictions.predicted[:, order], shares)
@@ -102,7 +102,7 @@ def pair(one: Entrant, other: Entrant) -> Pair:
             classes.
     """
     _check_same(one, other)
-    test_set = one.found.test_set
+    test_set = one.table.test_set
     both = [entrant.predictions(test_set.utterances) for entrant in (one, other)]
     clusters, classes = test_set.clusters, len(test_set.classes)
     counts = [confusions(test_set.actual, side.predicted, clusters, classes) for side in both]
@@ -124,7 +124,7 @@ def pair(one: Entrant, other: Entrant) -> Pair:
 
 
 def _check_same(one: Entrant, other: Entrant) -> None:
-    why = apart(one.found.test_set, other.found.test_set)
+    why = apart(one.table.test_set, other.table.test_set)
     if why:
         lines = [f"{other.name} has {why}", *_examples(one, other)]
         raise PipelineError(
@@ -136,16 +136,16 @@ def _check_same(one: Entrant, other: Entrant) -> None:
 
 def _examples(one: Entrant, other: Entrant) -> list[str]:
     """Lines that name some of the utterances in which the two differ."""
-    if one.found.test_set.classes != other.found.test_set.classes:
+    if one.table.test_set.classes != other.table.test_set.classes:
         return []  # then numbers of classes mean something else
-    here, there = facts(one.found.test_set), facts(other.found.test_set)
+    here, there = facts(one.table.test_set), facts(other.table.test_set)
     unlike = [u for u in here if u in there and here[u] != there[u]]
-    found = {
+    groups = {
         f"of {one.name} alone": [u for u in here if u not in there],
         f"of {other.name} alone": [u for u in there if u not in here],
         "with another label or dialogue": unlike,
     }
-    return [f"{len(us)} utterances {how}: {_listed(us)}" for how, us in found.items() if us]
+    return [f"{len(us)} utterances {how}: {_listed(us)}" for how, us in groups.items() if us]
 
 
 def _listed(utterances: Sequence[str]) -> str:
@@ -173,10 +173,10 @@ def _together(predictions: ModelPredictions, classes: int) -> np.ndarray:
     return votes
 
 
-def sentence(found: Pair) -> str:
+def sentence(tested: Pair) -> str:
     """The outcome in words."""
-    one, other, test = found.one.name, found.other.name, found.mcnemar
-    apart, dialogues = found.differences["weighted_f1"], len(set(found.test_set.dialogues))
+    one, other, test = tested.one.name, tested.other.name, tested.mcnemar
+    apart, dialogues = tested.differences["weighted_f1"], len(set(tested.test_set.dialogues))
     how = f"{abs(apart.value):.1f} points {'above' if apart.value > 0 else 'below'}"
     if apart.clear:
         words = "clear of 0: more than the choice of test dialogues explains"
@@ -186,7 +186,7 @@ def sentence(found: Pair) -> str:
         f"Weighted F1 of {other} is {how if apart.value else 'the same as'} {one}; the 95 % "
         f"interval of the difference over {dialogues} dialogues, {apart.low:+.1f} to "
         f"{apart.high:+.1f}, is {words}. McNemar: {one} alone is right in {test.one} of "
-        f"{len(found.test_set.utterances)} utterances, {other} alone in {test.other}, "
+        f"{len(tested.test_set.utterances)} utterances, {other} alone in {test.other}, "
         f"p = {test.p:.2g}; it takes turns for independent."
     )
     return f"{words} {caution(dialogues)}".rstrip()

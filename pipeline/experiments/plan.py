@@ -66,12 +66,12 @@ def experiments(
     targets = tuple(f"{last}@{corpus}" for corpus in corpora)
     state = [*_code(), PARAMS.as_posix(), DAG.as_posix()]
     facts = [[(file, sha256_file(Path(file))) for file in state], _manifests(given), targets]
-    found = []
+    experiments = []
     for variant, own in runs.items():
         settings = (*selected, *own)
         name = f"{label}-{variant}-{digest_of(facts, settings)[:DIGITS]}"
-        found.append(Experiment(variant, name, settings, bool(given), targets))
-    return found
+        experiments.append(Experiment(variant, name, settings, bool(given), targets))
+    return experiments
 
 
 def _corpora(corpora: Sequence[str]) -> tuple[list[str], list[str]]:

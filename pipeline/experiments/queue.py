@@ -119,14 +119,14 @@ class Queue:
             done = _run(words)
             if done.returncode == 0:
                 return done.stdout
-            if not any(said in done.stderr for said in PASSING):
+            if not any(passing in done.stderr for passing in PASSING):
                 break
             time.sleep(SECONDS_BETWEEN_TRIES)
-        raise PipelineError(f"`dvc {' '.join(words)}` failed:\n{_said(done)}")
+        raise PipelineError(f"`dvc {' '.join(words)}` failed:\n{_output(done)}")
 
     def _try(self, *words: str) -> str:
         """What a command of DVC says, whether it succeeds or not."""
-        return _said(_run(words))
+        return _output(_run(words))
 
 
 def parsed(status: str) -> list[Task]:
@@ -187,7 +187,7 @@ def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(words, process.returncode, out.read(), err.read())
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
+def _output(done: subprocess.CompletedProcess[str]) -> str:
     return f"{done.stdout}\n{done.stderr}".strip()
 
 

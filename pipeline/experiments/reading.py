@@ -32,7 +32,7 @@ def read_recipe(name: str, folder: Path = FOLDER) -> Variants | Search:
         recipe = kind.model_validate(content)
         problems += recipe.problems()
     except ValidationError as error:
-        problems += [_told(problem, kind) for problem in error.errors()]
+        problems += [_sentence(problem, kind) for problem in error.errors()]
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise PipelineError(f"{_path(name, folder)} needs mending:\n{lines}")
@@ -83,7 +83,7 @@ def _parsed(path: Path) -> Any:
         raise PipelineError(f"{path} cannot be read as YAML: {error}") from error
 
 
-def _told(problem: Any, kind: type[Variants] | type[Search]) -> str:
+def _sentence(problem: Any, kind: type[Variants] | type[Search]) -> str:
     key = ".".join(map(str, problem["loc"])) or "the file"
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key, expected some of {[*kind.model_fields, LIKE]}"

@@ -136,9 +136,9 @@ def compare(plan: Sequence[Experiment], corpus: str, read: Reader) -> Comparison
 
 def _counted(outcome: Outcome, model: str, reference: Outcome) -> Model:
     """Counts in the order of the reference's utterances and dialogues, if the two can be paired."""
-    why = apart(reference.found.test_set, outcome.found.test_set)
-    test_set = outcome.found.test_set if why else reference.found.test_set
-    predictions = Entrant(model, outcome.found, model).predictions(test_set.utterances)
+    why = apart(reference.predictions.test_set, outcome.predictions.test_set)
+    test_set = outcome.predictions.test_set if why else reference.predictions.test_set
+    predictions = Entrant(model, outcome.predictions, model).predictions(test_set.utterances)
     counts = confusions(
         test_set.actual, predictions.predicted, test_set.clusters, len(test_set.classes)
     )
@@ -155,7 +155,7 @@ def _baselines(
     reference = next(iter(outcomes.values()))
     known: dict[str, Model] = {}  # the reference's, which comes first
     for variant, outcome in outcomes.items():
-        for name in outcome.found.by_model:
+        for name in outcome.predictions.by_model:
             if name == MODEL:
                 continue
             found = _counted(outcome, name, reference)

@@ -74,7 +74,7 @@ def write(
         "",
         *markdown(_heads(search, rankings), _rows(search, rankings), rule),
         "",
-        *(f"- {told(search, ranking)}." for ranking in rankings),
+        *(f"- {sentence(search, ranking)}." for ranking in rankings),
         "",
         f"![Validation weighted F1 of each point by corpus, with its seeds]({plot.name})",
         "",
@@ -90,7 +90,7 @@ def write(
     return [page, table, plot]
 
 
-def told(search: Search, ranking: Ranking) -> str:
+def sentence(search: Search, ranking: Ranking) -> str:
     """What was chosen, in words."""
     settings = ", ".join(f"{k}={v}" for k, v in search.points()[ranking.chosen].items())
     return f"{ranking.corpus}: validation chose {ranking.chosen}, {settings}"

@@ -17,38 +17,39 @@ BAR = r"\|"  # a bar that ends no cell
 def show(comparisons: Sequence[Comparison], console: Console | None = None) -> None:
     """Prints a table per corpus, and below each what it says in words."""
     console = console or terminal()
-    for found in comparisons:
-        title = f"{found.corpus}: {_tested(found.outcome.found.test_set)}, F1 in percent"
+    for comparison in comparisons:
+        tested = _tested(comparison.outcome.predictions.test_set)
+        title = f"{comparison.corpus}: {tested}, F1 in percent"
         table = Table(title=title, title_justify="left")
-        for number, head in enumerate(_heads(found)):
+        for number, head in enumerate(_heads(comparison)):
             # Names are not cut off: some differ in their last letters alone.
             table.add_column(head, justify="right" if number else "left", overflow="fold")
-        for row in found.rows:
+        for row in comparison.rows:
             table.add_row(*_cells(row))
         console.print(table)
-        for words in said(found):
+        for words in sentences(comparison):
             console.print(words, soft_wrap=True)
 
 
-def section(found: Comparison) -> str:
+def section(comparison: Comparison) -> str:
     """The part of a page that holds a corpus' table."""
-    whose = f" ({found.reference})" if any(row.apart for row in found.rows) else ""
+    whose = f" ({comparison.reference})" if any(row.apart for row in comparison.rows) else ""
     lines = [
-        f"### {found.corpus}",
+        f"### {comparison.corpus}",
         "",
-        f"{_learned(found)} and {_tested(found.outcome.found.test_set)}, all labelled{whose}; "
-        f"{_seeds(found)}",
+        f"{_learned(comparison)} and {_tested(comparison.outcome.predictions.test_set)}, "
+        f"all labelled{whose}; {_seeds(comparison)}",
         "",
-        *markdown(_heads(found), map(_cells, found.rows), "---:|---:|---:|---"),
+        *markdown(_heads(comparison), map(_cells, comparison.rows), "---:|---:|---:|---"),
         "",
     ]
-    for words in said(found):
+    for words in sentences(comparison):
         lines += [words, ""]
     return "\n".join(lines)
 
 
-def _seeds(found: Comparison) -> str:
-    seeds = found.outcome.found.by_model[MODEL].seeds
+def _seeds(comparison: Comparison) -> str:
+    seeds = comparison.outcome.predictions.by_model[MODEL].seeds
     if len(seeds) == 1:
         return f"one seed, {seeds[0]}, so the spread over seeds is not known. F1 in percent."
     listed = ", ".join(map(str, seeds))
@@ -69,21 +70,21 @@ def code(settings: Iterable[str]) -> str:
     return ", ".join(f"`{setting}`" for setting in settings) or "as it is"
 
 
-def said(found: Comparison) -> list[str]:
+def sentences(comparison: Comparison) -> list[str]:
     """What a table says in words, a paragraph each: of single modalities, of what is not paired."""
-    return [words for words in (_of_singles(found), _of_apart(found)) if words]
+    return [words for words in (_of_singles(comparison), _of_apart(comparison)) if words]
 
 
-def _of_singles(found: Comparison) -> str:
-    if not found.singles:
+def _of_singles(comparison: Comparison) -> str:
+    if not comparison.singles:
         return ""
-    best = next(iter(found.singles))
+    best = next(iter(comparison.singles))
     text = f"Best single modality: {best}"
-    if found.lead is not None:
-        text += f"; {found.reference} is {_lead(found.lead)}"
+    if comparison.lead is not None:
+        text += f"; {comparison.reference} is {_lead(comparison.lead)}"
     each = ", ".join(
         f"{name} {d}{'' if d.low > 0 else ' (does not beat it)'}"
-        for name, d in found.singles.items()
+        for name, d in comparison.singles.items()
     )
     return f"{text}. Each one less the majority class: {each}."
 
@@ -94,15 +95,15 @@ def _lead(lead: Difference) -> str:
     return f"{lead.word}, {lead}"
 
 
-def _of_apart(found: Comparison) -> str:
-    rows = [row for row in found.rows[: found.variants] if row.apart]
+def _of_apart(comparison: Comparison) -> str:
+    rows = [row for row in comparison.rows[: comparison.variants] if row.apart]
     if not rows:
         return ""
     each = "; ".join(f"{row.name}: {_tested(row.test_set)}, {row.apart}" for row in rows)
     return (
         f"A difference needs the same utterances with the same labels and classes in both. So none "
-        f"to {found.reference} is given of {each}. Figures on other labels answer other questions; "
-        "each stands beside its own baselines."
+        f"to {comparison.reference} is given of {each}. Figures on other labels answer other "
+        "questions; each stands beside its own baselines."
     )
 
 
@@ -110,14 +111,17 @@ def _tested(test_set: TestSet) -> str:
     return f"{len(test_set.utterances)} test utterances in {len(set(test_set.dialogues))} dialogues"
 
 
-def _learned(found: Comparison) -> str:
-    learned, folds = found.outcome.learned, len(set(found.outcome.found.test_set.folds.tolist()))
+def _learned(comparison: Comparison) -> str:
+    learned, folds = (
+        comparison.outcome.learned,
+        len(set(comparison.outcome.predictions.test_set.folds.tolist())),
+    )
     text = f"{learned['train']} train, {learned['valid']} validation"
     return text if folds == 1 else f"{text} (first of {folds} folds, tests pooled)"
 
 
-def _heads(found: Comparison) -> list[str]:
-    return ["", "weighted F1 [95 %]", "macro F1", f"less {found.reference} [95 %]", "which is"]
+def _heads(comparison: Comparison) -> list[str]:
+    return ["", "weighted F1 [95 %]", "macro F1", f"less {comparison.reference} [95 %]", "which is"]
 
 
 def _cells(row: Row) -> list[str]:
@@ -133,17 +137,19 @@ def mean_std(mean: float, std: float | None) -> str:
     return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
 
 
-def _ends(found: Interval, form: str) -> str:
-    return f"[{found.low:{form}}, {found.high:{form}}]"
+def _ends(interval: Interval, form: str) -> str:
+    return f"[{interval.low:{form}}, {interval.high:{form}}]"
 
 
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     """All rows of all corpora, for CSV."""
-    return pd.DataFrame([_flat(found.corpus, row) for found in comparisons for row in found.rows])
+    return pd.DataFrame(
+        [_flat(comparison.corpus, row) for comparison in comparisons for row in comparison.rows]
+    )
 
 
 def _flat(corpus: str, row: Row) -> dict[str, str | float | None]:
-    found = row.to_reference
+    difference = row.to_reference
     return {
         "corpus": corpus,
         "variant": row.name,
@@ -152,9 +158,9 @@ def _flat(corpus: str, row: Row) -> dict[str, str | float | None]:
         "weighted_f1_low": row.weighted_f1.low,
         "weighted_f1_high": row.weighted_f1.high,
         "macro_f1": row.macro_f1,
-        "difference": found.value if found else None,
-        "difference_low": found.low if found else None,
-        "difference_high": found.high if found else None,
+        "difference": difference.value if difference else None,
+        "difference_low": difference.low if difference else None,
+        "difference_high": difference.high if difference else None,
         "utterances": len(row.test_set.utterances),
         "classes": len(row.test_set.classes),
     }

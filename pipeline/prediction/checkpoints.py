@@ -89,15 +89,15 @@ def find_checkpoints(path: Path) -> Checkpoints:
     files = (path,) if path.is_file() else tuple(sorted(path.glob("*.safetensors")))
     if not files:
         raise PipelineError(f"{path} {_instead(path)}")
-    found = Checkpoints(files, tuple(read_facts(file) for file in files))
-    first = _task(found.facts[0])
-    for file, facts in zip(files, found.facts, strict=True):
+    checkpoints = Checkpoints(files, tuple(read_facts(file) for file in files))
+    first = _task(checkpoints.facts[0])
+    for file, facts in zip(files, checkpoints.facts, strict=True):
         if _task(facts) != first:
             raise PipelineError(
                 f"{path} holds checkpoints that cannot be averaged: {files[0].name} is of {first}, "
                 f"{file.name} of {_task(facts)}. Name one of them."
             )
-    return found
+    return checkpoints
 
 
 def _task(facts: Mapping[str, Any]) -> str:

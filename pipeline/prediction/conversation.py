@@ -76,9 +76,9 @@ def _text(folder: Path) -> str:
         raise PipelineError(f"{folder} is no folder, expected one with {FILE} and the clips in it.")
     path = folder / FILE
     if not path.is_file():
-        found = names_in(folder)[:SHOWN]
+        names = names_in(folder)[:SHOWN]
         raise PipelineError(
-            f"{folder} lacks {FILE}; found {found or 'nothing'}. Expected a CSV file of this name "
+            f"{folder} lacks {FILE}; found {names or 'nothing'}. Expected a CSV file of this name "
             f"with {EXPECTED}."
         )
     try:
@@ -123,7 +123,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if not unknown and not lacking and not twice:
         return
-    told = [
+    lines = [
         f"it lacks {lacking}" if lacking else "",
         f"it has {unknown}, which nothing reads" if unknown else "",
         f"it has {twice} more than once" if twice else "",
@@ -133,7 +133,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
         advice = " Labels are not read: leave them out."
     elif len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
         advice = " Cells must be separated by commas."
-    problems = ", ".join(filter(None, told))
+    problems = ", ".join(filter(None, lines))
     raise PipelineError(f"{path}: {problems}; expected {EXPECTED}; got {list(columns)}.{advice}")
 
 

@@ -78,15 +78,15 @@ def provenance(
     params: Params, corpus: str, where: Places, modalities: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """By modality what its store will say of itself, but for the number of its features."""
-    found = {}
+    provenance = {}
     for modality in modalities:
         if modality == "visual":
             pictures = frames.provenance_of(params, corpus, where)
-            found[modality] = visual.provenance_of(params, corpus, where, pictures)
+            provenance[modality] = visual.provenance_of(params, corpus, where, pictures)
         else:
             step = {"text": text, "audio": audio}[modality]
-            found[modality] = step.provenance_of(params, corpus, where)
-    return found
+            provenance[modality] = step.provenance_of(params, corpus, where)
+    return provenance
 
 
 def extracted(

@@ -27,11 +27,11 @@ def looked_at(
     with_clip = [u for u in utterances if u.video.missing is None]
     done, problems = inspected(with_clip, folder, max_seconds, "clips conversation")
     whole = {u.utterance: u for u in done}
-    found = [p for u in utterances for p in _lacking(u)] + problems
+    every = [p for u in utterances for p in _lacking(u)] + problems
     place = {u.utterance: number for number, u in enumerate(utterances)}
-    told = [problem for problem in found if problem.modality in modalities]
-    told.sort(key=lambda problem: place[problem.utterance])
-    return [whole.get(u.utterance, u) for u in utterances], told
+    read = [problem for problem in every if problem.modality in modalities]
+    read.sort(key=lambda problem: place[problem.utterance])
+    return [whole.get(u.utterance, u) for u in utterances], read
 
 
 def _lacking(u: Utterance) -> Iterator[Problem]:

@@ -68,9 +68,9 @@ def _predicted(
     rows, problems = looked_at(utterances, folder, seconds, modalities)
     say("".join(f"{line}\n" for line in summary(problems)), end="")
     write_manifest(where.manifest, rows, Origin("predict", full=False))
-    found, more = extracted(params, corpus, where, modalities)
-    _refuse_nothing(found)
-    wide = {m: with_width(store, checkpoints.dimensions[m]) for m, store in found.items()}
+    features, more = extracted(params, corpus, where, modalities)
+    _refuse_nothing(features)
+    wide = {m: with_width(store, checkpoints.dimensions[m]) for m, store in features.items()}
     chances = checkpoints.probabilities(_dialogues(rows, wide), wide)
     mean = chances.astype(np.float64).mean(axis=0).astype(np.float32)
     present = {m: store.present for m, store in wide.items()}

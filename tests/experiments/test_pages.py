@@ -43,7 +43,9 @@ def test_what_is_printed(found: Comparison, workspace: Path) -> None:
     tables.show([found], console)
     printed = console.export_text()
     assert "x: 240 test utterances in 40 dialogues" in printed
-    assert len(tables.said(found)) == 2 and all(said in printed for said in tables.said(found))
+    assert len(tables.sentences(found)) == 2 and all(
+        said in printed for said in tables.sentences(found)
+    )
 
 
 def test_what_is_written(found: Comparison, workspace: Path) -> None:
@@ -67,7 +69,7 @@ def test_what_is_written(found: Comparison, workspace: Path) -> None:
         f"| full | {full.weighted_f1.value:.1f} ± {full.std:.1f} [{full.weighted_f1.low:.1f}, ",
         f"| logistic regression | {own.value:.1f} [{own.low:.1f}, {own.high:.1f}] | "
         f"{linear.macro_f1:.1f} | {worse}",
-        *tables.said(found),
+        *tables.sentences(found),
     ):
         assert said in text, text
     rows = pd.read_csv(table)

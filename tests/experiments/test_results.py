@@ -80,11 +80,11 @@ def test_single_modalities_are_those_with_one_store(found: Comparison) -> None:
     assert found.lead is not None and found.lead.low > 0
     assert found.singles["text"].low > 0
     assert found.outcome.learned == {"train": 120, "valid": 30}
-    assert len(found.outcome.found.test_set.utterances) == DIALOGUES * TURNS
+    assert len(found.outcome.predictions.test_set.utterances) == DIALOGUES * TURNS
 
 
 def test_the_sentence(found: Comparison) -> None:
-    (said,) = tables.said(found)
+    (said,) = tables.sentences(found)
     lead, text = found.lead, found.singles["text"]
     assert lead is not None
     assert said.startswith(
@@ -97,7 +97,7 @@ def test_a_single_modality_that_does_not_beat_the_majority_class_is_said_so(file
     chance = compare(plan(["text", "audio"]), "x", reader(files))
     assert chance.lead is None, "the reference is the best single one itself"
     weak = {**chance.singles, "audio": chance.singles["audio"].__class__(1.0, -2.0, 4.0)}
-    (said,) = tables.said(replace(chance, singles=weak))
+    (said,) = tables.sentences(replace(chance, singles=weak))
     assert said.startswith("Best single modality: text. Each")
     assert said.endswith("audio +1.0 [-2.0, +4.0] (does not beat it).")
 
@@ -107,7 +107,7 @@ def test_where_modalities_are_not_compared_there_is_no_sentence(
     files: Files, variants: list[str]
 ) -> None:
     files |= outcome("r-other", (0.5,), SEEN["text"])
-    assert tables.said(compare(plan(variants), "x", reader(files))) == []
+    assert tables.sentences(compare(plan(variants), "x", reader(files))) == []
 
 
 def test_the_order_of_utterances_does_not_matter(files: Files, found: Comparison) -> None:
@@ -176,7 +176,7 @@ def test_what_was_tested_otherwise_has_its_own_figures_and_no_difference(
     assert row.weighted_f1.value == pytest.approx(np.mean(expected))
     assert found.rows[1].to_reference is not None, "the others are paired as ever"
     assert all(row.to_reference is None for row in found.rows[-2:])
-    (said,) = tables.said(found)
+    (said,) = tables.sentences(found)
     count = f"{len(other.utterances)} test utterances in {len(set(other.dialogues))} dialogues"
     assert f"none to full is given of other: {count}, {why}." in said
     assert "| other | " in tables.section(found) and "|  | not paired |" in tables.section(found)
@@ -188,4 +188,4 @@ def test_without_the_majority_class_nothing_is_compared_with_it(files: Files) ->
         files |= outcome(name, (0.5,), SEEN[name[2:]], baselines=False)
     found = compare(plan(["full", "text"]), "x", reader(files))
     assert [row.name for row in found.rows] == ["full", "text"] and not found.singles
-    assert tables.said(found) == []
+    assert tables.sentences(found) == []
