@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.base.errors import MediaError
+from pipeline.media.mixing import layout_of
 from pipeline.media.opening import (
     MICROSECONDS,
     audio_stream,
@@ -98,8 +99,8 @@ def _video_info(stream: Any) -> VideoInfo:
 
 def _audio_info(stream: Any) -> AudioInfo:
     context = stream.codec_context
-    layout = context.layout
-    return AudioInfo(context.sample_rate, layout.nb_channels, layout.name, context.name)
+    layout, channels = layout_of(context)
+    return AudioInfo(context.sample_rate, channels, layout, context.name)
 
 
 def _duration(container: Any, streams: list[Any]) -> float | None:
