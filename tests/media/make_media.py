@@ -60,6 +60,7 @@ def write_media(
     sound_rate: int = 48000,
     sound_codec: str = "aac",
     sound_start: int = 0,
+    sound_options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Writes a clip.
@@ -77,6 +78,7 @@ def write_media(
         sound_rate: Hertz.
         sound_codec: FFmpeg's name.
         sound_start: Time stamp of the first sample, in samples.
+        sound_options: Of its encoder.
         container_options: Of the muxer.
     """
     with av.open(str(path), "w", options=container_options or {}) as container:
@@ -84,7 +86,10 @@ def write_media(
         if stamps is not None:
             video = _video(container, picture(0).shape, video_codec, video_options, rate)
         if sound is not None:
-            audio = container.add_stream(sound_codec, rate=sound_rate, layout=layout)
+            options = sound_options or {}
+            audio = container.add_stream(
+                sound_codec, rate=sound_rate, layout=layout, options=options
+            )
         if video is not None:
             base = Fraction(1, MILLISECONDS) if rate is None else 1 / rate
             for number, stamp in enumerate(stamps or ()):
