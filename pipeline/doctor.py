@@ -20,6 +20,7 @@ from pipeline.base.files import LFS_HEAD, sha256_file
 from pipeline.base.machine import cpu_model, has_avx2
 from pipeline.base.params import Params, read_params
 from pipeline.base.settings import ROLES, ComputeSettings, Role
+from pipeline.base.workers import isolated
 from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.published import differences
 from pipeline.corpora.reader import RawCorpus
@@ -305,19 +306,27 @@ def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]
     kinds: Counter[str] = Counter()
     wrong = []
     start = time.monotonic()
-    for path in chosen:
+    for path, found in isolated(_probed, ((path, root / path) for path in chosen)):
+        if isinstance(found, Probe):
+            kinds[_kind(found)] += 1
+        else:
+            wrong.append(f"{path}: {found}")
         if time.monotonic() - start > SECONDS:
             break
-        try:
-            kinds[_kind(probe(root / path))] += 1
-        except MediaError as error:
-            wrong.append(f"{path}: {error}")
     looked = f"headers of {kinds.total() + len(wrong)} of {len(files)} files"
     listed = "; ".join(f"{number} {kind}" for kind, number in kinds.most_common(4))
     if kinds:
         yield good(f"{corpus}: {looked}: {listed}")
     if wrong:
         yield note(f"{corpus}: {looked}: {len(wrong)} cannot be opened, such as {wrong[0]}")
+
+
+def _probed(path: Path) -> Probe | MediaError:
+    """What a file holds; in a process of its own, which a broken file may crash."""
+    try:
+        return probe(path)
+    except MediaError as error:
+        return error
 
 
 def _by_suffix(files: Sequence[str]) -> list[list[str]]:

@@ -79,6 +79,16 @@ def test_doctor_examines_a_corpus(repository: Path) -> None:
         assert said in found, found
 
 
+def test_doctor_opens_no_file_in_its_own_process(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which a broken file may end, as PyAV's double free of odd layouts did."""
+    lay_out_meld(repository / "data/raw/meld", "train_splits/dia0_utt0.mp4")
+    monkeypatch.setattr("av.open", lambda *_, **__: os.abort())
+    found = CliRunner().invoke(app, ["doctor", "meld"]).output
+    assert "headers of 1 of 1 files: 1 h264 160x96" in found
+
+
 def with_value(repository: Path, setting: str, value: object) -> None:
     path = repository / "params.yaml"
     path.write_text(with_values(path.read_text(), {setting: value}, "meld"))

@@ -135,7 +135,8 @@ def _completed(
         return missing, [(modality, *wrong)]
     assert look.probe is not None and look.probe.duration is not None
     duration = look.probe.duration
-    wanted = duration if segment.end is None else segment.end
+    promised = max(duration, look.probe.promised or 0.0)
+    wanted = promised if segment.end is None else segment.end
     end = min(wanted, duration, segment.start + max_seconds)
     return replace(segment, end=end, sha256=look.sha256), [
         (modality, kind, detail) for kind, detail in _shortened(segment, wanted, duration, end)
@@ -164,7 +165,8 @@ def _shortened(
     if end < min(wanted, duration):
         yield "cut", f"lasts {length:.2f} s, {end - segment.start:.2f} s are used"
     elif duration < wanted - SLACK:
-        yield "short_file", f"ends at {wanted:.3f} s, the file lasts {duration:.3f} s"
+        whose = "its header says" if segment.end is None else "ends at"
+        yield "short_file", f"{whose} {wanted:.3f} s, the file lasts {duration:.3f} s"
 
 
 def _identical(utterances: Sequence[Utterance]) -> Iterator[Problem]:

@@ -1,9 +1,7 @@
 """The sound of a clip or a segment of it: one channel at one rate, whatever the file holds."""
 
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import inf
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
-from pipeline.media.opening import audio_stream, message, open_media, origin
+from pipeline.media.mixing import Form, Mixer, decoder_options
+from pipeline.media.opening import audio_stream, message, open_media
+from pipeline.media.packets import Clock
 
 # openSMILE multiplies by 32768 and casts to int16, where a sample of +1.0 wraps round to -32768.
 LARGEST = np.float32(32767 / 32768)
-# Integer samples make libswresample scale the mix so that it cannot clip; with float samples it
-# leaves a mono mix of two equal channels 1.4 times too loud. 32 bits keep 16-bit input exact.
-SAMPLE_FORMAT = "s32"
-FULL_SCALE = np.float32(2**31)
+# Seconds by which a time stamp may differ from the count of the samples before it: Matroska and
+# FLV round to 1 ms, live recordings jitter. A clock set back by more than FFmpeg's limit, as where
+# two recordings were joined, is no time of this file.
+JITTER, SET_BACK = 0.05, 10.0
+Part = tuple[int, NDArray[np.float32]]
 
 
 def load_mono(
@@ -32,6 +33,9 @@ def load_mono(
 ) -> NDArray[np.float32]:
     """Decodes, mixes all channels down to one (the centre of 5.1 too) and resamples.
 
+    Samples lie where their time stamps say, by the clock of the pictures. Before the first of them,
+    in a hole of the stamps and where nothing can be decoded there is silence.
+
     The file is decoded from its beginning, so that a segment is an exact slice of the whole; a late
     segment of a long compressed file costs the decoding of all that comes before it.
 
@@ -43,106 +47,123 @@ def load_mono(
         max_seconds: A longer segment is cut to this many seconds.
 
     Returns:
-        float32 [sample] within [-1, 32767/32768]; what came before the first decode error.
+        float32 [sample] within [-1, 32767/32768].
 
     Raises:
-        MediaError: `no_audio`, `no_samples` (the segment lies outside the sound), `unreadable`
-            (nothing could be decoded), and those of `open_media`.
+        MediaError: `no_audio`, `no_samples` (the segment lies behind the sound), `not_finite`,
+            `unreadable` (nothing could be decoded), and those of `open_media`.
     """
-    stop = min(inf if end is None else end, start + max_seconds)
+    stop = start + max_seconds if end is None else min(end, start + max_seconds)
+    first, last = round(start * rate), round(stop * rate)
     with open_media(path) as container:
         stream = audio_stream(container)
         if stream is None:
             raise MediaError("no_audio", "the file holds no audio stream")
         stream.codec_context.thread_count = 1
-        return _segment(container, stream, rate, start, stop)
+        stream.codec_context.options = decoder_options(stream.codec_context)
+        parts, until = _within(_placed(container, stream, rate), first, last)
+    if until <= first:
+        detail = f"asked for sound from {start:.3f} s on; the stream holds {until / rate:.3f} s"
+        raise MediaError("no_samples", detail)
+    return _joined(parts, first, min(last, until))
 
 
-def _segment(
-    container: Any, stream: Any, rate: int, start: float, stop: float
-) -> NDArray[np.float32]:
-    """The samples from `start` to `stop`; no more of the stream is held than that."""
-    clock = _SampleClock(origin(container), rate)
-    kept: deque[NDArray[np.int32]] = deque()
-    passed = total = 0
-    for part in _resampled(container, stream, rate, stop, clock):
-        kept.append(part)
-        total += len(part)
-        while kept and passed + len(kept[0]) <= clock.sample(start):
-            passed += len(kept.popleft())
-    first = clock.sample(start)
-    last = total if stop == inf else clock.sample(stop)
-    samples = np.concatenate(kept) if kept else np.zeros(0, np.int32)
-    segment = samples[first - passed : max(0, last - passed)]
-    if not len(segment):
-        raise MediaError(
-            "no_samples",
-            f"asked for sound from {start:.3f} s on; the stream holds {total / rate:.3f} s",
-        )
-    sound: NDArray[np.float32] = segment.astype(np.float32) / FULL_SCALE
+def _within(parts: Iterator[Part], first: int, last: int) -> tuple[list[Part], int]:
+    """The parts of a segment, no more of the stream is held, and the place after the last one."""
+    kept, until = [], 0
+    for place, samples in parts:
+        until = place + len(samples)
+        if until > first:
+            kept.append((place, samples))
+        if until >= last:
+            break
+    return kept, until
+
+
+def _joined(parts: list[Part], first: int, last: int) -> NDArray[np.float32]:
+    sound = np.zeros(last - first, np.float32)
+    for place, samples in parts:
+        begin, end = max(first, place), min(last, place + len(samples))
+        if begin < end:
+            sound[begin - first : end - first] = samples[begin - place : end - place]
+    if bad := int((~np.isfinite(sound)).sum()):
+        raise MediaError("not_finite", f"{bad} of {len(sound)} samples are no numbers")
     return np.clip(sound, np.float32(-1), LARGEST)
 
 
-@dataclass
-class _SampleClock:
-    """Maps seconds from the file's beginning to samples of a stream.
-
-    `offset` is when the stream's first sample is heard, in seconds.
-    """
-
-    origin: float
-    rate: int
-    offset: float | None = None
-
-    def sample(self, seconds: float) -> int:
-        return max(0, round((seconds - (self.offset or 0.0)) * self.rate))
-
-
-def _resampled(
-    container: Any, stream: Any, rate: int, stop: float, clock: _SampleClock
-) -> Iterator[NDArray[np.int32]]:
-    """Samples from the stream's first to `stop`, in parts; sets the clock by the first frame."""
-    resampler = _Resampler(rate)
+def _placed(container: Any, stream: Any, rate: int) -> Iterator[Part]:
+    """Samples from the stream's first on, in parts with the place of their first."""
+    clock = Clock.of(container, stream)
+    timeline = _Timeline(rate)
     for frame in _decode(container, stream):
-        time = 0.0 if frame.pts is None else float(frame.pts * frame.time_base) - clock.origin
-        if clock.offset is None:
-            clock.offset = time
-        # The resampler looks a few samples ahead; a second more than needed is plenty.
-        if frame.pts is not None and time > stop + 1:
-            break
-        yield from resampler.feed(frame)
-    yield from resampler.drain()
+        yield from timeline.feed(frame, None if frame.pts is None else clock.seconds(frame.pts))
+    yield from timeline.drain()
 
 
-class _Resampler:
-    """Turns frames into mono samples; starts anew where a recording's rate or channels change."""
+class _Timeline:
+    """Resamples frames and places their samples.
+
+    Frames whose stamps agree with the samples before them are one run, in which samples are
+    counted. A run begins anew after a hole; within it, the mixing does so where a recording's rate
+    or channels change.
+    """
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._shape: tuple[Any, ...] | None = None
-        self._inner: Any = None
+        self._mixer: Mixer | None = None
+        self._due = 0.0  # when the next frame is heard, by the samples before it
+        self._place = 0  # of the next sample
+        self._set_back = 0.0
 
-    def feed(self, frame: Any) -> Iterator[NDArray[np.int32]]:
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape != self._shape:
+    def feed(self, frame: Any, time: float | None) -> Iterator[Part]:
+        """Take the next frame and its time, None where it has none."""
+        form = Form.of(frame)
+        heard = self._due if time is None else self._told(time)
+        timed = self._mixer is None or abs(heard - self._due) > JITTER
+        if self._mixer is None or timed or form != self._mixer.form:
             yield from self.drain()
-            self._shape = shape
-            self._inner = av.AudioResampler(SAMPLE_FORMAT, "mono", self._rate)
-        yield from (part.to_ndarray()[0] for part in self._inner.resample(frame))
+            self._mixer = Mixer(form, self._rate)
+        if timed:
+            self._due, self._place = heard, round(heard * self._rate)
+        yield from self._counted(self._mixer.feed(frame))
+        self._due += frame.samples / form.rate
 
-    def drain(self) -> Iterator[NDArray[np.int32]]:
-        """Yields the samples that it held back."""
-        if self._inner is not None:
-            yield from (part.to_ndarray()[0] for part in self._inner.resample(None))
+    def drain(self) -> Iterator[Part]:
+        """Yield the samples that the mixer held back."""
+        if self._mixer is not None:
+            yield from self._counted(self._mixer.drain())
+
+    def _told(self, time: float) -> float:
+        """A time stamp in seconds, on the clock that the stream began with."""
+        if self._mixer is not None and time + self._set_back < self._due - SET_BACK:
+            self._set_back = self._due - time
+        return time + self._set_back
+
+    def _counted(self, parts: Iterator[NDArray[np.float32]]) -> Iterator[Part]:
+        for samples in parts:
+            yield self._place, samples
+            self._place += len(samples)
 
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:
+    """Frames with samples; what cannot be decoded is passed over."""
+    failed: av.error.FFmpegError | None = None
     decoded = False
-    try:
-        for frame in container.decode(stream):
-            if frame.samples:
-                decoded = True
-                yield frame
-    except av.error.FFmpegError as error:
-        if not decoded:
-            raise MediaError("unreadable", f"no sound can be decoded: {message(error)}") from error
+    for packet in _packets(container, stream):
+        try:
+            for frame in stream.decode(packet):
+                if frame.samples:
+                    decoded = True
+                    yield frame
+        except av.error.FFmpegError as error:
+            failed = error
+    if failed is not None and not decoded:
+        raise MediaError("unreadable", f"no sound can be decoded: {message(failed)}") from failed
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The stream's packets and the empty one that ends decoding, as far as the file can be read."""
+    with suppress(av.error.FFmpegError):
+        yield from container.demux(stream)
+        return
+    yield None

@@ -1,10 +1,14 @@
-"""Read what a media file holds from its headers, without decoding a frame."""
+"""Read what a media file holds, without decoding a frame."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import av
+
 from pipeline.base.errors import MediaError
+from pipeline.media.mixing import layout_of
 from pipeline.media.opening import (
     MICROSECONDS,
     audio_stream,
@@ -13,6 +17,12 @@ from pipeline.media.opening import (
     video_stream,
     without_decoder,
 )
+from pipeline.media.packets import FALLBACK_RATE, Clock
+
+# Seconds by which the stated length may differ from that of the packets and still be taken.
+SURE = 0.1
+# Formats whose header counts the frames of each stream.
+INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "avi"}
 
 
 @dataclass(frozen=True)
@@ -40,20 +50,22 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Probe:
-    """A file's first usable streams.
+    """A file's usable streams.
 
     Attributes:
         video: None where there is none.
         audio: Likewise.
-        duration: Of the file in seconds, None where it states none.
+        duration: Of the file in seconds, borne out by its packets; None where it holds none.
         without_decoder: `video` and `audio`, where all streams of the kind are in a codec that
             FFmpeg cannot decode.
+        promised: The length in seconds that its index promises; None where the format has none.
     """
 
     video: VideoInfo | None
     audio: AudioInfo | None
     duration: float | None
     without_decoder: tuple[str, ...] = ()
+    promised: float | None = None
 
 
 def probe(path: Path) -> Probe:
@@ -64,11 +76,13 @@ def probe(path: Path) -> Probe:
     """
     with open_media(path) as container:
         video, audio = video_stream(container), audio_stream(container)
+        streams = [stream for stream in (video, audio) if stream is not None]
         return Probe(
             without_decoder=without_decoder(container),
             video=None if video is None else _video_info(video),
             audio=None if audio is None else _audio_info(audio),
-            duration=_duration(container, [s for s in (video, audio) if s is not None]),
+            duration=_duration(container, streams),
+            promised=_promised(container, streams),
         )
 
 
@@ -77,7 +91,7 @@ def unusable(probed: Probe, modality: Literal["video", "audio"]) -> MediaError |
 
     Returns:
         A MediaError to raise or to write down: `no_video`, `no_audio`, `no_decoder`, or
-        `no_duration` for a file that states no length or one of 0 seconds.
+        `no_duration` for a file without a packet that tells when it ends.
     """
     if modality in probed.without_decoder:
         return undecodable(modality)
@@ -86,7 +100,7 @@ def unusable(probed: Probe, modality: Literal["video", "audio"]) -> MediaError |
         beside = f"only {other}" if getattr(probed, other) is not None else f"and no {other}"
         return MediaError(f"no_{modality}", f"the file holds no {modality} stream, {beside}")
     if not probed.duration:
-        return MediaError("no_duration", f"the file states a length of {probed.duration} s")
+        return MediaError("no_duration", "none of its packets tells how long it lasts")
     return None
 
 
@@ -98,12 +112,42 @@ def _video_info(stream: Any) -> VideoInfo:
 
 def _audio_info(stream: Any) -> AudioInfo:
     context = stream.codec_context
-    layout = context.layout
-    return AudioInfo(context.sample_rate, layout.nb_channels, layout.name, context.name)
+    layout, channels = layout_of(context)
+    return AudioInfo(context.sample_rate, channels, layout, context.name)
 
 
 def _duration(container: Any, streams: list[Any]) -> float | None:
-    if container.duration is not None:
-        return float(container.duration / MICROSECONDS)
-    lengths = [float(s.duration * s.time_base) for s in streams if s.duration is not None]
+    stated = None if container.duration is None else container.duration / MICROSECONDS
+    measured = _measured(container, streams)
+    if stated is not None and measured is not None and abs(stated - measured) <= SURE:
+        return float(stated)
+    return measured
+
+
+def _promised(container: Any, streams: list[Any]) -> float | None:
+    if container.format.name not in INDEXED:
+        return None
+    lengths = (float(s.duration * s.time_base) for s in streams if s.duration)
     return max(lengths, default=None)
+
+
+def _measured(container: Any, streams: list[Any]) -> float | None:
+    """When the last packet of some streams ends, as far as the file can be read."""
+    clocks = {stream.index: Clock.of(container, stream) for stream in streams}
+    usual = {stream.index: _usual(stream, clocks[stream.index]) for stream in streams}
+    ends: dict[int, int] = {}
+    with suppress(av.error.FFmpegError):
+        for packet in container.demux(streams) if streams else ():
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None and not packet.is_discard:
+                index = packet.stream_index
+                end = stamp + (packet.duration or usual[index])
+                ends[index] = max(end, ends.get(index, end))
+    return max((clocks[index].seconds(end) for index, end in ends.items()), default=None)
+
+
+def _usual(stream: Any, clock: Clock) -> int:
+    """The length of a packet that states none, in the stream's units."""
+    if stream.type == "audio":
+        return 0
+    return round(1 / float(stream.guessed_rate or FALLBACK_RATE) / clock.base)

@@ -134,6 +134,18 @@ def test_a_long_segment_is_cut_from_its_start(
     assert problems[0].detail == "lasts 90.00 s, 60.00 s are used"
 
 
+def test_a_clip_cut_short_is_told_and_ends_where_it_ends(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = Probe(VIDEO, AUDIO, 2.5, promised=4.0)
+    monkeypatch.setattr(inspect, "probe", lambda path: cut)
+    (workspace / "d.mp4").write_text("d")
+    (done,), problems = inspected([utterance("u", 0, Segment("d.mp4"))], workspace, 60.0, "test")
+    assert done.video.end == 2.5 and done.video.missing is None
+    detail = "its header says 4.000 s, the file lasts 2.500 s"
+    assert [(p.kind, p.detail) for p in problems] == [("short_file", detail)] * 2
+
+
 def test_identical_clips_are_told_with_both_labels(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def write_media(
     sound_rate: int = 48000,
     sound_codec: str = "aac",
     sound_start: int = 0,
+    sound_options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     turned: tuple[int, bool, bool] | None = None,
     pixel_ratio: Fraction | None = None,
@@ -81,6 +82,7 @@ def write_media(
         sound_rate: Hertz.
         sound_codec: FFmpeg's name.
         sound_start: Time stamp of the first sample, in samples.
+        sound_options: Of its encoder.
         container_options: Of the muxer.
         turned: How players turn the picture: degrees counter-clockwise, then mirrored left to
             right, then top to bottom.
@@ -95,7 +97,10 @@ def write_media(
             if turned is not None:
                 video.set_display_rotation(*turned)
         if sound is not None:
-            audio = container.add_stream(sound_codec, rate=sound_rate, layout=layout)
+            options = sound_options or {}
+            audio = container.add_stream(
+                sound_codec, rate=sound_rate, layout=layout, options=options
+            )
         if video is not None:
             base = Fraction(1, MILLISECONDS) if rate is None else 1 / rate
             for number, stamp in enumerate(stamps or ()):
