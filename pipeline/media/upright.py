@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
@@ -38,8 +39,8 @@ class Decoded:
     @property
     def shape(self) -> float:
         """Width by height of the picture as shown."""
-        shape = float(self.frame.width * self.ratio / self.frame.height)
-        return 1 / shape if _matrix(self.frame)[0] else shape
+        shape: float = self.frame.width * float(self.ratio) / self.frame.height
+        return 1 / shape if 45 < abs(self.frame.rotation) < 135 else shape
 
     def rgb(self, most_pixels: int) -> NDArray[np.uint8]:
         """The picture in at most about so many pixels, uint8 RGB [height, width, 3].
@@ -91,7 +92,8 @@ def _matrix(frame: Any) -> tuple[bool, bool, bool]:
 
     The matrix [[a, b], [c, d]] takes the pixel at (x, y) to (ax + cy, bx + dy), y downwards.
     """
-    found = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` would be kept by the frame and keep it: a cycle of many megabytes.
+    found = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if found is None:
         return False, False, False
     a, b, _, c, d, *_ = MATRIX.unpack(bytes(found)[: MATRIX.size])
