@@ -9,12 +9,11 @@ last one of an earlier shot goes on with that shot: after a flash of light, or a
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.media.upright import Decoded
+from pipeline.media.upright import Decoded, Pixels
 
 ROWS, COLUMNS = 18, 32
 # Of the contrast. Successive pictures of four real talking heads change by 0.06 at most, any two
@@ -30,22 +29,20 @@ BYTES_OF_BRIGHTNESS = {"gray", "nv12"} | {f"yuv{j}{n}p" for j in ("", "j") for n
 # Shapes of pictures that differ by no more are the same, of some scaled.
 ALIKE = 0.02
 
-Points = NDArray[np.uint8]
-
 
 class Shots:
     """The shots of a film, whose frames are seen one after another."""
 
     def __init__(self) -> None:
         self._numbers: dict[float, int] = {}
-        self._points: list[Points] = []
+        self._points: list[Pixels] = []
         self._shapes: list[float] = []
         self._changes: NDArray[np.float64] = np.zeros(0)
 
     def see(self, time: float, shown: Decoded) -> None:
         """Look at the next frame, shown at a time in seconds."""
         self._numbers.setdefault(time, len(self._points))
-        self._points.append(_points(shown.frame))
+        self._points.append(_points(shown))
         self._shapes.append(shown.shape)
 
     def of(self, times: Sequence[float]) -> list[int]:
@@ -92,12 +89,12 @@ class Shots:
         return bool(self._changes[number] >= max(LEAST, AHEAD * largest))
 
 
-def _points(frame: Any) -> Points:
+def _points(shown: Decoded) -> Pixels:
     """The brightness at evenly spaced points, [row, column]."""
+    frame = shown.frame
     plane = frame.planes[0]
     if frame.format.name not in BYTES_OF_BRIGHTNESS or plane.line_size <= 0:
-        points: Points = frame.reformat(COLUMNS, ROWS, format="gray").to_ndarray()
-        return points
+        return shown.pixels(COLUMNS, ROWS, "gray")
     picture = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     rows, columns = _spaced(frame.height, ROWS), _spaced(frame.width, COLUMNS)
     return picture.take(rows, 0).take(columns, 1)
