@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
@@ -20,7 +21,10 @@ from pipeline.media.opening import message
 Region = tuple[float, float, float, float]
 MATRIX = struct.Struct("=9i")
 SQUARE = Fraction(1)
+# Film's widest pixels are twice as wide as high; ten times is a mistake in a header.
+BELIEVED = 10
 MILLION = 1_000_000
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,10 @@ class Decoded:
     @property
     def shape(self) -> float:
         """Width by height of the picture as shown."""
-        shape = float(self.frame.width * self.ratio / self.frame.height)
-        return 1 / shape if _matrix(self.frame)[0] else shape
+        shape: float = self.frame.width * float(self.ratio) / self.frame.height
+        return 1 / shape if 45 < abs(self.frame.rotation) < 135 else shape
 
-    def rgb(self, most_pixels: int) -> NDArray[np.uint8]:
+    def rgb(self, most_pixels: int) -> Pixels:
         """The picture in at most about so many pixels, uint8 RGB [height, width, 3].
 
         Raises:
@@ -50,7 +54,7 @@ class Decoded:
         width, height = self._size(lambda w, h: (most_pixels / (w * h)) ** 0.5)
         return self._converted(width, height, "rgb24")
 
-    def grey(self, longest_side: int) -> NDArray[np.uint8]:
+    def grey(self, longest_side: int) -> Pixels:
         """The picture scaled down to `longest_side`, uint8 [height, width].
 
         Raises:
@@ -65,25 +69,29 @@ class Decoded:
         smaller = min(1.0, scale(width, height))
         return max(1, round(width * smaller)), max(1, round(height * smaller))
 
-    def _converted(
-        self, width: int, height: int, kind: str, interpolation: str | None = None
-    ) -> NDArray[np.uint8]:
-        frame = self.frame
-        scaled = (width, height) != (frame.width, frame.height)
-        if scaled and interpolation is None:
-            shrunk = width <= frame.width and height <= frame.height
-            interpolation = "AREA" if shrunk else "BICUBIC"
+    def _converted(self, width: int, height: int, kind: str, way: str | None = None) -> Pixels:
+        if way is None and (width, height) != (self.frame.width, self.frame.height):
+            shrunk = width <= self.frame.width and height <= self.frame.height
+            way = "AREA" if shrunk else "BICUBIC"
+        return _turned(self.pixels(width, height, kind, way), self.frame)
+
+    def pixels(self, width: int, height: int, kind: str, way: str | None = None) -> Pixels:
+        """The frame as it lies in the file, scaled, in a pixel format; `way` is FFmpeg's.
+
+        Raises:
+            MediaError: As `rgb`.
+        """
         try:
-            shown = frame.reformat(width, height, format=kind, interpolation=interpolation)
-            image: NDArray[np.uint8] = shown.to_ndarray()
+            shown = self.frame.reformat(width, height, format=kind, interpolation=way)
+            pixels: Pixels = shown.to_ndarray()
         except (av.error.FFmpegError, ValueError) as error:
             if isinstance(error, MemoryError):
                 raise
-            name = frame.format.name
+            name = self.frame.format.name
             raise MediaError(
                 "unreadable", f"FFmpeg cannot turn pixels of {name} into {kind}: {message(error)}"
             ) from error
-        return _turned(image, frame)
+        return pixels
 
 
 def _matrix(frame: Any) -> tuple[bool, bool, bool]:
@@ -91,7 +99,8 @@ def _matrix(frame: Any) -> tuple[bool, bool, bool]:
 
     The matrix [[a, b], [c, d]] takes the pixel at (x, y) to (ax + cy, bx + dy), y downwards.
     """
-    found = frame.side_data.get("DISPLAYMATRIX")
+    # `frame.side_data` would be kept by the frame and keep it: a cycle of many megabytes.
+    found = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if found is None:
         return False, False, False
     a, b, _, c, d, *_ = MATRIX.unpack(bytes(found)[: MATRIX.size])
@@ -100,14 +109,14 @@ def _matrix(frame: Any) -> tuple[bool, bool, bool]:
     return False, a < 0, d < 0
 
 
-def _turned(image: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+def _turned(image: Pixels, frame: Any) -> Pixels:
     swapped, left, up = _matrix(frame)
     if swapped:
         image = image.swapaxes(0, 1)
     return np.ascontiguousarray(image[:: -1 if up else 1, :: -1 if left else 1])
 
 
-def part(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+def part(image: Pixels, region: Region) -> Pixels:
     """The part of a picture at left, top, width and height as shares of it; a view."""
     height, width = image.shape[:2]
     left, top, part_width, part_height = region
@@ -146,4 +155,5 @@ class PixelShape:
     def now(self) -> Fraction:
         """That of the frame decoded last."""
         codec = self._codec.sample_aspect_ratio if self._by_codec else None
-        return codec or self._stated or SQUARE
+        ratio: Fraction = codec or self._stated or SQUARE
+        return ratio if 1 / BELIEVED <= ratio <= BELIEVED else SQUARE

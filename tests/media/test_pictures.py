@@ -4,13 +4,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.features.common.images import decode_image, encode_image
 from pipeline.features.frames.faces import face_crop
+from pipeline.media import video
 from pipeline.media.grey import grey_frames
+from pipeline.media.packets import Window
+from pipeline.media.upright import Decoded
+from pipeline.media.video import Wanted, sample_segments
 from tests.media.make_media import tone, write_media, write_parts
 from tests.media.one_segment import sample_frames
 
@@ -188,6 +193,51 @@ def test_size_and_turn_may_change_in_the_middle(tmp_path: Path) -> None:
     frames = sample_frames(path, 4)
     turned = np.rot90(quarters(120, 160))
     assert [corners(f.image) for f in frames] == [corners(still[0])] * 2 + [corners(turned)] * 2
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_picture_above_the_limit_is_told_before_it_is_decoded(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / f"a.{suffix}", 1080, 1920)
+    window = Wanted(Window(0.0, 1.0, 60))
+    assert dict(sample_segments(path, 2, [window], 1920 * 1080))
+    monkeypatch.delattr(Decoded, "rgb")
+    with pytest.raises(MediaError) as caught:
+        list(sample_segments(path, 2, [window], 1920 * 1080 - 1))
+    assert caught.value.kind == "too_large"
+    assert "1920 x 1080" in caught.value.detail and "max_megapixels" in caught.value.detail
+
+
+def test_a_picture_that_grows_above_the_limit_is_told(tmp_path: Path) -> None:
+    parts = [quarters(120, 160)] * 20, [quarters(480, 640)] * 20
+    path = write_parts(tmp_path / "a.ts", *parts)
+    with pytest.raises(MediaError, match="too_large: pictures of 640 x 480"):
+        list(sample_segments(path, 4, [Wanted(Window(0.0, 9.0, 60))], 100_000))
+
+
+def test_all_pictures_of_a_segment_together_stay_below_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "a.mp4", 480, 640)
+    monkeypatch.setattr(video, "MOST_PIXELS_HELD", 4 * 320 * 240)
+    frames = sample_frames(path, 4)
+    assert [f.image.shape for f in frames] == [(240, 320, 3)] * 4
+    assert corners(frames[0].image) == corners(quarters(480, 640))
+    assert sample_frames(path, 1)[0].image.shape == (480, 640, 3)
+
+
+def test_pixels_that_cannot_be_turned_into_rgb_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb4"
+        frame = av.VideoFrame(64, 48, "rgb4")
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        container.mux(stream.encode(frame))
+    for read in (lambda: sample_frames(path, 1), lambda: list(grey_frames(path, 0, 1, None, 64))):
+        with pytest.raises(MediaError, match="unreadable: FFmpeg cannot turn pixels of rgb4"):
+            read()
 
 
 def _assert_colour(image: np.ndarray, colour: tuple[int, int, int]) -> None:
