@@ -3,24 +3,27 @@
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from pipeline.base.errors import MediaError
+from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.workers import AHEAD, workers
 
 L = TypeVar("L")
 T = TypeVar("T")
 R = TypeVar("R")
 TRIES = 2
+LONGEST = 70  # bytes of a folder for sockets
+SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 @contextmanager
@@ -42,6 +45,26 @@ def deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def place_sockets() -> None:
+    """Have the forkserver's socket in a short folder, whatever TMPDIR is.
+
+    The system takes at most 104 to 108 bytes as the name of a socket, 32 of which are Python's.
+
+    Raises:
+        PipelineError: There is none.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST:
+        return
+    before = tempfile.tempdir
+    tempfile.tempdir = next((d for d in SHORT if os.access(d, os.W_OK | os.X_OK)), None)
+    try:
+        if tempfile.tempdir is None:
+            raise PipelineError(f"TMPDIR is too long for a socket: {before}; set a shorter one.")
+        util.get_temp_dir()  # which makes it, and keeps it for this process
+    finally:
+        tempfile.tempdir = before
+
+
 @dataclass
 class _Job(Generic[L, T]):
     label: L
@@ -57,6 +80,7 @@ def run_isolated(
     preload: tuple[str, ...],
 ) -> Iterator[tuple[L, R | MediaError | None]]:
     """Start the processes at once, and end them with this iterator; else as `workers.isolated`."""
+    place_sockets()
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     context.set_forkserver_preload([*preload, "__main__"])
     pool = ProcessPool(max_workers=workers(), context=context, initializer=_adopt, initargs=(work,))

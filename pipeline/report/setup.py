@@ -93,7 +93,7 @@ def _facts(results: Results, modality: str) -> dict[str, str | None]:
         "dimension": f"{store['dimension']:,}" if "dimension" in store else None,
         "settings": _lines(store["settings"]),
         "computed on": _lines(store.get("compute", {})),
-        "versions": _lines(store["versions"]),
+        "versions": _lines(store.get("versions", {})),
         "frames": _lines(frames.get("settings", {})),
         "faces": _lines(frames.get("faces", {})),
         **{f"faces, {name}": fact for name, fact in _encoder(frames.get("encoder", {})).items()},

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, UndefinedError
 from torch import nn
 
 from pipeline.base import paths
 from pipeline.base.display import table_cell
+from pipeline.base.errors import PipelineError
 from pipeline.base.files import write_text
 from pipeline.records.protocol import SPLITS, Entry
 from pipeline.systems.mcn_cl import MCNCL
@@ -54,6 +55,23 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
         slices=paths.metrics(corpus, "slices.csv").as_posix(),
     )
     return text
+
+
+def check_card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -> None:
+    """Draw up a card before training, as its stores alone may not allow it afterwards.
+
+    Raises:
+        PipelineError: The provenance of a store lacks what the card states.
+    """
+    for modality, provenance in facts["features"].items():
+        try:
+            card(checkpoint, {**facts, "features": {modality: provenance}}, entries)
+        except (LookupError, TypeError, AttributeError, ValueError, UndefinedError) as error:
+            store = paths.features(facts["corpus"], modality)
+            raise PipelineError(
+                f"{store}: its provenance lacks what a model card states "
+                f"({type(error).__name__}: {error}); delete it and run `dvc repro`."
+            ) from error
 
 
 def _template() -> Any:

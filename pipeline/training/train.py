@@ -16,7 +16,7 @@ from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
 from pipeline.features.common.device import arithmetic
 from pipeline.records.epochs import EpochPrediction, write_epochs
-from pipeline.training.card import write_card
+from pipeline.training.card import check_card, write_card
 from pipeline.training.checkpoint import save_checkpoint
 from pipeline.training.data import TrainingSettings
 from pipeline.training.fit import RunState
@@ -38,6 +38,11 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
     """
     data = read_data(corpus, settings)
     runs = kept_runs(corpus, data)
+    for run in runs[:1]:
+        unknown = {"epoch": 0, "epochs": 0, "valid_weighted_f1": 0.0}
+        check_card(
+            _checkpoint(corpus, run), _facts(corpus, data, run) | unknown, data.protocol.entries
+        )
     histories: Histories = {}
     waiting = []
     for run in runs:
@@ -148,8 +153,8 @@ def _write(corpus: str, data: TrainingData, runs: Sequence[KeptRun], cached: set
             raise PipelineError(f"{run.path} is gone or damaged; run again, it trains {run} anew.")
         histories[run] = state.history
         predictions += _predictions(data, run, state)
-        checkpoint = paths.checkpoints(corpus) / f"fold{run.fold}-seed{run.seed}.safetensors"
-        facts = {"corpus": corpus, **_facts(data, run, state)}
+        checkpoint = _checkpoint(corpus, run)
+        facts = _facts(corpus, data, run) | _outcome(state)
         save_checkpoint(checkpoint, state.best, facts)
         write_card(checkpoint, facts, data.protocol.entries)
         say(
@@ -172,9 +177,15 @@ def _predictions(data: TrainingData, run: KeptRun, state: RunState) -> Iterator[
             )
 
 
-def _facts(data: TrainingData, run: KeptRun, state: RunState) -> dict[str, Any]:
+def _checkpoint(corpus: str, run: KeptRun) -> Path:
+    return paths.checkpoints(corpus) / f"fold{run.fold}-seed{run.seed}.safetensors"
+
+
+def _facts(corpus: str, data: TrainingData, run: KeptRun) -> dict[str, Any]:
+    """What is known of a model before it is trained."""
     settings = data.settings
     return {
+        "corpus": corpus,
         "model": {
             **settings.model.model_dump(exclude={"modalities"}),
             "dimensions": {m: store.dimension for m, store in data.stores.items()},
@@ -186,6 +197,11 @@ def _facts(data: TrainingData, run: KeptRun, state: RunState) -> dict[str, Any]:
         "train": settings.train.model_dump(exclude={"workers"}),
         "fold": run.fold,
         "seed": run.seed,
+    }
+
+
+def _outcome(state: RunState) -> dict[str, Any]:
+    return {
         "epoch": state.best_epoch,
         "epochs": len(state.history),
         "valid_weighted_f1": state.scores[state.best_epoch - 1],

@@ -150,6 +150,21 @@ def _working(pid: int) -> list[psutil.Process]:
     raise AssertionError("no worker was started")
 
 
+@pytest.mark.parametrize("letters", [60, 76, 200])
+def test_processes_start_however_long_the_name_of_the_temporary_folder(
+    tmp_path: Path, letters: int
+) -> None:
+    """The socket of a process that forks others has a name of 107 bytes at most."""
+    folder = tmp_path / ("x" * letters)
+    folder.mkdir()
+    code = "from pipeline.base.workers import isolated; print(list(isolated(abs, [('a', -1)])))"
+    environment = os.environ | {"TMPDIR": str(folder)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[('a', 1)]\n", "")
+    assert not list(folder.iterdir())
+
+
 def test_patience_is_a_share_of_the_length_and_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert patience_for(3.0) == 180.0
     monkeypatch.setenv("ERC_PATIENCE", "10")

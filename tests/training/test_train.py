@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.records.epochs import read_epochs
+from pipeline.records.features import read_features, write_features
 from pipeline.records.protocol import Protocol, read_protocol, write_protocol
 from pipeline.training import fit as loop
 from pipeline.training.data import TrainingSettings
@@ -146,3 +148,27 @@ def test_poisoned_test_labels_change_nothing(
     monkeypatch.setenv("ERC_CACHE", str(workspace / "other"))
     train_corpus("toy", settings)
     assert outputs("toy") == clean
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {},
+        {"extractor": "audio"},
+        {"settings": {}},
+        {"extractor": "opensmile", "settings": {}},
+        {"extractor": "hub", "settings": {}, "encoder": {"name": "x"}},
+        {"extractor": "hub", "settings": None},
+    ],
+)
+def test_a_store_that_says_too_little_of_itself_is_refused_before_the_first_epoch(
+    workspace: Path, settings: TrainingSettings, provenance: dict[str, object]
+) -> None:
+    lay_out("toy")
+    store = paths.features("toy", "audio")
+    old = read_features(store)
+    rows = [(name, np.ones((1, 9), np.float32)) for name in old.utterances]
+    write_features(store, rows, provenance)
+    with pytest.raises(PipelineError, match=f"{store}: its provenance lacks"):
+        train_corpus("toy", settings)
+    assert not paths.metrics("toy", "history.csv").exists()
