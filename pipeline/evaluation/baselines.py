@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 from pipeline.base.errors import PipelineError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.finetuning.head import predict_utterances, read_head
+from pipeline.nn.outliers import robust
 from pipeline.records.features import Features, of_utterances
 from pipeline.records.predictions import BASELINE_SEED, ModelPredictions
 from pipeline.records.protocol import SPLITS, Protocol
@@ -192,6 +193,8 @@ def _standardise(splits: LabelledSplits, store: Features) -> dict[str, np.ndarra
     if not len(train):  # what nobody has in train says nothing
         return {s: np.zeros_like(vectors) for s, vectors in raw.items()}
     mean, std = train.mean(0), train.std(0)
+    deviation = np.abs(train - mean).mean(0)
+    mean, std = robust(len(train), mean, std, deviation, lambda some: train[:, some])
     scale = np.where(std > SMALLEST_DEVIATION * np.maximum(1, np.abs(mean)), std, 1)
     return {
         s: np.where(store.present[rows[s]][:, None], (raw[s] - mean) / scale, 0).clip(-10, 10)

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 
-from pipeline.base.tables import read_table, schema_of, write_table
+from pipeline.base.tables import read_table, refused, schema_of, write_table
 
 VERSION = "epochs/1"
 
@@ -51,12 +51,19 @@ def read_epochs(path: Path) -> list[EpochPrediction]:
     """Reads the table.
 
     Raises:
-        PipelineError: The file is missing or of another version.
+        PipelineError: The file is missing, of another version, or its probabilities are not
+            finite or not those of as many classes for each utterance.
     """
     table, _ = read_table(path, SCHEMA, VERSION)
     rows = []
     for row in table.to_pylist():
-        flat = np.array(row["probabilities"], np.float32)
-        row["probabilities"] = flat.reshape(len(row["utterances"]), -1)
+        flat, count = np.array(row["probabilities"], np.float32), len(row["utterances"])
+        if not count or not len(flat) or len(flat) % count or not np.isfinite(flat).all():
+            run = f"fold {row['fold']}, seed {row['seed']}, epoch {row['epoch']}, {row['split']}"
+            raise refused(
+                path,
+                f"{run} has {np.isfinite(flat).sum()} finite probabilities for {count} utterances",
+            )
+        row["probabilities"] = flat.reshape(count, -1)
         rows.append(EpochPrediction(**row))
     return rows

@@ -4,6 +4,7 @@ Every figure can be computed again from it, and two models can be compared pair 
 that compares reads anything else.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.tables import read_provenance, read_table, schema_of, write_table
+from pipeline.base.tables import read_provenance, read_table, refused, schema_of, write_table
+from pipeline.records.protocol import class_names
 
 VERSION = "predictions/2"
 PROBABILITY = "probability of "
@@ -26,6 +28,7 @@ NAMES = {
     "logistic_regression": "logistic regression",
     "finetuned_head": "the fine-tuned encoder alone",
 }
+ROUNDING = 1e-3  # of probabilities; what is larger was no arithmetic
 BASELINE_SEED = 0  # a baseline has one run
 
 
@@ -136,49 +139,76 @@ def read_predictions(path: Path) -> Predictions:
     """Reads the table.
 
     Raises:
-        PipelineError: The file is missing, of another version, or its models were not all tested
-            on the same utterances.
+        PipelineError: The file is missing, of another version, or no table of predictions: its
+            models were not all tested on the same utterances and labels, a label is none of the
+            classes, or probabilities are none, or not those of what was predicted.
     """
-    classes = tuple(read_provenance(path, VERSION)["classes"])
+    classes = class_names(path, read_provenance(path, VERSION))
     table, _ = read_table(path, schema(classes), VERSION)
-    test_set: TestSet | None = None
+    for column in ("actual", "predicted"):
+        _class_numbers(path, table[column], classes)
+    first: pa.Table | None = None
     by_model = {}
     for model in pc.unique(table["model"]).to_pylist():
         rows = table.filter(pc.equal(table["model"], model))
         seeds = tuple(pc.unique(rows["seed"]).to_pylist())
         runs = [rows.filter(pc.equal(rows["seed"], seed)) for seed in seeds]
-        test_set = test_set or _test_set(runs[0], classes)
+        first = first or runs[0]
         for run in runs:
-            if tuple(run["utterance"].to_pylist()) != test_set.utterances:
-                raise PipelineError(
-                    f"{path}: {model} was tested on other utterances than the first model; "
-                    "delete it and run `dvc repro`."
-                )
-        predicted = np.stack([_class_numbers(run["predicted"], classes) for run in runs])
-        by_model[model] = ModelPredictions(seeds, predicted, _probabilities(runs))
-    if test_set is None:
+            _check_same(path, model, run, first)
+        predicted = np.stack([_class_numbers(path, run["predicted"], classes) for run in runs])
+        probabilities = _probabilities(runs)
+        if probabilities is not None:
+            _check_probabilities(path, model, predicted, probabilities)
+        by_model[model] = ModelPredictions(seeds, predicted, probabilities)
+    if first is None:
         raise PipelineError(f"{path} holds no prediction; delete it and run `dvc repro`.")
-    return Predictions(test_set, by_model)
+    return Predictions(_test_set(path, first, classes), by_model)
 
 
-def _test_set(run: pa.Table, classes: tuple[str, ...]) -> TestSet:
+def _check_same(path: Path, model: str, run: pa.Table, first: pa.Table) -> None:
+    for name in ("utterance", "dialogue", "fold", "actual"):
+        if not run[name].equals(first[name]):
+            what = "actual labels" if name == "actual" else f"{name}s"
+            raise refused(path, f"{model} was tested on other {what} than the first model")
+
+
+def _check_probabilities(
+    path: Path, model: str, predicted: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """Refuse what are no probabilities, or not of these predictions: the most probable classes."""
+    chosen = np.take_along_axis(probabilities, predicted[..., None], axis=-1)[..., 0]
+    if not (np.abs(probabilities.sum(-1) - 1) <= ROUNDING).all() or probabilities.min() < 0:
+        raise refused(path, f"{model} has probabilities that do not add up to 1")
+    if not (chosen >= probabilities.max(-1) - ROUNDING).all():
+        raise refused(path, f"{model} predicts other classes than its most probable ones")
+
+
+def _test_set(path: Path, run: pa.Table, classes: tuple[str, ...]) -> TestSet:
+    utterances = tuple(run["utterance"].to_pylist())
+    if repeated := [name for name, count in Counter(utterances).items() if count > 1]:
+        raise refused(path, f"{len(repeated)} utterances stand in it twice, such as {repeated[0]}")
     return TestSet(
         classes=classes,
-        utterances=tuple(run["utterance"].to_pylist()),
+        utterances=utterances,
         dialogues=tuple(run["dialogue"].to_pylist()),
         folds=run["fold"].to_numpy(),
-        actual=_class_numbers(run["actual"], classes),
+        actual=_class_numbers(path, run["actual"], classes),
     )
 
 
-def _class_numbers(names: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
-    numbers: np.ndarray = pc.index_in(names, pa.array(classes)).to_numpy().astype(np.int64)
+def _class_numbers(path: Path, names: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
+    found = pc.index_in(names, pa.array(classes))
+    if found.null_count:
+        unknown = sorted(set(names.to_pylist()) - set(classes))
+        raise refused(path, f"it has the labels {unknown}, expected some of {list(classes)}")
+    numbers: np.ndarray = found.to_numpy().astype(np.int64)
     return numbers
 
 
 def _probabilities(runs: Sequence[pa.Table]) -> np.ndarray | None:
-    """[seed, utterance, class] float32, None where the first column is empty."""
+    """[seed, utterance, class] float32, None where all are empty."""
     columns = [name for name in runs[0].column_names if name.startswith(PROBABILITY)]
-    if runs[0][columns[0]].null_count:
+    if all(run[name].null_count == len(run) for run in runs for name in columns):
         return None
     return np.stack([np.stack([run[c].to_numpy() for c in columns], axis=1) for run in runs])

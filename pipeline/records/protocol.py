@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.base.tables import read_rows, schema_of, table_of, write_table
+from pipeline.base.tables import Provenance, read_rows, refused, schema_of, table_of, write_table
 
 VERSION = "protocol/1"
 SPLITS = ("train", "valid", "test")
@@ -64,11 +64,37 @@ def read_protocol(path: Path, labels_of: Sequence[str] = SPLITS) -> Protocol:
             `test` out, so that no test label can reach it.
 
     Raises:
-        PipelineError: The file is missing or of another version.
+        PipelineError: The file is missing, of another version, or breaks a rule.
     """
     entries, provenance = read_rows(path, Entry, VERSION)
+    classes = class_names(path, provenance)
+    times = Counter((e.fold, e.utterance) for e in entries)
+    for entry in entries:
+        if entry.split not in SPLITS:
+            raise refused(path, f"{entry.utterance} is in the split {entry.split!r}")
+        if entry.label is not None and not 0 <= entry.label < len(classes):
+            raise refused(path, f"{entry.utterance} has the label {entry.label} of {len(classes)}")
+        if times[entry.fold, entry.utterance] > 1:
+            raise refused(path, f"{entry.utterance} stands in fold {entry.fold} twice")
     shown = [e if e.split in labels_of else replace(e, label=None) for e in entries]
-    return Protocol(tuple(provenance["classes"]), shown)
+    return Protocol(classes, shown)
+
+
+def class_names(path: Path, provenance: Provenance) -> tuple[str, ...]:
+    """The names of the classes in a table's provenance.
+
+    Raises:
+        PipelineError: There are none, or one stands twice.
+    """
+    names = provenance.get("classes")
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) for name in names)
+        or len(set(names)) < len(names)
+    ):
+        raise refused(path, f"its classes are {names!r}, expected a list of different names")
+    return tuple(names)
 
 
 def counts(protocol: Protocol, fold: int = 0) -> dict[str, dict[str, int]]:

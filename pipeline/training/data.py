@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from pipeline.base.errors import PipelineError
 from pipeline.base.settings import ComputeSettings
 from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.nn.outliers import robust
 from pipeline.records.features import Features, of_utterances
 from pipeline.records.protocol import Entry
 from pipeline.systems.settings import LossSettings, ModelSettings
@@ -56,10 +58,16 @@ def dialogues(
         split: Which split.
 
     Raises:
-        PipelineError: A store was made from another manifest.
+        PipelineError: A store was made from another manifest, or stands in another order.
     """
     chosen = [e for e in entries if e.fold == fold and e.split == split]
     rows = {m: of_utterances(s, [e.utterance for e in chosen]) for m, s in stores.items()}
+    for modality, places in rows.items():
+        if (np.diff(places) <= 0).any():
+            raise PipelineError(
+                f"The {modality} features stand in another order than the utterances of the "
+                "protocol, so they are not theirs: run `dvc repro`."
+            )
     joined, start = [], 0
     for name, group in groupby(chosen, key=lambda e: e.dialogue):
         turns = list(group)
@@ -172,7 +180,8 @@ class Fold:
 def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each feature over the present utterances (or frames).
 
-    Summed in float64, so that columns that never vary come out as such.
+    Summed in float64, so that columns that never vary come out as such; of absurd values, see
+    `outliers`, none is counted.
 
     Args:
         dialogues: The train split's.
@@ -182,7 +191,8 @@ def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, 
         Two [feature] float32 tensors; zeros and ones where no utterance has the modality.
     """
     width = dialogues[0].features[modality].shape[-1]
-    count, total, squares = 0, torch.zeros(width).double(), torch.zeros(width).double()
+    count, total = 0, torch.zeros(width).double()
+    squares, absolute = torch.zeros(width).double(), torch.zeros(width).double()
     for rows in (_present(d, modality).double() for d in dialogues):
         count += len(rows)
         total += rows.sum(0)
@@ -191,8 +201,15 @@ def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, 
     mean = total / count
     for rows in (_present(d, modality).double() for d in dialogues):
         squares += (rows - mean).square().sum(0)
+        absolute += (rows - mean).abs().sum(0)
     # NumPy rounds a root correctly; MKL, behind torch's, does not on every CPU.
-    return mean.float(), torch.from_numpy(np.sqrt((squares / count).numpy())).float()
+    std = np.sqrt((squares / count).numpy())
+
+    def columns(some: np.ndarray) -> np.ndarray:
+        return torch.cat([_present(d, modality)[:, some] for d in dialogues]).numpy()
+
+    robust_mean, robust_std = robust(count, mean.numpy(), std, (absolute / count).numpy(), columns)
+    return torch.from_numpy(robust_mean).float(), torch.from_numpy(robust_std).float()
 
 
 def _present(dialogue: Dialogue, modality: str) -> Tensor:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.base import tables
 from pipeline.base.errors import PipelineError
 from pipeline.base.tables import (
     read_provenance,
@@ -16,6 +17,7 @@ from pipeline.base.tables import (
     schema_of,
     streaming,
     table_of,
+    with_metadata,
     write_table,
 )
 
@@ -101,3 +103,38 @@ def test_other_files_are_refused_with_what_to_do(tmp_path: Path) -> None:
     write_table(path, pa.table({"name": ["x"]}), "part/1")
     with pytest.raises(PipelineError, match="other columns than part/1; delete it and run"):
         read_table(path, schema_of(Part), "part/1")
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, schema = tmp_path / "t", schema_of(Part)
+    monkeypatch.setattr(tables, "UNPACKED", 2**24)
+    names = ["x" * 2**16] * 640
+    for options in ({"compression": "zstd"}, {"compression": "none"}):  # a dictionary packs, too
+        table = pa.table([names, [None] * 640], schema=with_metadata(schema, "part/1"))
+        pq.write_table(table, path, **options)
+        assert path.stat().st_size < 2**21
+        with pytest.raises(PipelineError, match="bytes unpack to more than"):
+            read_table(path, schema, "part/1")
+    write_table(path, table.slice(0, 10).replace_schema_metadata(None), "part/1")
+    assert len(read_table(path, schema, "part/1")[0]) == 10
+
+
+def test_damaged_content_and_unknown_words_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    rows = table_of(ROWS, SCHEMA, "whole/1")
+    other = rows.set_column(3, SCHEMA.field("kind"), [["a", "c"]])
+    write_table(path, other, "whole/1")
+    with pytest.raises(PipelineError, match=r"cannot be used: 'c' in \(1, 'kind'\)"):
+        read_rows(path, Whole, "whole/1")
+    write_table(path, rows, "whole/1")
+    content = bytearray(path.read_bytes())
+    content[4:400] = bytes(396)
+    path.write_bytes(content)
+    with pytest.raises(PipelineError, match=r"not a Parquet file"):
+        read_rows(path, Whole, "whole/1")
+    for text in (b"[1]", b"{", b"[" * 100_000):
+        pq.write_table(rows.replace_schema_metadata({"erc": text}), path)
+        with pytest.raises(PipelineError, match=r"delete it and run `dvc repro`"):
+            read_rows(path, Whole, "whole/1")
