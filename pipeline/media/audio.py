@@ -63,7 +63,8 @@ def load_mono(
         stream.codec_context.options = decoder_options(stream.codec_context)
         parts, until = _within(_placed(container, stream, rate), first, last)
     if until <= first:
-        detail = f"asked for sound from {start:.3f} s on; the stream holds {until / rate:.3f} s"
+        held = max(0, until) / rate
+        detail = f"asked for sound from {start:.3f} s on; the stream holds {held:.3f} s"
         raise MediaError("no_samples", detail)
     return _joined(parts, first, min(last, until))
 

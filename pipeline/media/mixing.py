@@ -106,7 +106,8 @@ class Mixer:
         samples = packed.to_ndarray().reshape(-1, self.form.channels)
         if self.form.layout.startswith(AMBISONIC):
             samples = samples[:, :1]
-        mean = samples.mean(axis=1, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # what is no number is refused with all samples known
+            mean = samples.mean(axis=1, dtype=np.float64)
         if samples.dtype.kind != "f":
             full = 2 ** (8 * samples.dtype.itemsize - 1)
             mean = mean / full - (samples.dtype.kind == "u")

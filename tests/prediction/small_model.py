@@ -61,14 +61,18 @@ def _encoder(folder: Path, digest: str = "a") -> Encoder:
     return Encoder("tiny", role, "None", "1", "MIT", folder, {"model": digest * 64})
 
 
-def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
-    """Lays out params.yaml, encoders and two checkpoints; returns the network of the encoders."""
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, *, processes: bool = False) -> Network:
+    """Lays out params.yaml, encoders and two checkpoints; returns the network of the encoders.
+
+    Media are decoded in this process, unless in `processes` of their own.
+    """
     values = {"count": 2, "crop": "frame", "feature_set": "eGeMAPSv02", "batch_size": 2}
     (folder / "params.yaml").write_text(
         with_values((ROOT / "params.yaml").read_text(), values, CORPUS)
     )
     network = Network()
-    run_inline(monkeypatch)
+    if not processes:
+        run_inline(monkeypatch)
     for step in (text, visual):
         monkeypatch.setattr(step, "load", _encoder)
         monkeypatch.setattr(step, "network", lambda *_: network)
