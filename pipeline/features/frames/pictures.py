@@ -70,6 +70,10 @@ def put_pictures(
                 continue
             pictures = pictures_of(frames, piece.utterance, root, settings, faces)
             cache.put(piece.key, vars(pictures))
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoMem:
+            raise
+        raise MemoryError(str(error)) from error
     except MediaError as error:
         failed |= {piece.key: error for piece in pieces if piece.key not in done}
     return failed
