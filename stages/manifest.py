@@ -7,7 +7,7 @@ from pipeline.base.stage import run
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.published import differences
 from pipeline.corpora.registry import CorpusSettings
-from pipeline.records.ledger import summary, write_ledger
+from pipeline.records.ledger import retry, summary, write_ledger
 from pipeline.records.manifest import Origin, write_manifest
 
 
@@ -28,7 +28,8 @@ def work(params: Params, corpus: str) -> None:
     if options.full:
         _compare(differences(utterances, reader.published))
     say(f"{len(problems)} problems in the ledger")
-    say("".join(f"{line}\n" for line in summary(problems)), end="")
+    lines = [*summary(problems), *retry(problems, "manifest", corpus)]
+    say("".join(f"{line}\n" for line in lines), end="")
 
 
 def _compare(differing: list[str]) -> None:

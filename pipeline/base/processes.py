@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, util
@@ -21,9 +22,10 @@ from pipeline.base.workers import AHEAD, workers
 L = TypeVar("L")
 T = TypeVar("T")
 R = TypeVar("R")
-TRIES = 2
 LONGEST = 70  # bytes of a folder for sockets
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+# How much longer than the first try the second one, alone, may take.
+LONGER = 2.0
 
 
 @contextmanager
@@ -70,7 +72,6 @@ class _Job(Generic[L, T]):
     label: L
     item: T | None
     future: Any
-    failures: int = 0
 
 
 def run_isolated(
@@ -86,34 +87,47 @@ def run_isolated(
     pool = ProcessPool(max_workers=workers(), context=context, initializer=_adopt, initargs=(work,))
     waiting: deque[_Job[L, T]] = deque()
 
-    def start(item: T) -> Any:
+    def start(item: T, times: float = 1.0) -> Any:
         with deaf_to_interrupts():  # the first item starts the processes
-            return pool.schedule(_do, args=(item,), timeout=patience(item))
+            return pool.schedule(_do, args=(item,), timeout=times * patience(item))
+
+    def result(job: _Job[L, T]) -> R | MediaError | None:
+        if job.future is None:
+            return None
+        if (first := _problem(job.future)) is None:
+            done: R = job.future.result()
+            return done
+        # The machine may have been too busy, or its memory too full: now with nothing beside it.
+        futures.wait([other.future for other in waiting if other.future is not None])
+        assert job.item is not None
+        again = start(job.item, LONGER)
+        if (second := _problem(again)) is None:
+            done = again.result()
+            return done
+        kind, detail = second
+        return MediaError(kind, f"tried alone, {detail}; tried before, {first[1]}")
 
     try:
         for label, item in items:
             waiting.append(_Job(label, item, None if item is None else start(item)))
             if len(waiting) > workers() * AHEAD:
-                yield waiting[0].label, _result(waiting.popleft(), start)
+                yield waiting[0].label, result(waiting.popleft())
         while waiting:
-            yield waiting[0].label, _result(waiting.popleft(), start)
+            yield waiting[0].label, result(waiting.popleft())
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
 
 
-def _result(job: "_Job[Any, Any]", start: Callable[[Any], Any]) -> Any:
-    while job.future is not None:
-        try:
-            return job.future.result()
-        except ProcessExpired as error:
-            problem = MediaError("crashed", f"its process died {TRIES} times ({_ended(error)})")
-        except TimeoutError as error:
-            problem = MediaError("hung", f"not done after {error.args[1]:.0f} s, {TRIES} times")
-        job.failures += 1
-        if job.failures >= TRIES:
-            return problem
-        job.future = start(job.item)
+def _problem(future: Any) -> tuple[str, str] | None:
+    """Kind and detail of what befell the process of an item; waits for its end."""
+    error = future.exception()
+    if isinstance(error, ProcessExpired):
+        return "crashed", f"its process died ({_ended(error)})"
+    if isinstance(error, TimeoutError):
+        return "hung", f"it was not done after {error.args[1]:.0f} s"
+    if isinstance(error, MemoryError):
+        return "no_memory", "its process had too little memory"
     return None
 
 
@@ -141,4 +155,7 @@ def _end_with_parent() -> None:
 
 def _do(item: Any) -> Any:
     assert _work is not None
-    return _work(item)
+    try:
+        return _work(item)
+    except MemoryError as error:  # of NumPy, FFmpeg or Python, which not all can be pickled
+        raise MemoryError(str(error)) from None

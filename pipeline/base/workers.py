@@ -71,8 +71,9 @@ def isolated(
 ) -> Iterator[tuple[L, R | MediaError | None]]:
     """Run items in processes of their own, which an item may crash or hang.
 
-    An item whose process dies, or that takes longer than its patience, is tried once more; if
-    that fails too, a MediaError stands in its place and the rest goes on. Processes start with
+    An item whose process dies or lacks memory, or that takes longer than its patience, is tried
+    once more, alone and with twice the patience; if that fails too, a MediaError stands in its
+    place and the rest goes on. Processes start with
     the first item, so nothing is started where there is none, and end with this iterator, however
     it ends.
 
@@ -85,8 +86,8 @@ def isolated(
         preload: Modules that processes find loaded when they start.
 
     Yields:
-        Labels in order, each with its result: None where there was nothing to do, `crashed` or
-        `hung` for an item that failed twice.
+        Labels in order, each with its result: None where there was nothing to do, `crashed`,
+        `hung` or `no_memory` for an item that failed twice.
     """
     rest = iter(items)
     for label, item in rest:

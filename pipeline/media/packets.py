@@ -129,6 +129,8 @@ def read_stretch(container: Any, stream: Any, window: Window, seek_back: float) 
     try:
         sought = _sought(container, stream, window, seek_back)
         _collect(container.demux(stream), clock, window, stretch, from_key=sought)
+    except av.error.MemoryError:
+        raise
     except av.error.FFmpegError:
         sought = _seeks(container, window, seek_back)  # Cut short: what comes before is used.
     late = not stretch.stamps or clock.shown(stretch.stamps[0]) > window.start

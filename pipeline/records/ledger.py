@@ -31,6 +31,8 @@ class Problem:
 
 
 SCHEMA = schema_of(Problem)
+# Kinds that may be the fault of a machine that was too busy or too small, and not the file's.
+OF_THE_MACHINE = ("crashed", "hung", "no_memory")
 
 
 def write_ledger(path: Path, problems: Sequence[Problem]) -> None:
@@ -72,7 +74,11 @@ def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 
             lines.append(f"| {' | '.join(cells)} |")
     if not any(ledgers.values()):
         lines.append("| all | all | nothing | 0 | |")
-    return "\n".join(lines) + "\n"
+    lines += [
+        "",
+        *(line for stage, found in ledgers.items() for line in retry(found, stage, corpus)),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def summary(problems: Sequence[Problem]) -> list[str]:
@@ -86,3 +92,16 @@ def summary(problems: Sequence[Problem]) -> list[str]:
 
 def _in_a_line(problem: Problem) -> str:
     return f"{short_name(problem.utterance, NAME)} ({short_name(problem.detail, DETAIL)})"
+
+
+def retry(problems: Iterable[Problem], stage: str, corpus: str) -> list[str]:
+    """Say how to try again what may have been the machine's fault, which DVC does not know of."""
+    count = sum(problem.kind in OF_THE_MACHINE for problem in problems)
+    if not count:
+        return []
+    kinds = ", ".join(OF_THE_MACHINE)
+    return [
+        f"{count} of {stage}'s problems ({kinds}) may be the fault of a machine that was busy or "
+        f"short of memory. `dvc repro --force --single-item {stage}@{corpus} && dvc repro` tries "
+        "these again and nothing else; DVC by itself takes all for up to date."
+    ]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -26,6 +27,19 @@ def work(item: tuple[str, object]) -> object:
         os._exit(3)
     if what == "hang":
         time.sleep(600)
+    if what == "slow":
+        time.sleep(float(str(value)))
+    if what == "memory":
+        np.zeros(1 << 60, np.uint8)
+    if what == "alone":
+        # Too slow beside the others, or with too little memory: a file for each that is at work.
+        busy = Path(str(value)) / str(os.getpid())
+        busy.touch()
+        time.sleep(0.5)
+        beside = len(list(busy.parent.iterdir()))
+        busy.unlink()
+        if beside > 1:
+            os._exit(9)
     if what == "media":
         raise MediaError("unreadable", str(value))
     if what == "fault":
@@ -87,6 +101,26 @@ def test_a_crash_and_a_hang_take_nobody_along(tmp_path: Path) -> None:
     assert isinstance(found[3], MediaError) and found[3].kind == "crashed"
     assert "signal 11" in found[3].detail
     assert isinstance(found[7], MediaError) and found[7].kind == "hung"
+
+
+def test_the_second_try_has_the_machine_for_itself(tmp_path: Path) -> None:
+    found = list(results([("alone", str(tmp_path))] * 5))
+    assert found == [str(tmp_path)] * 5
+
+
+def test_the_second_try_has_twice_the_time() -> None:
+    (found,) = results([("slow", 1.5)], patience=1.0)
+    assert found == 1.5
+    (found,) = results([("slow", 60)], patience=1.6)
+    assert isinstance(found, MediaError) and found.kind == "hung"
+    expected = "tried alone, it was not done after 3 s; tried before, it was not done after 2 s"
+    assert found.detail == expected
+
+
+def test_too_little_memory_is_a_problem_of_the_item_and_tried_again() -> None:
+    found = list(results([("same", 1), ("memory", 2), ("same", 3)]))
+    assert isinstance(found[1], MediaError) and found[1].kind == "no_memory"
+    assert (found[0], found[2]) == (1, 3)
 
 
 def test_what_is_raised_is_raised_here() -> None:

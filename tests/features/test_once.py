@@ -141,6 +141,17 @@ def test_the_tally_writes_the_ledger_and_refuses_an_empty_modality(
     tally.check("toy")
     assert read_ledger(tmp_path / "l.parquet") == [problem]
     assert "1 utterances, 1 masked" in capsys.readouterr().out
+    assert "dvc repro" not in capsys.readouterr().out
+    for kind, modality, stage in (("hung", "visual", "frames"), ("no_memory", "audio", "audio")):
+        tally = Tally(modality)
+        list(
+            tally.rows(
+                [Outcome("u0", 1), Outcome("u1", None, [Problem("u1", modality, kind, "x")])]
+            )
+        )
+        tally.check("toy")
+        command = f"`dvc repro --force --single-item {stage}@toy && dvc repro` tries these again"
+        assert command in capsys.readouterr().out
     empty = Tally("audio")
     list(empty.rows([Outcome("u1", None, [problem])]))
     with pytest.raises(PipelineError, match="none of 1 utterances has audio"):

@@ -18,7 +18,7 @@ from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import file_state, sha256_file
 from pipeline.base.settings import Modality
 from pipeline.base.workers import isolated, patience_for
-from pipeline.records.ledger import Problem, summary, write_ledger
+from pipeline.records.ledger import Problem, retry, summary, write_ledger
 from pipeline.records.manifest import Segment, Utterance
 
 V = TypeVar("V")
@@ -208,11 +208,16 @@ class Tally:
         say("".join(f"{line}\n" for line in summary(self.problems)), end="")
 
     def check(self, corpus: str) -> None:
-        """Refuse a modality that none of a corpus' utterances has.
+        """Say what may be tried again, and refuse a modality that none of the utterances has.
+
+        Args:
+            corpus: Whose.
 
         Raises:
             PipelineError: No utterance has the modality.
         """
+        stage = "frames" if self.modality == "visual" else self.modality
+        say("".join(f"{line}\n" for line in retry(self.problems, stage, corpus)), end="")
         if not self.present:
             raise PipelineError(
                 f"none of {self.missing} utterances has {self.modality}: see the manifest's "

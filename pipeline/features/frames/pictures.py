@@ -76,6 +76,10 @@ def put_pictures(
             pictures = pictures_of(frames, piece.utterance, root, settings, faces)
             check_content(root, piece)
             cache.put(piece.key, vars(pictures))
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoMem:
+            raise
+        raise MemoryError(str(error)) from error
     except MediaError as error:
         failed |= {piece.key: error for piece in pieces if piece.key not in done}
     return failed

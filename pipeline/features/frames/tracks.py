@@ -111,13 +111,14 @@ def most_prominent(tracks: Sequence[Track]) -> Track:
 
 
 def prominence(track: Track) -> float:
-    """The sum over a track's detections of side times score / (1 - score).
+    """The sum over a track's detections of side times the square of score / (1 - score).
 
     The back of a head and a pattern are found again and again too, larger than faces, but with
     scores of 0.6 to 0.85, where faces that speak to somebody have 0.9 and more.
     """
     scores = [min(face.score, SURE) for face in track.faces]
-    return sum(_side(f.box) * s / (1 - s) for f, s in zip(track.faces, scores, strict=True))
+    odds = [score / (1 - score) for score in scores]
+    return sum(_side(f.box) * odd**2 for f, odd in zip(track.faces, odds, strict=True))
 
 
 def boxes(track: Track, times: Sequence[float], shots: Sequence[int] = ()) -> list[Box | None]:

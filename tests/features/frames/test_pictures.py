@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -226,6 +227,106 @@ def test_pictures_of_a_clip_that_replaced_the_manifests_are_kept_under_no_digest
     with pytest.raises(PipelineError, match=r"(a\.mp4|b\.wav) was replaced after the manifest"):
         list(frames_of([said(video, voice)], make))
     assert not list(cache.folder.rglob("*"))
+
+
+def foliage(height: int, width: int) -> np.ndarray:
+    """Green leaves without a face."""
+    noise = np.random.default_rng(3).normal(size=(height, width, 1))
+    leaves = cv2.GaussianBlur(noise, (0, 0), 3)[..., None]
+    return np.clip(110 + 40 * leaves / leaves.std() * (0.5, 1, 0.3), 0, 255).astype(np.uint8)
+
+
+def film(path: Path, images: list[np.ndarray]) -> Path:
+    rate = Fraction(25)
+    return write_media(path, stamps=range(len(images)), rate=rate, picture=images.__getitem__)
+
+
+def parts_of(kept: Pictures) -> list[bool]:
+    """Which frames show a face, not the whole region."""
+    return [box != [0, 0, 1, 1] for box in kept.boxes]
+
+
+def test_after_a_cut_no_box_is_held_and_the_ledger_says_so(
+    detector: FaceDetector, people: list[list[np.ndarray]], tmp_path: Path
+) -> None:
+    leaves = [foliage(*people[0][0].shape[:2])] * 30
+    path = film(tmp_path / "a.mp4", [*people[0][:45], *leaves])
+    kept = seen(path, detector)
+    assert kept.speaker == "one"
+    assert parts_of(kept) == [True] * 6 + [False] * 4
+    green = decode_image(kept.images[-1]).astype(int)
+    assert not green[:20].any(), "the whole region, between black bars"
+    alone = seen(film(tmp_path / "b.mp4", people[0][:45]), detector, 6)
+    assert np.array(kept.boxes[:6]) == pytest.approx(np.array(alone.boxes), abs=0.03)
+
+    cache = ClipCache("frames", 1, PICTURES, tmp_path)
+    how = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="largest")
+    make = FrameMaker(tmp_path, settings().model_copy(update={"count": 10}), how, YUNET, cache)
+    clip = Segment("a.mp4", end=3.0, sha256="c" * 64)
+    ((_, _, problems),) = frames_of([said(clip, clip)], make)
+    detail = "another shot in 4 of 10 frames; the whole region is shown"
+    assert [(p.kind, p.detail) for p in problems] == [("face_in_part", detail)]
+
+
+@pytest.mark.parametrize(("one", "other"), list(permutations(range(4), 2)))
+def test_two_people_one_after_the_other_are_never_one_track(
+    detector: FaceDetector,
+    people: list[list[np.ndarray]],
+    tmp_path: Path,
+    one: int,
+    other: int,
+) -> None:
+    kept = seen(film(tmp_path / "a.mp4", [*people[one][:50], *people[other][:25]]), detector, 9)
+    assert kept.speaker == "undecided"
+    assert parts_of(kept) == [True] * 6 + [False] * 3, "the one who is seen for longer"
+
+
+def test_a_reaction_between_two_shots_of_one_person_does_not_end_the_track(
+    detector: FaceDetector, people: list[list[np.ndarray]], tmp_path: Path
+) -> None:
+    one, other = people[0], people[3]
+    path = film(tmp_path / "a.mp4", [*one[:25], *other[:15], *one[25:60]])
+    kept = seen(path, detector, 15)
+    assert parts_of(kept) == [True] * 5 + [False] * 3 + [True] * 7
+    alone = seen(film(tmp_path / "b.mp4", [*one[:25], *[one[25]] * 15, *one[25:60]]), detector, 15)
+    assert np.array(kept.boxes)[parts_of(kept)] == pytest.approx(
+        np.array(alone.boxes)[parts_of(kept)], abs=0.05
+    )
+
+
+def pattern(contrast: int, blur: float) -> np.ndarray:
+    """A drawn mask that the detector takes for a face, with scores of 0.75 to 0.8."""
+    image = np.full((300, 260, 3), 120, np.uint8)
+    dark, shade = (170 - contrast,) * 3, (170 - contrast // 3,) * 3
+    cv2.ellipse(image, (130, 150), (90, 120), 0, 0, 360, (170, 150, 130), -1)
+    for x in (95, 165):
+        cv2.ellipse(image, (x, 120), (18, 9), 0, 0, 360, dark, -1)
+    cv2.ellipse(image, (130, 160), (10, 22), 0, 0, 360, shade, -1)
+    cv2.ellipse(image, (130, 215), (34, 10), 0, 0, 360, dark, -1)
+    return cv2.GaussianBlur(image, (0, 0), blur) if blur else image
+
+
+@pytest.mark.parametrize(("contrast", "blur", "scale"), [(40, 0, 0.53), (30, 8, 0.44)])
+def test_a_small_face_beside_a_large_pattern(
+    detector: FaceDetector,
+    people: list[list[np.ndarray]],
+    tmp_path: Path,
+    contrast: int,
+    blur: float,
+    scale: float,
+) -> None:
+    still = np.full((360, 640, 3), 120, np.uint8)
+    still[30:330, 340:600] = pattern(contrast, blur)
+    images = []
+    for image in people[0]:
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        images.append(still.copy())
+        images[-1][: small.shape[0], : small.shape[1]] = small
+    scores = {round(f.box[2] / 100): f.score for f in detector.detect(images[0])}
+    assert scores[2] < 0.8 < 0.85 < scores[0], "nearly four times as large"
+    kept = seen(film(tmp_path / "a.mp4", images), detector)
+    assert kept.speaker == "undecided"
+    assert all(left < 0.3 and width < 0.2 for left, _, width, _ in kept.boxes)
 
 
 def test_another_voice_may_pick_another_face() -> None:

@@ -1,13 +1,22 @@
 """Tracks from hand-made detections: who is who over time, gaps, boxes between detections."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.features.frames.faces import Box, Face
-from pipeline.features.frames.tracks import GAP, Track, boxes, lasting, link, most_prominent
+from pipeline.features.frames.tracks import (
+    GAP,
+    Track,
+    boxes,
+    lasting,
+    link,
+    most_prominent,
+    prominence,
+)
 
 POINTS = ((1.0, 1.0), (3.0, 1.0), (2.0, 2.0), (1.0, 3.0), (3.0, 3.0))
 
@@ -86,12 +95,41 @@ def test_a_face_of_few_frames_does_not_count_beside_one_that_lasts() -> None:
     assert lasting([short], 20) == [short] and lasting([], 20) == []
 
 
-def test_the_largest_is_large_for_long() -> None:
+def test_the_most_prominent_is_large_surely_a_face_and_seen_for_long() -> None:
     brief = Track((0,), (face(1, side=30),))
     lasts = Track((0, 1, 2), (face(50, side=20),) * 3)
     assert most_prominent([brief, lasts]) is lasts
     same = Track((1, 2, 3), (face(70, side=20),) * 3)
     assert most_prominent([lasts, same]) is lasts and most_prominent([same, lasts]) is same
+    large = Track((0, 1, 2), (face(50, side=30),) * 3)
+    assert most_prominent([lasts, large]) is large
+    # The back of a head: (0.84 / 0.16)^2 * 60 = 1654; a face: (0.92 / 0.08)^2 * 20 = 2645.
+    back = Track((0, 1, 2), (replace(face(90, side=60), score=0.84),) * 3)
+    sure = Track((0, 1, 2), (replace(face(20, side=20), score=0.92),) * 3)
+    assert most_prominent([back, sure]) is sure
+    assert prominence(back) == pytest.approx(3 * 1653.75)
+    # Above 0.95 a score says no more.
+    tiny = Track((0, 1, 2), (replace(face(20, side=19), score=0.999),) * 3)
+    near = Track((0, 1, 2), (replace(face(50, side=20), score=0.95),) * 3)
+    assert most_prominent([tiny, near]) is near
+
+
+def test_a_track_ends_with_its_shot_and_goes_on_when_the_shot_does() -> None:
+    faces = [[face(50)], [face(52)], [face(53)], [face(54)], [face(56)]]
+    tracks = link(faces, [0, 0, 1, 1, 0])
+    assert [(t.frames, t.shot, middles(t)) for t in tracks] == [
+        ((0, 1, 4), 0, [50, 52, 56]),
+        ((2, 3), 1, [53, 54]),
+    ]
+    times = [0.0, 1.0, 2.0, 3.0, 4.0]
+    shown = boxes(tracks[0], times, [0, 0, 1, 1, 0])
+    assert [box and box[0] for box in shown] == [40, 42, None, None, 46]
+
+
+def test_gaps_are_counted_in_frames_of_the_shot() -> None:
+    shots = [0, *[1] * (GAP + 3), 0]
+    faces = [[face(50)], *[[]] * (GAP + 3), [face(52)]]
+    assert [track.frames for track in link(faces, shots)] == [(0, GAP + 4)]
 
 
 def test_boxes_lie_between_detections_by_time_and_stay_outside_them() -> None:
