@@ -17,10 +17,11 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.base.errors import PipelineError
+from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora.labels import plain
 from pipeline.corpora.published import Published, groups
 from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.tree import names_in, read_bytes, unpacked, wrong_tree
+from pipeline.corpora.tree import is_file, is_folder, names_in, read_bytes, unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
 LABEL_SETS = {
@@ -57,6 +58,7 @@ COLUMNS = [
 ]  # fmt: skip
 TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d),(\d{1,3})", re.ASCII)
 C1_CONTROLS = re.compile("[\x80-\x9f]")
+MEDIA: tuple[Modality, ...] = ("audio", "visual")
 
 
 class MeldOptions(ReaderOptions):
@@ -104,14 +106,14 @@ def read(root: Path, options: MeldOptions) -> RawCorpus:
     splits = [_split(root, home, name) for name in FOLDERS]
     _check_folders(root, home, splits)
     utterances: list[Utterance] = []
-    notes: list[str] = []
+    few: list[str] = []
     unannotated = 0
     for split in splits:
         rows = read_csv(split.csv)
         utterances += _utterances(rows, split, root, options)
         unannotated += len(split.clips - {name for row in rows for name in _names(row)})
-        notes += _few_clips(split, rows)
-    notes += _notes(splits, options)
+        few += _few_clips(split, rows)
+    notes = dict.fromkeys(few, MEDIA) | _notes(splits, options)
     return RawCorpus(utterances, {"clips without annotation": unannotated}, notes)
 
 
@@ -120,7 +122,7 @@ def _folder(home: Path, split: str) -> Path | None:
     names = FOLDERS[split]
     places = [home / name for name in names]
     places += [home / outer / inner for outer in names for inner in names]
-    there = [place for place in places if place.is_dir()]
+    there = [place for place in places if is_folder(place)]
     with_clips = [place for place in there if any(map(CLIP.fullmatch, names_in(place)))]
     return next(iter([*with_clips, *there]), None)
 
@@ -129,7 +131,7 @@ def _csv(home: Path, split: str) -> Path | None:
     name = f"{split}_sent_emo.csv"
     folder = _folder(home, split)
     places = [home, *([folder, folder.parent] if folder else [])]
-    return next((place / name for place in places if (place / name).is_file()), None)
+    return next((place / name for place in places if is_file(place / name)), None)
 
 
 def _split(root: Path, home: Path, name: str) -> Split:
@@ -142,7 +144,7 @@ def _split(root: Path, home: Path, name: str) -> Split:
 
 def _check_folders(root: Path, home: Path, splits: list[Split]) -> None:
     lacking = [FOLDERS[split.name][0] for split in splits if split.folder is None]
-    places = [home, *(home / name for name in names_in(home) if (home / name).is_dir())]
+    places = [home, *(home / name for name in names_in(home) if is_folder(home / name))]
     known = [split.folder for split in splits]
     others = [
         place
@@ -193,17 +195,18 @@ def _few_clips(split: Split, rows: list[Row]) -> list[str]:
     ]
 
 
-def _notes(splits: list[Split], options: MeldOptions) -> list[str]:
+def _notes(splits: list[Split], options: MeldOptions) -> dict[str, tuple[Modality, ...]]:
     if not any(split.folder for split in splits):
-        return ["no clips: sound and picture are masked, only the text can be used"]
+        return {"no clips: sound and picture are masked, only the text can be used": MODALITIES}
     test = next(split for split in splits if split.name == "test")
     twins = sum(name.startswith(TWIN) for name in test.clips)
     if twins:
-        return [f"{twins} test clips have a twin; test_twins: {options.test_twins}"]
-    return [
+        return {f"{twins} test clips have a twin; test_twins: {options.test_twins}": MEDIA}
+    note = (
         f"no clip is called {TWIN}*: the release has 132, which show the right utterance. "
         "If that prefix was cut off, twins overwrote each other: unpack test.tar.gz again"
-    ]
+    )
+    return {note: MEDIA}
 
 
 def _names(row: Row) -> tuple[str, str]:
