@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.base.display import short_name
 from pipeline.base.errors import PipelineError
 from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora.labels import plain
@@ -56,6 +57,13 @@ COLUMNS = [
     "Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID",
     "Season", "Episode", "StartTime", "EndTime",
 ]  # fmt: skip
+PUBLISHED_AT = "from the folder data/MELD of the repository declare-lab/MELD"
+# What CSVs of a like form are, by a column that MELD's own lack.
+OTHERS = {
+    "Old_Dialogue_ID": "MELD's dyadic split, whose ids are not those of the clips",
+    "Scene_ID": "EmoryNLP",
+}
+OTHER_NAMES = re.compile(r".*_dya\.csv|emorynlp.*\.csv", re.IGNORECASE)
 TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d),(\d{1,3})", re.ASCII)
 C1_CONTROLS = re.compile("[\x80-\x9f]")
 MEDIA: tuple[Modality, ...] = ("audio", "visual")
@@ -175,6 +183,11 @@ def _advice(root: Path) -> str:
             "this is the pack of features (MELD.Features.Models); download MELD.Raw.tar.gz, "
             "which holds the clips"
         )
+    if names := [name for name in names_in(root) if OTHER_NAMES.fullmatch(name)]:
+        return (
+            f"{names[:3]} are MELD's dyadic split or EmoryNLP: take MELD's own CSVs, "
+            f"{PUBLISHED_AT}, or write a reader (docs/corpora.md, Adding a corpus)"
+        )
     return ""
 
 
@@ -257,10 +270,24 @@ def read_csv(path: Path) -> list[Row]:
     except csv.Error as error:
         raise PipelineError(f"{path}, line {lines.line_num}: not CSV: {error}") from error
     if header != COLUMNS:
-        raise PipelineError(f"{path}: got the columns {header}, expected {COLUMNS}")
+        shown = [short_name(name) for name in header[: 2 * len(COLUMNS)]]
+        raise PipelineError(
+            f"{path}: got the columns {shown}, expected {COLUMNS}.\n  next: {_other(header)}"
+        )
     rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
     _check_unique(path, rows)
     return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
+
+
+def _other(header: Sequence[str]) -> str:
+    """What mends a CSV of other columns, by what it is."""
+    mend = f"take the published CSVs, {PUBLISHED_AT}"
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        return f"cells must be separated by commas: save it as `CSV UTF-8`, or {mend}"
+    if sorted(header) == sorted(COLUMNS):
+        return f"put the columns into this order, or {mend}"
+    what = next((what for column, what in OTHERS.items() if column in header), "another corpus")
+    return f"this looks like {what}: {mend}, or write a reader (docs/corpora.md, Adding a corpus)"
 
 
 def _decode(path: Path) -> str:

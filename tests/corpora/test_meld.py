@@ -229,3 +229,10 @@ def test_the_older_bytes_give_the_same_text_but_for_five_rows(shared: Path) -> N
     differing = [(a, b) for a, b in zip(new, old, strict=True) if a != b]
     assert len(differing) == 5
     assert all(a.text.replace("\xa0", " ") == b.text.replace("\xa0", " ") for a, b in differing)
+
+
+@pytest.mark.parametrize("name", ["train_sent_emo_dya.csv", "emorynlp_train_final.csv"])
+def test_csvs_of_a_like_form_are_recognised(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(PipelineError, match=r"next: \['.*'\] are MELD's dyadic split or EmoryNLP"):
+        read(tmp_path, OPTIONS)
