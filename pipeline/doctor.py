@@ -1,6 +1,8 @@
 """`python -m pipeline doctor`: find what would stop a run before it starts."""
 
+import getpass
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -39,6 +41,7 @@ from pipeline.weights.names import LocalFolder, Repository, parse, wanted
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
 SAMPLE, SECONDS = 20, 20.0
+MOVED = "was this folder moved or copied? `make .venv/.place` mends its programs"
 GIGABYTE = 1e9
 # A picture of real footage as JPEG of quality 95 at 224 x 224, a frame's vector, the vectors of
 # sound and text; each lies in the store, in the clip cache and in DVC's cache.
@@ -114,22 +117,19 @@ def _findings(corpora: Sequence[str]) -> Iterator[Finding]:
             yield from encoders_of(params, corpus)
         except PipelineError as error:
             yield bad(f"{corpus}: {error}")
+        except OSError as error:
+            yield bad(f"{corpus}: {error.strerror}: {error.filename or ''}")
     yield _room(needed)
 
 
 def repository() -> Finding:
     """Whether the working folder is a git repository with DVC in which experiments can run."""
     try:
-        inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
-        command = ["git", "rev-parse", "--verify", "-q", "HEAD"]
-        head = subprocess.run(command, capture_output=True, text=True, check=False)
+        inside, head = _ran("git", "rev-parse", "--git-dir"), _ran("git", "rev-parse", "HEAD")
     except FileNotFoundError:
         return bad("git is not installed; DVC needs it")
     if inside.returncode:
-        return bad(
-            "this folder is not a git repository, which DVC needs: "
-            "`git init && git add -A && git commit -m start`"
-        )
+        return bad(_no_repository(inside.stderr))
     if head.returncode:
         return bad("the repository has no commit yet: commit once, `dvc exp run` needs it")
     if not Path(".dvc").is_dir():
@@ -137,22 +137,65 @@ def repository() -> Finding:
     return good(f"git repository with DVC, commit {head.stdout[:12]}")
 
 
+def _no_repository(complaint: str) -> str:
+    if "dubious ownership" in complaint:
+        command = "git config --global --add safe.directory"
+        return (
+            "git does not trust this repository, as it belongs to another user; if you do: "
+            f"{command} {shlex.quote(str(_top()))}"
+        )
+    if "not a git repository" in complaint:
+        return (
+            "this folder is not a git repository, which DVC needs: "
+            "`git init && git add -A && git commit -m start`"
+        )
+    return f"git cannot read this repository: {complaint.strip()}"
+
+
+def _top() -> Path:
+    """The nearest folder with git's own."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def _ran(*command: str) -> subprocess.CompletedProcess[str]:
+    """A command's end and words, which are English."""
+    return subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env=os.environ | {"LC_ALL": "C"},
+    )
+
+
 def _identity() -> Iterator[Finding]:
     """Whether git knows whom to name in a commit; `dvc repro` makes none."""
     for key in ("user.name", "user.email"):
-        command = ["git", "config", key]
-        if shutil.which("git") and subprocess.run(command, capture_output=True).returncode:
+        if shutil.which("git") and _ran("git", "config", key).returncode:
             yield note(
                 f"git has no {key}, which `dvc exp run` needs: git config --global {key} ..."
             )
 
 
 def programs() -> Finding:
-    """Whether the programs that run DVC's stages are on the PATH."""
+    """Whether the programs that run DVC's stages are on the PATH and start."""
     lacking = [name for name in ("python", "dvc") if shutil.which(name) is None]
     if lacking:
         return bad(f"{lacking} not on the PATH: `source .venv/bin/activate`, or use `make`")
-    return good("python and dvc are on the PATH")
+    try:
+        getpass.getuser(), Path.home()
+    except (KeyError, OSError, RuntimeError):
+        return bad("this user has no name or home, which DVC needs: export LOGNAME=me HOME=DIR")
+    try:
+        started = _ran(str(shutil.which("dvc")), "--version")
+    except OSError as error:  # of the interpreter, which its first line names
+        return bad(f"dvc does not start ({error.strerror}): {MOVED}")
+    if started.returncode:
+        last = started.stderr.strip().rpartition("\n")[2]
+        return bad(f"dvc does not start ({last}): {MOVED}")
+    return good(f"python and dvc are on the PATH, DVC {started.stdout.strip()}")
 
 
 def _decoders() -> Finding:
@@ -210,7 +253,8 @@ def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
         f"{corpus}: {len(raw.utterances)} utterances, {dialogues} dialogues, {speakers} speakers "
         f"by the reader {options.reader!r}"
     )
-    yield from (note(f"{corpus}: {text}") for text in raw.notes)
+    modalities = params.of(ExtractSettings, corpus).modalities
+    yield from (note(f"{corpus}: {text}") for text in raw.notes_on(modalities))
     if left := [f"{number} {what}" for what, number in raw.left_aside.items() if number]:
         yield note(f"{corpus}: left aside: {', '.join(left)}")
     if options.full:
@@ -261,10 +305,10 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
         "visual": dict.fromkeys(u.video.path for u in raw.utterances),
         "audio": dict.fromkeys(u.audio.path for u in raw.utterances),
     }
-    sizes = {path: _size(root / path) for path in (*paths_of["visual"], *paths_of["audio"])}
+    needed = [m for m in paths_of if m in params.of(ExtractSettings, corpus).modalities]
+    sizes = {path: _size(root / path) for m in needed or paths_of for path in paths_of[m]}
     pointers = {p for p, size in sizes.items() if 0 < (size or 0) < 1024 and _is_pointer(root / p)}
     there = [path for path, size in sizes.items() if size and path not in pointers]
-    needed = [m for m in paths_of if m in params.of(ExtractSettings, corpus).modalities]
     line = f"{corpus}: {_presence(root, sizes, len(pointers))}"
     masked = needed and len(there) < len(sizes)
     yield note(f"{line}; what they lack is masked") if masked else good(line)
@@ -275,7 +319,8 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
             f"{root / next(iter(paths_of[none[0]]))}, or take {none} out of "
             f"{corpus}.extract.modalities and {corpus}.model.modalities"
         )
-    yield from _headers(corpus, root, there)
+    if needed:
+        yield from _headers(corpus, root, there)
 
 
 def _presence(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:
@@ -296,8 +341,11 @@ def _size(path: Path) -> int | None:
 
 
 def _is_pointer(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(LFS_HEAD)) == LFS_HEAD
+    try:
+        with path.open("rb") as file:
+            return file.read(len(LFS_HEAD)) == LFS_HEAD
+    except OSError:  # it may not be read: `_headers` says so, if it is one of its sample
+        return False
 
 
 def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]:

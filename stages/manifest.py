@@ -7,7 +7,8 @@ from pipeline.base.stage import run
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.published import differences
 from pipeline.corpora.registry import CorpusSettings
-from pipeline.records.ledger import retry, summary, write_ledger
+from pipeline.features.common.settings import ExtractSettings
+from pipeline.records.ledger import of_extracted, retry, summary, write_ledger
 from pipeline.records.manifest import Origin, write_manifest
 
 
@@ -17,14 +18,16 @@ def work(params: Params, corpus: str) -> None:
     options, reader = settings.root, settings.reader
     raw = reader.read(root, options)
     label = f"manifest {corpus}"
-    utterances, problems = inspected(raw.utterances, root, options.max_seconds, label)
+    modalities = params.of(ExtractSettings, corpus).modalities
+    utterances, found = inspected(raw.utterances, root, options.max_seconds, label, modalities)
+    problems = of_extracted(found, modalities)
     write_manifest(paths.manifest(corpus), utterances, Origin(options.reader, options.full))
     write_ledger(paths.ledger(corpus, "manifest"), problems)
     dialogues = len({u.dialogue for u in utterances})
     speakers = len({u.speaker for u in utterances})
     say(f"{corpus}: {len(utterances)} utterances, {dialogues} dialogues, {speakers} speakers")
     say("".join(f"  left aside: {n} {what}\n" for what, n in raw.left_aside.items() if n), end="")
-    say("".join(f"  note: {note}\n" for note in raw.notes), end="")
+    say("".join(f"  note: {note}\n" for note in raw.notes_on(modalities)), end="")
     if options.full:
         _compare(differences(utterances, reader.published))
     say(f"{len(problems)} problems in the ledger")

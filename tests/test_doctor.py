@@ -54,8 +54,11 @@ def test_meld_text_is_laid_out_and_examined(repository: Path, shared: Path) -> N
 
 
 def lay_out_meld(root: Path, *clips: str) -> None:
-    """A MELD tree with one utterance a split; the named clips are real files."""
+    """A MELD tree of two utterances in train, one in the others; the named clips are real."""
     tree(root, LINE.format(text="x", dialogue=0, utterance=0))
+    angry = LINE.format(text="x", dialogue=0, utterance=1).replace("joy", "anger")
+    with (root / "train_sent_emo.csv").open("a", newline="") as file:
+        file.write(f"{angry}\r\n")
     for clip in clips:
         write_media(root / clip, stamps=range(5), sound=tone(0.3, 48000)[None], layout="mono")
 
@@ -67,11 +70,11 @@ def test_doctor_examines_a_corpus(repository: Path) -> None:
     (root / "output_repeated_splits_test/dia0_utt0.mp4").touch()
     found = CliRunner().invoke(app, ["doctor", "meld"]).output
     for said in (
-        "ok    meld: 3 utterances, 3 dialogues, 1 speakers by the reader 'meld'",
-        "note  meld: not as published: official_split train: 1 utterances (published 9989)",
+        "ok    meld: 4 utterances, 3 dialogues, 1 speakers by the reader 'meld'",
+        "note  meld: not as published: official_split train: 2 utterances (published 9989)",
         "Likely: whole dialogues are not there, unpacked incompletely",
-        "1 of 3 media files, 0.00 GB, 1 empty, 1 Git-LFS pointers (git -C data/raw/meld lfs pull)",
-        "ok    meld: the protocol fits, 3 labelled utterances",
+        "1 of 4 media files, 0.00 GB, 1 absent, 1 empty, 1 Git-LFS pointers (git -C data/raw/meld ",
+        "ok    meld: the protocol fits, 4 labelled utterances",
         "headers of 1 of 1 files: 1 h264 160x96",
         "ok    meld: text encoder roberta-base",
         "GB free; frames and features may take",
@@ -181,11 +184,11 @@ def test_doctor_names_the_codes_that_a_label_set_leaves_out(repository: Path) ->
     lay_out_meld(repository / "data/raw/meld")
     with_value(repository, "protocol.label_set", {"good": ["joy"], "bad": ["anger", "rage"]})
     found = doctor_on_meld()
-    assert "ok    meld: the protocol fits, 3 labelled utterances" in found
+    assert "ok    meld: the protocol fits, 4 labelled utterances" in found
     assert "note  meld: no utterance has the label set's code 'rage'" in found
     assert "left out" not in found
     root = repository / "data/raw/meld/train_sent_emo.csv"
-    line = LINE.format(text="y", dialogue=0, utterance=1).replace("joy", "sadness")
+    line = LINE.format(text="y", dialogue=0, utterance=2).replace("joy", "sadness")
     root.write_bytes(root.read_bytes() + line.encode() + b"\r\n")
     line = "note  meld: left out, without a label in the set: 1 utterances (sadness 1)"
     assert line in doctor_on_meld()
@@ -223,3 +226,70 @@ def test_doctor_says_that_experiments_need_a_name(
     for name in ("GLOBAL", "SYSTEM"):
         monkeypatch.setenv(f"GIT_CONFIG_{name}", os.devnull)
     assert "note  git has no user.name, which `dvc exp run` needs" in doctor_on_meld()
+
+
+def test_doctor_advises_nothing_about_a_modality_that_was_taken_out(repository: Path) -> None:
+    root = repository / "data/raw/meld"
+    lay_out_meld(root, "train_splits/dia0_utt0.mp4")
+    (root / "train_splits/dia0_utt1.mkv").touch()
+    assert "which are not read: rename or convert them" in doctor_on_meld()
+    with_value(repository, "extract.modalities", ["text"])
+    with_value(repository, "model.modalities", ["text"])
+    found = doctor_on_meld()
+    assert "ok    meld: 1 of 4 media files" in found
+    for advice in ("mkv", "Unpack", "masked", "headers of", "or take", "test_twins"):
+        assert advice not in found, advice
+
+
+def test_doctor_tells_the_release_without_videos_and_advises_nothing(repository: Path) -> None:
+    root = repository / "data/raw/iemocap"
+    lay_out_iemocap(root, [conversation(name) for name in COSMIC])
+    path = repository / "params.yaml"
+    found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
+    assert "or take ['visual', 'audio'] out of iemocap.extract.modalities" in found
+    for section in ("extract", "model"):
+        changed = with_values(path.read_text(), {f"{section}.modalities": ["text"]}, "iemocap")
+        path.write_text(changed)
+    found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
+    assert "note  iemocap: no video at all, the release without videos\n" in found
+    assert " out of " not in found and "masked" not in found
+
+
+def test_doctor_says_how_to_trust_a_repository_of_another_user(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own, for such tests
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    found = doctor_on_meld()
+    assert f"git config --global --add safe.directory {repository}" in found
+    assert "git init" not in found
+
+
+@pytest.mark.parametrize("fault", ["#!/no/such/python\n", "#!/bin/sh\necho broken >&2; exit 3\n"])
+def test_doctor_starts_dvc_and_says_how_to_mend_a_clone_that_was_moved(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    programs = repository / "bin"
+    programs.mkdir()
+    (programs / "dvc").write_text(fault)
+    (programs / "dvc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    found = doctor_on_meld()
+    assert "FIX   dvc does not start (" in found and "`make .venv/.place` mends" in found
+
+
+def test_doctor_sees_a_user_without_a_name(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's user without an entry in /etc/passwd: DVC ends when it asks for the name."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert "FIX   this user has no name or home, which DVC needs" in doctor_on_meld()
+    monkeypatch.setenv("LOGNAME", "me")
+    assert "this user has no name" not in doctor_on_meld()

@@ -11,7 +11,7 @@ from typing import Literal
 from pipeline.corpora.labels import LabelSet
 from pipeline.corpora.published import Published, groups
 from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.tree import names_in, unpacked, wrong_tree
+from pipeline.corpora.tree import is_folder, names_in, unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
 VIDEO, SOUND = "VideoFlash", "AudioWAV"
@@ -67,14 +67,14 @@ def read(root: Path, options: CremadOptions) -> RawCorpus:
     Raises:
         PipelineError: Neither folder of clips is there, or no clip is in them.
     """
-    home = unpacked(root, lambda folder: any((folder / n).is_dir() for n in (VIDEO, SOUND)))
+    home = unpacked(root, lambda folder: any(is_folder(folder / n) for n in (VIDEO, SOUND)))
     if home is None:
         raise wrong_tree(root, "is not a CREMA-D tree", EXPECTED)
     videos, no_videos = _clips(home / VIDEO, ".flv")
     sounds, no_sounds = _clips(home / SOUND, ".wav")
     clips = sorted({*videos, *sounds})
     if not clips:
-        folder = next(home / name for name in (SOUND, VIDEO) if (home / name).is_dir())
+        folder = next(home / name for name in (SOUND, VIDEO) if is_folder(home / name))
         raise wrong_tree(root, f"holds no clip in {folder.relative_to(root)}", EXPECTED, folder)
     place = home.relative_to(root)
     utterances = [

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora.iemocap_grammar import (
     Evaluation,
     Line,
@@ -25,7 +26,7 @@ from pipeline.corpora.iemocap_grammar import (
 from pipeline.corpora.labels import CONSENSUS, LabelPolicy, folded, plain
 from pipeline.corpora.published import Published, PublishedSplits, groups
 from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.tree import names_in, read_bytes, unpacked, wrong_tree
+from pipeline.corpora.tree import is_file, is_folder, names_in, read_bytes, unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
 SESSION = re.compile(r"session[ _-]?0?([1-5])", re.IGNORECASE)
@@ -180,7 +181,7 @@ def _sessions(folder: Path) -> list[Session]:
     for name in names_in(folder):
         match = SESSION.fullmatch(name)
         for place in (folder / name, folder / name / name):
-            if match and (place / "dialog").is_dir():
+            if match and is_folder(place / "dialog"):
                 sessions.append(Session(match[1], place, _videos(place)))
                 break
     return sessions
@@ -197,23 +198,26 @@ def _videos(session: Path) -> dict[str, str]:
     }
 
 
-def _notes(sessions: list[Session]) -> list[str]:
+def _notes(sessions: list[Session]) -> dict[str, tuple[Modality, ...]]:
     without = [session.number for session in sessions if not session.videos]
     if not without:
-        return []
+        return {}
     if len(without) == len(sessions):
-        return ["no video at all, the release without videos: take visual out of extract and model"]
-    return [f"no video in the sessions {', '.join(without)}: their pictures are masked"]
+        return {"no video at all, the release without videos": MODALITIES}
+    return {
+        f"no video in the sessions {', '.join(without)}: their pictures are masked": ("visual",)
+    }
 
 
 def _dialogues(session: Session, home: Path, skipped: Counter[str]) -> Iterator[str]:
     for part in ("transcriptions", "EmoEvaluation"):
-        if not (session.folder / "dialog" / part).is_dir():
+        if not is_folder(session.folder / "dialog" / part):
             what = f"lacks {session.folder.name}/dialog/{part}"
             raise wrong_tree(home, what, EXPECTED, session.folder / "dialog")
-    for name in names_in(session.folder / "dialog/transcriptions"):
+    folder = session.folder / "dialog/transcriptions"
+    for name in names_in(folder):
         match = DIALOGUE.fullmatch(name)
-        if match and match[1][4] == session.number:
+        if match and match[1][4] == session.number and is_file(folder / name):
             yield match[1]
         else:
             skipped["files that are not transcriptions of their session"] += 1
@@ -226,8 +230,8 @@ def _dialogue(
     transcription, evaluation = (
         session.folder / f"dialog/{part}/{name}.txt" for part in ("transcriptions", "EmoEvaluation")
     )
-    skipped["dialogues without an evaluation file"] += not evaluation.exists()
-    rated = parse_evaluations(_text(evaluation), skipped) if evaluation.exists() else {}
+    skipped["dialogues without an evaluation file"] += not is_file(evaluation)
+    rated = parse_evaluations(_text(evaluation), skipped) if is_file(evaluation) else {}
     lines = parse_transcription(_text(transcription), skipped)
     own = re.compile(re.escape(name) + "_[FM][0-9]{3}")
     turns = [line for line in lines if own.fullmatch(line.turn)]

@@ -43,7 +43,11 @@ AS_JSON = TypeAdapter(Look)
 
 
 def inspected(
-    utterances: Sequence[Utterance], root: Path, max_seconds: float, label: str
+    utterances: Sequence[Utterance],
+    root: Path,
+    max_seconds: float,
+    label: str,
+    modalities: Sequence[str] = ("audio", "visual"),
 ) -> tuple[list[Utterance], list[Problem]]:
     """Completes utterances with digests and ends, and lists what is wrong with their media.
 
@@ -52,6 +56,7 @@ def inspected(
         root: The raw folder.
         max_seconds: Longer segments are cut to this.
         label: Of the progress display.
+        modalities: Whose files are compared with each other.
 
     Returns:
         The completed utterances and the ledger, both in the given order.
@@ -64,7 +69,7 @@ def inspected(
         audio, of_audio = _completed(u.audio, "audio", seen[u.audio.path], max_seconds)
         done.append(replace(u, video=video, audio=audio))
         problems += [Problem(u.utterance, *finding) for finding in (*of_video, *of_audio)]
-    return done, problems + list(_identical(done))
+    return done, problems + list(_identical(done, modalities))
 
 
 def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
@@ -169,12 +174,12 @@ def _shortened(
         yield "short_file", f"{whose} {wanted:.3f} s, the file lasts {duration:.3f} s"
 
 
-def _identical(utterances: Sequence[Utterance]) -> Iterator[Problem]:
+def _identical(utterances: Sequence[Utterance], modalities: Sequence[str]) -> Iterator[Problem]:
     """Files of the same bytes under two names; both stay, since nobody knows which is right."""
     first: dict[str, tuple[str, Utterance]] = {}
     for u in utterances:
-        files: dict[str, tuple[Modality, Segment]] = {u.audio.path: ("audio", u.audio)}
-        files[u.video.path] = ("visual", u.video)
+        both: dict[Modality, Segment] = {"audio": u.audio, "visual": u.video}
+        files = {s.path: (modality, s) for modality, s in both.items() if modality in modalities}
         for path, (modality, segment) in files.items():
             if segment.sha256 is None:
                 continue

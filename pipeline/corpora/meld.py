@@ -16,11 +16,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.base.display import short_name
 from pipeline.base.errors import PipelineError
+from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora.labels import plain
 from pipeline.corpora.published import Published, groups
 from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.tree import names_in, read_bytes, unpacked, wrong_tree
+from pipeline.corpora.tree import is_file, is_folder, names_in, read_bytes, unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
 LABEL_SETS = {
@@ -55,8 +57,16 @@ COLUMNS = [
     "Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID",
     "Season", "Episode", "StartTime", "EndTime",
 ]  # fmt: skip
+PUBLISHED_AT = "from the folder data/MELD of the repository declare-lab/MELD"
+# What CSVs of a like form are, by a column that MELD's own lack.
+OTHERS = {
+    "Old_Dialogue_ID": "MELD's dyadic split, whose ids are not those of the clips",
+    "Scene_ID": "EmoryNLP",
+}
+OTHER_NAMES = re.compile(r".*_dya\.csv|emorynlp.*\.csv", re.IGNORECASE)
 TIME = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d),(\d{1,3})", re.ASCII)
 C1_CONTROLS = re.compile("[\x80-\x9f]")
+MEDIA: tuple[Modality, ...] = ("audio", "visual")
 
 
 class MeldOptions(ReaderOptions):
@@ -104,14 +114,14 @@ def read(root: Path, options: MeldOptions) -> RawCorpus:
     splits = [_split(root, home, name) for name in FOLDERS]
     _check_folders(root, home, splits)
     utterances: list[Utterance] = []
-    notes: list[str] = []
+    few: list[str] = []
     unannotated = 0
     for split in splits:
         rows = read_csv(split.csv)
         utterances += _utterances(rows, split, root, options)
         unannotated += len(split.clips - {name for row in rows for name in _names(row)})
-        notes += _few_clips(split, rows)
-    notes += _notes(splits, options)
+        few += _few_clips(split, rows)
+    notes = dict.fromkeys(few, MEDIA) | _notes(splits, options)
     return RawCorpus(utterances, {"clips without annotation": unannotated}, notes)
 
 
@@ -120,7 +130,7 @@ def _folder(home: Path, split: str) -> Path | None:
     names = FOLDERS[split]
     places = [home / name for name in names]
     places += [home / outer / inner for outer in names for inner in names]
-    there = [place for place in places if place.is_dir()]
+    there = [place for place in places if is_folder(place)]
     with_clips = [place for place in there if any(map(CLIP.fullmatch, names_in(place)))]
     return next(iter([*with_clips, *there]), None)
 
@@ -129,7 +139,7 @@ def _csv(home: Path, split: str) -> Path | None:
     name = f"{split}_sent_emo.csv"
     folder = _folder(home, split)
     places = [home, *([folder, folder.parent] if folder else [])]
-    return next((place / name for place in places if (place / name).is_file()), None)
+    return next((place / name for place in places if is_file(place / name)), None)
 
 
 def _split(root: Path, home: Path, name: str) -> Split:
@@ -142,7 +152,7 @@ def _split(root: Path, home: Path, name: str) -> Split:
 
 def _check_folders(root: Path, home: Path, splits: list[Split]) -> None:
     lacking = [FOLDERS[split.name][0] for split in splits if split.folder is None]
-    places = [home, *(home / name for name in names_in(home) if (home / name).is_dir())]
+    places = [home, *(home / name for name in names_in(home) if is_folder(home / name))]
     known = [split.folder for split in splits]
     others = [
         place
@@ -173,6 +183,11 @@ def _advice(root: Path) -> str:
             "this is the pack of features (MELD.Features.Models); download MELD.Raw.tar.gz, "
             "which holds the clips"
         )
+    if names := [name for name in names_in(root) if OTHER_NAMES.fullmatch(name)]:
+        return (
+            f"{names[:3]} are MELD's dyadic split or EmoryNLP: take MELD's own CSVs, "
+            f"{PUBLISHED_AT}, or write a reader (docs/corpora.md, Adding a corpus)"
+        )
     return ""
 
 
@@ -193,17 +208,18 @@ def _few_clips(split: Split, rows: list[Row]) -> list[str]:
     ]
 
 
-def _notes(splits: list[Split], options: MeldOptions) -> list[str]:
+def _notes(splits: list[Split], options: MeldOptions) -> dict[str, tuple[Modality, ...]]:
     if not any(split.folder for split in splits):
-        return ["no clips: sound and picture are masked, only the text can be used"]
+        return {"no clips: sound and picture are masked, only the text can be used": MODALITIES}
     test = next(split for split in splits if split.name == "test")
     twins = sum(name.startswith(TWIN) for name in test.clips)
     if twins:
-        return [f"{twins} test clips have a twin; test_twins: {options.test_twins}"]
-    return [
+        return {f"{twins} test clips have a twin; test_twins: {options.test_twins}": MEDIA}
+    note = (
         f"no clip is called {TWIN}*: the release has 132, which show the right utterance. "
         "If that prefix was cut off, twins overwrote each other: unpack test.tar.gz again"
-    ]
+    )
+    return {note: MEDIA}
 
 
 def _names(row: Row) -> tuple[str, str]:
@@ -254,10 +270,24 @@ def read_csv(path: Path) -> list[Row]:
     except csv.Error as error:
         raise PipelineError(f"{path}, line {lines.line_num}: not CSV: {error}") from error
     if header != COLUMNS:
-        raise PipelineError(f"{path}: got the columns {header}, expected {COLUMNS}")
+        shown = [short_name(name) for name in header[: 2 * len(COLUMNS)]]
+        raise PipelineError(
+            f"{path}: got the columns {shown}, expected {COLUMNS}.\n  next: {_other(header)}"
+        )
     rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
     _check_unique(path, rows)
     return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
+
+
+def _other(header: Sequence[str]) -> str:
+    """What mends a CSV of other columns, by what it is."""
+    mend = f"take the published CSVs, {PUBLISHED_AT}"
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
+        return f"cells must be separated by commas: save it as `CSV UTF-8`, or {mend}"
+    if sorted(header) == sorted(COLUMNS):
+        return f"put the columns into this order, or {mend}"
+    what = next((what for column, what in OTHERS.items() if column in header), "another corpus")
+    return f"this looks like {what}: {mend}, or write a reader (docs/corpora.md, Adding a corpus)"
 
 
 def _decode(path: Path) -> str:

@@ -1,13 +1,13 @@
 """What the file of a corpus provides: its reader, its labels, and what is published of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from pipeline.base.settings import Section
+from pipeline.base.settings import Modality, Section
 from pipeline.corpora.labels import CONSENSUS, LabelPolicy, LabelSet, folded
 from pipeline.corpora.published import Counts, Published, PublishedSplits
 from pipeline.records.manifest import Utterance
@@ -32,12 +32,16 @@ class RawCorpus:
         utterances: In dialogue order. A segment has no digest yet, and no end where it lasts to
             the end of its file.
         left_aside: The number of things that were skipped, by kind.
-        notes: What a user should know of the tree as a whole.
+        notes: What a user should know of the tree as a whole, with the modalities concerned.
     """
 
     utterances: list[Utterance]
     left_aside: Mapping[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: Mapping[str, tuple[Modality, ...]] = field(default_factory=dict)
+
+    def notes_on(self, modalities: Collection[Modality]) -> list[str]:
+        """The notes that concern any of these modalities."""
+        return [text for text, of in self.notes.items() if set(of) & set(modalities)]
 
 
 @dataclass(frozen=True)

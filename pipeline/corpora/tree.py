@@ -5,10 +5,12 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from zipfile import is_zipfile
 
+from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import LFS_HEAD
 
@@ -18,9 +20,42 @@ ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
 PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there that may be read; one that may not (`lost+found`) is told."""
+    try:
+        if not path.is_dir():
+            return False
+    except OSError:  # what holds it may not be searched
+        return False
+    readable = os.access(path, os.R_OK | os.X_OK)
+    if not readable:
+        _passed_over(path)
+    return readable
+
+
+@cache
+def _passed_over(folder: Path) -> None:
+    say(
+        f"note: {folder} may not be read and is passed over; if needed: {_readable(folder)}",
+        error=True,
+    )
+
+
+def _readable(folder: Path) -> str:
+    return f"chmod u+rx {shlex.quote(str(folder))}"
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there, as far as that can be seen."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def names_in(folder: Path) -> list[str]:
-    """Names in a folder, sorted, without what macOS leaves behind; empty if there is no folder."""
-    if not folder.is_dir():
+    """Names in a folder that may be read, sorted, without what macOS leaves behind; else none."""
+    if not is_folder(folder):
         return []
     return sorted(p.name for p in folder.iterdir() if not p.name.startswith(("._", ".DS_Store")))
 
@@ -56,7 +91,7 @@ def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
             )
         if homes:
             return homes[0]
-        level = [folder / n for folder in level for n in names_in(folder) if (folder / n).is_dir()]
+        level = [folder / n for folder in level for n in names_in(folder) if is_folder(folder / n)]
     return None
 
 
@@ -79,6 +114,8 @@ def wrong_tree(
             f"{expected}.\n  next: link the corpus there: ln -sfn /where/it/is {root}"
         )
     lines = [f"{root} {what}", f"  found: {_listing(folder)}", f"  expected: {expected}"]
+    if folder.is_dir() and not is_folder(folder):
+        lines[1], advice = "  found: a folder that may not be read", _readable(folder)
     step = advice or _mending(folder) or _recognised(folder)
     step = step or f"point {root} at the whole, unpacked release; what is missing comes from there"
     return PipelineError("\n".join([*lines, f"  next: {step}"]))
@@ -91,9 +128,13 @@ def read_bytes(path: Path) -> bytes:
         PipelineError: It cannot be read, or a Git-LFS pointer stands in its place.
     """
     try:
+        if not path.is_file():  # a pipe or a device would be read for ever
+            raise PipelineError(f"{path} is not a regular file, expected one; take it away.")
         data = path.read_bytes()
     except OSError as error:
-        raise PipelineError(f"{path} cannot be read: {error.strerror}") from error
+        raise PipelineError(
+            f"{path} cannot be read: {error.strerror}; `ls -ld` shows who may, `chmod` changes it."
+        ) from error
     if data.startswith(LFS_HEAD):
         raise PipelineError(
             f"{path} holds a Git-LFS pointer, expected the file itself.\n"

@@ -92,7 +92,9 @@ def _saved() -> str:
 def _changes() -> str:
     """What to do about tracked files that a run has changed; "" if it has changed none."""
     command = ["git", "status", "--porcelain", "--untracked-files=no"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if not (count := len(done.stdout.splitlines())):
         return ""
     return CHANGED.format(files=many(count, "file"))

@@ -168,7 +168,7 @@ def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     shared = {CACHE: cache_root(), "ERC_WEIGHTS": store_root()}
     environment = os.environ | {name: str(path.absolute()) for name, path in shared.items()}
     # Files, not pipes: the workers that `queue start` leaves behind hold on to what it writes to.
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             ["dvc", *words],
             env=environment,
@@ -184,7 +184,8 @@ def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
             raise
         for file in (out, err):
             file.seek(0)
-        return subprocess.CompletedProcess(words, process.returncode, out.read(), err.read())
+        printed = (file.read().decode("utf-8", "replace") for file in (out, err))
+        return subprocess.CompletedProcess(words, process.returncode, *printed)
 
 
 def _output(done: subprocess.CompletedProcess[str]) -> str:

@@ -25,7 +25,7 @@ def looked_at(
         The utterances with digests and ends, and the ledger, in order.
     """
     with_clip = [u for u in utterances if u.video.missing is None]
-    done, problems = inspected(with_clip, folder, max_seconds, "clips conversation")
+    done, problems = inspected(with_clip, folder, max_seconds, "clips conversation", modalities)
     whole = {u.utterance: u for u in done}
     every = [p for u in utterances for p in _lacking(u)] + problems
     place = {u.utterance: number for number, u in enumerate(utterances)}

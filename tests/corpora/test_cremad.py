@@ -51,7 +51,7 @@ def test_each_clip_is_a_dialogue_of_one_turn_in_sorted_order(tmp_path: Path) -> 
     found = read(lay_out(tmp_path, reversed(clips)), OPTIONS)
     assert [u.utterance for u in found.utterances] == sorted(clips)
     assert all(u.dialogue == u.utterance and u.turn == 0 for u in found.utterances)
-    assert found.notes == [] and not any(found.left_aside.values())
+    assert not found.notes and not any(found.left_aside.values())
     check(inspected(found.utterances, tmp_path, 60, "test")[0])
 
 

@@ -170,7 +170,7 @@ def test_trees_that_are_harmless(tmp_path: Path) -> None:
         for u in found.utterances:
             (top / u.video.path).parent.mkdir(parents=True, exist_ok=True)
             (top / u.video.path).touch()
-        assert read(top, OPTIONS).notes == []
+        assert not read(top, OPTIONS).notes
 
 
 def test_videos_as_mp4_and_without_the_folder_divx(tmp_path: Path) -> None:

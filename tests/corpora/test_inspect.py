@@ -170,6 +170,9 @@ def test_identical_clips_are_told_with_both_labels(
         ),
     ]
     assert all(u.video.missing is None for u in done)
+    for modalities, count in ((("text", "audio"), 2), (("text",), 0)):
+        _, others = inspected(rows, workspace, 60.0, "test", modalities)
+        assert [p.modality for p in others] == ["audio"] * count
 
 
 def test_a_file_is_opened_and_hashed_once_until_it_changes(

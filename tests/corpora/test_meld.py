@@ -41,7 +41,7 @@ def test_twins_and_clips_without_annotation(tmp_path: Path) -> None:
     assert final.utterances[-1].video.path == f"{NAMES[2]}/{names[1]}"
     assert plain.utterances[-1].video.path == f"{NAMES[2]}/{names[0]}"
     assert final.left_aside == {"clips without annotation": 1}
-    assert final.notes[-1] == "1 test clips have a twin; test_twins: final"
+    assert list(final.notes)[-1] == "1 test clips have a twin; test_twins: final"
 
 
 def test_a_split_with_few_clips_is_told(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_split_with_few_clips_is_told(tmp_path: Path) -> None:
 def test_a_stripped_prefix_is_told(tmp_path: Path) -> None:
     root = tree(tmp_path, line())
     (root / NAMES[2] / "dia0_utt0.mp4").touch()
-    note = read(root, OPTIONS).notes[-1]
+    note = list(read(root, OPTIONS).notes)[-1]
     assert "no clip is called final_videos_test*" in note
 
 
@@ -93,7 +93,7 @@ def test_clips_of_another_ending_are_told(tmp_path: Path) -> None:
     root = tree(tmp_path, line())
     for folder in NAMES:
         (root / folder / "dia0_utt0.mkv").touch()
-    note = read(root, OPTIONS).notes[0]
+    note = next(iter(read(root, OPTIONS).notes))
     assert "0 of 1 clips are there as .mp4; others end in ['.mkv']" in note
 
 
@@ -103,7 +103,9 @@ def test_annotations_alone_are_a_corpus_of_text(tmp_path: Path) -> None:
         (root / name).rmdir()
     found = read(root, OPTIONS)
     assert len(found.utterances) == 3
-    assert found.notes == ["no clips: sound and picture are masked, only the text can be used"]
+    assert list(found.notes) == [
+        "no clips: sound and picture are masked, only the text can be used"
+    ]
 
 
 def remove(root: Path, *names: str) -> None:
@@ -227,3 +229,10 @@ def test_the_older_bytes_give_the_same_text_but_for_five_rows(shared: Path) -> N
     differing = [(a, b) for a, b in zip(new, old, strict=True) if a != b]
     assert len(differing) == 5
     assert all(a.text.replace("\xa0", " ") == b.text.replace("\xa0", " ") for a, b in differing)
+
+
+@pytest.mark.parametrize("name", ["train_sent_emo_dya.csv", "emorynlp_train_final.csv"])
+def test_csvs_of_a_like_form_are_recognised(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(PipelineError, match=r"next: \['.*'\] are MELD's dyadic split or EmoryNLP"):
+        read(tmp_path, OPTIONS)

@@ -68,6 +68,30 @@ def test_a_bad_csv_says_what_and_where(tmp_path: Path, content: bytes, said: str
     assert str(path) in str(error.value) and said in str(error.value)
 
 
+DYADIC = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Old_Dialogue_ID"
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        (f"{DYADIC},Old_Utterance_ID,Season,Episode,StartTime,EndTime", "MELD's dyadic split"),
+        ("Utterance,Speaker,Emotion,Season,Episode,Scene_ID,Utterance_ID", "looks like EmoryNLP"),
+        (HEADER.replace(",", ";"), "cells must be separated by commas"),
+        (",".join(reversed(HEADER.split(","))), "put the columns into this order"),
+        (f",{HEADER}", "write a reader (docs/corpora.md, Adding a corpus)"),
+        ("x" * 10**5, "write a reader (docs/corpora.md, Adding a corpus)"),
+    ],
+)
+def test_other_columns_get_a_next_step(tmp_path: Path, header: str, advice: str) -> None:
+    path = tmp_path / "train_sent_emo.csv"
+    path.write_text(f"{header}\n")
+    with pytest.raises(PipelineError) as error:
+        read_csv(path)
+    message, _, step = str(error.value).partition("\n  next: ")
+    assert "got the columns" in message and "expected ['Sr No.'" in message and len(message) < 2000
+    assert advice in step and "data/MELD of the repository declare-lab/MELD" in step
+
+
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_the_documented_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes

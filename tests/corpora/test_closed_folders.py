@@ -1,0 +1,93 @@
+"""Folders that may not be read beside a corpus are passed over, and that is told."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.corpora.cremad_tree import lay_out as lay_out_cremad
+from tests.corpora.iemocap_tree import conversation, lay_out
+from tests.corpora.meld_tree import LINE, tree
+
+OPTIONS = {
+    "meld": {"test_twins": "final"},
+    "iemocap": {"letterbox": 0.25},
+    "cremad": {},
+}
+
+
+@pytest.fixture
+def rightless() -> list[str]:
+    """Words that start a program to which permissions apply: they do not to the superuser."""
+    if os.geteuid():
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs a user other than root, or setpriv")
+    rights = "-dac_override,-dac_read_search"
+    return ["setpriv", "--bounding-set", rights, "--inh-caps", rights]
+
+
+@pytest.fixture(params=["meld", "iemocap", "cremad"])
+def corpus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A reader's name, and a folder with its tree in a folder, a closed one, one to list alone."""
+    home = tmp_path / "release"
+    if request.param == "meld":
+        tree(home, LINE.format(text="x", dialogue=0, utterance=0))
+    elif request.param == "iemocap":
+        lay_out(home, [conversation("Ses01F_impro01", "FM")])
+    else:
+        lay_out_cremad(home, ["1001_DFA_ANG_XX"])
+    closed = {tmp_path / "lost+found": 0o000, tmp_path / "odd": 0o600, home / "lost+found": 0o000}
+    for folder, mode in closed.items():
+        (folder / "train_splits").mkdir(parents=True)
+        folder.chmod(mode)
+    yield request.param, tmp_path
+    for folder in closed:
+        folder.chmod(0o700)
+
+
+def run(words: list[str], code: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [*words, sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+
+
+def test_they_are_passed_over_and_told(rightless: list[str], corpus: tuple[str, Path]) -> None:
+    name, root = corpus
+    code = f"""
+from pathlib import Path
+from pipeline.corpora.registry import READERS
+reader = READERS[{name!r}]
+options = {{"reader": {name!r}, "full": False, "max_seconds": 60, **{OPTIONS[name]!r}}}
+print(len(reader.read(Path({str(root)!r}), reader.options.model_validate(options)).utterances))
+"""
+    done = run(rightless, code)
+    assert done.stdout == {"meld": "3\n", "iemocap": "2\n", "cremad": "1\n"}[name], done.stderr
+    for folder in ("lost+found", "odd"):
+        told = f"note: {root}/{folder} may not be read and is passed over; if needed: chmod u+rx"
+        assert done.stderr.count(told) == 1
+
+
+def test_a_corpus_that_may_not_be_read_says_so(rightless: list[str], tmp_path: Path) -> None:
+    tree(tmp_path / "x", LINE.format(text="x", dialogue=0, utterance=0))
+    (tmp_path / "x").chmod(0o000)
+    code = f"""
+from pathlib import Path
+from pipeline.base.errors import PipelineError
+from pipeline.corpora.meld import MeldOptions, read
+options = MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")
+try:
+    read(Path({str(tmp_path / "x")!r}), options)
+except PipelineError as error:
+    print(error)
+"""
+    done = run(rightless, code)
+    (tmp_path / "x").chmod(0o700)
+    assert "found: a folder that may not be read" in done.stdout
+    assert f"next: chmod u+rx {tmp_path}/x" in done.stdout
