@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import UndefinedError
 
 from pipeline.base import paths
 from pipeline.base.cache import digest_of, folder_of
@@ -17,7 +16,7 @@ from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
 from pipeline.features.common.device import arithmetic
 from pipeline.records.epochs import EpochPrediction, write_epochs
-from pipeline.training.card import card, write_card
+from pipeline.training.card import write_card
 from pipeline.training.checkpoint import save_checkpoint
 from pipeline.training.data import TrainingSettings
 from pipeline.training.fit import RunState
@@ -34,12 +33,11 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
     Runs that have ended stay in the cache: none is trained twice.
 
     Raises:
-        PipelineError: A store is missing, empty, of another manifest or without what a model card
-            says of it; no such device; training diverged, or a process ended early.
+        PipelineError: A store is missing, empty or of another manifest; no such device; training
+            diverged, or a process ended early.
     """
     data = read_data(corpus, settings)
     runs = kept_runs(corpus, data)
-    _check_card(corpus, data, runs[0])
     histories: Histories = {}
     waiting = []
     for run in runs:
@@ -161,23 +159,6 @@ def _write(corpus: str, data: TrainingData, runs: Sequence[KeptRun], cached: set
         )
     _write_history(corpus, histories)
     write_epochs(paths.epochs(corpus), predictions)
-
-
-def _check_card(corpus: str, data: TrainingData, run: KeptRun) -> None:
-    """Write the card of a run that has not begun, rather than fail to when all of them have ended.
-
-    Raises:
-        PipelineError: A store's provenance lacks something.
-    """
-    state = RunState(history=[{"valid_weighted_f1": 0.0}], best_epoch=1)
-    try:
-        card(run.path, {"corpus": corpus, **_facts(data, run, state)}, data.protocol.entries)
-    except (LookupError, TypeError, AttributeError, UndefinedError) as error:
-        stores = ", ".join(str(paths.features(corpus, modality)) for modality in data.stores)
-        raise PipelineError(
-            f"One of {stores} does not say of its features what a model card needs ({error!r}); "
-            "delete it and run `dvc repro`."
-        ) from error
 
 
 def _predictions(data: TrainingData, run: KeptRun, state: RunState) -> Iterator[EpochPrediction]:
