@@ -14,10 +14,18 @@ from math import isfinite
 from pathlib import Path, PurePosixPath
 
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.tables import read_provenance, read_rows, schema_of, table_of, write_table
+from pipeline.base.tables import (
+    opened,
+    read_provenance,
+    read_rows,
+    refused,
+    schema_of,
+    table_of,
+    write_table,
+)
 
 VERSION = "manifest/2"
 ROWS_AT_ONCE = 1024
@@ -147,7 +155,7 @@ def stream_manifest(path: Path) -> Iterator[Utterance]:
         PipelineError: The file is missing or of another version.
     """
     read_provenance(path, VERSION)
-    with pq.ParquetFile(path) as file:
+    with opened(path, SCHEMA, VERSION) as file:
         for batch in file.iter_batches(ROWS_AT_ONCE):
             yield from _rows().validate_python(batch.to_pylist())
 
@@ -173,7 +181,11 @@ def read_origin(path: Path) -> Origin:
     Raises:
         PipelineError: The file is missing or of another version.
     """
-    return Origin(**read_provenance(path, VERSION))
+    provenance = read_provenance(path, VERSION)
+    try:
+        return TypeAdapter(Origin).validate_python(provenance)
+    except ValidationError as error:
+        raise refused(path, f"its origin is {provenance}, expected a reader and `full`") from error
 
 
 def check(utterances: Sequence[Utterance]) -> None:

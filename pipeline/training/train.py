@@ -33,8 +33,8 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
     Runs that have ended stay in the cache: none is trained twice.
 
     Raises:
-        PipelineError: A store is missing, empty, of another manifest or without what a model card
-            says of it; no such device; training diverged, or a process ended early.
+        PipelineError: A store is missing, empty or of another manifest; no such device; training
+            diverged, or a process ended early.
     """
     data = read_data(corpus, settings)
     runs = kept_runs(corpus, data)
