@@ -16,6 +16,7 @@ from pipeline.base import paths
 from pipeline.base.call import check_writable
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import LFS_HEAD, sha256_file
+from pipeline.base.lockfile import LOCK, lost
 from pipeline.base.machine import cpu_model, has_avx2
 from pipeline.base.params import Params, read_params
 from pipeline.base.settings import ROLES, ComputeSettings, Role
@@ -90,6 +91,7 @@ def examine(corpora: Sequence[str]) -> int:
 
 def _findings(corpora: Sequence[str]) -> Iterator[Finding]:
     yield repository()
+    yield from _lock()
     yield from _identity()
     yield programs()
     yield _decoders()
@@ -133,6 +135,21 @@ def repository() -> Finding:
     if not Path(".dvc").is_dir():
         return bad("there is no folder .dvc here: run this in the project's root, or `dvc init`")
     return good(f"git repository with DVC, commit {head.stdout[:12]}")
+
+
+def _lock() -> Iterator[Finding]:
+    """Whether dvc.lock still knows what the last commit knows."""
+    try:
+        gone = lost()
+    except PipelineError as error:
+        yield bad(str(error))
+        return
+    if gone:
+        yield note(
+            f"{LOCK} has lost entries of {len(gone)} stages that the last commit has ({gone[0]}"
+            f"{', ...' * (len(gone) > 1)}): `git checkout {LOCK}` puts the last commit's back, or "
+            "let `dvc repro` run them again; it computes nothing that a cache holds"
+        )
 
 
 def _identity() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from pipeline.base.call import checked
 from pipeline.base.costs import measured
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import FULL
+from pipeline.base.lockfile import note_of_loss
 
 
 def run(work: Callable[..., None]) -> None:
@@ -25,6 +26,7 @@ def run(work: Callable[..., None]) -> None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
         params = checked(stage, words)
+        print(note_of_loss("@".join([stage, *["-".join(words)] * bool(words)])), end="", flush=True)
         with measured("-".join([stage, *words[1:]]), words[0]) if words else nullcontext():
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms
