@@ -19,6 +19,7 @@ from pipeline.base.call import check_writable
 from pipeline.base.display import say
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import LFS_HEAD, sha256_file
+from pipeline.base.lockfile import LOCK, lost
 from pipeline.base.machine import cpu_model, has_avx2
 from pipeline.base.params import Params, read_params
 from pipeline.base.settings import ROLES, ComputeSettings, Role
@@ -95,6 +96,7 @@ def examine(corpora: Sequence[str]) -> int:
 
 def _findings(corpora: Sequence[str]) -> Iterator[Finding]:
     yield repository()
+    yield from _lock()
     yield from _identity()
     yield programs()
     yield _decoders()
@@ -168,6 +170,21 @@ def _ran(*command: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env=os.environ | {"LC_ALL": "C"},
     )
+
+
+def _lock() -> Iterator[Finding]:
+    """Whether dvc.lock still knows what the last commit knows."""
+    try:
+        gone = lost()
+    except PipelineError as error:
+        yield bad(str(error))
+        return
+    if gone:
+        yield note(
+            f"{LOCK} has lost entries of {len(gone)} stages that the last commit has ({gone[0]}"
+            f"{', ...' * (len(gone) > 1)}): `git checkout {LOCK}` puts the last commit's back, or "
+            "let `dvc repro` run them again; it computes nothing that a cache holds"
+        )
 
 
 def _identity() -> Iterator[Finding]:

@@ -1,6 +1,8 @@
 """What several test folders share."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,26 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_repository(folder, "demo_meld")
     assert ran(folder) == stages_of("demo_meld")
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 300 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs the command mount")
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a small disk: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def enlarge(disk: Path) -> None:
+    """Give the small disk room."""
+    subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)

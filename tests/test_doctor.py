@@ -19,6 +19,8 @@ from tests.corpora.meld_tree import LINE, tree
 from tests.dag.clone import with_values
 from tests.media.make_media import tone, write_media
 
+AS = ("-c", "user.name=A", "-c", "user.email=a@b")
+
 
 @pytest.fixture
 def repository(workspace: Path) -> Path:
@@ -293,3 +295,56 @@ def test_doctor_sees_a_user_without_a_name(
     assert "FIX   this user has no name or home, which DVC needs" in doctor_on_meld()
     monkeypatch.setenv("LOGNAME", "me")
     assert "this user has no name" not in doctor_on_meld()
+
+
+LOCK = """schema: '2.0'
+stages:
+  manifest@meld:
+    cmd: python -m stages.manifest meld
+    outs:
+    - path: data/manifests/meld.parquet
+      md5: b026324c6904b2a9cb4b88d6d61c81d1
+  weights@meld-faces:
+    cmd: python -m stages.weights meld faces
+    outs:
+    - path: models/pretrained/meld/faces
+      md5: 69b64623f86def16ce17d454b8be41ae
+"""
+
+
+@pytest.fixture
+def committed(repository: Path) -> Path:
+    """A repository whose last commit has two entries in dvc.lock."""
+    (repository / "dvc.lock").write_text(LOCK)
+    for command in (["init", "-q"], ["add", "-A"], [*AS, "commit", "-qm", "start"]):
+        subprocess.run(["git", *command], check=True)
+    return repository
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (LOCK, None),
+        ("", "FIX   dvc.lock is empty or cut off"),
+        (LOCK[:9], "FIX   dvc.lock is empty or cut off"),
+        (LOCK[: LOCK.index("outs") + 2], "FIX   dvc.lock is empty or cut off"),
+        (LOCK[: LOCK.index("  weights")], "lost entries of 1 stages"),
+        (LOCK[: LOCK.rindex("    outs")], "lost entries of 1 stages that the last commit has (wei"),
+        (LOCK[: LOCK.index("  manifest")], "FIX   dvc.lock is empty or cut off"),
+        (LOCK[: LOCK.index("stages")], "lost entries of 2 stages"),
+        (None, "lost entries of 2 stages that the last commit has (manifest@meld, ...)"),
+    ],
+)
+def test_doctor_tells_what_dvc_lock_has_lost(
+    committed: Path, left: str | None, said: str | None
+) -> None:
+    """As a run does that is killed while DVC writes the file."""
+    if left is None:
+        (committed / "dvc.lock").unlink()
+    else:
+        (committed / "dvc.lock").write_text(left)
+    found = CliRunner().invoke(app, ["doctor", "meld"]).output
+    told = [line for line in found.splitlines() if "dvc.lock" in line]
+    assert len(told) == (said is not None)
+    if said is not None:
+        assert said in told[0] and "`git checkout dvc.lock`" in told[0]

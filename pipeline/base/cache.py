@@ -142,7 +142,7 @@ def contents(root: Path | None = None) -> Iterator[Held]:
     """What a cache holds, in the order of steps and fingerprints."""
     top = root or cache_root()
     for folder in sorted(path for path in top.glob("*/*") if path.is_dir()):
-        files = [p.stat() for p in folder.glob("*/*") if p.is_file() and p.suffix != PART]
+        files = [p.stat() for p in folder.glob("*/[!.]*") if p.is_file()]  # no parts, no locks
         about = _about(folder)
         used = [stat.st_mtime for stat in (*files, *([about.stat()] if about.exists() else []))]
         if used:

@@ -1,5 +1,6 @@
 """Write files whole or not at all, hash them, and batch items."""
 
+import errno
 import glob
 import hashlib
 import os
@@ -25,6 +26,7 @@ METADATA_KEY = "erc"
 # The first bytes of what Git LFS leaves in place of a file that was not fetched.
 LFS_HEAD = b"version https://git-lfs"
 DAY = 86_400  # seconds
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # Several machines may share a folder.
 MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
@@ -86,13 +88,34 @@ def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
         part.mkdir(0o700) if folder else part.touch(0o600, exist_ok=False)
         with locked(part):
             if part.exists():  # else it was taken for an orphan before it was locked
-                yield part
+                with _full_disk_named(path):
+                    yield part
                 return
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+def _full_disk_named(path: Path) -> Iterator[None]:
+    """Raises an OSError with the path, whatever a library makes of a full disk."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        for number in FULL:
+            in_words = os.strerror(number) in str(error)
+            if in_words or getattr(error.__context__, "errno", None) == number:
+                raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
     """Holds a file's or folder's lock; the system ends it with the process, however that ends.
+
+    Args:
+        path: Which is there.
+        wait: Whether to wait for another process that holds it.
+        note: Printed before that.
 
     Yields:
         Whether it is held: False where another process holds it and `wait` is not set, where the
@@ -105,16 +128,21 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _lock(handle, wait)
+        yield _lock(handle, wait, note)
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, wait: bool) -> bool:
+def _lock(handle: int, wait: bool, note: str) -> bool:
     if sys.platform == "win32":
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if wait:
+            print(note, end="", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        return wait
     except OSError:
         return False
     return True

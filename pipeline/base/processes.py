@@ -142,15 +142,18 @@ _work: Callable[[Any], Any] | None = None
 def _adopt(work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """End this process, a hung one too, when the one that started it was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+def end_with_parent() -> None:
+    """End this process from now on, a hung one too, when the one that started it was killed."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _do(item: Any) -> Any:

@@ -1,6 +1,5 @@
 """What every stage does first and last: check its call, measure, put errors into words."""
 
-import errno
 import gc
 import signal
 import sys
@@ -12,6 +11,8 @@ from pipeline.base.call import checked
 from pipeline.base.costs import measured
 from pipeline.base.display import any_encoding, printable, say
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import FULL
+from pipeline.base.lockfile import note_of_loss
 
 
 def run(work: Callable[..., None]) -> None:
@@ -27,26 +28,32 @@ def run(work: Callable[..., None]) -> None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
         params = checked(stage, words)
+        print(note_of_loss("@".join([stage, *["-".join(words)] * bool(words)])), end="", flush=True)
         with measured("-".join([stage, *words[1:]]), words[0]) if words else nullcontext():
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms
     except PipelineError as error:
         sys.exit(printable(f"\n{name}: {error}\n"))
-    except OSError as error:
-        sys.exit(printable(f"\n{name}: {error.strerror}: {error.filename or ''}{_advice(error)}\n"))
-    except RuntimeError as error:
-        if (said := no_room(error, stage)) is None:
+    except (OSError, RuntimeError) as error:
+        if (text := in_words(error, stage)) is None:
             raise
-        sys.exit(f"\n{name}: {said}\n")
+        sys.exit(printable(f"\n{name}: {text}\n"))
     except KeyboardInterrupt:
         say(f"\n{name}: interrupted. Run again: it resumes.", error=True)
         sys.exit(130)  # as shells do: 128 and the number of SIGINT
 
 
-def _advice(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "\nFree disk space and run it again; the stage resumes."
-    return ""
+def in_words(error: OSError | RuntimeError, stage: str) -> str | None:
+    """The error with what helps; None if it is one that nobody foresaw.
+
+    Args:
+        error: What was raised.
+        stage: While it ran.
+    """
+    if isinstance(error, RuntimeError):
+        return _no_room(error, stage)
+    advice = "\nFree disk space and run it again; the stage resumes." * (error.errno in FULL)
+    return f"{error.strerror or error}: {error.filename or ''}{advice}"
 
 
 # torch's error of it, by name: most stages do not import torch.
@@ -60,13 +67,7 @@ LOWER = {
 }
 
 
-def no_room(error: RuntimeError, stage: str) -> str | None:
-    """The error with what helps; None if it is another error.
-
-    Args:
-        error: What was raised.
-        stage: While it ran.
-    """
+def _no_room(error: RuntimeError, stage: str) -> str | None:
     if type(error).__name__ != NO_ROOM:
         return None
     how = f"{LOWER[stage]}, or " if stage in LOWER else ""

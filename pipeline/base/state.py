@@ -1,15 +1,17 @@
 """The state of a long run, kept in the cache: it survives a kill, and no run is done twice."""
 
+import hashlib
+import mmap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Generic, TypeVar
-from zipfile import BadZipFile, ZipFile
+from typing import IO, Any, Generic, TypeVar, cast
 
 import torch
 
-from pipeline.base.files import replacing
+from pipeline.base.files import locked, replacing
 
 SECONDS_BETWEEN_SAVES = 1.0
 # Of the time: a large network's state takes seconds to write.
@@ -41,6 +43,7 @@ class StateFile(Generic[State]):
     """Where a run is kept while it lasts, and after it has ended.
 
     A run that resumes from an older state repeats the same numbers, so not every state is saved.
+    The file ends with the SHA-256 of all before it, so that no damaged state is ever resumed from.
 
     Args:
         path: Where to.
@@ -50,6 +53,15 @@ class StateFile(Generic[State]):
     def __init__(self, path: Path, kind: Callable[..., State]) -> None:
         self.path, self._kind = path, kind
         self._sparingly = Sparingly(SECONDS_BETWEEN_SAVES)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until no other process works on the run, which may end it."""
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        with locked(lock, note="Another process trains the same run: waiting.\n"):
+            yield
 
     def save(self, state: State, *parts: Any) -> None:
         """Keep a run that goes on, unless the last save was only just now.
@@ -81,15 +93,41 @@ class StateFile(Generic[State]):
 
     def _write(self, state: State, *parts: Any) -> None:
         content = {"state": vars(state), "parts": [part.state_dict() for part in parts]}
-        with replacing(self.path) as part:
-            torch.save(content, part)
+        with replacing(self.path) as part, part.open("wb") as file:
+            digested = _Digested(file)
+            torch.save(content, cast(IO[bytes], digested))
+            file.write(digested.state.digest())
 
     def _content(self) -> Any:
         """The file's content; None where it is absent or damaged: then the run is done again."""
         try:
-            with ZipFile(self.path) as archive:
-                if archive.testzip() is None:  # torch writes checksums, but does not read them
-                    return torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, ValueError, BadZipFile, UnpicklingError):
+            if _is_whole(self.path):
+                return torch.load(self.path, map_location="cpu", weights_only=True)
+        except (OSError, EOFError, RuntimeError, ValueError, UnpicklingError):
             pass
         return None
+
+
+class _Digested:
+    """A file that takes the SHA-256 of what is written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.state = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.state.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _is_whole(path: Path) -> bool:
+    size = hashlib.sha256().digest_size
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        memoryview(content) as view,
+        view[:-size] as before,
+    ):
+        return hashlib.sha256(before).digest() == content[-size:]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.io import wavfile
 
-from pipeline.base.processes import deaf_to_interrupts
+from pipeline.base.processes import deaf_to_interrupts, end_with_parent
 from pipeline.base.progress import track
 from pipeline.demo.voice import RATE
 
@@ -36,16 +36,18 @@ def render_all(
         done: Iterator[None] = map(render, jobs)
         if workers > 1:
             context = multiprocessing.get_context("spawn")
-            # The processes share the cores, so OpenCV gets one thread in each.
-            pool = stack.enter_context(
-                ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,))
-            )
+            pool = stack.enter_context(ProcessPoolExecutor(workers, context, _begin))
             # Few large jobs go out one by one, so that no process is left with two at the end.
             chunk = min(4, max(1, len(jobs) // (8 * workers)))
             with deaf_to_interrupts():
                 done = pool.map(render, jobs, chunksize=chunk)
         for _ in track(done, label, len(jobs)):
             pass
+
+
+def _begin() -> None:
+    cv2.setNumThreads(1)  # the processes share the cores
+    end_with_parent()
 
 
 def write_mp4(

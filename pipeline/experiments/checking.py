@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import scratch_folder
+from pipeline.base.lockfile import LOCK, digest, stages_here
 from pipeline.base.params import PARAMS, read_params
-from pipeline.experiments.locked import LOCK, digest, stages_here
 from pipeline.experiments.plan import Experiment
 
 # What is read of an experiment that ends at a stage.

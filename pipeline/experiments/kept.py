@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import scratch_folder
-from pipeline.experiments.locked import LOCK, digest, stages_of
+from pipeline.base.lockfile import LOCK, digest, stages_of
 from pipeline.records.predictions import Predictions, read_predictions
 
 # Gives the bytes of a file of a revision: a commit, branch, tag or experiment, and the file's path.

@@ -15,9 +15,9 @@ from ruamel.yaml import YAML
 from pipeline.base.cache import digest_of
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import sha256_file
+from pipeline.base.lockfile import LOCK, stages_here
 from pipeline.base.params import PARAMS, read_params
 from pipeline.base.paths import PARAMS_CHECKED
-from pipeline.experiments.locked import LOCK, stages_here
 
 DAG = Path("dvc.yaml")
 DIGITS = 8

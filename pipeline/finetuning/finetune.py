@@ -101,16 +101,17 @@ def _versions(settings: FinetuneSettings) -> dict[str, str]:
 def _trained(task: Task, path: Path, label: str) -> TuningState:
     """Finish a run, or read its state if it has finished before."""
     file = StateFile(path, TuningState)
-    state = file.read() or TuningState()
-    if state.finished(task.epochs, task.settings):
-        return state
-    if state.step:
-        say(f"  {label}: resumes at step {state.step + 1}")
-    run = Run(task)
-    with progress(label, task.epochs * run.steps_per_epoch, done=state.step) as loop:
-        for _ in run.steps(file):
-            loop.advance()
-    return run.state
+    with file.alone():
+        state = file.read() or TuningState()
+        if state.finished(task.epochs, task.settings):
+            return state
+        if state.step:
+            say(f"  {label}: resumes at step {state.step + 1}")
+        run = Run(task)
+        with progress(label, task.epochs * run.steps_per_epoch, done=state.step) as loop:
+            for _ in run.steps(file):
+                loop.advance()
+        return run.state
 
 
 def _write(

@@ -110,14 +110,15 @@ class Run:
         Raises:
             PipelineError: The loss of an epoch is NaN or infinite.
         """
-        state = file.load(self.model, self.optimiser, self.scaler) or RunState()
-        while not state.finished(self.settings):
-            self._epoch(state)
-            if state.finished(self.settings):
-                file.finish(state)
-            else:
-                file.save(state, self.model, self.optimiser, self.scaler)
-            yield state
+        with file.alone():
+            state = file.load(self.model, self.optimiser, self.scaler) or RunState()
+            while not state.finished(self.settings):
+                self._epoch(state)
+                if state.finished(self.settings):
+                    file.finish(state)
+                else:
+                    file.save(state, self.model, self.optimiser, self.scaler)
+                yield state
 
     def _epoch(self, state: RunState) -> None:
         epoch = len(state.history) + 1

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.base.processes import deaf_to_interrupts
-from pipeline.base.stage import no_room
+from pipeline.base.processes import deaf_to_interrupts, end_with_parent
+from pipeline.base.stage import in_words
 from pipeline.base.state import StateFile
 from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
 from pipeline.records.features import Features, read_features
@@ -103,12 +103,12 @@ class Epoch:
 
     Attributes:
         run: Which run.
-        row: Its numbers for the history.
+        history: The rows of the run so far.
         last: Whether the run has ended with it.
     """
 
     run: KeptRun
-    row: dict[str, float]
+    history: list[dict[str, float]]
     last: bool
 
 
@@ -118,7 +118,7 @@ def in_turn(data: TrainingData, runs: Iterable[KeptRun]) -> Generator[Epoch, Non
         fold = data.fold(number)
         for run in of_fold:
             for state in Run(fold, run.seed).epochs(run.file):
-                yield Epoch(run, state.history[-1], state.finished(data.settings.train))
+                yield Epoch(run, list(state.history), state.finished(data.settings.train))
 
 
 def in_processes(
@@ -171,13 +171,16 @@ def _check_end(process: SpawnProcess) -> None:
     process.join()
     if process.exitcode:
         raise PipelineError(
-            f"A training process ended with code {process.exitcode}; too little memory is the "
+            f"A training process was ended by signal {-process.exitcode}; too little memory is the "
             "usual reason. Lower CORPUS.train.workers or batch_size and run again: it resumes."
+            if process.exitcode < 0
+            else f"A training process ended with code {process.exitcode}; its error stands above."
         )
 
 
 def _work(corpus: str, settings: TrainingSettings, parent: Connection) -> None:
     """Train runs in a process: send each epoch, None to ask for a run, an error as its text."""
+    end_with_parent()
     try:
         for epoch in in_turn(read_data(corpus, settings), _asked_for(parent)):
             parent.send(epoch)
@@ -185,8 +188,8 @@ def _work(corpus: str, settings: TrainingSettings, parent: Connection) -> None:
         pass  # the parent was killed; the run lies in its file
     except PipelineError as error:
         parent.send(str(error))
-    except RuntimeError as error:
-        if (text := no_room(error, "train")) is None:
+    except (OSError, RuntimeError) as error:
+        if (text := in_words(error, "train")) is None:
             raise
         parent.send(text)
 

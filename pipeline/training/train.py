@@ -118,8 +118,7 @@ def _train(
         progress(f"train {corpus}, epochs at most", at_most, done) as loop,
     ):
         for epoch in epochs:
-            history = histories[epoch.run]
-            history.append(epoch.row)
+            history = histories[epoch.run] = epoch.history
             sparingly(lambda: _write_history(corpus, histories))
             if epoch.last:  # a run that stops early leaves less to do
                 at_most -= settings.epochs - len(history)
@@ -149,8 +148,12 @@ def _write(corpus: str, data: TrainingData, runs: Sequence[KeptRun], cached: set
     histories: Histories = {}
     predictions: list[EpochPrediction] = []
     for run in runs:
-        if (state := run.file.read()) is None:
-            raise PipelineError(f"{run.path} is gone or damaged; run again, it trains {run} anew.")
+        state = run.file.read() or RunState()
+        if not state.finished(data.settings.train):
+            raise PipelineError(
+                f"{run.path} is gone or damaged, or another process wrote it; run again, it trains "
+                f"what is missing of {run}."
+            )
         histories[run] = state.history
         predictions += _predictions(data, run, state)
         checkpoint = _checkpoint(corpus, run)

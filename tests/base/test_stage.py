@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -67,3 +68,31 @@ def test_a_fault_of_ours_keeps_its_traceback(workspace, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stages/text.py", "demo_meld"])
     with pytest.raises(RuntimeError, match="shapes"):
         stage.run(work)
+
+
+NAMES = ("weights@demo_meld-faces", "text@demo_meld")
+
+
+def test_a_stage_whose_entry_dvc_lock_has_lost_says_why_it_runs_again(
+    workspace, monkeypatch, capsys
+):
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    lock = workspace / "dvc.lock"
+    faces, text = (f"  {name}:\n    cmd: x\n" for name in NAMES)
+    lock.write_text(f"stages:\n{faces}{text}")
+    commit = ["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "start"]
+    for command in (["init", "-q"], ["add", "-A"], commit):
+        subprocess.run(["git", *command], check=True)
+
+    def said(*words):
+        monkeypatch.setattr(sys, "argv", [f"stages/{words[0]}.py", *words[1:]])
+        stage.run(lambda *_: None)
+        return capsys.readouterr().out
+
+    assert said("weights", "demo_meld", "faces") == said("text", "demo_meld") == ""
+    lock.write_text(f"stages:\n{text}")
+    told = said("weights", "demo_meld", "faces")
+    assert told.startswith("note: dvc.lock has lost the entry of weights@demo_meld-faces")
+    assert said("text", "demo_meld") == said("audio", "demo_meld") == ""
+    lock.unlink()
+    assert "lost the entry of text@demo_meld" in said("text", "demo_meld")

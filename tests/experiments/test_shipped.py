@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.experiments import locked, plan
+from pipeline.base import lockfile
+from pipeline.experiments import plan
 from pipeline.experiments.checking import check
 from pipeline.experiments.grid import Search
 from pipeline.experiments.reading import FOLDER, read_recipe
@@ -23,7 +24,7 @@ def repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = tmp_path / "dvc.lock"
     stages = {f"manifest@{corpus}": {"cmd": "x", "outs": []} for corpus in WHOLE.values()}
     YAML(typ="safe").dump({"stages": stages}, lock)
-    monkeypatch.setattr(locked, "LOCK", lock)
+    monkeypatch.setattr(lockfile, "LOCK", lock)
 
 
 def test_what_the_issue_asks_for_is_there() -> None:

@@ -3,13 +3,12 @@
 import random
 import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import enlarge
 from tests.features.small_corpus import CLIPS, STAGES, entries, outputs, results, run, started
 
 pytestmark = pytest.mark.slow
@@ -66,28 +65,6 @@ def test_two_runs_at_once_share_a_cache(undisturbed: Path, folder: Path, tmp_pat
         expected = results(undisturbed, stage)
         assert results(folder, stage) == expected == results(other, stage)
         assert len(entries(tmp_path / "shared", stage)) == CLIPS
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs the command mount")
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {done.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def enlarge(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
 
 
 def test_a_full_disk_under_the_cache(undisturbed: Path, folder: Path, small_disk: Path) -> None:

@@ -1,6 +1,9 @@
 """Training runs stay in the cache: a run is trained again only if what decides it has changed."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,7 @@ from pipeline.base.fingerprint import code_digest
 from pipeline.records.protocol import Protocol, read_protocol, write_protocol
 from pipeline.training.fit import Run
 from pipeline.training.train import train_corpus
-from tests.conftest import ROOT
+from tests.conftest import ROOT, enlarge
 from tests.synthetic import lay_out
 from tests.training.toy import outputs, toy_settings
 
@@ -120,6 +123,73 @@ def test_a_damaged_run_is_trained_again(train: Callable[..., list[int]], workspa
     for file in sorted((workspace / "cache/train").rglob("run.pt"))[:1]:
         file.write_bytes(file.read_bytes()[:-100])
     assert len(train()) == 1 and outputs("toy") == first
+
+
+LOGGED = """
+import sys
+from pipeline.training.fit import Run
+from pipeline.training.train import train_corpus
+from tests.training.toy import toy_settings
+
+whole = Run._epoch
+
+def epoch(run, state):
+    with open(sys.argv[1], "a") as log:
+        log.write(f"{run.seed} ")
+    whole(run, state)
+
+Run._epoch = epoch
+train_corpus("toy", toy_settings(epochs=30, patience=30))
+"""
+
+
+def test_two_trainings_at_once_on_one_cache_train_each_run_once(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "code.py").write_text(LOGGED)
+    log, processes, folders = workspace / "log", [], [workspace / "one", workspace / "other"]
+    for folder in folders:
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        lay_out("toy")
+        command = [sys.executable, str(workspace / "code.py"), str(log)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        processes.append(subprocess.Popen(command, env=environment))
+    assert [process.wait() for process in processes] == [0, 0]
+    trained = log.read_text().split()
+    assert (trained.count("1"), trained.count("2")) == (30, 30)
+    written = []
+    for folder in folders:
+        monkeypatch.chdir(folder)
+        written.append(outputs("toy"))
+    assert written[0] == written[1]
+
+
+def fill(disk: Path, leaving: int) -> None:
+    (disk / "filling").write_bytes(bytes(shutil.disk_usage(disk).free - leaving))
+
+
+@pytest.mark.parametrize("full", ["models", "cache"])
+def test_a_full_disk_is_named_whoever_writes(
+    train: Callable[..., list[int]],
+    workspace: Path,
+    small_disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full: str,
+) -> None:
+    first = outputs("toy")
+    if full == "models":
+        shutil.rmtree("models")
+        Path("models").symlink_to(small_disk)
+    else:
+        monkeypatch.setenv("ERC_CACHE", str(small_disk))
+    fill(small_disk, 8_000)
+    with pytest.raises(OSError, match="No space left on device") as error:
+        train()
+    assert str(error.value.filename).endswith(".safetensors" if full == "models" else "run.pt")
+    enlarge(small_disk)
+    train()
+    assert outputs("toy") == first
 
 
 def test_runs_are_listed_and_pruned_with_the_cache(

@@ -1,10 +1,15 @@
 """Several processes: the same bytes as one, and clear words when a process ends early."""
 
+import errno
 import multiprocessing
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 
@@ -15,6 +20,7 @@ from pipeline.training.data import TrainingSettings
 from pipeline.training.fit import Run
 from pipeline.training.runs import KeptRun, in_processes
 from pipeline.training.train import train_corpus
+from tests.conftest import ROOT
 from tests.synthetic import lay_out
 from tests.training.toy import outputs, toy_settings
 
@@ -51,7 +57,7 @@ def test_each_epoch_is_reported_and_every_run_is_trained_once(
         state = run.file.read()
         assert state is not None and state.finished(settings.train)
         own = [epoch for epoch in epochs if epoch.run == run]
-        assert [epoch.row for epoch in own] == state.history
+        assert [epoch.history[-1] for epoch in own] == state.history
         assert [epoch.last for epoch in own] == [False] * (len(own) - 1) + [True]
 
 
@@ -75,7 +81,7 @@ def test_a_killed_process_is_reported_and_the_others_end(
     epochs = in_processes("toy", replace(settings, train=long), runs, 2)
     next(epochs)
     multiprocessing.active_children()[0].kill()
-    with pytest.raises(PipelineError, match=r"ended with code -9.*train.workers"):
+    with pytest.raises(PipelineError, match=r"ended by signal 9.*train.workers"):
         list(epochs)
     assert not multiprocessing.active_children(), "the other process is ended too"
 
@@ -98,6 +104,55 @@ def test_a_gpu_without_room_is_reported_by_the_process_that_met_it(
     module._work("toy", settings, there)
     text = here.recv()
     assert text.startswith("CUDA out of memory.") and "CORPUS.train.workers" in text
+
+
+def test_a_full_disk_is_reported_by_the_process_that_met_it(
+    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cache/run.pt")
+
+    monkeypatch.setattr(module, "read_data", full)
+    here, there = multiprocessing.Pipe()
+    module._work("toy", settings, there)
+    text = here.recv()
+    assert text.startswith("No space left on device: cache/run.pt") and "resumes" in text
+
+
+def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
+    settings: TrainingSettings, runs: list[KeptRun], capfd: pytest.CaptureFixture[str]
+) -> None:
+    lay_out("toy")
+    unfit = settings.model.model_copy(update={"width": "wide"})
+    with pytest.raises(PipelineError, match="ended with code 1; its error stands above"):
+        list(in_processes("toy", replace(settings, model=unfit), runs, 2))
+    assert "TypeError" in capfd.readouterr().err
+
+
+ENDLESS = """
+from pathlib import Path
+from pipeline.training.runs import KeptRun, in_processes
+from tests.training.toy import toy_settings
+if __name__ == "__main__":
+    list(in_processes("toy", toy_settings(), [KeptRun(0, n, Path(f"{n}.pt")) for n in (1, 2)], 2))
+"""
+
+
+def test_processes_end_at_once_when_their_parent_is_killed(workspace: Path) -> None:
+    """In the middle of anything: here they wait for a file without end."""
+    paths.protocol("toy").parent.mkdir(parents=True)
+    os.mkfifo(paths.protocol("toy"))
+    Path("endless.py").write_text(ENDLESS)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, "endless.py"], env=environment)
+    writing = os.open(paths.protocol("toy"), os.O_WRONLY)  # waits until they read
+    children = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    parent.wait()
+    try:
+        assert len(children) >= 2 and not psutil.wait_procs(children, timeout=30)[1]
+    finally:
+        os.close(writing)
 
 
 def test_a_process_whose_parent_was_killed_ends_with_the_next_epoch(
