@@ -28,7 +28,7 @@ def run(work: Callable[..., None]) -> None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
         params = checked(stage, words)
-        print(note_of_loss("@".join([stage, *["-".join(words)] * bool(words)])), end="", flush=True)
+        say(note_of_loss("@".join([stage, *["-".join(words)] * bool(words)])), end="")
         with measured("-".join([stage, *words[1:]]), words[0]) if words else nullcontext():
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms
