@@ -4,6 +4,7 @@ FFmpeg's own message for a clip without its index, a Git-LFS pointer and a folde
 is one and the same ("Invalid data found"), so this module looks at the bytes first.
 """
 
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,15 @@ def open_media(path: Path) -> Iterator[Any]:
         with container:
             yield container
     except ODD as error:
+        if not _from_pyav(error):
+            raise
         raise MediaError("unreadable", f"FFmpeg cannot read it: {message(error)}") from error
+
+
+def _from_pyav(error: BaseException) -> bool:
+    """Whether PyAV raised it: a mistake of ours must not pass for a file's."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return Path(frame.f_code.co_filename).parts[0] == "av"  # as Cython names its sources
 
 
 def message(error: BaseException) -> str:

@@ -64,6 +64,8 @@ class Shots:
     def _measure(self) -> None:
         """Compare each frame that is new with the one before it."""
         new = list(range(len(self._changes), len(self._points)))
+        if not new:
+            return
         changes = self._change([max(0, n - 1) for n in new], new)
         self._changes = np.concatenate([self._changes, changes])
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -155,3 +156,13 @@ def test_sentence_of_no_length_is_told(tmp_path: Path) -> None:
     told = unusable(probe(tmp_path / "a.wav"), "audio")
     assert told is not None
     assert told.kind == "no_duration"
+
+
+def test_a_mistake_of_ours_does_not_pass_for_the_files(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(1, 16000))
+    with pytest.raises(ValueError, match="of ours"), open_media(path):
+        raise ValueError("of ours")
+    with pytest.raises(ValueError, match="reshape"), open_media(path):
+        np.zeros(0).reshape(0, -1)
+    with pytest.raises(MediaError, match="ValueError"), open_media(path):
+        av.AudioLayout("no such layout")

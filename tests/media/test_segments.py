@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import MediaError
@@ -50,6 +50,7 @@ def numbers(found: list[Frame] | MediaError) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@example(segments=[(0.0, 1.0), (0.0, 1.0)])  # complete with the same frame
 @given(segments=st.lists(st.tuples(st.floats(0, 20), st.floats(0.05, 6)), min_size=1, max_size=8))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_pass_gives_the_frames_of_one_at_a_time(
