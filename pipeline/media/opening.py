@@ -64,7 +64,7 @@ def open_media(path: Path) -> Iterator[Any]:
 
 def message(error: BaseException) -> str:
     """FFmpeg's message, without the path that PyAV adds to it."""
-    return getattr(error, "strerror", None) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _advice(error: BaseException) -> str:
