@@ -1,7 +1,7 @@
 """Frames of any rate, sample format and layout of channels, mixed down to one channel.
 
-PyAV frees a layout whose channels stand in an order of their own twice, which ends the process. So
-a decoder is told their number alone, and an object that holds such a layout is never let go.
+PyAV before 19 frees a layout whose channels stand in an order of their own twice, which ends the
+process. So a decoder is told their number alone, and an object with such a layout is never let go.
 """
 
 import ctypes

@@ -73,7 +73,7 @@ def _from_pyav(error: BaseException) -> bool:
 
 def message(error: BaseException) -> str:
     """FFmpeg's message, without the path that PyAV adds to it."""
-    return getattr(error, "strerror", None) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _advice(error: BaseException) -> str:

@@ -31,7 +31,9 @@ def silent(pictures: Pictures) -> Pictures:
     return [there_and_back[n % len(there_and_back)] for n in range(len(pictures))]
 
 
-def write_pair(path: Path, left: Pictures, right: Pictures, voice: Path | None) -> Path:
+def write_pair(
+    path: Path, left: Pictures, right: Pictures, voice: Path | None, lost: int = 0
+) -> Path:
     """Writes two people side by side with the sound of a clip.
 
     Args:
@@ -39,8 +41,9 @@ def write_pair(path: Path, left: Pictures, right: Pictures, voice: Path | None) 
         left: Of the one.
         right: Of the other; as many and as high.
         voice: Whose sound; None writes none.
+        lost: Samples of 48 kHz at the sound's beginning that are not written.
     """
-    sound = None if voice is None else load_mono(voice, rate=RATE, max_seconds=60)[None]
+    sound = None if voice is None else load_mono(voice, rate=RATE, max_seconds=60)[None, lost:]
     return write_media(
         path,
         stamps=range(len(left)),
@@ -49,4 +52,5 @@ def write_pair(path: Path, left: Pictures, right: Pictures, voice: Path | None) 
         sound=sound,
         layout="mono",
         sound_rate=RATE,
+        sound_start=lost,
     )

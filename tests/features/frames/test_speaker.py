@@ -69,6 +69,28 @@ def test_of_all_pairs_with_a_silent_face_none_is_wrong_and_nearly_all_are_decide
     assert found.count("right") == 0 and found.count("left") >= 11
 
 
+def test_sound_that_begins_after_the_pictures_is_heard_in_time(
+    detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
+) -> None:
+    """A recording whose first second of sound is lost."""
+    found = [
+        chosen(write_pair(tmp_path / name, people[a], silent(people[b]), a, 48_000), detector)
+        for name, (a, b) in zip(("a.mp4", "b.mkv"), permutations(people, 2), strict=False)
+    ]
+    assert found == ["left", "left"]
+
+
+@pytest.mark.slow
+def test_of_all_pairs_whose_sound_begins_late_none_is_wrong(
+    detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
+) -> None:
+    found = [
+        chosen(write_pair(tmp_path / "a.mp4", people[a], silent(people[b]), a, 48_000), detector)
+        for a, b in permutations(people, 2)
+    ]
+    assert found.count("right") == 0 and found.count("left") >= 8
+
+
 @pytest.mark.slow
 def test_of_all_pairs_that_speak_at_the_same_time_nearly_none_is_decided(
     detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
