@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.features.frames.mouths import PLACES, SIDE, Landmarks, Motion, mouth_motions
-from pipeline.features.frames.speaker import agreement, loudness, speaking
+from pipeline.features.frames.speaker import agreement, liveliness, loudness, speaking
 
 RATE = 1000
 
@@ -83,21 +83,34 @@ def test_a_short_look_counts_for_less() -> None:
     assert agreement(brief, voice, RATE) == pytest.approx((1.48 / 3) ** 0.5 * 0.95, abs=0.05)
 
 
+def test_liveliness_is_the_motion_while_the_voice_is_heard() -> None:
+    voice = noise([-20, -45, -20], 1.0)  # 25 decibels below the loudest do not count
+    times = [0.1 * n for n in range(1, 28)]
+    moved = Motion(times, [4.0 if not 0.97 < t < 1.87 else 50.0 for t in times])
+    assert liveliness(moved, voice, RATE) == pytest.approx(np.log(4), abs=0.01)
+    twice = Motion(times, [2 * value for value in moved.values])
+    assert liveliness(twice, voice, RATE) == pytest.approx(np.log(8), abs=0.01)
+    still = liveliness(Motion(times, [0.0] * 27), voice, RATE)
+    assert still == liveliness(Motion(), voice, RATE) < np.log(0.5)
+
+
 @pytest.mark.parametrize(
-    ("agreements", "who"),
+    ("agreements", "moves", "who"),
     [
-        ([0.1, 0.5], 1),
-        ([0.41, 0.1], 0),
-        ([0.39, -0.5], None),  # too little for anybody
-        ([0.9, 0.61], None),  # both mouths move with the voice
-        ([0.9, 0.59], 0),
-        ([0.2, 0.9, 0.3], 1),
-        ([0.2, 0.9, 0.7], None),
-        ([0.7, 0.7], None),
+        ([0.1, 0.7], [1, 1], 1),
+        ([0.7, 0.1], [1, 1], 0),
+        ([0.6, 0.2], [1, 1], None),  # too near to each other
+        ([0.4, 0.2], [3, 1], 0),  # 0.2 + 0.4 ln 3 = 0.64
+        ([0.4, 0.2], [1, 3], None),  # 0.64 - 0.4
+        ([0.14, -0.9], [9, 1], None),  # too little for anybody: somebody unseen may speak
+        ([0.9, 0.41], [1, 1], None),  # both mouths move with the voice
+        ([0.2, 0.9, 0.3], [1, 1, 1], 1),
+        ([0.2, 0.9, 0.7], [1, 1, 1], None),
+        ([0.7, 0.7], [2, 2], None),
     ],
 )
-def test_who_speaks(agreements: list[float], who: int | None) -> None:
-    assert speaking(agreements) == who
+def test_who_speaks(agreements: list[float], moves: list[float], who: int | None) -> None:
+    assert speaking(agreements, list(np.log(moves))) == who
 
 
 # A picture in which the upright face lies as it is: pixel (x, y) of the face at (x + 16, y + 16).

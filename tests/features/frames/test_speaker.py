@@ -59,6 +59,24 @@ def test_the_one_who_speaks_beside_one_who_is_silent(
 
 
 @pytest.mark.slow
+def test_of_all_pairs_of_two_seconds_none_is_wrong_and_most_are_decided(
+    detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
+) -> None:
+    """As long as a turn of a dialogue; of these the correlation alone decided half."""
+    found = []
+    for a, b in permutations(people, 2):
+        path = write_pair(tmp_path / "a.mp4", people[a], silent(people[b]), a)
+        seen = Segment(path.name, start=0.6, end=2.6, sha256="a" * 64)
+        frames = sample_frames(path, COUNT, start=0.6, end=2.6)
+        tracks = link([detector.detect(frame.image) for frame in frames])
+        track = speaking_track(
+            tracks, frames, Utterance("u", "d", 0, "s", "t", seen, seen), tmp_path
+        )
+        found.append(None if track is None else track.faces[0].box[0] < 360)
+    assert found.count(False) == 0 and found.count(True) >= 10
+
+
+@pytest.mark.slow
 def test_of_all_pairs_with_a_silent_face_none_is_wrong_and_nearly_all_are_decided(
     detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
 ) -> None:
