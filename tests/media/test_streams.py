@@ -15,7 +15,7 @@ from tests.media.make_media import counter, read_counter, tone, write_media
 from tests.media.one_segment import sample_frames
 from tests.media.test_sound import strength
 
-DEFAULT, COVER = av.stream.Disposition.default, av.stream.Disposition.attached_pic
+DEFAULT = av.stream.Disposition.default
 RATE, SOUND_RATE = 25, 48_000
 
 
@@ -40,11 +40,12 @@ def write_streams(path: Path, marks: tuple[int, int]) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["two.mkv", "two.mov"])
 @pytest.mark.parametrize(("marks", "chosen"), [((0, DEFAULT), 1), ((DEFAULT, 0), 0), ((0, 0), 0)])
 def test_the_default_stream_is_read_as_players_do(
-    tmp_path: Path, marks: tuple[int, int], chosen: int
+    tmp_path: Path, name: str, marks: tuple[int, int], chosen: int
 ) -> None:
-    path = write_streams(tmp_path / "two.mkv", marks)
+    path = write_streams(tmp_path / name, marks)
     heard = load_mono(path, max_seconds=60)
     assert [strength(heard, hertz) > 0.4 for hertz in (440, 1000)] == [not chosen, bool(chosen)]
     assert read_counter(sample_frames(path, 1)[0].image) == 3 + 4 * chosen
