@@ -62,6 +62,8 @@ def names_in(folder: Path) -> list[str]:
 
 def spelled(folder: Path, path: str) -> str:
     """A path below a folder as the disk spells it: a Mac's `é` may be two letters (NFD)."""
+    if path.isascii():
+        return path
     parts: list[str] = []
     for part in PurePosixPath(path).parts:
         place = folder.joinpath(*parts)
