@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,8 @@ def _repeated(rows: Sequence[Row]) -> list[str]:
 
 def _utterances(rows: Sequence[Row], folder: Path) -> Iterator[Utterance]:
     """Rows of a dialogue need not stand together; one that nobody named is called as the folder."""
-    only = nfc(folder.resolve().name) or "dialogue"
+    name = os.fsencode(folder.resolve().name).decode("utf-8", "replace")
+    only = nfc(name) or "dialogue"
     dialogues: dict[str, list[Row]] = {}
     for row in rows:
         dialogues.setdefault(row["dialogue"] or only, []).append(row)

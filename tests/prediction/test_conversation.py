@@ -1,5 +1,6 @@
 """`utterances.csv`: what is read from it, and every way it can be wrong told in words."""
 
+import os
 from pathlib import Path
 from unicodedata import normalize
 
@@ -42,6 +43,15 @@ def test_a_speaker_is_one_however_their_letters_are_composed(tmp_path: Path) -> 
     assert {u.speaker for u in read_conversation(given(tmp_path, "\n".join([HEADER, *rows])))} == {
         "Zoë"
     }
+
+
+def test_a_folder_whose_name_is_not_utf8_names_a_dialogue_that_a_table_can_hold(
+    tmp_path: Path,
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    (turn,) = read_conversation(given(folder, f"{HEADER}\n,A,hi"))
+    assert turn.dialogue == "caf\ufffd"
 
 
 def test_dialogues_need_not_stand_together_and_times_are_of_the_clip(tmp_path: Path) -> None:
