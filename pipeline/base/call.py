@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.base.display import printable, say
+from pipeline.base.display import any_encoding, printable, say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params, hint, read_params
 from pipeline.base.paths import BASELINE, cache_root
@@ -29,6 +29,7 @@ def check_call() -> None:
     """
     command = sys.orig_argv
     if sys.argv[0] == "-m" and "-m" in command:
+        any_encoding()
         stage = command[command.index("-m") + 1].removeprefix("stages.")
         try:
             if stage in _stages():  # else Python says that there is no such module

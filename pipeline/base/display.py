@@ -6,6 +6,7 @@ line ends, formulas that a spreadsheet computes. All output passes through here.
 
 import html
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+ESCAPED = "backslashreplace"
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 LONGEST = 24  # letters of a name in a figure
 
@@ -49,10 +51,17 @@ def say(*words: object, sep: str = " ", end: str = "\n", error: bool = False) ->
 
 
 def any_encoding() -> None:
-    """Let this process print characters that its terminal's encoding lacks: they are escaped."""
+    """Let this process name any file, and print characters that its terminal lacks, escaped.
+
+    Where the locale is not UTF-8, Python is started again in its UTF-8 mode: names in manifests
+    are of any language, and it could not open such files.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:{ESCAPED}"}
+        os.execv(sys.executable, sys.orig_argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=ESCAPED)
 
 
 def terminal(file: TextIO | None = None, width: int | None = None, **more: Any) -> "Console":

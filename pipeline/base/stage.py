@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.base.call import checked
 from pipeline.base.costs import measured
-from pipeline.base.display import any_encoding, printable, say
+from pipeline.base.display import printable, say
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import FULL
 from pipeline.base.lockfile import note_of_loss
@@ -23,7 +23,6 @@ def run(work: Callable[..., None]) -> None:
     """
     stage, words = Path(sys.argv[0]).stem, sys.argv[1:]
     name = " ".join([stage, *words])
-    any_encoding()
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,6 +14,7 @@ from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import track
 from pipeline.base.settings import Modality
 from pipeline.base.workers import isolated
+from pipeline.corpora.tree import spelled
 from pipeline.media.probe import Probe, probe, unusable
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Segment, Utterance
@@ -61,6 +62,7 @@ def inspected(
     Returns:
         The completed utterances and the ledger, both in the given order.
     """
+    utterances = [_on_disk(u, root) for u in utterances]
     files = list(dict.fromkeys(p for u in utterances for p in (u.video.path, u.audio.path)))
     seen = dict(track(_looks(files, root), label, len(files)))
     done, problems = [], []
@@ -70,6 +72,12 @@ def inspected(
         done.append(replace(u, video=video, audio=audio))
         problems += [Problem(u.utterance, *finding) for finding in (*of_video, *of_audio)]
     return done, problems + list(_identical(done, modalities))
+
+
+def _on_disk(u: Utterance, root: Path) -> Utterance:
+    """An utterance with the paths of its media as the disk spells them."""
+    video, audio = (replace(s, path=spelled(root, s.path)) for s in (u.video, u.audio))
+    return replace(u, video=video, audio=audio)
 
 
 def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:

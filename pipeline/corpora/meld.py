@@ -145,7 +145,7 @@ def _csv(home: Path, split: str) -> Path | None:
 def _split(root: Path, home: Path, name: str) -> Split:
     csv, folder = _csv(home, name), _folder(home, name)
     if csv is None:
-        raise wrong_tree(root, f"lacks {name}_sent_emo.csv", EXPECTED, home)
+        raise wrong_tree(root, f"lacks {name}_sent_emo.csv, a regular file", EXPECTED, home)
     clips = filter(CLIP.fullmatch, names_in(folder)) if folder else ()
     return Split(name, csv, folder, frozenset(clips))
 

@@ -16,6 +16,7 @@ from pipeline.base.files import LFS_HEAD
 
 SHOWN = 12
 LARGEST = 2**28  # bytes of an annotation file; the published ones have some megabytes at most
+SURROGATE = re.compile("[\ud800-\udfff]")  # Python's stand-in for a byte that is not UTF-8
 ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
 # name.tar.gz.aa, name.tar.gz.partaa, name.zip.001, name.tgz.part-1
 PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
@@ -30,16 +31,14 @@ def is_folder(path: Path) -> bool:
         return False
     readable = os.access(path, os.R_OK | os.X_OK)
     if not readable:
-        _passed_over(path)
+        _tell(f"{path} may not be read and is passed over; if needed: {_readable(path)}")
     return readable
 
 
 @cache
-def _passed_over(folder: Path) -> None:
-    say(
-        f"note: {folder} may not be read and is passed over; if needed: {_readable(folder)}",
-        error=True,
-    )
+def _tell(text: str) -> None:
+    """Print a note once, as a folder is looked into often."""
+    say(f"note: {text}", error=True)
 
 
 def _readable(folder: Path) -> str:
@@ -55,14 +54,19 @@ def is_file(path: Path) -> bool:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names in a folder that may be read, sorted, without what macOS leaves behind; else none."""
+    """Names in a folder that may be read, in UTF-8, sorted, without what macOS leaves behind."""
     if not is_folder(folder):
         return []
-    return sorted(p.name for p in folder.iterdir() if not p.name.startswith(("._", ".DS_Store")))
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith(("._", ".DS_Store")))
+    if odd := [name for name in names if SURROGATE.search(name)]:
+        _tell(f"{folder}: names that are not UTF-8 are passed over ({len(odd)}): {odd[0]}; rename")
+    return [name for name in names if name not in odd]
 
 
 def spelled(folder: Path, path: str) -> str:
     """A path below a folder as the disk spells it: a Mac's `é` may be two letters (NFD)."""
+    if path.isascii():
+        return path
     parts: list[str] = []
     for part in PurePosixPath(path).parts:
         place = folder.joinpath(*parts)

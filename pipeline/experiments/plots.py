@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.base.display import short_name
 from pipeline.base.plots import COLOURS, plain, save
 
 PLAIN, MARKED, GREY, FAINT = COLOURS[0], COLOURS[4], "#555555", "#dddddd"
@@ -73,7 +74,7 @@ def draw(
         along: What varies from left to right, evenly spaced, if that is a number; else variants
             stand one below the other.
     """
-    names = [mark.name for mark in panels[0].marks]
+    names = [short_name(mark.name, 40) for mark in panels[0].marks]
     wide, high = (3.6, 3.4) if along else (3.2, 1.4 + 0.34 * len(names))
     margin = 0.6 if along else 0.5 + 0.08 * max(map(len, names))
     figure = Figure(

@@ -3,13 +3,14 @@
 import csv
 import io
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.tree import names_in, nfc, read_bytes, spelled
+from pipeline.corpora.tree import names_in, nfc, read_bytes
 from pipeline.records.manifest import Segment, Utterance
 
 FILE = "utterances.csv"
@@ -161,13 +162,14 @@ def _repeated(rows: Sequence[Row]) -> list[str]:
 
 def _utterances(rows: Sequence[Row], folder: Path) -> Iterator[Utterance]:
     """Rows of a dialogue need not stand together; one that nobody named is called as the folder."""
-    only = nfc(folder.resolve().name) or "dialogue"
+    name = os.fsencode(folder.resolve().name).decode("utf-8", "replace")
+    only = nfc(name) or "dialogue"
     dialogues: dict[str, list[Row]] = {}
     for row in rows:
         dialogues.setdefault(row["dialogue"] or only, []).append(row)
     for dialogue, turns in dialogues.items():
         for turn, row in enumerate(turns):
-            segment = _segment(row, folder)
+            segment = _segment(row)
             yield Utterance(
                 utterance=row["utterance"] or f"{dialogue}_utt{turn}",
                 dialogue=dialogue,
@@ -179,8 +181,8 @@ def _utterances(rows: Sequence[Row], folder: Path) -> Iterator[Utterance]:
             )
 
 
-def _segment(row: Row, folder: Path) -> Segment:
+def _segment(row: Row) -> Segment:
     if not row["clip"]:
         return Segment(NO_CLIP, missing=NO_CLIP)
-    path = spelled(folder, row["clip"])
+    path = PurePosixPath(row["clip"]).as_posix()
     return Segment(path, start=row.seconds("start") or 0.0, end=row.seconds("end"))

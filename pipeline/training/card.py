@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined, UndefinedError
 from torch import nn
 
 from pipeline.base import paths
-from pipeline.base.display import table_cell
+from pipeline.base.display import printable, table_cell
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import write_text
 from pipeline.records.protocol import SPLITS, Entry
@@ -83,7 +83,8 @@ def _template() -> Any:
 
 
 def _code(text: str) -> str:
-    return f"`{text.replace('`', chr(39)).replace('|', '/')}`"
+    shown = " ".join(printable(text).split())
+    return f"`{shown.replace('`', chr(39)).replace('|', '/')}`"
 
 
 def _settings(values: Mapping[str, Any]) -> str:

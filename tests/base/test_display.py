@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.display import plain_cell, say, short_name, table_cell, terminal, write_csv
+from tests.conftest import ROOT
 
 STEERING = "a\x1b[2J\x07\x9b31m\x00\u202eb\r\u2028\ud800c"
 ESCAPED = r"a\x1b[2J\x07\x9b31m\x00\u202eb\r\u2028\ud800c"
@@ -44,6 +45,23 @@ def test_a_terminal_that_lacks_letters_ends_no_command() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"\\xe9 \\xb1 \\u65e5\n" * 2
+
+
+def test_a_locale_without_utf8_hides_no_file(tmp_path: Path) -> None:
+    (tmp_path / "é日.mp4").touch()
+    code = (
+        "from pathlib import Path\n"
+        "from pipeline.base.display import any_encoding, say\n"
+        "any_encoding(); say(Path('\\xe9\\u65e5.mp4').exists(), '\\xe9')"
+    )
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**locale, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert (done.stdout, done.stderr) == (b"True \\xe9\n", b"")
 
 
 def test_a_name_in_a_figure_is_one_short_line() -> None:

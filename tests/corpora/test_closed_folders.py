@@ -1,4 +1,4 @@
-"""Folders that may not be read beside a corpus are passed over, and that is told."""
+"""Folders that may not be read or named, beside a corpus, are passed over, and that is told."""
 
 import os
 import shutil
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.errors import PipelineError
+from pipeline.corpora.meld import MeldOptions, read
 from tests.conftest import ROOT
 from tests.corpora.cremad_tree import lay_out as lay_out_cremad
 from tests.corpora.iemocap_tree import conversation, lay_out
@@ -91,3 +93,19 @@ except PipelineError as error:
     (tmp_path / "x").chmod(0o700)
     assert "found: a folder that may not be read" in done.stdout
     assert f"next: chmod u+rx {tmp_path}/x" in done.stdout
+
+
+def test_names_that_are_not_utf8_are_passed_over_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No table could hold them."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    tree(Path(odd), LINE.format(text="x", dialogue=0, utterance=0))
+    options = MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")
+    with pytest.raises(PipelineError, match="is not an unpacked MELD tree"):
+        read(tmp_path, options)
+    assert "names that are not UTF-8 are passed over (1): caf\\udce9; rename" in (
+        capsys.readouterr().err
+    )
+    tree(tmp_path / "utf-8", LINE.format(text="x", dialogue=0, utterance=0))
+    assert len(read(tmp_path, options).utterances) == 3

@@ -308,3 +308,22 @@ def test_what_an_editor_did_to_the_files_loses_no_turn(
     ]
     assert [u.emotion for u in found.utterances] == ["neu"] * 3
     assert found.left_aside == expected.left_aside
+
+
+@pytest.mark.parametrize("part", ["transcriptions", "EmoEvaluation"])
+def test_a_pipe_in_place_of_an_annotation_is_passed_over_and_counted(
+    tmp_path: Path, part: str
+) -> None:
+    """It would be waited for for ever."""
+    lay_out(tmp_path, [conversation(name, "FM") for name in ("Ses01F_impro01", "Ses01M_impro01")])
+    path = tmp_path / f"Session1/dialog/{part}/Ses01F_impro01.txt"
+    path.unlink()
+    os.mkfifo(path)
+    found = read(tmp_path, OPTIONS)
+    kind = {
+        "transcriptions": "files that are not transcriptions of their session",
+        "EmoEvaluation": "dialogues without an evaluation file",
+    }[part]
+    assert found.left_aside[kind] == 1
+    labelled = [u.utterance for u in found.utterances if u.emotion]
+    assert labelled == ["Ses01M_impro01_F000", "Ses01M_impro01_M000"]

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 
@@ -278,3 +280,25 @@ def test_every_kind_of_broken_media_has_its_own_reason(workspace: Path) -> None:
         told = {(p.modality, p.kind) for p in problems if p.utterance == u.utterance}
         assert ("visual", kind) in told
     assert len({(p.kind, p.detail) for p in problems if p.modality == "visual"}) >= 5
+
+
+@pytest.mark.parametrize("on_disk", ["NFD", "NFC"])
+def test_a_file_is_found_however_its_letters_are_composed(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, on_disk: Literal["NFD", "NFC"]
+) -> None:
+    """A Mac writes `é` as two letters into the file's name, an editor as one into the CSV."""
+
+    def probe(path: Path) -> Probe:
+        if not path.exists():
+            raise MediaError("absent", "there is no such file")
+        return FILES["whole.mp4"]
+
+    monkeypatch.setattr(inspect, "probe", probe)
+    names = [normalize("NFC", "café/Zoë 각.mp4"), normalize("NFD", "café/Zoë 각.mp4")]
+    clip = workspace / normalize(on_disk, names[0])
+    clip.parent.mkdir()
+    clip.touch()
+    rows = [utterance(f"u{n}", n, Segment(name)) for n, name in enumerate([*names, "é.mp4"])]
+    done, _ = inspected(rows, workspace, 60.0, "test")
+    found = clip.relative_to(workspace).as_posix()
+    assert [u.audio.path for u in done] == [found, found, "é.mp4"]

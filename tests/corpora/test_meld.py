@@ -1,5 +1,6 @@
 """The MELD reader: clips and twins, turns, the trees users really have, the real annotations."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -235,4 +236,18 @@ def test_the_older_bytes_give_the_same_text_but_for_five_rows(shared: Path) -> N
 def test_csvs_of_a_like_form_are_recognised(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(PipelineError, match=r"next: \['.*'\] are MELD's dyadic split or EmoryNLP"):
+        read(tmp_path, OPTIONS)
+
+
+@pytest.mark.parametrize("device", ["pipe", "/dev/zero"])
+def test_what_is_no_regular_file_is_no_csv(tmp_path: Path, device: str) -> None:
+    """It would be read for ever."""
+    tree(tmp_path, LINE.format(text="x", dialogue=0, utterance=0))
+    path = tmp_path / "dev_sent_emo.csv"
+    path.unlink()
+    if device == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(device)
+    with pytest.raises(PipelineError, match=r"lacks dev_sent_emo\.csv, a regular file"):
         read(tmp_path, OPTIONS)
