@@ -34,8 +34,7 @@ def load(name: str) -> Any:
 
 
 def stage(name: str) -> dict[str, Any]:
-    entry = load("dvc.yaml")["stages"][name]
-    return dict(entry.get("do", entry))
+    return dict(load("dvc.yaml")["stages"][name])
 
 
 def imported(path: Path) -> set[str]:
@@ -92,7 +91,7 @@ def test_params_are_the_sections_whose_settings_the_stage_imports(name: str) -> 
     files = [ROOT / file for file in closure(f"stages/{name}.py") if "settings" in file or name]
     text = "".join(f.read_text(encoding="utf-8") for f in files if f.name != "params.py")
     used = {s for c, s in classes.items() if f"params.of({c}" in text.replace("\n", "")}
-    listed = {str(p).removeprefix("${item}.").split(".")[0] for p in stage(name)["params"]}
+    listed = {str(p).removeprefix("${item.corpus}.").split(".")[0] for p in stage(name)["params"]}
     assert listed >= used
 
 

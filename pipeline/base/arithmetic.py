@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.base.aliases import check_aliases
+
 PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -34,9 +36,11 @@ def pin(words: Sequence[str], params: Path = Path("params.yaml")) -> None:
         params: The settings; a file that cannot be read is reported by whoever checks it.
     """
     try:
-        settings = yaml.load(params.read_bytes(), Loader=yaml.CSafeLoader)
-        portable = _portable(settings, words)
-    except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError):
+        loader = yaml.CSafeLoader(params.read_bytes())
+        root = loader.get_single_node()
+        check_aliases(root)
+        portable = _portable(loader.construct_document(root), words)
+    except (OSError, yaml.YAMLError, AttributeError, TypeError, LookupError, ValueError):
         return
     if portable:
         os.environ.update(PINS | {PINNED: "portable"})

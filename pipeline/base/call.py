@@ -1,6 +1,7 @@
 """Check the call of a stage, `python -m stages.X CORPUS`, before X's imports, which take seconds.
 
-dvc.yaml says what a stage's words are, which settings it reads and what it writes.
+dvc.yaml says what a stage's words are, which settings it reads and what it writes. DVC itself
+writes `--corpus CORPUS`, quoted for the shell.
 """
 
 import os
@@ -18,8 +19,9 @@ from pipeline.base.params import Params, hint, read_params
 from pipeline.base.paths import BASELINE, cache_root
 
 DAG = Path(__file__).parents[2] / "dvc.yaml"
-# DVC's names of what a stage runs for: `${item}`, or `${item.role}` where there are several.
-PLACEHOLDER = re.compile(r"\$\{item(?:\.(\w+))?\}")
+# DVC's names of what a stage runs for.
+PLACEHOLDER = re.compile(r"\$\{item\.(\w+)\}")
+OPTIONS = ("--corpus", "--role")
 
 
 def check_call() -> None:
@@ -33,10 +35,15 @@ def check_call() -> None:
         stage = command[command.index("-m") + 1].removeprefix("stages.")
         try:
             if stage in _stages():  # else Python says that there is no such module
-                checked(stage, sys.argv[1:])
+                checked(stage, words_in(sys.argv))
         except PipelineError as error:
-            call = " ".join([stage, *sys.argv[1:]])
+            call = " ".join([stage, *words_in(sys.argv)])
             sys.exit(printable(f"\n{call}: {error}\n{_way_back()}"))
+
+
+def words_in(command: Sequence[str]) -> list[str]:
+    """The words of a stage's command line, without the names that DVC writes before them."""
+    return [word for word in command[1:] if word not in OPTIONS]
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
@@ -47,7 +54,8 @@ def checked(stage: str, words: Sequence[str]) -> Params:
         SystemExit: Help was asked for, or there are too many or too few words.
     """
     entry = _stages()[stage]
-    names = [name or "corpus" for name in PLACEHOLDER.findall(_definition(entry)["cmd"])]
+    matrix = entry.get("matrix", {})
+    names = list(matrix)
     usage = " ".join(["usage: python -m", f"stages.{stage}", *map(str.upper, names)])
     if {"-h", "--help"} & set(words):
         say(f"{usage}\n\n{_described(entry)}")
@@ -58,7 +66,7 @@ def checked(stage: str, words: Sequence[str]) -> Params:
     if words:
         params.check(words[0])
     for name, word in zip(names, words, strict=True):
-        known = entry.get("matrix", {}).get(name)
+        known = matrix[name]
         if isinstance(known, list) and word not in known:
             raise PipelineError(f"{name}: got {word!r}{hint(word, known)}")
     given = dict(zip(names, words, strict=True))
@@ -99,27 +107,21 @@ def _stages() -> dict[str, Any]:
     return stages
 
 
-def _definition(entry: dict[str, Any]) -> dict[str, Any]:
-    return dict(entry.get("do", entry))
-
-
 def _outs(entry: dict[str, Any]) -> list[str]:
-    definition = _definition(entry)
-    outs = [out for key in ("outs", "metrics", "plots") for out in definition.get(key, ())]
+    outs = [out for key in ("outs", "metrics", "plots") for out in entry.get(key, ())]
     return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: words[match[1] or "corpus"], text)
+    return PLACEHOLDER.sub(lambda match: words[match[1]], text)
 
 
 def _described(entry: dict[str, Any]) -> str:
     """What a stage does, reads and writes, its words in capitals."""
-    definition = _definition(entry)
     lines = [
-        str(definition["desc"]),
-        f"settings: {', '.join(definition['params'])} (params.yaml)",
+        str(entry["desc"]),
+        f"settings: {', '.join(entry['params'])} (params.yaml)",
         f"writes: {', '.join(_outs(entry))}",
         "`dvc repro` runs it, and before it what it needs, where something has changed.",
     ]
-    return PLACEHOLDER.sub(lambda match: (match[1] or "corpus").upper(), "\n".join(lines))
+    return PLACEHOLDER.sub(lambda match: match[1].upper(), "\n".join(lines))

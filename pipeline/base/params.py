@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.base.aliases import load_yaml
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import write_text
 from pipeline.base.paths import cache_root
@@ -46,7 +47,7 @@ SECTIONS = {
 AGREEMENT = "pipeline.features.agreement"
 CODE = ("**/settings.py", "features/agreement.py", "corpora/*.py", "weights/*")
 # Names of corpora become names of files and words of commands.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -152,13 +153,9 @@ def _checked(path: Path, content: bytes) -> Params:
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
-    # The parser DVC uses, so that both read the same numbers (1e-4 is a float in YAML 1.2 alone).
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        raw = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
-    except (UnicodeDecodeError, YAMLError) as error:
+        raw = load_yaml(content.decode("utf-8"))
+    except ValueError as error:
         raise PipelineError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(raw, dict):
         raise PipelineError(f"{path} holds {type(raw).__name__}, expected a mapping of corpora.")
@@ -224,7 +221,7 @@ def _wrong_block(corpus: str, block: Any, lists: Mapping[str, list[str]]) -> Ite
         yield f": a section, expected inside the block of a corpus: NAME.{corpus}"
         return
     if not NAME.fullmatch(corpus):
-        yield ": not a name of a corpus, expected letters, digits, `_` and `-`"
+        yield ": not a name of a corpus, expected up to 64 letters, digits, `_` and `-`"
         return
     if not isinstance(block, dict):
         yield f": got {block!r}, expected a block with the sections {sorted(SECTIONS)}"

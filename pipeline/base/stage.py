@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from pipeline.base.call import checked
+from pipeline.base.call import checked, words_in
 from pipeline.base.costs import measured
 from pipeline.base.display import printable, say
 from pipeline.base.errors import PipelineError
@@ -21,7 +21,7 @@ def run(work: Callable[..., None]) -> None:
     Args:
         work: Takes the checked params, the corpus and whatever else the command line names.
     """
-    stage, words = Path(sys.argv[0]).stem, sys.argv[1:]
+    stage, words = Path(sys.argv[0]).stem, words_in(sys.argv)
     name = " ".join([stage, *words])
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py

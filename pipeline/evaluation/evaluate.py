@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.base.errors import PipelineError
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import OVERALL, Scores, deviation, ece, mean, score
 from pipeline.records.epochs import EpochPrediction
@@ -72,8 +73,17 @@ def weighted_f1_of(row: EpochPrediction, protocol: Protocol) -> float:
 
 
 def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
-    """Pool the labelled utterances of all rows of a seed to one run per seed."""
+    """Pool the labelled utterances of all rows of a seed to one run per seed.
+
+    Raises:
+        PipelineError: The rows are of other classes than the protocol.
+    """
     labels = {(e.fold, e.utterance): e.label for e in protocol.entries if e.label is not None}
+    if other := {row.probabilities.shape[1] for row in rows} - {len(protocol.classes)}:
+        raise PipelineError(
+            f"Predictions are for {sorted(other)} classes, the protocol has {protocol.classes}: "
+            "they are of another training. Run `dvc repro`."
+        )
     by_seed: dict[int, list[EpochPrediction]] = defaultdict(list)
     for row in rows:
         by_seed[row.seed].append(row)
@@ -103,14 +113,24 @@ def collect_predictions(
         rows: Every epoch's predictions.
         protocol: With all labels.
         baselines: Their predictions in protocol order, one fold after another.
+
+    Raises:
+        PipelineError: The rows are of other utterances or classes than the protocol.
     """
-    runs = selected_runs(rows, protocol, "test")
+    runs, test_set = selected_runs(rows, protocol, "test"), labelled_test_set(protocol)
+    for run in runs:
+        if tuple(run.utterances) != test_set.utterances:
+            raise PipelineError(
+                f"The predictions of seed {run.seed} are for {len(run.utterances)} labelled test "
+                f"utterances, not just for the {len(test_set.utterances)} of the protocol: they "
+                "are of another training. Run `dvc repro`."
+            )
     model = ModelPredictions(
         seeds=tuple(run.seed for run in runs),
         predicted=np.stack([run.predicted for run in runs]),
         probabilities=np.stack([run.probabilities for run in runs]),
     )
-    return Predictions(labelled_test_set(protocol), {MODEL: model, **baselines})
+    return Predictions(test_set, {MODEL: model, **baselines})
 
 
 def labelled_test_set(protocol: Protocol) -> TestSet:

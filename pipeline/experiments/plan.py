@@ -93,7 +93,7 @@ def _corpora(corpora: Sequence[str]) -> tuple[list[str], list[str]]:
 def _code() -> list[str]:
     """The files of this repository that stages depend on: their import closures, and the lock."""
     stages = [stage for name, stage in _yaml(DAG)["stages"].items() if name not in AROUND]
-    deps = {dep for stage in stages for dep in stage.get("do", stage).get("deps", [])}
+    deps = {dep for stage in stages for dep in stage.get("deps", [])}
     # Data follow from the code and the settings; most are templated by corpus.
     code = [Path(dep) for dep in deps if "${" not in dep and dep != PARAMS_CHECKED.as_posix()]
     files = {file for path in code for file in (path, *path.rglob("*"))}

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from pipeline.base.aliases import load_yaml
 from pipeline.base.errors import PipelineError
 from pipeline.experiments.grid import Search
 from pipeline.experiments.recipe import NAME, without
@@ -78,8 +77,8 @@ def _path(name: str, folder: Path) -> Path:
 
 def _parsed(path: Path) -> Any:
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        return load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise PipelineError(f"{path} cannot be read as YAML: {error}") from error
 
 

@@ -58,6 +58,8 @@ def read_head(path: Path) -> Head | None:
             those of a head of its classes.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise OSError("it is not a file")
         with safe_open(path, "numpy") as file:
             metadata = dict(json.loads((file.metadata() or {}).get(METADATA_KEY, "{}")))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

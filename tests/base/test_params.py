@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from ruamel.yaml import YAML
 
+from pipeline.base.arithmetic import pin
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params, settings_classes
 from pipeline.systems.settings import ModelSettings
@@ -200,3 +203,36 @@ def test_a_damaged_verdict_is_made_again(tmp_path: Path, monkeypatch: pytest.Mon
     (verdict,) = (tmp_path / "cache/params").iterdir()
     verdict.write_text("{")
     assert read_params(path) == first
+
+
+def bomb(link: str) -> str:
+    """Lists or mappings each of which stands nine times for the one before."""
+    opened = "[{}]" if link == "list" else "{{<<: [{}]}}"
+    lines = ["a0: &a0 [x]" if link == "list" else "a0: &a0 {x: y}"]
+    for n in range(1, 12):
+        lines.append(f"a{n}: &a{n} " + opened.format(", ".join([f"*a{n - 1}"] * 9)))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [bomb("list"), bomb("merge"), "a: &a [*a]\n", "a: &a {b: {<<: *a}}\n", "a: " + "[" * 5000],
+)
+def test_aliases_that_stand_for_gigabytes_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text() + text)
+    with pytest.raises(PipelineError, match=r"as YAML: (its aliases stand|it is nested too)"):
+        read_params(path)
+    pin(["-m", "demo_meld"], path)  # reads it first, and leaves the message to the check
+
+
+@pytest.mark.parametrize("name", ["x; touch f;", "../../../victim", ".", "-x", "a b", "a" * 65, ""])
+def test_names_that_are_no_corpora_are_refused_with_and_without_a_block(
+    tmp_path: Path, name: str
+) -> None:
+    content = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    for blocks in ({}, {name: content["demo_meld"]}):
+        text = yaml.safe_dump({**content, "corpora": [name], "demos": [name], **blocks})
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(PipelineError, match=r"not a name of a corpus|has no block here"):
+            read_params(tmp_path / "params.yaml")

@@ -1,6 +1,7 @@
 """Selection on validation, the test-selected column, folds, and the files of the stage."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.base import paths
+from pipeline.base.errors import PipelineError
 from pipeline.evaluation.evaluate import (
     collect_predictions,
     metrics,
@@ -80,6 +82,23 @@ def test_folds_are_pooled_and_told_apart() -> None:
     assert figures["test"]["weighted_f1"] == 66.67 and figures["test"]["weighted_f1_std"] == 0
     assert figures["baselines"]["majority"]["accuracy"] == 33.33
     assert "ece" not in figures["baselines"]["majority"], "it gives no probabilities"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (prediction("test", 1, True, [0, 0]), "are for 2 labelled test utterances, not just for"),
+        (prediction("test", 2, True, [0, 0, 0, 2]), "are for 6 labelled test utterances"),
+        (
+            replace(ROWS[1], probabilities=np.full((4, 2), 0.5, np.float32)),
+            r"are for \[2\] classes, the protocol has",
+        ),
+    ],
+)
+def test_predictions_of_another_training_are_refused(row: EpochPrediction, message: str) -> None:
+    kept = ROWS if row.epoch == 2 else ROWS[:1]
+    with pytest.raises(PipelineError, match=message):
+        collect_predictions([*kept, row], PROTOCOL, {})
 
 
 def test_epochs_read_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,4 +237,23 @@ def test_a_head_predicts_from_stored_features(tmp_path: Path) -> None:
     assert read_head(tmp_path / "head") is None
     (tmp_path / "head").write_bytes(b"{}")
     with pytest.raises(PipelineError, match="cannot be read as a head"):
+        read_head(tmp_path / "head")
+
+
+@pytest.mark.parametrize(
+    ("classes", "weight", "bias"),
+    [
+        (("a", "b", "c"), [[1, 0], [0, 2]], [0, 1]),
+        (("a", "b"), [[1, 0], [0, 2]], [0, 1, 2]),
+        (("a", "b"), [[1, np.nan], [0, 2]], [0, 1]),
+        (("a", "b"), [[1, 0], [0, 2]], [0, np.inf]),
+        (("a", "b"), [1, 0], [0, 1]),
+    ],
+)
+def test_a_head_that_is_none_is_refused(
+    tmp_path: Path, classes: tuple[str, ...], weight: Any, bias: Any
+) -> None:
+    head = Head(classes, np.array(weight, np.float32), np.array(bias, np.float32))
+    write_head(tmp_path / "head", head)
+    with pytest.raises(PipelineError, match="expected finite weights"):
         read_head(tmp_path / "head")

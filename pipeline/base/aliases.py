@@ -1,0 +1,49 @@
+"""YAML whose aliases stand for no more than people write: a kilobyte could fill the memory."""
+
+from typing import Any
+
+LARGEST = 100_000  # values, each counted as often as an alias names it; params.yaml has about 1,000
+
+
+def check_aliases(root: Any) -> None:
+    """Check a document as PyYAML or ruamel composes it, before it is built.
+
+    Args:
+        root: Its topmost node, None where it is empty.
+
+    Raises:
+        ValueError: Its aliases stand for too many values, or for themselves.
+    """
+    counts: dict[int, int] = {}
+
+    def count(node: Any) -> int:
+        if node is None or isinstance(node.value, str):
+            return 1
+        if id(node) not in counts:
+            counts[id(node)] = LARGEST + 1  # an alias in here would stand for this node itself
+            pairs = (part if isinstance(part, tuple) else (part,) for part in node.value)
+            counts[id(node)] = 1 + sum(count(part) for pair in pairs for part in pair)
+        return counts[id(node)]
+
+    if count(root) > LARGEST:
+        raise ValueError(f"its aliases stand for more than {LARGEST:,} values, or for themselves")
+
+
+def load_yaml(text: str) -> Any:
+    """Build a document with the parser that DVC uses: 1e-4 is a float in YAML 1.2 alone.
+
+    Raises:
+        ValueError: It is not YAML, or its aliases stand for too much; the message says what.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    parser = YAML(typ="safe", pure=True)
+    try:
+        root = parser.compose(text)
+        check_aliases(root)
+        return None if root is None else parser.constructor.construct_document(root)
+    except YAMLError as error:
+        raise ValueError(str(error)) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
