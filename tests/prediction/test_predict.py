@@ -1,6 +1,9 @@
 """`predict`, from a folder to results: what is masked, refused, averaged, and never done twice."""
 
+import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from pipeline.base.paths import places
 from pipeline.base.tables import read_provenance
 from pipeline.cli import main
 from pipeline.prediction import predict as command
+from tests.conftest import ROOT
 from tests.prediction.small_model import (
     CORPUS,
     Network,
@@ -61,6 +65,29 @@ def test_a_folder_of_checkpoints_is_their_mean(
     about = read_provenance(folder / "predictions/predictions.parquet", "predicted/1")
     assert about["corpus"] == CORPUS and len(about["checkpoints"]) == 2
     assert [p.name for p in (folder / "predictions/timelines").iterdir()] == ["1-talk.png"]
+
+
+def test_words_that_a_killed_run_left_in_a_temporary_folder_are_removed(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "temporary"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    code = (
+        "import sys, time\nfrom pipeline.base.files import scratch_folder\n"
+        "with scratch_folder('erc-predict') as folder:\n"
+        "    (folder / 'manifest.parquet').write_text('words')\n"
+        "    print(flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None and killed.stdout.readline()
+        killed.kill()
+    (mine := scratch / "predict-mine").mkdir()
+    assert list(scratch.rglob("manifest.parquet"))
+    run(checkpoint(1), conversation(Path("talk"), *TALK, clips=2))
+    assert list(scratch.iterdir()) == [mine]
 
 
 def test_what_an_utterance_lacks_is_masked_and_told(
