@@ -1,6 +1,7 @@
 """`predict`, from a folder to results: what is masked, refused, averaged, and never done twice."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,26 +68,40 @@ def test_a_folder_of_checkpoints_is_their_mean(
     assert [p.name for p in (folder / "predictions/timelines").iterdir()] == ["1-talk.png"]
 
 
-def test_words_that_a_killed_run_left_in_a_temporary_folder_are_removed(
-    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SLOW = """
+import sys, time
+from pipeline.prediction import predict
+
+def predicted(checkpoints, utterances, folder, stores):
+    (stores / "manifest.parquet").write_text("words")
+    print(flush=True)
+    time.sleep(600)
+
+predict._predicted = predicted
+from pipeline.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL])
+def test_no_words_stay_in_a_temporary_folder(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: signal.Signals
 ) -> None:
+    """What a run that was killed outright left is removed by the next one."""
     scratch = tmp_path / "temporary"
-    scratch.mkdir()
+    (mine := scratch / "predict-mine").mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    code = (
-        "import sys, time\nfrom pipeline.base.files import scratch_folder\n"
-        "with scratch_folder('erc-predict') as folder:\n"
-        "    (folder / 'manifest.parquet').write_text('words')\n"
-        "    print(flush=True)\n    time.sleep(600)\n"
-    )
-    command = [sys.executable, "-c", code]
+    folder = conversation(Path("talk"), *TALK, clips=2)
+    words = ["predict", "--model", str(checkpoint(1)), "--input", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as killed:
-        assert killed.stdout is not None and killed.stdout.readline()
-        killed.kill()
-    (mine := scratch / "predict-mine").mkdir()
-    assert list(scratch.rglob("manifest.parquet"))
-    run(checkpoint(1), conversation(Path("talk"), *TALK, clips=2))
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW, *words], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        process.send_signal(ended_by)
+    left = list(scratch.rglob("manifest.parquet"))
+    assert len(left) == (ended_by == signal.SIGKILL)
+    run(checkpoint(1), folder)
     assert list(scratch.iterdir()) == [mine]
 
 
