@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.base.display import say
-from pipeline.base.files import replacing, scratch_folder
+from pipeline.base.files import FULL, replacing, scratch_folder
 from pipeline.weights.lock import FileDigest
 from pipeline.weights.names import Repository
 
@@ -35,6 +35,8 @@ def _one_error() -> Iterator[None]:
         yield
     # Broad: torch.hub, huggingface_hub and its HTTP library share no class of errors.
     except Exception as error:
+        if getattr(error, "errno", None) in FULL:
+            raise  # no other source would help
         raise SourceError(" ".join(str(error).split()) or type(error).__name__) from error
 
 

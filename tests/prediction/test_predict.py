@@ -2,7 +2,11 @@
 
 import csv
 import io
+import os
+import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from pipeline.base.paths import places
 from pipeline.base.tables import read_provenance
 from pipeline.cli import main
 from pipeline.prediction import predict as command
+from tests.conftest import ROOT
 from tests.prediction.small_model import (
     CORPUS,
     Network,
@@ -63,6 +68,43 @@ def test_a_folder_of_checkpoints_is_their_mean(
     about = read_provenance(folder / "predictions/predictions.parquet", "predicted/1")
     assert about["corpus"] == CORPUS and len(about["checkpoints"]) == 2
     assert [p.name for p in (folder / "predictions/timelines").iterdir()] == ["1-talk.png"]
+
+
+SLOW = """
+import sys, time
+from pipeline.prediction import predict
+
+def predicted(checkpoints, utterances, folder, stores):
+    (stores / "manifest.parquet").write_text("words")
+    print(flush=True)
+    time.sleep(600)
+
+predict._predicted = predicted
+from pipeline.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL])
+def test_no_words_stay_in_a_temporary_folder(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: signal.Signals
+) -> None:
+    """What a run that was killed outright left is removed by the next one."""
+    scratch = tmp_path / "temporary"
+    (mine := scratch / "predict-mine").mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    folder = conversation(Path("talk"), *TALK, clips=2)
+    words = ["predict", "--model", str(checkpoint(1)), "--input", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW, *words], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        process.send_signal(ended_by)
+    left = list(scratch.rglob("manifest.parquet"))
+    assert len(left) == (ended_by == signal.SIGKILL)
+    run(checkpoint(1), folder)
+    assert list(scratch.iterdir()) == [mine]
 
 
 def test_what_an_utterance_lacks_is_masked_and_told(

@@ -230,6 +230,15 @@ def test_a_store_that_cannot_be_made_is_a_clear_error(store: Path) -> None:
         big(store, NOWHERE)
 
 
+def test_a_full_disk_under_the_store_is_told_before_other_sources_are_tried(
+    small_disk: Path, web: WebServer
+) -> None:
+    address = web.serve("/w/model.bin", bytes(400_000))
+    with pytest.raises(PipelineError, match=r"Cannot write to the weights store .*No space left"):
+        big(small_disk / "weights", address, NOWHERE)
+    assert names(small_disk) == []
+
+
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that pip takes wheels from."""

@@ -1,8 +1,12 @@
 """Plan which pictures are computed, and in which batch: every distinct picture once."""
 
+import errno
 import hashlib
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +22,18 @@ Source = tuple[str, int]  # the key of a cache entry, and a frame of it
 CACHE_KIB = 16_000
 # Utterances that are kept in memory, at most, for instance until a batch is full.
 HELD = 1024
+
+
+@contextmanager
+def _full_disk_named() -> Iterator[None]:
+    """SQLite's error of a full disk as the system's, with the place of temporary files."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        place = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place) from error
 
 
 class SeenPictures:
@@ -42,8 +58,9 @@ class SeenPictures:
     def add(self, entry: str, digests: Sequence[bytes]) -> None:
         """Add the pictures of a cache entry; those that were seen before keep their source."""
         rows = [(digest, entry, frame) for frame, digest in enumerate(digests)]
-        self._database.execute("INSERT OR IGNORE INTO entry VALUES (?)", (entry,))
-        self._database.executemany("INSERT OR IGNORE INTO picture VALUES (?, ?, ?)", rows)
+        with _full_disk_named():
+            self._database.execute("INSERT OR IGNORE INTO entry VALUES (?)", (entry,))
+            self._database.executemany("INSERT OR IGNORE INTO picture VALUES (?, ?, ?)", rows)
 
     def source(self, digest: bytes) -> Source:
         """Where a picture was seen first."""
