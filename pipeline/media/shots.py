@@ -75,7 +75,7 @@ class Shots:
         Those of different shapes, width by height, are as different as can be.
         """
         one, other = (
-            np.array([self._points[n] for n in side], np.float64).reshape(len(side), -1)
+            np.array([self._points[n] for n in side], np.float64).reshape(-1, ROWS * COLUMNS)
             for side in (before, after)
         )
         contrast = np.maximum(*(np.abs(p - p.mean(1, keepdims=True)).mean(1) for p in (one, other)))
