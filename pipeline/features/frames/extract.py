@@ -179,6 +179,7 @@ def shares(choices: Counter[SpeakerFace]) -> list[str]:
         if total
     ]
     if several := choices["decided"] + choices["undecided"]:
-        decided = f"{choices['decided']} of {several}"
-        lines.append(f"  faces: mouth and voice decided {decided} utterances with several")
+        lines.append(
+            f"  faces: of {several} with several faces, mouth and voice decided {choices['decided']}"
+        )
     return lines
