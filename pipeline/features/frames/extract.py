@@ -178,8 +178,7 @@ def shares(choices: Counter[SpeakerFace]) -> list[str]:
         for way, meaning in CHOICES.items()
         if total
     ]
-    if several := choices["decided"] + choices["undecided"]:
-        lines.append(
-            f"  faces: of {several} with several faces, mouth and voice decided {choices['decided']}"
-        )
+    decided = choices["decided"]
+    if several := decided + choices["undecided"]:
+        lines.append(f"  faces: of {several} with several faces, mouth and voice decided {decided}")
     return lines
