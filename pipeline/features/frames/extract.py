@@ -180,7 +180,7 @@ def shares(choices: Counter[SpeakerFace]) -> list[str]:
         for way, meaning in CHOICES.items()
         if total
     ]
-    if several := choices["decided"] + choices["undecided"]:
-        decided = f"{choices['decided']} of {several}"
-        lines.append(f"  faces: mouth and voice decided {decided} utterances with several")
+    decided = choices["decided"]
+    if several := decided + choices["undecided"]:
+        lines.append(f"  faces: of {several} with several faces, mouth and voice decided {decided}")
     return lines

@@ -342,6 +342,6 @@ def test_the_summary_has_the_share_of_each_choice() -> None:
         "  faces: 25.0 % several, decided by mouth and voice (2)",
         "  faces: 12.5 % several, undecided: the most prominent (1)",
         "  faces: 0.0 % none: the whole region (0)",
-        "  faces: mouth and voice decided 2 of 3 utterances with several",
+        "  faces: of 3 with several faces, mouth and voice decided 2",
     ]
     assert shares(Counter(not_looked=3)) == []
