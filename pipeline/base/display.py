@@ -24,7 +24,7 @@ OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 ESCAPED = "backslashreplace"
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 LONGEST = 24  # letters of a name in a figure
 
 
@@ -56,7 +56,7 @@ def any_encoding() -> None:
     Where the locale is not UTF-8, Python is started again in its UTF-8 mode: names in manifests
     are of any language, and it could not open such files.
     """
-    if sys.getfilesystemencoding() != "utf-8":
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:{ESCAPED}"}
         os.execv(sys.executable, sys.orig_argv)
     for stream in (sys.stdout, sys.stderr):

@@ -89,7 +89,9 @@ def test_a_csv_has_a_row_for_each_row_and_every_text_comes_back(
     assert [[plain_cell(text), figure] for text, figure in body] == [[t, "-1.50"] for t in texts]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'=1", "''=1"]
+)
 def test_a_spreadsheet_computes_no_text(tmp_path: Path, text: str) -> None:
     write_csv(tmp_path / "x.csv", pd.DataFrame({"text": [text, None, "'tis"], "n": [-1, 2, 3]}))
     assert rows(tmp_path / "x.csv")[1:] == [[f"'{text}", "-1"], ["", "2"], ["'tis", "3"]]

@@ -17,6 +17,7 @@ from pipeline.evaluation.evaluate import (
     selected_runs,
 )
 from pipeline.records.epochs import EpochPrediction, read_epochs, write_epochs
+from pipeline.records.manifest import Origin, read_manifest, write_manifest
 from pipeline.records.predictions import MODEL, PROBABILITY, ModelPredictions
 from pipeline.records.protocol import Entry, Protocol
 from tests.synthetic import CLASSES, lay_out
@@ -109,8 +110,12 @@ def test_epochs_read_back(tmp_path: Path) -> None:
         assert row.utterances == copy.utterances
 
 
+@pytest.mark.parametrize("words", [True, False])
 def test_the_stage_writes_every_file_and_prints_a_headline(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    workspace: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: bool,
 ) -> None:
     from pipeline.base.params import read_params
     from stages import evaluate
@@ -118,6 +123,10 @@ def test_the_stage_writes_every_file_and_prints_a_headline(
 
     monkeypatch.setenv("COLUMNS", "140")
     entries = lay_out("demo_meld")
+    if not words:
+        manifest = paths.manifest("demo_meld")
+        rows_without = [replace(u, text=" ") for u in read_manifest(manifest)]
+        write_manifest(manifest, rows_without, Origin("meld", full=False))
     generator = np.random.default_rng(0)
     rows = []
     for split in ("valid", "test"):
@@ -138,7 +147,9 @@ def test_the_stage_writes_every_file_and_prints_a_headline(
     expected = {f"{t}.csv" for t in tables} | {f"{p}.png" for p in pictures}
     assert written == expected | {"metrics.json", "run.json", "ledger.md"}
     table = pd.read_parquet(paths.predictions("demo_meld"))
-    assert list(table["model"].unique()) == [MODEL, "majority", "tfidf", "logistic_regression"]
+    assert list(table["model"].unique()) == [
+        *(MODEL, "majority", *["tfidf"] * words, "logistic_regression")
+    ]
     predictions = table[table["model"] == MODEL]
     figures = json.loads(paths.metrics("demo_meld", "metrics.json").read_text())
     right = (predictions["actual"] == predictions["predicted"]).mean()
@@ -149,4 +160,5 @@ def test_the_stage_writes_every_file_and_prints_a_headline(
     assert interval[0] <= figures["test"]["accuracy"] <= interval[1]
     assert figures["baselines"]["logistic_regression"]["uar_low"] >= 0
     printed = capsys.readouterr().out
+    assert ("the baseline tfidf is left out" in printed) is not words
     assert "on validation" in printed and "on test" in printed and "summary demo_meld" in printed
