@@ -32,7 +32,7 @@ def robust(
         Two [feature] arrays.
     """
     mean, std = mean.copy(), std.copy()
-    suspects = np.flatnonzero((std > SUSPECT * deviation) | (rows <= FEW))
+    suspects = np.flatnonzero((std > SUSPECT * deviation) | (0 < rows <= FEW))
     for start in range(0, len(suspects), COLUMNS_AT_ONCE):
         some = suspects[start : start + COLUMNS_AT_ONCE]
         values = columns(some).astype(np.float64)

@@ -49,8 +49,8 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
     """
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
     tensors = {name: value.contiguous() for name, value in state.items()}
-    told = {"version": VERSION, **facts}
-    text = json.dumps({**told, DIGEST: _digest(told, tensors)}, sort_keys=True)
+    stated = {"version": VERSION, **facts}
+    text = json.dumps({**stated, DIGEST: _digest(stated, tensors)}, sort_keys=True)
     with replacing(path) as part:
         save_file(tensors, part, {METADATA_KEY: text})
 
@@ -149,16 +149,17 @@ class _Facts(BaseModel):
 def _stated_model(path: Path, facts: Mapping[str, Any]) -> MCNCL:
     """The model that the facts state, without memory for its weights."""
     try:
-        told = _Facts.model_validate(facts)
-        dimensions = {modality: about.dimension for modality, about in told.features.items()}
-        if told.model.dimensions != dimensions:
-            raise ValueError(f"reads {told.model.dimensions}, its features are {dimensions}")
-        if told.model.classes != len(told.classes):
-            raise ValueError(f"tells {told.model.classes} classes apart, names {told.classes}")
+        stated = _Facts.model_validate(facts)
+        model, classes = stated.model, stated.classes
+        dimensions = {modality: about.dimension for modality, about in stated.features.items()}
+        if model.dimensions != dimensions:
+            raise ValueError(f"reads {model.dimensions}, its features are {dimensions}")
+        if model.classes != len(classes):
+            raise ValueError(f"tells {model.classes} classes apart, names {classes}")
         given = {k: v for k, v in facts["model"].items() if k not in _Model.model_fields}
         settings = ModelSettings(**{**DEFAULTS, "modalities": tuple(dimensions), **given})
         with torch.device("meta"):
-            return MCNCL(**told.model.model_dump(), **settings.model_dump(exclude={"modalities"}))
+            return MCNCL(**model.model_dump(), **settings.model_dump(exclude={"modalities"}))
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise _unfit(path, "\n".join(wrong)) from error
@@ -188,8 +189,8 @@ def _unfit(path: Path, reason: object) -> PipelineError:
 
 
 def _usable(name: str, value: Tensor) -> bool:
-    broken = value.isnan() if name.endswith(UNFITTED) else ~value.isfinite()
-    return not broken.any()
+    usable = value > 0 if name.endswith(UNFITTED) else value.isfinite()
+    return bool(usable.all())
 
 
 def _digest(facts: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
