@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,7 @@ from pipeline.corpora.settings import ProtocolSettings
 from pipeline.features.common.device import resolve_device
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.frames.settings import FramesSettings
-from pipeline.media.probe import Probe, probe
+from pipeline.media.probe import Probe, probe, unusable
 from pipeline.weights.contents import local_encoder
 from pipeline.weights.fetch import store_folder, store_root
 from pipeline.weights.folder import Encoder, load
@@ -40,6 +40,7 @@ from pipeline.weights.lock import KnownEncoder, read_lock
 from pipeline.weights.names import LocalFolder, Repository, parse, wanted
 
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
+STREAM: dict[str, Literal["video", "audio"]] = {"visual": "video", "audio": "audio"}
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
 SAMPLE, SECONDS = 20, 20.0
 MOVED = "was this folder moved or copied? `make .venv/.place` mends its programs"
@@ -337,7 +338,7 @@ def _files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[
             f"{corpus}.extract.modalities and {corpus}.model.modalities"
         )
     if needed:
-        yield from _headers(corpus, root, there)
+        yield from _headers(corpus, root, there, {m: paths_of[m] for m in needed})
 
 
 def _presence(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:
@@ -365,15 +366,19 @@ def _is_pointer(path: Path) -> bool:
         return False
 
 
-def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]:
+def _headers(
+    corpus: str, root: Path, files: Sequence[str], paths_of: Mapping[str, Container[str]]
+) -> Iterator[Finding]:
     """Opens a sample of each kind of file, spread evenly, as far as the time goes."""
     chosen = [path for kind in _by_suffix(files) for path in kind[:: max(1, len(kind) // SAMPLE)]]
     kinds: Counter[str] = Counter()
-    wrong = []
+    wrong: list[str] = []
+    opened: dict[str, Probe] = {}
     start = time.monotonic()
     for path, found in isolated(_probed, ((path, root / path) for path in chosen)):
         if isinstance(found, Probe):
             kinds[_kind(found)] += 1
+            opened[path] = found
         else:
             wrong.append(f"{path}: {found}")
         if time.monotonic() - start > SECONDS:
@@ -384,6 +389,13 @@ def _headers(corpus: str, root: Path, files: Sequence[str]) -> Iterator[Finding]
         yield good(f"{corpus}: {looked}: {listed}")
     if wrong:
         yield note(f"{corpus}: {looked}: {len(wrong)} cannot be opened, such as {wrong[0]}")
+    for modality, paths_ in paths_of.items():
+        lacks = [unusable(p, STREAM[modality]) for path, p in opened.items() if path in paths_]
+        if lacks and all(lacks):
+            yield bad(
+                f"{corpus}: none of {len(lacks)} opened files has {modality} ({lacks[0]}): take "
+                f"{modality} out of {corpus}.extract.modalities and {corpus}.model.modalities"
+            )
 
 
 def _probed(path: Path) -> Probe | MediaError:

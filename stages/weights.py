@@ -17,7 +17,7 @@ def work(params: Params, corpus: str, role: Role) -> None:
     if name is None:
         write_none(folder)
         return
-    install(name, role, folder, store_root(), f"{role}.{corpus}.encoder")
+    install(name, role, folder, store_root(), f"{corpus}.{role}.encoder")
     say(f"{role}: {name}")
 
 

@@ -1,6 +1,7 @@
 """What every stage does first and last: check its call, measure, put errors into words."""
 
 import gc
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -32,14 +33,19 @@ def run(work: Callable[..., None]) -> None:
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms
     except PipelineError as error:
-        sys.exit(printable(f"\n{name}: {error}\n"))
+        sys.exit(printable(f"\n{name}: {_of_corpus(str(error), words)}\n"))
     except (OSError, RuntimeError) as error:
         if (text := in_words(error, stage)) is None:
             raise
-        sys.exit(printable(f"\n{name}: {text}\n"))
+        sys.exit(printable(f"\n{name}: {_of_corpus(text, words)}\n"))
     except KeyboardInterrupt:
         say(f"\n{name}: interrupted. Run again: it resumes.", error=True)
         sys.exit(130)  # as shells do: 128 and the number of SIGINT
+
+
+def _of_corpus(text: str, words: list[str]) -> str:
+    """A message with the corpus' name where it says CORPUS, not knowing which."""
+    return re.sub(r"\bCORPUS\b", words[0], text) if words else text
 
 
 def in_words(error: OSError | RuntimeError, stage: str) -> str | None:

@@ -302,17 +302,24 @@ def _decode(path: Path) -> str:
     return C1_CONTROLS.sub(lambda m: m[0].encode("latin-1").decode("cp1252", "replace"), text)
 
 
+MEND = "mend this row, or take the published file"
+
+
 def _row(path: Path, number: int, line: list[str]) -> Row:
     where = f"{path}, row {number}"
     if len(line) != len(COLUMNS):
-        raise PipelineError(f"{where}: got {len(line)} cells, expected {len(COLUMNS)}")
+        raise PipelineError(f"{where}: got {len(line)} cells, expected {len(COLUMNS)}; {MEND}")
     cells = dict(zip(COLUMNS, line, strict=True))
     ids = [cells["Dialogue_ID"], cells["Utterance_ID"]]
     if not all(re.fullmatch(r"[0-9]{1,9}", value) for value in ids):
-        raise PipelineError(f"{where}: Dialogue_ID and Utterance_ID are {ids}, expected numbers")
+        raise PipelineError(
+            f"{where}: Dialogue_ID and Utterance_ID are {ids}, expected numbers; {MEND}"
+        )
     for column in ("StartTime", "EndTime"):
         if not TIME.fullmatch(cells[column]):
-            raise PipelineError(f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm")
+            raise PipelineError(
+                f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm; {MEND}"
+            )
     return Row(int(ids[0]), int(ids[1]), cells)
 
 

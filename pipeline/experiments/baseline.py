@@ -7,7 +7,6 @@ can be neither compared with nor checked out. An experiment that holds this mach
 import subprocess
 from pathlib import Path
 
-from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
@@ -15,6 +14,11 @@ from pipeline.base.paths import BASELINE
 from pipeline.report.words import many
 from pipeline.report.write import write_report
 
+LOCK_ALONE = """\
+`git status` lists dvc.lock alone: these results are the commit's, byte for byte; code has changed
+since they were committed.
+
+"""
 CHANGED = """\
 `git status` lists {files}: these results are not those of the commit. Another type of CPU
 changes the last bits; so do settings and code. `git commit -am 'Results of this machine'`
@@ -28,7 +32,8 @@ What to try next:
                                 # change a setting; only what depends on it runs
   python -m pipeline results    # weighted F1 of each run beside what was changed
   python -m pipeline compare    # is the difference more than chance?
-  dvc exp apply {BASELINE}     # back to these results
+  dvc exp apply {BASELINE} && python -m pipeline report
+                                # back to these results, and their pages
 """
 
 
@@ -55,12 +60,12 @@ def kept() -> str | None:
 
 
 def _report(params: Params, corpus: str) -> Path:
-    """The page for a browser, written if it is not there.
+    """The page for a browser, written anew.
 
-    Where a run has given the bytes of the commit, DVC skips the stage: report.md came with git.
+    DVC skips the stage where a run has given the bytes of the commit (report.md came with git), and
+    `dvc exp apply` leaves the page of another run, as it is no output.
     """
-    page = paths.metrics(corpus, "report.html")
-    return page if page.is_file() else write_report(params, corpus)[1]
+    return write_report(params, corpus)[1]
 
 
 def _saved() -> str:
@@ -95,6 +100,7 @@ def _changes() -> str:
     done = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="replace", check=False
     )
-    if not (count := len(done.stdout.splitlines())):
-        return ""
-    return CHANGED.format(files=many(count, "file"))
+    names = [line[3:] for line in done.stdout.splitlines()]
+    if names == ["dvc.lock"]:
+        return LOCK_ALONE
+    return CHANGED.format(files=many(len(names), "file")) if names else ""

@@ -50,7 +50,11 @@ def dvc_reader() -> Reader:
 def _why_absent(files: Any, path: Path, error: Exception) -> str:
     """Why DVC's file system of a revision has no content of a file."""
     if not files.exists(path.as_posix()):
-        return "no stage there makes it, and git does not keep it. Was its corpus run there?"
+        return (
+            "no stage there makes it, and git does not keep it. Was its corpus run there? "
+            "`python -m pipeline baseline` keeps the results as they are; change something, run, "
+            "and compare again."
+        )
     known = files.info(path.as_posix()).get("dvc_info")
     if known is None:
         return str(error)

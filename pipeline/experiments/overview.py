@@ -55,7 +55,7 @@ def table(corpus: str, states: States) -> Table:
     grid.add_column("test", no_wrap=True, justify="right")
     grid.add_column("changed since HEAD", overflow="fold")
     for row in runs:
-        changed = "\n".join(_changed(commit.settings, row.settings))
+        changed = "\n".join(_changed(corpus, commit.settings, row.settings))
         cells = [row.status or _cell(row.metrics, split) for split in ("validation", "test")]
         grid.add_row(row.name, *cells, changed)
     return grid
@@ -104,7 +104,11 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _changed(corpus: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    ours, new = ({key for key in side if key.startswith("corpus.")} for side in (before, after))
+    if new and not ours:
+        yield f"a new corpus: HEAD has no block {corpus}"
+        return
     for key in sorted(before.keys() | after.keys()) if before and after else ():
         if before.get(key) != after.get(key):
             yield f"{key}={after.get(key)}"

@@ -178,6 +178,11 @@ def sentence(tested: Pair) -> str:
     one, other, test = tested.one.name, tested.other.name, tested.mcnemar
     apart, dialogues = tested.differences["weighted_f1"], len(set(tested.test_set.dialogues))
     how = f"{abs(apart.value):.1f} points {'above' if apart.value > 0 else 'below'}"
+    if not test.one and not test.other and not apart.low and not apart.high:
+        return (
+            f"Weighted F1 of {other} is the same as {one}: both are right in the same utterances, "
+            "so nothing that differs between them changed what counts."
+        )
     if apart.clear:
         words = "clear of 0: more than the choice of test dialogues explains"
     else:

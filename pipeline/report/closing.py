@@ -65,7 +65,8 @@ def repeat(results: Results) -> Section:
         (
             Text(
                 "Run these commands in a clone of the repository at the commit of this page, with "
-                f"`{corpus}` among the `corpora` of params.yaml. Stages whose inputs have not "
+                f"`{corpus}` among the `corpora` of params.yaml and with the settings of this page "
+                "(of an experiment: `dvc exp apply NAME` first). Stages whose inputs have not "
                 "changed are skipped; the last command rewrites this page at once."
             ),
             Commands(tuple(lines)),

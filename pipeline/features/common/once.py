@@ -220,7 +220,8 @@ class Tally:
         say("".join(f"{line}\n" for line in retry(self.problems, stage, corpus)), end="")
         if not self.present:
             raise PipelineError(
-                f"none of {self.missing} utterances has {self.modality}: see the manifest's "
-                f"problems with `python -m pipeline doctor {corpus}`, put the clips where it "
-                f"looks for them, or take {self.modality} out of {corpus}.extract.modalities."
+                f"none of {self.missing} utterances has {self.modality}; the summaries of this "
+                f"stage and of `python -m stages.manifest {corpus}` give the reasons. Put the "
+                f"clips where the reader looks for them, or take {self.modality} out of "
+                f"{corpus}.extract.modalities and {corpus}.model.modalities."
             )
