@@ -1,7 +1,11 @@
 """What several test folders share."""
 
+import atexit
 import os
+import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +23,15 @@ settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+PARAMS = Path(tempfile.mkdtemp(prefix="erc-tests-")) / "params.yaml"
+"""params.yaml with the corpora that it is shipped with, whichever a user has chosen since."""
 YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
+
+CHOICE = re.compile(r"^(corpora|demos): .*$", re.M)
+PARAMS.write_text(
+    CHOICE.sub(r"\1: [demo_meld, demo_iemocap]", (ROOT / "params.yaml").read_text("utf-8")), "utf-8"
+)
+atexit.register(shutil.rmtree, PARAMS.parent)
 
 
 @pytest.fixture

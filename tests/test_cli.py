@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import PipelineError
 from pipeline.cli import app
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.dag.clone import python
 
 
 @pytest.fixture
 def project(workspace: Path) -> Path:
-    shutil.copy(ROOT / "params.yaml", workspace)
+    shutil.copy(PARAMS, workspace)
     return workspace
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.corpora.iemocap import COSMIC
 from pipeline.weights.fetch import install
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.corpora.iemocap_tree import conversation
 from tests.corpora.iemocap_tree import lay_out as lay_out_iemocap
 from tests.corpora.meld_tree import LINE, tree
@@ -24,7 +24,7 @@ AS = ("-c", "user.name=A", "-c", "user.email=a@b")
 
 @pytest.fixture
 def repository(workspace: Path) -> Path:
-    shutil.copy(ROOT / "params.yaml", workspace)
+    shutil.copy(PARAMS, workspace)
     return workspace
 
 

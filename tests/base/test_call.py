@@ -10,14 +10,14 @@ import pytest
 from pipeline.base import call
 from pipeline.base.call import checked
 from pipeline.base.errors import PipelineError
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.dag.clone import python
 from tests.test_house import STAGES
 
 
 @pytest.fixture
 def project(workspace: Path) -> Path:
-    shutil.copy(ROOT / "params.yaml", workspace)
+    shutil.copy(PARAMS, workspace)
     return workspace
 
 

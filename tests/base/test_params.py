@@ -11,9 +11,9 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params, settings_classes
 from pipeline.systems.settings import ModelSettings
 from pipeline.training.settings import TrainSettings
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
-TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+TEXT = PARAMS.read_text(encoding="utf-8")
 
 
 def changed(folder: Path, *changes: tuple[str, str]) -> Path:
@@ -33,7 +33,7 @@ def problems(path: Path) -> str:
 
 
 def test_the_committed_file_is_valid() -> None:
-    params = read_params(ROOT / "params.yaml")
+    params = read_params(PARAMS)
     assert params.corpora == ["demo_meld", "demo_iemocap"]
     assert params.of(ModelSettings, "meld").width == 256
     assert params.of(TrainSettings, "demo_meld").learning_rate > 0
@@ -220,7 +220,7 @@ def bomb(link: str) -> str:
 )
 def test_aliases_that_stand_for_gigabytes_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text() + text)
+    path.write_text(PARAMS.read_text() + text)
     with pytest.raises(PipelineError, match=r"as YAML: (its aliases stand|it is nested too)"):
         read_params(path)
     pin(["-m", "demo_meld"], path)  # reads it first, and leaves the message to the check
@@ -230,7 +230,7 @@ def test_aliases_that_stand_for_gigabytes_are_refused(tmp_path: Path, text: str)
 def test_names_that_are_no_corpora_are_refused_with_and_without_a_block(
     tmp_path: Path, name: str
 ) -> None:
-    content = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    content = YAML(typ="safe", pure=True).load(PARAMS.read_text())
     for blocks in ({}, {name: content["demo_meld"]}):
         text = yaml.safe_dump({**content, "corpora": [name], "demos": [name], **blocks})
         (tmp_path / "params.yaml").write_text(text)

@@ -10,13 +10,13 @@ import torch
 
 from pipeline.base import stage
 from pipeline.base.errors import PipelineError
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 @pytest.fixture
 def ended(workspace, monkeypatch):
     """What a stage whose work raises an error says in the end."""
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    shutil.copy(PARAMS, "params.yaml")
 
     def run(name, error):
         def work(params, corpus):
@@ -33,10 +33,10 @@ def ended(workspace, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "setting"),
     [
-        ("finetune", "CORPUS.finetune.accumulation"),
-        ("train", "CORPUS.train.batch_size"),
-        ("visual", "CORPUS.visual.batch_size"),
-        ("text", "CORPUS.text.tokens_per_batch"),
+        ("finetune", "demo_meld.finetune.accumulation"),
+        ("train", "demo_meld.train.batch_size"),
+        ("visual", "demo_meld.visual.batch_size"),
+        ("text", "demo_meld.text.tokens_per_batch"),
         ("audio", "compute.device: cpu"),
     ],
 )
@@ -60,7 +60,7 @@ def test_an_interrupted_stage_ends_in_one_line(ended, capsys):
 
 
 def test_a_fault_of_ours_keeps_its_traceback(workspace, monkeypatch):
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    shutil.copy(PARAMS, "params.yaml")
 
     def work(params, corpus):
         raise RuntimeError("shapes do not fit")
@@ -76,7 +76,7 @@ NAMES = ("weights@demo_meld-faces", "text@demo_meld")
 def test_a_stage_whose_entry_dvc_lock_has_lost_says_why_it_runs_again(
     workspace, monkeypatch, capsys
 ):
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    shutil.copy(PARAMS, "params.yaml")
     lock = workspace / "dvc.lock"
     faces, text = (f"  {name}:\n    cmd: x\n" for name in NAMES)
     lock.write_text(f"stages:\n{faces}{text}")

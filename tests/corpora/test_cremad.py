@@ -35,7 +35,7 @@ from pipeline.records.manifest import (
     write_manifest,
 )
 from pipeline.records.protocol import Entry, counts
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.corpora.cremad_tree import EMOTIONS, FOLDERS, lay_out, lay_out_media, names
 
 OPTIONS = CremadOptions(reader="cremad", full=False, max_seconds=60)
@@ -211,7 +211,7 @@ def test_real_media_are_usable(workspace: Path) -> None:
 
 
 def committed() -> ProtocolSettings:
-    return read_params(ROOT / "params.yaml").of(ProtocolSettings, "cremad")
+    return read_params(PARAMS).of(ProtocolSettings, "cremad")
 
 
 def test_splits_by_speakers_and_the_committed_label_set(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline.corpora.published import differences, split_differences
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import Utterance, read_manifest, read_origin
 from pipeline.records.protocol import counts
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.corpora.full_size import conversations, read_sizes, write_iemocap, write_meld
 from tests.corpora.iemocap_tree import lay_out
 
@@ -94,7 +94,7 @@ def test_a_difference_is_told_with_its_likely_cause(iemocap: list[Utterance]) ->
 
 @pytest.mark.slow
 def test_the_stage_on_whole_releases_with_stub_clips(workspace: Path, shared: Path) -> None:
-    (workspace / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (workspace / "params.yaml").write_bytes(PARAMS.read_bytes())
     write_iemocap(workspace / "data/raw/iemocap", read_sizes(shared / "iemocap_dialogues.txt"))
     write_meld(workspace / "data/raw/meld", shared / "meld_csv")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

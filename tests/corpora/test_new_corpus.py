@@ -16,7 +16,7 @@ from pipeline.corpora.registry import READERS
 from pipeline.records.manifest import Segment, Utterance, read_manifest
 from pipeline.records.protocol import counts, read_protocol
 from stages import manifest, protocol
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 # What pipeline/corpora/letters.py would hold.
 
@@ -88,7 +88,7 @@ letters:
 def newcomer(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the corpus' block and its raw tree."""
     monkeypatch.setitem(READERS, "letters", READER)
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8") + BLOCK
+    text = PARAMS.read_text(encoding="utf-8") + BLOCK
     text = text.replace("corpora: [demo_meld, demo_iemocap]", "corpora: [letters]", 1)
     (workspace / "params.yaml").write_text(text, encoding="utf-8")
     root = workspace / "data/raw/letters"

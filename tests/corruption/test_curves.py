@@ -22,7 +22,7 @@ from pipeline.records.features import Features, read_features
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
 from pipeline.training.train import train_corpus
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.corruption.toy import louder, of, read, trained
 from tests.synthetic import CLASSES, lay_out
 from tests.training.toy import toy_settings
@@ -189,7 +189,7 @@ def test_features_of_other_settings_are_refused(entries: list[Entry]) -> None:
         patched.setattr(extracting, "AudioExtractor", Other)
         message = told(
             lambda: extracting.extractors(  # no step is asked
-                read_params(ROOT / "params.yaml"),
+                read_params(PARAMS),
                 "toy",
                 places("toy"),
                 {"audio": models.stores["audio"]},

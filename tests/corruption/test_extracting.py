@@ -26,7 +26,7 @@ from pipeline.features.visual.stream import visual_of
 from pipeline.records.features import VECTORS, Features, read_features
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from stages import audio, finetune, text, weights
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.dag.clone import with_corpora, with_values
 from tests.features.audio.test_speech import MAKERS, save
 from tests.features.text.test_encoder import bert
@@ -45,7 +45,7 @@ def called(modality: str, name: str) -> Corruption:
 def set_to(section: str, **values: object) -> None:
     """Writes params.yaml with some settings of a section."""
     named = {f"{section}.{key}": value for key, value in values.items()}
-    changed = with_values((ROOT / "params.yaml").read_text(), named, CORPUS)
+    changed = with_values(PARAMS.read_text(), named, CORPUS)
     Path("params.yaml").write_text(with_corpora(changed, CORPUS))
 
 

@@ -119,7 +119,7 @@ def test_the_stage_writes_every_file_and_prints_a_headline(
 ) -> None:
     from pipeline.base.params import read_params
     from stages import evaluate
-    from tests.conftest import ROOT
+    from tests.conftest import PARAMS
 
     monkeypatch.setenv("COLUMNS", "140")
     entries = lay_out("demo_meld")
@@ -140,7 +140,7 @@ def test_the_stage_writes_every_file_and_prints_a_headline(
     )
     paths.metrics("demo_meld", "x").parent.mkdir(parents=True)
     history.to_csv(paths.metrics("demo_meld", "history.csv"), index=False)
-    evaluate.work(read_params(ROOT / "params.yaml"), "demo_meld")
+    evaluate.work(read_params(PARAMS), "demo_meld")
     written = {path.name for path in Path("metrics/demo_meld").iterdir()}
     tables = ("classes", "confusion", "curves", "history", "reliability", "slices")
     pictures = ("confusion", "f1", "history", "reliability", "slices")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.corpora.meld import FOLDERS
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.corpora.meld_tree import LINE, csv_bytes
 from tests.dag.clone import with_values
 from tests.media.make_media import channels, tone, write_media
@@ -27,7 +27,7 @@ STORES = {
 
 def lay_out(folder: Path, clips: int = CLIPS) -> None:
     """Writes params.yaml and a raw tree of clips, each of other pictures, sound and words."""
-    params = (ROOT / "params.yaml").read_text()
+    params = PARAMS.read_text()
     # Small batches: entries come one after another, so that a kill falls between them.
     values = {"count": 3, "feature_set": "eGeMAPSv02", "batch_size": 4, "tokens_per_batch": 16}
     (folder / "params.yaml").write_text(with_values(params, values, CORPUS))

@@ -14,7 +14,7 @@ from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import read_protocol
 from pipeline.weights.folder import load
 from stages import finetune, text
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.finetuning import tiny
 from tests.finetuning.test_finetune import encode
 from tests.finetuning.tiny import CORPUS, lay_out_toy
@@ -28,7 +28,7 @@ def toy(workspace):
 
 def params(**changes):
     """The params of demo_meld for the toy corpus, with what the tiny network needs."""
-    known = read_params(ROOT / "params.yaml")
+    known = read_params(PARAMS)
     sections = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
     return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **sections}})
 

@@ -17,7 +17,7 @@ from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.finetuning.task import Task, task_of
 from pipeline.weights.folder import record_of, write_record
 from pipeline.weights.lock import Provenance
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.synthetic import Size, lay_out
 
 CORPUS = "toy"
@@ -59,7 +59,7 @@ def lay_out_toy() -> None:
 
 def text_settings(**changes: Any) -> TextSettings:
     reading = {"pooling": "mean", "context_turns": 1, "max_tokens": 32}
-    known = read_params(ROOT / "params.yaml").of(TextSettings, "demo_meld")
+    known = read_params(PARAMS).of(TextSettings, "demo_meld")
     return known.model_copy(update=reading | changes)
 
 
@@ -73,12 +73,12 @@ def settings(**changes: Any) -> FinetuneSettings:
         "learning_rate": 0.003,
         "head_learning_rate": 0.01,
     }
-    known = read_params(ROOT / "params.yaml").of(FinetuneSettings, "demo_meld")
+    known = read_params(PARAMS).of(FinetuneSettings, "demo_meld")
     return FinetuneSettings.model_validate({**known.model_dump(), **fast, **changes})
 
 
 def compute() -> ComputeSettings:
-    known = read_params(ROOT / "params.yaml").of(ComputeSettings)
+    known = read_params(PARAMS).of(ComputeSettings)
     return known.model_copy(update={"device": "cpu", "threads": 1})
 
 

@@ -22,7 +22,7 @@ from pipeline.prediction.extracting import places_of, provenance
 from pipeline.systems.mcn_cl import MCNCL
 from pipeline.training.checkpoint import save_checkpoint
 from pipeline.weights.folder import Encoder
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.dag.clone import with_values
 from tests.features.small_corpus import write_clip
 from tests.inline import run_inline
@@ -67,9 +67,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, *, processes: bool = 
     Media are decoded in this process, unless in `processes` of their own.
     """
     values = {"count": 2, "crop": "frame", "feature_set": "eGeMAPSv02", "batch_size": 2}
-    (folder / "params.yaml").write_text(
-        with_values((ROOT / "params.yaml").read_text(), values, CORPUS)
-    )
+    (folder / "params.yaml").write_text(with_values(PARAMS.read_text(), values, CORPUS))
     network = Network()
     if not processes:
         run_inline(monkeypatch)

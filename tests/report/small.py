@@ -21,7 +21,7 @@ from pipeline.records.predictions import (
     write_predictions,
 )
 from pipeline.records.protocol import Entry, Protocol, write_protocol
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.synthetic import bare_utterance
 
 OVERALL = ("weighted_f1", "macro_f1", "accuracy", "uar")
@@ -55,7 +55,7 @@ class Corpus:
 
 def lay_out(corpus: Corpus) -> None:
     """Write params.yaml and every file that a report is written from."""
-    shutil.copy(ROOT / "params.yaml", ".")
+    shutil.copy(PARAMS, ".")
     classes = corpus.classes
     rows = [
         replace(bare_utterance(f"{split}0", turn, classes[turn], official), speaker=corpus.speaker)

@@ -16,7 +16,7 @@ from pipeline.records.epochs import read_epochs
 from pipeline.records.features import read_features
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.training.train import train_corpus
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.synthetic import CLASSES, Size, lay_out
 from tests.training.toy import toy_settings
 
@@ -64,7 +64,7 @@ def test_figures_of_several_folds(protocol: Protocol) -> None:
     read = read_protocol(paths.protocol("toy"))
     stores = {m: read_features(paths.features("toy", m)) for m in ("text", "audio", "visual")}
     texts = {e.utterance: f"word{e.label}" for e in protocol.entries}
-    settings = read_params(ROOT / "params.yaml").of(EvaluateSettings, "demo_iemocap")
+    settings = read_params(PARAMS).of(EvaluateSettings, "demo_iemocap")
     beside = pool_folds(fit_baselines(read, stores, texts, settings))
     epochs = read_epochs(paths.epochs("toy"))
     found = metrics(collect_predictions(epochs, read, beside), epochs, read)

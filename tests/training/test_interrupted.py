@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pipeline.base import paths
-from tests.conftest import ROOT
+from tests.conftest import PARAMS, ROOT
 from tests.synthetic import lay_out
 
 CORPUS = "demo_meld"
@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "stages.train", CORPUS]
 def environment(workspace: Path) -> dict[str, str]:
     """A small corpus and settings that train for minutes, in two processes."""
     lay_out(CORPUS)
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = PARAMS.read_text(encoding="utf-8")
     text = re.sub(r"\b(epochs|patience): \d+", r"\1: 1000", text)
     Path("params.yaml").write_text(text)
     return {**os.environ, "PYTHONPATH": str(ROOT)}

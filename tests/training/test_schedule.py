@@ -5,14 +5,14 @@ import pytest
 from pipeline.base.params import read_params
 from pipeline.training.batches import learning_rate
 from pipeline.training.settings import TrainSettings
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 STEPS = 4  # of an epoch
 
 
 def settings(schedule: str, warmup: float = 0.0) -> TrainSettings:
     """Ten epochs of four steps with a full rate of 1."""
-    known = read_params(ROOT / "params.yaml").of(TrainSettings, "demo_meld")
+    known = read_params(PARAMS).of(TrainSettings, "demo_meld")
     return known.model_copy(
         update={
             "schedule": schedule,

@@ -8,12 +8,12 @@ from pipeline.base.settings import ComputeSettings
 from pipeline.systems.settings import LossSettings, ModelSettings
 from pipeline.training.data import TrainingSettings
 from pipeline.training.settings import TrainSettings
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 
 def toy_settings(**train: Any) -> TrainingSettings:
     """Settings of a model of width 16 and four epochs on the CPU, in one process."""
-    params = read_params(ROOT / "params.yaml")
+    params = read_params(PARAMS)
     small = {"width": 16, "projection": 8, "layers": 1, "dropout": 0.0}
     short = {"seeds": (1, 2), "epochs": 4, "learning_rate": 0.01, "batch_size": 3, "workers": 1}
     return TrainingSettings(

@@ -14,7 +14,7 @@ from pipeline.features.audio import extract as step
 from pipeline.records.features import read_features
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from stages import audio, weights
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 from tests.dag.clone import with_corpora, with_values
 from tests.features.audio.test_speech import MAKERS, save
 from tests.media.make_media import tone, write_wav
@@ -25,7 +25,7 @@ CORPUS = "demo_meld"
 def set_to(**values: object) -> None:
     """Writes params.yaml with some settings of the section `audio`."""
     named = {f"audio.{key}": value for key, value in values.items()}
-    changed = with_values((ROOT / "params.yaml").read_text(), named, CORPUS)
+    changed = with_values(PARAMS.read_text(), named, CORPUS)
     Path("params.yaml").write_text(with_corpora(changed, CORPUS))
 
 

@@ -15,7 +15,7 @@ from pipeline.features.text.turns import Turn, Window
 from pipeline.records.features import VECTORS, read_features
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.weights.folder import Encoder
-from tests.conftest import ROOT
+from tests.conftest import PARAMS
 
 GONE = Segment("gone.mp4", missing="absent")
 
@@ -145,7 +145,7 @@ def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.Monk
     where = places(CORPUS)
     rows = [said(0, "one"), said(1, " \t"), said(2, ""), said(3, "three")]
     write_manifest(where.manifest, rows, Origin("meld", False))
-    params = read_params(ROOT / "params.yaml")
+    params = read_params(PARAMS)
     text.extract(params, CORPUS, where)
     store = read_features(where.stores["text"])
     assert store.utterances == ["d0", "d1", "d2", "d3"]
