@@ -85,10 +85,12 @@ class Shots:
         return np.where(alike, changes, np.inf)
 
     def _is_cut(self, number: int) -> bool:
+        if self._changes[number] < LEAST:
+            return False
         first = max(0, number - AROUND)
         others = np.delete(self._changes[first : number + AROUND + 1], number - first)
         largest = max(others[np.isfinite(others)], default=0.0)
-        return bool(self._changes[number] >= max(LEAST, AHEAD * largest))
+        return bool(self._changes[number] >= AHEAD * largest)
 
 
 def _points(shown: Decoded) -> Pixels:

@@ -1,6 +1,7 @@
 """The whole DAG on a tiny demo corpus, as a user runs it: dvc repro, again, and after changes."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.records.ledger import Problem, retry
 from tests.dag.clone import dvc, python, ran, stages_of, with_corpora
 
 pytestmark = pytest.mark.slow
@@ -49,6 +51,17 @@ def test_a_second_run_runs_nothing_and_leaves_nothing_untracked(reproduced: Path
     )
     untracked = [line for line in status.stdout.splitlines() if line.startswith("??")]
     assert set(untracked) <= {"?? dvc.lock", "?? metrics/"}, "these two are there to be committed"
+
+
+def test_what_may_be_the_machines_fault_is_tried_again_by_the_command_that_is_told(
+    reproduced: Path,
+) -> None:
+    problems = [Problem("u", "visual", "hung", "it was not done after 180 s")]
+    (line,) = retry(problems, "frames", "demo_meld")
+    again, rest = re.findall(r"dvc ([a-z@_ -]+?)(?: &&|`)", line)
+    printed = dvc(reproduced, *again.split())
+    assert "Running stage 'frames@demo_meld'" in printed and printed.count("Running stage") == 1
+    assert "up to date" in dvc(reproduced, rest), "these frames are the same ones"
 
 
 # Each comes on top of those before it.
