@@ -210,8 +210,7 @@ def _dialogues(session: Session, home: Path, skipped: Counter[str]) -> Iterator[
             raise wrong_tree(home, what, EXPECTED, session.folder / "dialog")
     for name in names_in(session.folder / "dialog/transcriptions"):
         match = DIALOGUE.fullmatch(name)
-        file = session.folder / "dialog/transcriptions" / name
-        if match and match[1][4] == session.number and file.is_file():
+        if match and match[1][4] == session.number:
             yield match[1]
         else:
             skipped["files that are not transcriptions of their session"] += 1
@@ -224,8 +223,8 @@ def _dialogue(
     transcription, evaluation = (
         session.folder / f"dialog/{part}/{name}.txt" for part in ("transcriptions", "EmoEvaluation")
     )
-    skipped["dialogues without an evaluation file"] += not evaluation.is_file()
-    rated = parse_evaluations(_text(evaluation), skipped) if evaluation.is_file() else {}
+    skipped["dialogues without an evaluation file"] += not evaluation.exists()
+    rated = parse_evaluations(_text(evaluation), skipped) if evaluation.exists() else {}
     lines = parse_transcription(_text(transcription), skipped)
     own = re.compile(re.escape(name) + "_[FM][0-9]{3}")
     turns = [line for line in lines if own.fullmatch(line.turn)]

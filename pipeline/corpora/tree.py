@@ -11,7 +11,6 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import LFS_HEAD
 
 SHOWN = 12
-LARGEST = 2**28  # bytes of an annotation file; the published ones have some megabytes at most
 ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
 # name.tar.gz.aa, name.tar.gz.partaa, name.zip.001, name.tgz.part-1
 PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
@@ -72,14 +71,9 @@ def read_bytes(path: Path) -> bytes:
     """The bytes of an annotation file.
 
     Raises:
-        PipelineError: It cannot be read, is no file or larger than any of a corpus, or a Git-LFS
-            pointer stands in its place.
+        PipelineError: It cannot be read, or a Git-LFS pointer stands in its place.
     """
-    if path.exists() and not path.is_file():  # a pipe or /dev/zero would be read for ever
-        raise PipelineError(f"{path} is not a file, expected one of the corpus' annotation.")
     try:
-        if (size := path.stat().st_size) > LARGEST:
-            raise PipelineError(f"{path} has {size} bytes, expected annotation: at most {LARGEST}.")
         data = path.read_bytes()
     except OSError as error:
         raise PipelineError(f"{path} cannot be read: {error.strerror}") from error

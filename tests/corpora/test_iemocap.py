@@ -1,6 +1,5 @@
 """The IEMOCAP reader: order, halves, votes, ids, and the trees that users really have."""
 
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.iemocap import IemocapOptions, read
-from pipeline.corpora.tree import read_bytes
 from pipeline.demo.iemocap_annotation import CLASSES, AnnotatedTurn, Annotation, Rating
 from pipeline.records.manifest import Utterance, Vote
 from tests.corpora.iemocap_tree import conversation, lay_out
@@ -239,37 +237,6 @@ def test_a_git_lfs_pointer_in_place_of_an_annotation(tmp_path: Path) -> None:
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(PipelineError, match="lfs pull"):
         read(tmp_path, OPTIONS)
-
-
-def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
-    names = [f"Ses01F_impro0{number}" for number in (1, 2, 3, 4)]
-    lay_out(tmp_path, [conversation(name, "F") for name in names])
-    transcriptions, evaluations = (
-        tmp_path / "Session1/dialog" / part for part in ("transcriptions", "EmoEvaluation")
-    )
-    (transcriptions / f"{names[1]}.txt").unlink()
-    os.mkfifo(transcriptions / f"{names[1]}.txt")
-    (transcriptions / f"{names[2]}.txt").unlink()
-    (transcriptions / f"{names[2]}.txt").symlink_to("/dev/zero")
-    (evaluations / f"{names[3]}.txt").unlink()
-    (evaluations / f"{names[3]}.txt").symlink_to("/dev/zero")
-    found = read(tmp_path, OPTIONS)
-    assert [(u.dialogue, u.emotion) for u in found.utterances] == [
-        (names[0], "neu"),
-        (names[3], None),
-    ]
-    assert found.left_aside["files that are not transcriptions of their session"] == 2
-    assert found.left_aside["dialogues without an evaluation file"] == 1
-
-
-def test_a_pipe_and_a_huge_file_are_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "huge").touch()
-    os.truncate(tmp_path / "huge", 2**40)
-    with pytest.raises(PipelineError, match="pipe is not a file"):
-        read_bytes(tmp_path / "pipe")
-    with pytest.raises(PipelineError, match="huge has 1099511627776 bytes, expected annotation"):
-        read_bytes(tmp_path / "huge")
 
 
 @given(st.binary(max_size=400), st.binary(max_size=400))
