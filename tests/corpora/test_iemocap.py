@@ -266,7 +266,7 @@ def test_a_pipe_and_a_huge_file_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "huge").touch()
     os.truncate(tmp_path / "huge", 2**40)
-    with pytest.raises(PipelineError, match="pipe is not a file"):
+    with pytest.raises(PipelineError, match="pipe is not a regular file"):
         read_bytes(tmp_path / "pipe")
     with pytest.raises(PipelineError, match="huge has 1099511627776 bytes, expected annotation"):
         read_bytes(tmp_path / "huge")

@@ -56,3 +56,11 @@ def test_a_name_never_reaches_the_shell(repository: Path, name: str) -> None:
     done = repro(repository, name, "--single-item", f"demo@{name}", block=True)
     assert done.returncode and "not a name of a corpus" in done.stderr
     assert not (repository / "touched").exists()
+
+
+@pytest.mark.parametrize("name", ["../../docs", "../../tests/dag", "../../README.md"])
+def test_an_experiment_removes_nothing_where_no_stage_writes(repository: Path, name: str) -> None:
+    """`dvc exp run` begins with a forced checkout."""
+    done = python(repository, "dvc", "exp", "run", "-S", f"demos=[{name}]")
+    assert done.returncode and "is ignored by .dvcignore" in done.stderr
+    assert (repository / "data/raw" / name).exists()
