@@ -111,6 +111,7 @@ def _findings(corpora: Sequence[str]) -> Iterator[Finding]:
     needed = 0.0
     for corpus in corpora or params.corpora:
         try:
+            yield from closed_files(corpus, paths.raw(corpus))
             raw = read_corpus(params, corpus)
             if isinstance(raw, Finding):
                 yield raw
@@ -248,6 +249,17 @@ def _room(needed: float) -> Finding:
     free = min(shutil.disk_usage(place).free for place in (Path(), folder))
     line = f"{free / GIGABYTE:.0f} GB free; frames and features may take {needed / GIGABYTE:.1f}"
     return good(line) if free > needed else bad(f"{line}: make room, or set ERC_CACHE elsewhere")
+
+
+def closed_files(corpus: str, root: Path) -> Iterator[Finding]:
+    """Whether each file may be read, as DVC reads all of them; it passes closed folders over."""
+    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    closed = [file for file in files if not os.access(file, os.R_OK) and file.exists()]
+    if closed:
+        yield bad(
+            f"{corpus}: {len(closed)} files may not be read, such as {min(closed)}, and DVC reads "
+            f"all: chmod -R u+rX {shlex.quote(str(root))}/"
+        )
 
 
 def read_corpus(params: Params, corpus: str) -> RawCorpus | Finding:

@@ -109,3 +109,18 @@ def test_names_that_are_not_utf8_are_passed_over_and_told(
     )
     tree(tmp_path / "utf-8", LINE.format(text="x", dialogue=0, utterance=0))
     assert len(read(tmp_path, options).utterances) == 3
+
+
+def test_doctor_names_files_that_dvc_could_not_read(rightless: list[str], tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "gone.mp4").symlink_to("nowhere")
+    for name in ("b.mp4", "c.mp4"):
+        (tmp_path / name).chmod(0o000)
+    code = f"""
+from pathlib import Path
+from pipeline.doctor import closed_files
+print(*closed_files("x", Path({str(tmp_path)!r})))
+"""
+    said = f"x: 2 files may not be read, such as {tmp_path}/b.mp4, and DVC reads all: chmod -R u+rX"
+    assert said in run(rightless, code).stdout
