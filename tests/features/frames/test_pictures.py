@@ -262,7 +262,7 @@ def test_after_a_cut_no_box_is_held_and_the_ledger_says_so(
     cache = ClipCache("frames", 1, PICTURES, tmp_path)
     how = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="largest")
     make = FrameMaker(tmp_path, settings().model_copy(update={"count": 10}), how, YUNET, cache)
-    clip = Segment("a.mp4", end=3.0, sha256="c" * 64)
+    clip = Segment("a.mp4", end=3.0, sha256=sha256_file(path))
     ((_, _, problems),) = frames_of([said(clip, clip)], make)
     detail = "another shot in 4 of 10 frames; the whole region is shown"
     assert [(p.kind, p.detail) for p in problems] == [("face_in_part", detail)]
