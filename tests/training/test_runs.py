@@ -131,21 +131,22 @@ def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
 
 ENDLESS = """
 from pathlib import Path
-from pipeline.training.runs import KeptRun, in_processes
+from pipeline.training import runs
 from tests.training.toy import toy_settings
+runs.read_protocol = lambda *_, **__: Path("endless").read_bytes()
 if __name__ == "__main__":
-    list(in_processes("toy", toy_settings(), [KeptRun(0, n, Path(f"{n}.pt")) for n in (1, 2)], 2))
+    both = [runs.KeptRun(0, n, Path(f"{n}.pt")) for n in (1, 2)]
+    list(runs.in_processes("toy", toy_settings(), both, 2))
 """
 
 
 def test_processes_end_at_once_when_their_parent_is_killed(workspace: Path) -> None:
     """In the middle of anything: here they wait for a file without end."""
-    paths.protocol("toy").parent.mkdir(parents=True)
-    os.mkfifo(paths.protocol("toy"))
+    os.mkfifo("endless")
     Path("endless.py").write_text(ENDLESS)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     parent = subprocess.Popen([sys.executable, "endless.py"], env=environment)
-    writing = os.open(paths.protocol("toy"), os.O_WRONLY)  # waits until they read
+    writing = os.open("endless", os.O_WRONLY)  # waits until they read
     children = psutil.Process(parent.pid).children(recursive=True)
     parent.kill()
     parent.wait()
