@@ -27,10 +27,11 @@ PARAMS = Path(tempfile.mkdtemp(prefix="erc-tests-")) / "params.yaml"
 """params.yaml with the corpora that it is shipped with, whichever a user has chosen since."""
 YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
 
-CHOICE = re.compile(r"^(corpora|demos): .*$", re.M)
-PARAMS.write_text(
-    CHOICE.sub(r"\1: [demo_meld, demo_iemocap]", (ROOT / "params.yaml").read_text("utf-8")), "utf-8"
-)
+_chosen = (ROOT / "params.yaml").read_text("utf-8")
+for _shipped in ("corpora: [demo_meld, demo_iemocap]", "demos: [meld, iemocap]"):
+    _key = _shipped.partition(":")[0]
+    _chosen = re.sub(rf"^{_key}: .*$", _shipped, _chosen, flags=re.M)
+PARAMS.write_text(_chosen, "utf-8")
 atexit.register(shutil.rmtree, PARAMS.parent)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import yaml
 
 from pipeline.base.display import any_encoding, printable, say
 from pipeline.base.errors import PipelineError
-from pipeline.base.params import Params, hint, read_params
+from pipeline.base.params import DEMO, Params, hint, read_params
 from pipeline.base.paths import BASELINE, cache_root
 
 DAG = Path(__file__).parents[2] / "dvc.yaml"
 # DVC's names of what a stage runs for.
-PLACEHOLDER = re.compile(r"\$\{item\.(\w+)\}")
-OPTIONS = ("--corpus", "--role")
+PLACEHOLDER = re.compile(rf"(?:{DEMO})?\$\{{item\.(\w+)\}}")
+# Before each value DVC writes its name; `demos` has the names of corpora without their beginning.
+OPTIONS = {"--corpus": "", "--role": "", "--demo": DEMO}
 
 
 def check_call() -> None:
@@ -43,7 +45,8 @@ def check_call() -> None:
 
 def words_in(command: Sequence[str]) -> list[str]:
     """The words of a stage's command line, without the names that DVC writes before them."""
-    return [word for word in command[1:] if word not in OPTIONS]
+    pairs = pairwise(command)
+    return [OPTIONS.get(before, "") + word for before, word in pairs if word not in OPTIONS]
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
@@ -56,7 +59,7 @@ def checked(stage: str, words: Sequence[str]) -> Params:
     entry = _stages()[stage]
     matrix = entry.get("matrix", {})
     names = list(matrix)
-    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(str.upper, names)])
+    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(_spoken, names)])
     if {"-h", "--help"} & set(words):
         say(f"{usage}\n\n{_described(entry)}")
         sys.exit()
@@ -124,4 +127,9 @@ def _described(entry: dict[str, Any]) -> str:
         f"writes: {', '.join(_outs(entry))}",
         "`dvc repro` runs it, and before it what it needs, where something has changed.",
     ]
-    return PLACEHOLDER.sub(lambda match: match[1].upper(), "\n".join(lines))
+    return PLACEHOLDER.sub(lambda match: _spoken(match[1]), "\n".join(lines))
+
+
+def _spoken(name: str) -> str:
+    """What a person calls a word: a demo is a corpus, by its whole name."""
+    return "CORPUS" if name == "demo" else name.upper()

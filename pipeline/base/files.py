@@ -140,7 +140,8 @@ def _lock(handle: int, wait: bool, note: str) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if wait:
-            print(note, end="", file=sys.stderr, flush=True)
+            sys.stderr.write(note)
+            sys.stderr.flush()
             fcntl.flock(handle, fcntl.LOCK_EX)
         return wait
     except OSError:

@@ -25,6 +25,7 @@ from pipeline.base.paths import cache_root
 
 PARAMS = Path("params.yaml")
 LISTS = ("corpora", "demos")
+DEMO = "demo_"  # begins the name of each corpus of `demos`, where it is left out: see dvc.yaml
 ANCHORS = "defaults"
 COMPUTE = "compute"
 # Section `x` of a corpus is the class `XSettings` of this module.
@@ -57,7 +58,7 @@ class Params:
 
     Attributes:
         corpora: The selected corpora, in order.
-        demos: The demo corpora that are generated.
+        demos: The demo corpora that are generated, by their whole names.
         compute: The block `compute`.
         blocks: By corpus, its block of each section.
     """
@@ -167,11 +168,13 @@ def _names(value: Any, key: str, blocks: Mapping[str, Any], problems: list[str])
     if not good or len(set(value)) != len(value) or (key == "corpora" and not value):
         problems.append(f"{key}: got {value!r}, expected a list of different corpus names")
         return []
-    problems += [f"{key}: {_unknown(name, blocks)}" for name in value if name not in blocks]
-    return [name for name in value if name in blocks]
+    begin = DEMO * (key == "demos")
+    known = [name.removeprefix(begin) for name in blocks if name.startswith(begin)]
+    problems += [f"{key}: {_unknown(name, known)}" for name in value if name not in known]
+    return [begin + name for name in value if name in known]
 
 
-def _unknown(name: str, blocks: Mapping[str, Any]) -> str:
+def _unknown(name: str, blocks: Iterable[str]) -> str:
     return f"got {name!r}, which has no block here{hint(name, blocks)}"
 
 

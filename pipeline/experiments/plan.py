@@ -16,7 +16,7 @@ from pipeline.base.cache import digest_of
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import sha256_file
 from pipeline.base.lockfile import LOCK, stages_here
-from pipeline.base.params import PARAMS, read_params
+from pipeline.base.params import DEMO, PARAMS, read_params
 from pipeline.base.paths import PARAMS_CHECKED
 
 DAG = Path("dvc.yaml")
@@ -62,7 +62,10 @@ def experiments(
             been through `dvc repro` yet.
     """
     generated, given = _corpora(corpora)
-    selected = (f"corpora=[{','.join(corpora)}]", f"demos=[{','.join(generated)}]")
+    selected = (
+        f"corpora=[{','.join(corpora)}]",
+        f"demos=[{','.join(g.removeprefix(DEMO) for g in generated)}]",
+    )
     targets = tuple(f"{last}@{corpus}" for corpus in corpora)
     state = [*_code(), PARAMS.as_posix(), DAG.as_posix()]
     facts = [[(file, sha256_file(Path(file))) for file in state], _manifests(given), targets]

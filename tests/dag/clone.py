@@ -62,7 +62,8 @@ def with_corpora(text: str, *corpora: str) -> str:
     """params.yaml with these corpora selected and generated."""
     params = YAML(typ="safe", pure=True).load(text)
     params.pop("defaults", None)
-    return yaml.safe_dump(params | {"corpora": [*corpora], "demos": [*corpora]}, sort_keys=False)
+    demos = [corpus.removeprefix("demo_") for corpus in corpora]
+    return yaml.safe_dump(params | {"corpora": [*corpora], "demos": demos}, sort_keys=False)
 
 
 def copy_repository(folder: Path, *corpora: str) -> None:
@@ -91,7 +92,8 @@ def copy_repository(folder: Path, *corpora: str) -> None:
 def stages_of(corpus: str) -> set[str]:
     """Every stage that a demo corpus needs, as DVC names them."""
     weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text", "audio")}
-    return {"params"} | {f"{stage}@{corpus}" for stage in ("demo", *STAGES)} | weights
+    own = {f"{stage}@{corpus}" for stage in STAGES}
+    return {"params", f"demo@{corpus.removeprefix('demo_')}"} | own | weights
 
 
 def python(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

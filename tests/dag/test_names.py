@@ -33,7 +33,8 @@ def repro(repository: Path, name: str, *words: str, block: bool) -> CompletedPro
     content = yaml.safe_load(before)
     content |= {"corpora": [name if name in COMMANDS else "demo_meld"], "demos": [name]}
     try:
-        params.write_text(yaml.safe_dump(content | ({name: content["demo_meld"]} if block else {})))
+        blocks = {whole: content["demo_meld"] for whole in (name, f"demo_{name}") if block}
+        params.write_text(yaml.safe_dump(content | blocks))
         return python(repository, "dvc", "repro", *words)
     finally:
         params.write_text(before)
@@ -58,9 +59,17 @@ def test_a_name_never_reaches_the_shell(repository: Path, name: str) -> None:
     assert not (repository / "touched").exists()
 
 
-@pytest.mark.parametrize("name", ["../../docs", "../../tests/dag", "../../README.md"])
+def test_an_experiment_leaves_a_corpus_alone_that_is_taken_for_a_demo(repository: Path) -> None:
+    done = python(repository, "dvc", "exp", "run", "-S", "demos=[mine]")
+    assert done.returncode and "demo_mine" in done.stderr
+    assert (repository / "data/raw/mine/precious").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["x/../../../docs", "x/../../../tests/dag", "x/../../../README.md"]
+)
 def test_an_experiment_removes_nothing_where_no_stage_writes(repository: Path, name: str) -> None:
     """`dvc exp run` begins with a forced checkout."""
     done = python(repository, "dvc", "exp", "run", "-S", f"demos=[{name}]")
     assert done.returncode and "is ignored by .dvcignore" in done.stderr
-    assert (repository / "data/raw" / name).exists()
+    assert (repository / name.removeprefix("x/../../../")).exists()

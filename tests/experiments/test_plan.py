@@ -44,7 +44,7 @@ def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> Non
     assert [e.variant for e in found] == ["full", "text"]
     assert found[0].name.startswith("r-full-") and len(found[0].name) == len("r-full-") + 8
     assert found[0].name[-8:] != found[1].name[-8:] and names() == names()
-    common = ("corpora=[demo_meld]", "demos=[demo_meld]", "demo_meld.train.workers=1")
+    common = ("corpora=[demo_meld]", "demos=[meld]", "demo_meld.train.workers=1")
     assert found[1].settings == (*common, "demo_meld.model.modalities=[text]")
     assert not found[0].allow_missing
 
@@ -92,7 +92,7 @@ def test_a_corpus_that_is_not_generated_needs_its_manifest(repository: Path) -> 
     YAML(typ="safe").dump(lock, repository / "dvc.lock")
     first = planned(recipe)
     assert first[0].allow_missing
-    assert first[0].settings[:2] == ("corpora=[demo_meld,meld]", "demos=[demo_meld]")
+    assert first[0].settings[:2] == ("corpora=[demo_meld,meld]", "demos=[meld]")
     lock["stages"]["manifest@meld"]["outs"] = [{"path": "m", "md5": "2"}]
     YAML(typ="safe").dump(lock, repository / "dvc.lock")
     assert planned(recipe)[0].name != first[0].name
