@@ -1,7 +1,6 @@
 """The sound of a clip or a segment of it: one channel at one rate, whatever the file holds."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +155,8 @@ def _decode(container: Any, stream: Any) -> Iterator[Any]:
                 if frame.samples:
                     decoded = True
                     yield frame
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError as error:
             failed = error
     if failed is not None and not decoded:
@@ -164,7 +165,9 @@ def _decode(container: Any, stream: Any) -> Iterator[Any]:
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
     """The stream's packets and the empty one that ends decoding, as far as the file can be read."""
-    with suppress(av.error.FFmpegError):
+    try:
         yield from container.demux(stream)
-        return
-    yield None
+    except av.error.MemoryError:
+        raise
+    except av.error.FFmpegError:
+        yield None

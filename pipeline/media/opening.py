@@ -60,7 +60,7 @@ def open_media(path: Path) -> Iterator[Any]:
         with container:
             yield container
     except ODD as error:
-        if not _from_pyav(error):
+        if isinstance(error, MemoryError) or not _from_pyav(error):
             raise
         raise MediaError("unreadable", f"FFmpeg cannot read it: {message(error)}") from error
 

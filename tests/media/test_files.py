@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -166,3 +167,16 @@ def test_a_mistake_of_ours_does_not_pass_for_the_files(tmp_path: Path) -> None:
         np.zeros(0).reshape(0, -1)
     with pytest.raises(MediaError, match="Invalid layout: no such layout"), open_media(path):
         av.AudioLayout("no such layout")
+
+
+def test_lack_of_memory_is_not_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reaches the process, which tries the file again alone."""
+    path = write_wav(tmp_path / "a.wav", tone(1, 16000))
+    error = av.error.MemoryError(12, "Cannot allocate memory")
+    with pytest.raises(MemoryError), open_media(path):
+        raise error
+    monkeypatch.setattr("pipeline.media.audio.Mixer.feed", Mock(side_effect=error))
+    with pytest.raises(MemoryError):
+        load_mono(path, max_seconds=60)
