@@ -39,8 +39,8 @@ from pipeline.weights.folder import Encoder, load
 from pipeline.weights.lock import KnownEncoder, read_lock
 from pipeline.weights.names import LocalFolder, Repository, parse, wanted
 
-# What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 STREAM: dict[str, Literal["video", "audio"]] = {"visual": "video", "audio": "audio"}
+# What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
 SAMPLE, SECONDS = 20, 20.0
 MOVED = "was this folder moved or copied? `make .venv/.place` mends its programs"
@@ -254,12 +254,19 @@ def _room(needed: float) -> Finding:
 def closed_files(corpus: str, root: Path) -> Iterator[Finding]:
     """Whether each file may be read, as DVC reads all of them; it passes closed folders over."""
     files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
-    closed = [file for file in files if not os.access(file, os.R_OK) and file.exists()]
+    closed = [file for file in files if not os.access(file, os.R_OK) and not _dangling(file)]
     if closed:
         yield bad(
             f"{corpus}: {len(closed)} files may not be read, such as {min(closed)}, and DVC reads "
             f"all: chmod -R u+rX {shlex.quote(str(root))}/"
         )
+
+
+def _dangling(file: Path) -> bool:
+    try:
+        return not file.exists()
+    except OSError:  # its folder may be listed, but not searched
+        return False
 
 
 def read_corpus(params: Params, corpus: str) -> RawCorpus | Finding:
@@ -387,7 +394,8 @@ def _headers(
     wrong: list[str] = []
     opened: dict[str, Probe] = {}
     start = time.monotonic()
-    for path, found in isolated(_probed, ((path, root / path) for path in chosen)):
+    items = ((path, root / path) for path in chosen)
+    for path, found in isolated(_probed, items, lambda _: SECONDS):
         if isinstance(found, Probe):
             kinds[_kind(found)] += 1
             opened[path] = found

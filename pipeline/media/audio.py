@@ -16,9 +16,8 @@ from pipeline.media.packets import Clock
 # openSMILE multiplies by 32768 and casts to int16, where a sample of +1.0 wraps round to -32768.
 LARGEST = np.float32(32767 / 32768)
 # Seconds by which a time stamp may differ from the count of the samples before it: Matroska and
-# FLV round to 1 ms, live recordings jitter. A clock set back by more than FFmpeg's limit, as where
-# two recordings were joined, is no time of this file.
-JITTER, SET_BACK = 0.05, 10.0
+# FLV round to 1 ms, live recordings jitter.
+JITTER = 0.05
 Part = tuple[int, NDArray[np.float32]]
 
 
@@ -72,6 +71,10 @@ def _within(parts: Iterator[Part], first: int, last: int) -> tuple[list[Part], i
     """The parts of a segment, no more of the stream is held, and the place after the last one."""
     kept, until = [], 0
     for place, samples in parts:
+        # Where a clock was set back, what was heard first stays: a slice is one of the whole.
+        place, samples = max(place, until), samples[max(0, until - place) :]
+        if not len(samples):
+            continue
         until = place + len(samples)
         if until > first:
             kept.append((place, samples))
@@ -113,12 +116,11 @@ class _Timeline:
         self._mixer: Mixer | None = None
         self._due = 0.0  # when the next frame is heard, by the samples before it
         self._place = 0  # of the next sample
-        self._set_back = 0.0
 
     def feed(self, frame: Any, time: float | None) -> Iterator[Part]:
         """Take the next frame and its time, None where it has none."""
         form = Form.of(frame)
-        heard = self._due if time is None else self._told(time)
+        heard = self._due if time is None else time
         timed = self._mixer is None or abs(heard - self._due) > JITTER
         if self._mixer is None or timed or form != self._mixer.form:
             yield from self.drain()
@@ -132,12 +134,6 @@ class _Timeline:
         """Yield the samples that the mixer held back."""
         if self._mixer is not None:
             yield from self._counted(self._mixer.drain())
-
-    def _told(self, time: float) -> float:
-        """A time stamp in seconds, on the clock that the stream began with."""
-        if self._mixer is not None and time + self._set_back < self._due - SET_BACK:
-            self._set_back = self._due - time
-        return time + self._set_back
 
     def _counted(self, parts: Iterator[NDArray[np.float32]]) -> Iterator[Part]:
         for samples in parts:

@@ -52,6 +52,8 @@ def open_media(path: Path) -> Iterator[Any]:
         # The prefix keeps FFmpeg from reading a protocol out of a name like `dia1:2.mp4`.
         container = av.open(f"file:{path}", options=options, container_options=ALONE, **TOLERANT)
     except ODD as error:
+        if isinstance(error, MemoryError):
+            raise
         if _lacks_moov(path):
             detail = "no moov atom: the file was cut short; download it again"
             raise MediaError("truncated", detail) from error
@@ -135,12 +137,12 @@ def origin(container: Any) -> float:
 
 def _checked_head(path: Path) -> bytes:
     """Checks that there is a file with something in it, and reads its first bytes."""
-    if not path.is_file():
-        what = "a folder has this name" if path.is_dir() else "there is no such file"
-        raise MediaError("absent", what)
-    if path.stat().st_size == 0:
-        raise MediaError("empty", "the file has 0 bytes; copy or download it again")
     try:
+        if not path.is_file():
+            what = "a folder has this name" if path.is_dir() else "there is no such file"
+            raise MediaError("absent", what)
+        if path.stat().st_size == 0:
+            raise MediaError("empty", "the file has 0 bytes; copy or download it again")
         with path.open("rb") as file:
             head = file.read(len(LFS_HEAD))
     except OSError as error:

@@ -1,6 +1,5 @@
 """Read what a media file holds, without decoding a frame."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -136,13 +135,17 @@ def _measured(container: Any, streams: list[Any]) -> float | None:
     clocks = {stream.index: Clock.of(container, stream) for stream in streams}
     usual = {stream.index: _usual(stream, clocks[stream.index]) for stream in streams}
     ends: dict[int, int] = {}
-    with suppress(av.error.FFmpegError):
+    try:
         for packet in container.demux(streams) if streams else ():
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and not packet.is_discard:
                 index = packet.stream_index
                 end = stamp + (packet.duration or usual[index])
                 ends[index] = max(end, ends.get(index, end))
+    except av.error.MemoryError:
+        raise
+    except av.error.FFmpegError:
+        pass  # cut short: what comes before is measured
     return max((clocks[index].seconds(end) for index, end in ends.items()), default=None)
 
 

@@ -50,7 +50,7 @@ class Shots:
         self._measure()
         numbers = [self._numbers[time] for time in times]
         frames = range(min(numbers), max(numbers) + 1)
-        starts = [n for n in frames if n > frames.start and self._is_cut(n)]
+        starts = [n for n in frames if n > frames.start and self._is_cut(n, frames)]
         shots, ends = [0], {0: frames.start}
         for start in starts:
             ends[shots[-1]] = start - 1
@@ -84,11 +84,15 @@ class Shots:
         alike = np.isclose(shapes[before], shapes[after], rtol=ALIKE)
         return np.where(alike, changes, np.inf)
 
-    def _is_cut(self, number: int) -> bool:
+    def _is_cut(self, number: int, frames: range) -> bool:
+        """Whether a frame begins a shot, by the changes within some frames alone.
+
+        What was seen before and after them depends on which other segments are asked for.
+        """
         if self._changes[number] < LEAST:
             return False
-        first = max(0, number - AROUND)
-        others = np.delete(self._changes[first : number + AROUND + 1], number - first)
+        first, stop = max(frames.start + 1, number - AROUND), min(frames.stop, number + AROUND + 1)
+        others = np.delete(self._changes[first:stop], number - first)
         largest = max(others[np.isfinite(others)], default=0.0)
         return bool(self._changes[number] >= AHEAD * largest)
 

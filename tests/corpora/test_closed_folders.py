@@ -124,3 +124,21 @@ print(*closed_files("x", Path({str(tmp_path)!r})))
 """
     said = f"x: 2 files may not be read, such as {tmp_path}/b.mp4, and DVC reads all: chmod -R u+rX"
     assert said in run(rightless, code).stdout
+
+
+def test_a_clip_in_a_closed_folder_is_unreadable(tmp_path: Path, rightless: list[str]) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed/a.wav").write_bytes(b"RIFF")
+    (tmp_path / "closed").chmod(0o000)
+    code = (
+        "from pathlib import Path\n"
+        "from pipeline.base.errors import MediaError\n"
+        "from pipeline.media.probe import probe\n"
+        "try:\n"
+        f"    probe(Path({str(tmp_path / 'closed/a.wav')!r}))\n"
+        "except MediaError as error:\n"
+        "    print(error)\n"
+    )
+    done = run(rightless, code)
+    (tmp_path / "closed").chmod(0o700)
+    assert done.stdout.strip() == "unreadable: the file cannot be read: Permission denied"

@@ -180,3 +180,7 @@ def test_lack_of_memory_is_not_the_files_fault(
     monkeypatch.setattr("pipeline.media.audio.Mixer.feed", Mock(side_effect=error))
     with pytest.raises(MemoryError):
         load_mono(path, max_seconds=60)
+    monkeypatch.setattr("pipeline.media.opening.av.open", Mock(side_effect=error))
+    for read in READERS.values():
+        with pytest.raises(MemoryError):
+            read(path)

@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.base.errors import MediaError
+from pipeline.media.packets import Window
+from pipeline.media.video import Wanted, sample_segments
 from tests.media.make_media import write_media
 from tests.media.one_segment import sample_frames
 
@@ -81,3 +84,23 @@ def test_a_dissolve_is_no_cut(tmp_path: Path) -> None:
     one, other = scene(0), scene(1)
     mix = lambda n: one + (other - one) * np.clip((n - 15) / 20, 0, 1)  # noqa: E731
     assert shots(tmp_path / "a.mp4", mix) == [0] * 20
+
+
+def test_the_shots_of_a_segment_do_not_depend_on_what_else_is_asked_for(tmp_path: Path) -> None:
+    """Here the other scene flashes just before it, which would hide the cut that follows."""
+    scenes = [scene(0), scene(1)]
+
+    def rgb(number: int) -> np.ndarray:
+        grey = np.clip(scenes[number in (47, 49) or number >= 52], 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, 2)
+
+    how = {"g": "50", "bf": "0", "sc_threshold": "0"}  # the segment begins with a key frame
+    rate = Fraction(25)
+    path = write_media(
+        tmp_path / "a.mp4", stamps=range(100), rate=rate, picture=rgb, video_options=how
+    )
+    before, asked = (Wanted(Window(a, b, 60.0), None) for a, b in ((0.0, 2.0), (2.0, 3.0)))
+    found = [dict(sample_segments(path, 25, wanted)) for wanted in ([before, asked], [asked])]
+    together, alone = found[0][1], found[1][0]
+    assert not isinstance(together, MediaError) and not isinstance(alone, MediaError)
+    assert [f.shot for f in together] == [f.shot for f in alone] == [0, 0] + [1] * 23
