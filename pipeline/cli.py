@@ -186,4 +186,4 @@ def main() -> None:
     except PipelineError as error:
         sys.exit(printable(f"\n{error}\n"))
     except OSError as error:
-        sys.exit(printable(f"\n{error.strerror}: {error.filename or ''}\n"))
+        sys.exit(printable(f"\n{error.strerror or error}: {error.filename or ''}\n"))

@@ -42,6 +42,8 @@ def pin(words: Sequence[str], params: Path = Path("params.yaml")) -> None:
         portable = _portable(loader.construct_document(root), words)
     except (OSError, yaml.YAMLError, AttributeError, TypeError, LookupError, ValueError):
         return
+    except RecursionError:  # nested too deeply
+        return
     if portable:
         os.environ.update(PINS | {PINNED: "portable"})
 

@@ -51,7 +51,7 @@ def _sources(modules: tuple[str, ...]) -> str:
     rooms = (file for room in COMPUTING for file in (ROOT / "pipeline" / room).rglob("*.py"))
     for file in sorted({*map(_file, modules), *rooms, Path(__file__)}):
         with suppress(FileNotFoundError):
-            state.update(f"{file}\n".encode() + file.read_bytes())
+            state.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return state.hexdigest()
 
 

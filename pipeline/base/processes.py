@@ -124,7 +124,8 @@ def _problem(future: Any) -> tuple[str, str] | None:
     error = future.exception()
     if isinstance(error, ProcessExpired):
         return "crashed", f"its process died ({_ended(error)})"
-    if isinstance(error, TimeoutError):
+    # Pebble's has words where the system's (a network disk's) has its number, or nothing.
+    if isinstance(error, TimeoutError) and isinstance(error.errno, str):
         return "hung", f"it was not done after {error.args[1]:.0f} s"
     if isinstance(error, MemoryError):
         return "no_memory", "its process had too little memory"

@@ -14,6 +14,7 @@ from pipeline.base.display import printable, say
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import FULL
 from pipeline.base.lockfile import note_of_loss
+from pipeline.base.params import DEMO
 
 
 def run(work: Callable[..., None]) -> None:
@@ -28,7 +29,9 @@ def run(work: Callable[..., None]) -> None:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see stages/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
         params = checked(stage, words)
-        say(note_of_loss("@".join([stage, *["-".join(words)] * bool(words)])), end="")
+        # DVC names a demo's stage by what `demos` says: without the beginning.
+        item = "-".join(words).removeprefix(DEMO * (stage == "demo"))
+        say(note_of_loss(f"{stage}@{item}" if words else stage), end="")
         with measured("-".join([stage, *words[1:]]), words[0]) if words else nullcontext():
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms

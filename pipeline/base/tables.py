@@ -165,7 +165,7 @@ def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, P
     """
     provenance = read_provenance(path, version)
     with opened(path, schema, version) as file:
-        batches = list(_of_sane_size(path, file))
+        batches = list(of_sane_size(path, file))
     return pa.Table.from_batches(batches, schema).combine_chunks(), provenance
 
 
@@ -190,8 +190,17 @@ def read_rows(path: Path, row: type[R], version: str) -> tuple[list[R], Provenan
         PipelineError: As `read_table`, or a value is none of those that its column has.
     """
     table, provenance = read_table(path, schema_of(row), version)
+    return validated(path, TypeAdapter(list[row]), table), provenance  # type: ignore[valid-type]
+
+
+def validated(path: Path, rows: TypeAdapter[list[R]], table: pa.Table | pa.RecordBatch) -> list[R]:
+    """The rows of a table.
+
+    Raises:
+        PipelineError: A value is none of those that its column has.
+    """
     try:
-        return TypeAdapter(list[row]).validate_python(table.to_pylist()), provenance  # type: ignore[valid-type]
+        return rows.validate_python(table.to_pylist())
     except ValidationError as error:
         wrong = error.errors()[0]
         raise refused(path, f"{wrong['input']!r} in {wrong['loc']}: {wrong['msg']}") from error
@@ -253,8 +262,12 @@ def refused(path: Path, reason: str) -> PipelineError:
     return PipelineError(f"{path} cannot be used: {reason}; delete it and run `dvc repro`.")
 
 
-def _of_sane_size(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """Its rows, until they are too many bytes: a few may stand for many."""
+def of_sane_size(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table that `opened` gave.
+
+    Raises:
+        PipelineError: They are too many bytes: a few may stand for many.
+    """
     metadata, limit = file.metadata, max(UNPACKED, RATIO * path.stat().st_size)
     stated = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     unpacked = 0
@@ -280,6 +293,8 @@ def _one_error(path: Path) -> Iterator[None]:
         raise PipelineError(f"{path} is missing; `dvc repro` makes it.") from error
     except PermissionError as error:
         raise PipelineError(f"{path} cannot be read: {error.strerror}.") from error
+    except pa.ArrowMemoryError as error:
+        raise PipelineError(f"{path} does not fit into memory: {error}.") from error
     except (pa.ArrowException, OSError) as error:
         raise PipelineError(
             f"{path} is not a Parquet file: {error}. Delete it and run `dvc repro`."

@@ -43,8 +43,9 @@ def keep(params: Params) -> None:
     Raises:
         PipelineError: There are no results yet, or they are not of the files as they are.
     """
+    saved = _saved()  # refuses results that are not of the files as they are: no page for them
     reports = [_report(params, corpus) for corpus in params.corpora]
-    say(_saved())
+    say(saved)
     say(_changes(), end="")
     say("Reports, for a browser:", *reports, sep="\n  ")
     say(f"\n{NEXT.format(corpus=params.corpora[0])}", end="")
@@ -96,11 +97,17 @@ def _saved() -> str:
 
 def _changes() -> str:
     """What to do about tracked files that a run has changed; "" if it has changed none."""
-    command = ["git", "status", "--porcelain", "--untracked-files=no"]
+    names = _listed("--untracked-files=no")
+    # Results of a corpus that was never committed are files that git does not know yet.
+    if names == ["dvc.lock"] and not _listed("--", "metrics"):
+        return LOCK_ALONE
+    return CHANGED.format(files=many(len(names), "file")) if names else ""
+
+
+def _listed(*words: str) -> list[str]:
+    """The names that `git status` lists; none without git."""
+    command = ["git", "status", "--porcelain", *words]
     done = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="replace", check=False
     )
-    names = [line[3:] for line in done.stdout.splitlines()]
-    if names == ["dvc.lock"]:
-        return LOCK_ALONE
-    return CHANGED.format(files=many(len(names), "file")) if names else ""
+    return [line[3:] for line in done.stdout.splitlines()]

@@ -9,7 +9,7 @@ SHARE = 20  # at most one value in so many is absurd
 # Standard over mean absolute deviation: 1.25 of a normal column, over 2 of a silenced one, unless
 # it has few rows.
 SUSPECT, FEW = 2.0, 100
-COLUMNS_AT_ONCE = 256
+VALUES_AT_ONCE = 2**24
 
 
 def robust(
@@ -33,8 +33,9 @@ def robust(
     """
     mean, std = mean.copy(), std.copy()
     suspects = np.flatnonzero((std > SUSPECT * deviation) | (0 < rows <= FEW))
-    for start in range(0, len(suspects), COLUMNS_AT_ONCE):
-        some = suspects[start : start + COLUMNS_AT_ONCE]
+    at_once = max(1, VALUES_AT_ONCE // max(1, rows))
+    for start in range(0, len(suspects), at_once):
+        some = suspects[start : start + at_once]
         values = columns(some).astype(np.float64)
         believed = believable(values)
         wrong = ~believed.all(axis=0)

@@ -52,7 +52,7 @@ def predict(model: Path, folder: Path, out: Path) -> None:
             predicted, problems = _predicted(checkpoints, utterances, folder, stores)
         _write(out, checkpoints, predicted, problems)
     except OSError as error:
-        raise PipelineError(f"{error.strerror}: {error.filename or out}") from error
+        raise PipelineError(f"{error.strerror or error}: {error.filename or out}") from error
     _tell(checkpoints, predicted, out)
 
 

@@ -18,12 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.tables import (
+    of_sane_size,
     opened,
     read_provenance,
     read_rows,
     refused,
     schema_of,
     table_of,
+    validated,
     write_table,
 )
 
@@ -152,12 +154,12 @@ def stream_manifest(path: Path) -> Iterator[Utterance]:
     """Reads a manifest a few rows at a time, in order, and trusts the check of `write_manifest`.
 
     Raises:
-        PipelineError: The file is missing or of another version.
+        PipelineError: As `read_rows`.
     """
     read_provenance(path, VERSION)
     with opened(path, SCHEMA, VERSION) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE):
-            yield from _rows().validate_python(batch.to_pylist())
+        for batch in of_sane_size(path, file):
+            yield from validated(path, _rows(), batch)
 
 
 @cache

@@ -53,7 +53,7 @@ def test_generated_corpora_are_portable_unless_params_say_otherwise(
     assert "arithmetic" not in arithmetic("cuda", 2, "float32")
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- 1", "compute: 1"])
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "compute: 1", f"a: {'[' * 900}{']' * 900}"])
 def test_a_file_that_cannot_be_read_is_left_to_the_check(
     environment: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_fault_of_ours_keeps_its_traceback(workspace, monkeypatch):
         stage.run(work)
 
 
-NAMES = ("weights@demo_meld-faces", "text@demo_meld")
+NAMES = ("weights@demo_meld-faces", "text@demo_meld", "demo@meld")
 
 
 def test_a_stage_whose_entry_dvc_lock_has_lost_says_why_it_runs_again(
@@ -78,8 +78,8 @@ def test_a_stage_whose_entry_dvc_lock_has_lost_says_why_it_runs_again(
 ):
     shutil.copy(PARAMS, "params.yaml")
     lock = workspace / "dvc.lock"
-    faces, text = (f"  {name}:\n    cmd: x\n" for name in NAMES)
-    lock.write_text(f"stages:\n{faces}{text}")
+    faces, text, demo = (f"  {name}:\n    cmd: x\n" for name in NAMES)
+    lock.write_text(f"stages:\n{faces}{text}{demo}")
     commit = ["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "start"]
     for command in (["init", "-q"], ["add", "-A"], commit):
         subprocess.run(["git", *command], check=True)
@@ -94,5 +94,6 @@ def test_a_stage_whose_entry_dvc_lock_has_lost_says_why_it_runs_again(
     told = said("weights", "demo_meld", "faces")
     assert told.startswith("note: dvc.lock has lost the entry of weights@demo_meld-faces")
     assert said("text", "demo_meld") == said("audio", "demo_meld") == ""
+    assert "lost the entry of demo@meld" in said("demo", "demo_meld"), "as DVC names it"
     lock.unlink()
     assert "lost the entry of text@demo_meld" in said("text", "demo_meld")

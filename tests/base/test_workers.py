@@ -1,5 +1,6 @@
 """Work beside the main thread: order, bounded memory, processes that crash, hang or are left."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -42,6 +43,8 @@ def work(item: tuple[str, object]) -> object:
             os._exit(9)
     if what == "media":
         raise MediaError("unreadable", str(value))
+    if what == "disk":
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out", value)
     if what == "fault":
         raise ValueError(value)
     return value
@@ -129,6 +132,11 @@ def test_what_is_raised_is_raised_here() -> None:
     assert (caught.value.kind, caught.value.detail) == ("unreadable", "no moov atom")
     with pytest.raises(ValueError, match="17"):
         list(results([("same", 1), ("fault", 17)]))
+
+
+def test_a_time_out_of_a_network_disk_is_no_clip_that_hangs() -> None:
+    with pytest.raises(OSError, match=r"Connection timed out: 'clip\.mp4'"):
+        list(results([("disk", "clip.mp4")]))
 
 
 def test_nothing_is_started_where_there_is_nothing_to_do() -> None:

@@ -12,7 +12,15 @@ import pytest
 from pipeline.base.errors import PipelineError
 from pipeline.records.epochs import EpochPrediction, read_epochs, write_epochs
 from pipeline.records.frames import Pictures, present_rows, read_frames, write_frames
+from pipeline.records.manifest import (
+    Origin,
+    Segment,
+    read_manifest,
+    stream_manifest,
+    write_manifest,
+)
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
+from tests.synthetic import bare_utterance
 
 ENTRIES = [Entry(0, "train", "d", "u0", "Ann", 0), Entry(0, "test", "e", "u1", "Bob", None)]
 EPOCH = EpochPrediction(0, 1, 1, True, "test", ["u1"], np.array([[0.5, 0.5]], np.float32))
@@ -33,6 +41,20 @@ def test_a_protocol_that_breaks_a_rule(tmp_path: Path, entry: dict[str, Any], me
     write_protocol(tmp_path / "p", Protocol(("a", "b"), entries))
     with pytest.raises(PipelineError, match=f"{message}; delete it"):
         read_protocol(tmp_path / "p")
+
+
+def test_a_manifest_with_a_value_that_its_column_has_not(tmp_path: Path) -> None:
+    path, region = tmp_path / "m", (0.0, 0.0, 1.0, 1.0)
+    clip = Segment("a.mp4", end=1.0, sha256="0" * 64, region=region)
+    row = replace(bare_utterance("d", 0, "joy"), video=clip, audio=clip)
+    write_manifest(path, [row], Origin("meld", full=False))
+    table = pq.read_table(path)
+    (edited,) = table.to_pylist()
+    edited["video"]["region"] = [0.0]
+    pq.write_table(pa.Table.from_pylist([edited], table.schema), path)
+    for read in (read_manifest, stream_manifest):
+        with pytest.raises(PipelineError, match=r"cannot be used: .*delete it"):
+            list(read(path))
 
 
 @pytest.mark.parametrize(
