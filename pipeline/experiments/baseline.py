@@ -7,6 +7,7 @@ can be neither compared with nor checked out. An experiment that holds this mach
 import subprocess
 from pathlib import Path
 
+from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
@@ -43,6 +44,9 @@ def keep(params: Params) -> None:
     Raises:
         PipelineError: There are no results yet, or they are not of the files as they are.
     """
+    for corpus in params.corpora:
+        if not (figures := paths.metrics(corpus, "metrics.json")).is_file():
+            raise PipelineError(f"{figures} is missing: run `dvc repro` first.")
     saved = _saved()  # refuses results that are not of the files as they are: no page for them
     reports = [_report(params, corpus) for corpus in params.corpora]
     say(saved)
@@ -74,16 +78,16 @@ def _saved() -> str:
     from dvc.repo import Repo
     from scmrepo.exceptions import SCMError
 
-    if kept():
-        return (
-            f"{BASELINE} stays as it was kept before; `dvc exp remove {BASELINE}` and `python -m "
-            "pipeline baseline` replace it.\n"
-        )
     try:
         with Repo() as repo:
             if stale := sorted(repo.status()):  # which DVC would save as if they had run
                 raise PipelineError(
                     f"{len(stale)} stages, such as {stale[0]}, are to run: `dvc repro`."
+                )
+            if kept():
+                return (
+                    f"{BASELINE} stays as it was kept before; `dvc exp remove {BASELINE}` and "
+                    "`python -m pipeline baseline` replace it.\n"
                 )
             for commit, experiments in repo.experiments.ls(all_commits=True).items():
                 if BASELINE in dict(experiments):  # of a commit before this one

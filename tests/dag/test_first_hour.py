@@ -65,6 +65,12 @@ def test_results_that_are_kept_can_be_compared_and_restored(elsewhere: Path) -> 
     assert f"metrics/{DEMO}/report.html" in closing and "dvc exp apply my-baseline" in closing
     before = git(elsewhere, "status", "--porcelain")
     assert "my-baseline stays as it was kept" in command(elsewhere, "baseline")
+    page = elsewhere / f"metrics/{DEMO}/report.md"
+    written = page.stat().st_mtime_ns
+    code.write_text(f"{text}# A comment.\n")
+    assert python(elsewhere, "pipeline", "baseline").returncode == 1, "also where one is kept"
+    assert page.stat().st_mtime_ns == written
+    code.write_text(text)
 
     changed = f"{DEMO}.evaluate.baselines=[majority]"
     dvc(elsewhere, "exp", "run", "-S", changed, "--name", "changed")
