@@ -49,7 +49,7 @@ def _sources(modules: tuple[str, ...]) -> str:
     """Hex SHA-256 of the modules' bytes, those of all computing rooms, and Python's version."""
     state = hashlib.sha256(f"{modules} {sys.version}".encode())
     rooms = (file for room in COMPUTING for file in (ROOT / "pipeline" / room).rglob("*.py"))
-    for file in sorted({*map(_file, modules), *rooms, Path(__file__)}):
+    for file in sorted({*map(_file, (*modules, __name__)), *rooms}):
         with suppress(FileNotFoundError):
             state.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return state.hexdigest()
