@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from pipeline.base.cache import Held, contents, remove_orphans
 from pipeline.base.display import say, terminal
@@ -21,7 +20,7 @@ def show() -> None:
     table = Table(*columns, title=str(cache_root()))
     for held in contents():
         size, age = f"{held.total_bytes / MEGABYTE:.1f}", f"{_age(held):.1f}"
-        made = Text(made_with(held.about))  # as it is: a name may look like markup
+        made = made_with(held.about)
         table.add_row(held.step, made, str(held.entries), size, age, held.folder.name[:8])
     terminal().print(table)
 

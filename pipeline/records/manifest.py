@@ -30,7 +30,6 @@ from pipeline.base.tables import (
 )
 
 VERSION = "manifest/2"
-ROWS_AT_ONCE = 1024
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
