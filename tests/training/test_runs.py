@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import psutil
@@ -93,30 +94,33 @@ def test_an_error_of_a_process_is_raised_in_its_own_words(
         list(in_processes("toy", settings, runs, 2))
 
 
-def test_a_gpu_without_room_is_reported_by_the_process_that_met_it(
-    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
+FULL_DISK = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cache/run.pt")
 
-    monkeypatch.setattr(module, "read_data", full)
+
+@pytest.mark.parametrize(
+    ("error", "begin", "advice"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory."),
+            "CUDA out of memory.",
+            "CORPUS.train.workers",
+        ),
+        (FULL_DISK, "No space left on device: cache/run.pt", "resumes"),
+    ],
+)
+def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
+    settings: TrainingSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    begin: str,
+    advice: str,
+) -> None:
+    monkeypatch.setattr(module, "read_data", Mock(side_effect=error))
     here, there = multiprocessing.Pipe()
     module._work("toy", settings, there)
     text = here.recv()
-    assert text.startswith("CUDA out of memory.") and "CORPUS.train.workers" in text
-
-
-def test_a_full_disk_is_reported_by_the_process_that_met_it(
-    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cache/run.pt")
-
-    monkeypatch.setattr(module, "read_data", full)
-    here, there = multiprocessing.Pipe()
-    module._work("toy", settings, there)
-    text = here.recv()
-    assert text.startswith("No space left on device: cache/run.pt") and "resumes" in text
+    assert text.startswith(begin) and advice in text
 
 
 def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
