@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 
 from pipeline.base.errors import MediaError
 from pipeline.media.mixing import layout_of
 from pipeline.media.opening import (
+    KINDS,
     MICROSECONDS,
-    audio_stream,
+    Kind,
+    chosen_stream,
     open_media,
     undecodable,
-    video_stream,
     without_decoder,
 )
 from pipeline.media.packets import FALLBACK_RATE, Clock
@@ -49,15 +50,9 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Probe:
-    """A file's usable streams.
+    """A file's usable streams, and the kinds of stream of which none can be decoded.
 
-    Attributes:
-        video: None where there is none.
-        audio: Likewise.
-        duration: Of the file in seconds, borne out by its packets; None where it holds none.
-        without_decoder: `video` and `audio`, where all streams of the kind are in a codec that
-            FFmpeg cannot decode.
-        promised: The length in seconds that its index promises; None where the format has none.
+    Its duration is in seconds, borne out by its packets; what its index promises may differ.
     """
 
     video: VideoInfo | None
@@ -74,7 +69,7 @@ def probe(path: Path) -> Probe:
         MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`.
     """
     with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
+        video, audio = (chosen_stream(container, kind) for kind in KINDS)
         streams = [stream for stream in (video, audio) if stream is not None]
         return Probe(
             without_decoder=without_decoder(container),
@@ -85,12 +80,10 @@ def probe(path: Path) -> Probe:
         )
 
 
-def unusable(probed: Probe, modality: Literal["video", "audio"]) -> MediaError | None:
+def unusable(probed: Probe, modality: Kind) -> MediaError | None:
     """Why a modality of a probed file cannot be used, None if it can.
 
-    Returns:
-        A MediaError to raise or to write down: `no_video`, `no_audio`, `no_decoder`, or
-        `no_duration` for a file without a packet that tells when it ends.
+    `no_video`, `no_audio`, `no_decoder`, or `no_duration` where no packet tells when it ends.
     """
     if modality in probed.without_decoder:
         return undecodable(modality)
