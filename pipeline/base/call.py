@@ -58,22 +58,22 @@ def checked(stage: str, words: Sequence[str]) -> Params:
     """
     entry = _stages()[stage]
     matrix = entry.get("matrix", {})
-    names = list(matrix)
-    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(_spoken, names)])
+    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(_spoken, matrix)])
     if {"-h", "--help"} & set(words):
         say(f"{usage}\n\n{_described(entry)}")
         sys.exit()
-    if len(words) != len(names):
+    if len(words) != len(matrix):
         sys.exit(usage)
     params = read_params()
     if words:
         params.check(words[0])
-    for name, word in zip(names, words, strict=True):
+    given = dict(zip(matrix, words, strict=True))
+    for name, word in given.items():
         known = matrix[name]
         if isinstance(known, list) and word not in known:
             raise PipelineError(f"{name}: got {word!r}{hint(word, known)}")
-    given = dict(zip(names, words, strict=True))
-    check_writable([cache_root(), *(Path(_filled(out, given)) for out in _outs(entry))])
+    outs = (PLACEHOLDER.sub(lambda match: given[match[1]], out) for out in _outs(entry))
+    check_writable([cache_root(), *map(Path, outs)])
     return params
 
 
@@ -113,10 +113,6 @@ def _stages() -> dict[str, Any]:
 def _outs(entry: dict[str, Any]) -> list[str]:
     outs = [out for key in ("outs", "metrics", "plots") for out in entry.get(key, ())]
     return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
-
-
-def _filled(text: str, words: dict[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: words[match[1]], text)
 
 
 def _described(entry: dict[str, Any]) -> str:

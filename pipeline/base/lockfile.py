@@ -74,13 +74,6 @@ def _committed() -> str:
 
 
 def digest(stages: dict[str, Any], stage: str, side: str, path: Path) -> str | None:
-    """What a stage read or wrote at a path; None if it is not known.
-
-    Args:
-        stages: Of a dvc.lock.
-        stage: Its name, `train@demo_meld`.
-        side: `deps` or `outs`.
-        path: Of the file.
-    """
+    """What a stage (`train@demo_meld`) read (`deps`) or wrote (`outs`) at a path, if known."""
     files = stages.get(stage, {}).get(side, [])
     return next((file["md5"] for file in files if file["path"] == path.as_posix()), None)

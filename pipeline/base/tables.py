@@ -83,11 +83,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
 
 
 def table_of(rows: Iterable[Any], schema: pa.Schema, version: str) -> pa.Table:
-    """Converts dataclass instances to a table of their schema.
-
-    Raises:
-        PipelineError: A value is not of its column's type.
-    """
+    """Converts dataclass instances to a table of their schema; refuses a value of another type."""
     try:
         return pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -106,12 +102,6 @@ def write_table(
     path: Path, table: pa.Table, version: str, provenance: Provenance | None = None
 ) -> None:
     """Writes a small table as one row group, whole or not at all.
-
-    Args:
-        path: Where to.
-        table: Its rows and columns.
-        version: Name and version of the schema, checked on reading.
-        provenance: Further facts that JSON can hold.
 
     Raises:
         PipelineError: A column that is not nullable holds nulls.
@@ -137,15 +127,9 @@ def streaming(
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Writes a large table, uncompressed, whole or not at all.
 
-    Args:
-        path: Where to.
-        schema: Its columns.
-        version: Name and version of the schema, checked on reading.
-        provenance: Further facts that JSON can hold.
-        footer: Filled while the table is written; it is kept as the file's own metadata.
-
     Yields:
-        A function that takes the next row group.
+        A function that takes the next row group. The `footer`, filled while the table is written,
+        is kept as the file's own metadata.
     """
     full = with_metadata(schema, version, provenance)
     with (
@@ -194,11 +178,7 @@ def read_rows(path: Path, row: type[R], version: str) -> tuple[list[R], Provenan
 
 
 def validated(path: Path, rows: TypeAdapter[list[R]], table: pa.Table | pa.RecordBatch) -> list[R]:
-    """The rows of a table.
-
-    Raises:
-        PipelineError: A value is none of those that its column has.
-    """
+    """The rows of a table; refuses a value that is none of those that its column has."""
     try:
         return rows.validate_python(table.to_pylist())
     except ValidationError as error:
@@ -228,11 +208,7 @@ def read_provenance(path: Path, version: str) -> Provenance:
 
 @contextmanager
 def opened(path: Path, schema: pa.Schema, version: str) -> Iterator[pq.ParquetFile]:
-    """Opens a table to be read.
-
-    Raises:
-        PipelineError: Its columns are others, or what is read of it in this block is damaged.
-    """
+    """Opens a table to be read; refuses other columns, and damaged parts that the block reads."""
     with _one_error(path), pq.ParquetFile(path) as file:
         if not file.schema_arrow.equals(schema):
             raise PipelineError(
@@ -242,11 +218,7 @@ def opened(path: Path, schema: pa.Schema, version: str) -> Iterator[pq.ParquetFi
 
 
 def refuse_packed(path: Path, file: pq.ParquetFile) -> None:
-    """Refuse a table that is larger in memory than in its file; none that `streaming` wrote is.
-
-    Raises:
-        PipelineError: A column is compressed, or written in other ways that save room.
-    """
+    """Refuse a table that is larger in memory than in its file; none that `streaming` wrote is."""
     groups, columns = range(file.metadata.num_row_groups), range(file.metadata.num_columns)
     for column in (file.metadata.row_group(g).column(c) for g in groups for c in columns):
         if column.compression != "UNCOMPRESSED" or set(column.encodings) - {"PLAIN", "RLE"}:
@@ -263,11 +235,7 @@ def refused(path: Path, reason: str) -> PipelineError:
 
 
 def of_sane_size(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a table that `opened` gave.
-
-    Raises:
-        PipelineError: They are too many bytes: a few may stand for many.
-    """
+    """Yield the rows of an `opened` table; refuse too many bytes, as a few may stand for many."""
     metadata, limit = file.metadata, max(UNPACKED, RATIO * path.stat().st_size)
     stated = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     unpacked = 0
