@@ -50,7 +50,8 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
     encoder = _encoder(settings, places)
     provenance = _provenance(settings, faces, encoder)
     cache = ClipCache("frames", [provenance, code_digest(*CODE)], PICTURES, about=provenance)
-    make = FrameMaker(places.raw, settings, faces, _weights(encoder), cache)
+    weights = encoder.folder / next(iter(encoder.files)) if encoder else None
+    make = FrameMaker(places.raw, settings, faces, weights, cache)
     outcomes = frames_of(stream_manifest(places.manifest), make)
     shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
     tally, choices = Tally("visual"), Counter[SpeakerFace]()
@@ -81,23 +82,11 @@ def _encoder(settings: FramesSettings, places: Places) -> Encoder | None:
     return load(places.encoders["faces"]) if settings.crop == "face" else None
 
 
-def _weights(encoder: Encoder | None) -> Path | None:
-    if encoder is None:
-        return None
-    (name,) = encoder.files
-    return encoder.folder / name
-
-
 @dataclass(frozen=True)
 class FrameMaker:
-    """Makes the cache entries of one video's utterances.
+    """Makes the cache entries, `PICTURES` rows, of one video's utterances; paths are below `root`.
 
-    Attributes:
-        root: The raw folder that paths are relative to.
-        settings: Sampling, crop and encoding.
-        faces: How faces are found and chosen.
-        weights: The face detector's; None where no face is looked for.
-        cache: Of `PICTURES` rows.
+    The weights are the face detector's; None where no face is looked for.
     """
 
     root: Path
@@ -127,14 +116,9 @@ class FrameMaker:
 def frames_of(
     utterances: Iterable[Utterance], make: FrameMaker
 ) -> Iterator[Outcome[pa.RecordBatch]]:
-    """Yield the pictures of each utterance, decoded only if the cache lacks them.
+    """Yield the `PICTURES` row of each utterance, decoded only if the cache lacks it.
 
-    Args:
-        utterances: In manifest order; those of one video stand together.
-        make: Makes cache entries.
-
-    Yields:
-        One `PICTURES` row for each utterance.
+    Utterances are in manifest order: those of one video stand together.
     """
     videos = groupby(utterances, key=lambda u: u.video.path)
     files = ([make.piece(u) for u in group] for _, group in videos)

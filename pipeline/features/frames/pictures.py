@@ -27,29 +27,19 @@ from pipeline.records.manifest import Segment, Utterance
 class Faces:
     """How faces are found, chosen and cut out.
 
-    Attributes:
-        detect: uint8 RGB [height, width, 3] to faces.
-        margin: Added round a face box, as a share of it.
-        speaker: Of several tracked faces; `mouth`: the one whose mouth moves with the voice where
-            one clearly does, else the most prominent; `largest`: always the most prominent.
+    The speaker's, of several tracked faces, is with `mouth` the one whose mouth moves with the
+    voice where one clearly does, else the most prominent, with `largest` always the latter.
     """
 
-    detect: Callable[[np.ndarray], list[Face]]
-    margin: float
+    detect: Callable[[np.ndarray], list[Face]]  # of uint8 RGB [height, width, 3]
+    margin: float  # added round a face box, as a share of it
     speaker: Literal["mouth", "largest"]
 
 
 def put_pictures(
     pieces: Sequence[Piece], root: Path, settings: FramesSettings, faces: Faces, cache: ClipCache
 ) -> Failures:
-    """Put the pictures of one video's utterances into a cache, in one pass through the video.
-
-    Args:
-        pieces: All of the same video.
-        root: The raw folder that paths are relative to.
-        settings: Sampling, crop and encoding.
-        faces: How faces are found, chosen and cut out.
-        cache: Of `PICTURES` rows.
+    """Put the `PICTURES` of one video's utterances into a cache, in one pass through the video.
 
     Returns:
         What failed, by key.

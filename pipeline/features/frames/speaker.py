@@ -61,12 +61,7 @@ LEAST_SECONDS, FULL_SECONDS = 1.0, 3.0
 def loudness(
     samples: NDArray[np.float32], rate: int, times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Log energy of a sound round each time.
-
-    Args:
-        samples: [sample].
-        rate: Hertz.
-        times: [time] in seconds from the first sample.
+    """Log energy of a sound round each time, in seconds from the first sample.
 
     Returns:
         [time] decibels, none further below the loudest than `HEARD`.
@@ -85,12 +80,8 @@ def loudness(
 def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
     """Measure how well a mouth's motion and the energy of the voice agree, from -1 to 1.
 
-    It is 0 for less than a second of face and voice, a still face and an even voice.
-
-    Args:
-        motion: Its times count from the first sample.
-        samples: The voice, [sample].
-        rate: Hertz.
+    Times of the motion count from the first sample. It is 0 for less than a second of face and
+    voice, a still face and an even voice.
     """
     if not motion.times:
         return 0.0
@@ -129,10 +120,7 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 def liveliness(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
     """Measure how much a mouth moves while the voice is heard.
 
-    Args:
-        motion: Its times count from the first sample.
-        samples: The voice, [sample].
-        rate: Hertz.
+    Times of the motion count from the first sample.
 
     Returns:
         The log of its mean motion in levels of grey, weighted by how loud the voice is.
@@ -161,13 +149,7 @@ LONGEST_SIDE = 640
 def speaking_track(
     tracks: Sequence[Track], frames: Sequence[Frame], utterance: Utterance, root: Path
 ) -> Track | None:
-    """Find the track whose mouth moves with the voice; the clip is decoded once more for that.
-
-    Args:
-        tracks: At least two.
-        frames: Those the tracks were found in.
-        utterance: Whose video and audio are looked at.
-        root: The raw folder that paths are relative to.
+    """Find the track, of two at least, whose mouth moves with the voice, in a second decoding.
 
     Returns:
         None where it is undecided: no face agrees with the voice clearly more than the others do,

@@ -18,35 +18,21 @@ Typed = tuple[list[int], list[int]]  # ids of tokens, and the type of each
 
 @dataclass(frozen=True)
 class Tokens:
-    """A turn, with its context or without.
-
-    Attributes:
-        ids: [token].
-        types: [token] which of two sentences each belongs to.
-        pooled: [token] whether a mean takes it in.
-    """
+    """A turn, with its context or without; [token] each."""
 
     ids: Sequence[int]
-    types: Sequence[int]
-    pooled: Sequence[bool]
+    types: Sequence[int]  # which of two sentences each belongs to
+    pooled: Sequence[bool]  # whether a mean takes it in
 
 
 class Form(NamedTuple):
-    """A sentence pair as a tokenizer writes it.
+    """A sentence pair as a tokenizer writes it: its special tokens, and the types of the two."""
 
-    Attributes:
-        first: The special tokens before the first sentence.
-        between: Those between the sentences.
-        last: Those after the second one.
-        context: The type of the first sentence, which is context.
-        own: The type of the second sentence, which is the turn's own.
-    """
-
-    first: Typed
+    first: Typed  # before the first sentence
     between: Typed
     last: Typed
-    context: int
-    own: int
+    context: int  # of the first sentence, which is context
+    own: int  # of the second sentence, which is the turn's own
 
     def room(self, own: list[int], max_tokens: int, *, after: bool) -> int:
         """Tokens of context that fit beside a turn, with something after it or not."""
@@ -55,17 +41,13 @@ class Form(NamedTuple):
 
 
 class TurnTokenizer:
-    """An encoder's own tokenizer.
+    """An encoder's own tokenizer; no input has more than `max_tokens`, special tokens included.
 
     What stands before a turn is joined by blanks and makes a sentence pair with it, in the
     tokenizer's own form; what stands after it follows as a third sentence, behind the same
     separator. Where that is too long the context is cut, what is furthest from the turn first. A
     turn that leaves no room, or that has no tokens itself, is read alone, and cut at its end if
     it is too long.
-
-    Args:
-        folder: Its files.
-        max_tokens: Longest input, special tokens included.
 
     Raises:
         PipelineError: The folder holds no tokenizer with words in it.
@@ -198,13 +180,9 @@ def _typed(ids: list[int], kind: int) -> Typed:
 def kept(before: Sequence[int], after: Sequence[int], room: int) -> tuple[int, int]:
     """Count the tokens of the context before and after a turn that have room, the nearest first.
 
-    The piece just before the turn comes first, then the one just after it, then those one further
+    Each side is given as the numbers of tokens of its pieces, in the order of the dialogue. The
+    piece just before the turn comes first, then the one just after it, then those one further
     away, and so on; the first that has no room is cut, and all further ones are left out.
-
-    Args:
-        before: Number of tokens of each piece, oldest first.
-        after: Likewise, nearest first.
-        room: In tokens.
     """
     sides = [0, 0]
     pairs = zip_longest(reversed(before), after, fillvalue=0)

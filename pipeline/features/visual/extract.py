@@ -53,14 +53,7 @@ def extract(params: Params, corpus: str, places: Places) -> None:
 def provenance_of(
     params: Params, corpus: str, places: Places, frames: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a visual store's metadata says of it, but for the dimension.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: Where the encoder lies.
-        frames: The provenance of the frame store.
-    """
+    """What a visual store's metadata says of it, but for the dimension; `frames` is its frames'."""
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
     return _provenance(settings, compute, load(places.encoders["visual"]), frames)
 

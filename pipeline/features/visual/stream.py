@@ -45,13 +45,9 @@ def visual_of(
 ) -> Iterator[VectorRow]:
     """Yield the [frame, feature] vectors of each utterance's pictures, None where missing.
 
-    Where the cache lacks a row, what it has of all others, wherever in the corpus, is noted before
-    anything is computed.
-
-    Args:
-        rows: Gives the frame store's, from the first, each time it is called.
-        encoder: Pictures to vectors.
-        cache: Of `VECTORS` rows; one entry per utterance, shared by identical ones.
+    `rows` gives the frame store's, from the first, each time it is called. Where the cache, of an
+    entry per utterance, lacks a row, what it has of all others, wherever in the corpus, is noted
+    before anything is computed.
 
     Raises:
         PipelineError: A picture cannot be decoded, or the cache was pruned under way.
@@ -74,8 +70,7 @@ def _from_cache(
 ) -> Generator[VectorRow, None, int | None]:
     """Yield rows up to the first that the cache lacks, and add all that it has to `seen`.
 
-    Returns:
-        How many rows were yielded; None where these are all.
+    Returns how many were yielded, or None where these are all.
     """
     known, lacking = 0, False
     held: list[tuple[str, Sequence[bytes]]] = []  # most runs lack nothing, and then need no `seen`
@@ -164,24 +159,20 @@ class _Entries:
 def _computed(decoded: Iterable[Step], encoder: Encoder, entries: _Entries) -> Iterator[_Kept]:
     started: deque[tuple[Step, Callable[[], np.ndarray] | None]] = deque()
     rows: deque[np.ndarray] = deque()
+
+    def finished() -> Iterator[_Kept]:
+        step, vectors = started.popleft()
+        if vectors is not None:
+            rows.extend(vectors()[: len(step.images)])
+        for plan in step.plans:
+            yield _filled(plan, rows, entries)
+
     for step in decoded:
         started.append((step, None if step.batch is None else encoder.start(step.batch)))
         while started and (len(started) >= STARTED or started[0][1] is None):
-            yield from _finished(*started.popleft(), rows, entries)
+            yield from finished()
     while started:
-        yield from _finished(*started.popleft(), rows, entries)
-
-
-def _finished(
-    step: Step,
-    vectors: Callable[[], np.ndarray] | None,
-    rows: deque[np.ndarray],
-    entries: _Entries,
-) -> Iterator[_Kept]:
-    if vectors is not None:
-        rows.extend(vectors()[: len(step.images)])
-    for plan in step.plans:
-        yield _filled(plan, rows, entries)
+        yield from finished()
 
 
 def _filled(plan: Plan, rows: deque[np.ndarray], entries: _Entries) -> _Kept:
