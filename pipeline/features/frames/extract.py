@@ -29,7 +29,7 @@ from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.records.frames import PICTURES, WHOLE, SpeakerFace, write_frames
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
-from pipeline.weights.folder import Encoder, load
+from pipeline.weights.folder import load
 
 CODE = ("pipeline.features.frames.pictures",)
 CHOICES: dict[SpeakerFace, str] = {
@@ -47,10 +47,12 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
         PipelineError: The detector's folder is not as it should be.
     """
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
-    encoder = _encoder(settings, places)
-    provenance = _provenance(settings, faces, encoder)
+    provenance, weights = provenance_of(params, corpus, places), None
+    if settings.crop == "face":
+        encoder = load(places.encoders["faces"])
+        (name,) = encoder.files
+        weights = encoder.folder / name
     cache = ClipCache("frames", [provenance, code_digest(*CODE)], PICTURES, about=provenance)
-    weights = encoder.folder / next(iter(encoder.files)) if encoder else None
     make = FrameMaker(places.raw, settings, faces, weights, cache)
     outcomes = frames_of(stream_manifest(places.manifest), make)
     shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
@@ -64,22 +66,14 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
 def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
     """What a frame store's metadata says of it."""
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
-    return _provenance(settings, faces, _encoder(settings, places))
-
-
-def _provenance(
-    settings: FramesSettings, faces: FacesSettings, encoder: Encoder | None
-) -> dict[str, Any]:
     known = {
         "extractor": "frames",
         "settings": settings.model_dump(),
         "versions": versions("av", "opencv-python", "numpy"),
     }
-    return known | ({"faces": faces.model_dump(), "encoder": encoder.about} if encoder else {})
-
-
-def _encoder(settings: FramesSettings, places: Places) -> Encoder | None:
-    return load(places.encoders["faces"]) if settings.crop == "face" else None
+    if settings.crop == "face":
+        known |= {"faces": faces.model_dump(), "encoder": load(places.encoders["faces"]).about}
+    return known
 
 
 @dataclass(frozen=True)
@@ -132,11 +126,11 @@ def _noted(made: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
         return made
     boxes = made.value["boxes"][0].as_py()
     whole = sum(box == WHOLE for box in boxes)
-    kind, where = "no_face", f"in none of {len(boxes)} frames"
-    if choice != "none":
-        kind, where = "face_in_part", f"another shot in {whole} of {len(boxes)} frames"
-        if not whole:
-            return made
+    kind, where = "face_in_part", f"another shot in {whole} of {len(boxes)} frames"
+    if choice == "none":
+        kind, where = "no_face", f"in none of {len(boxes)} frames"
+    elif not whole:
+        return made
     detail = f"{where}; the whole region is shown"
     return made._replace(problems=[Problem(made.utterance, "visual", kind, detail)])
 
