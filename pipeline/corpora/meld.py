@@ -98,12 +98,9 @@ class Split:
 
 
 def read(root: Path, options: MeldOptions) -> RawCorpus:
-    """Reads a MELD tree.
+    """Reads a MELD tree: the folder of the three CSVs and clip folders, or one that holds it.
 
-    Args:
-        root: The folder of the three CSVs and the three clip folders, or one that holds it. A tree
-            without any clip folder is read too: its text can be used.
-        options: The corpus' block of params.yaml.
+    A tree without any clip folder is read too: its text can be used.
 
     Raises:
         PipelineError: The tree is not MELD's, or a CSV is outside MELD's format.
@@ -118,7 +115,11 @@ def read(root: Path, options: MeldOptions) -> RawCorpus:
     unannotated = 0
     for split in splits:
         rows = read_csv(split.csv)
-        utterances += _utterances(rows, split, root, options)
+        for _, dialogue in groupby(rows, key=lambda row: row.dialogue):
+            # Turns are counted, since ids have gaps.
+            utterances += [
+                _utterance(r, turn, split, root, options) for turn, r in enumerate(dialogue)
+            ]
         unannotated += len(split.clips - {name for row in rows for name in _names(row)})
         few += _few_clips(split, rows)
     notes = dict.fromkeys(few, MEDIA) | _notes(splits, options)
@@ -154,11 +155,7 @@ def _check_folders(root: Path, home: Path, splits: list[Split]) -> None:
     lacking = [FOLDERS[split.name][0] for split in splits if split.folder is None]
     places = [home, *(home / name for name in names_in(home) if is_folder(home / name))]
     known = [split.folder for split in splits]
-    others = [
-        place
-        for place in places
-        if place not in known and any(map(CLIP.fullmatch, names_in(place)))
-    ]
+    others = [p for p in places if p not in known and any(map(CLIP.fullmatch, names_in(p)))]
     if lacking and len(others) == 1 and len(lacking) == len(splits):
         raise wrong_tree(
             root,
@@ -225,15 +222,6 @@ def _notes(splits: list[Split], options: MeldOptions) -> dict[str, tuple[Modalit
 def _names(row: Row) -> tuple[str, str]:
     plain = f"dia{row.dialogue}_utt{row.utterance}.mp4"
     return plain, f"{TWIN}{plain}"
-
-
-def _utterances(rows: list[Row], split: Split, root: Path, options: MeldOptions) -> list[Utterance]:
-    """The utterances of a split; turns are counted, since ids have gaps."""
-    return [
-        _utterance(row, turn, split, root, options)
-        for _, dialogue in groupby(rows, key=lambda row: row.dialogue)
-        for turn, row in enumerate(dialogue)
-    ]
 
 
 def _utterance(row: Row, turn: int, split: Split, root: Path, options: MeldOptions) -> Utterance:

@@ -23,10 +23,7 @@ def folds(
 ) -> list[Fold]:
     """The split of each dialogue, one mapping a fold.
 
-    Args:
-        utterances: The manifest.
-        settings: How to split it.
-        validation: Dialogues to validate on, by a name that `settings.validation` may have.
+    `validation` has dialogues to validate on, by a name that `settings.validation` may have.
 
     Raises:
         PipelineError: The corpus lacks what the splits are made by, or too few dialogues.

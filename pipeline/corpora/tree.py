@@ -105,12 +105,8 @@ def wrong_tree(
 ) -> PipelineError:
     """The error for a tree that is not what it should be: found, expected, and what mends it.
 
-    Args:
-        root: What the user gave.
-        what: What is wrong, after the root's name.
-        expected: What should be there.
-        looked_in: The folder whose content is shown; `root` unless given.
-        advice: What mends it, where the reader knows; else it is guessed from the file names.
+    The content of `looked_in`, or else of `root`, is shown; advice that the reader does not know is
+    guessed from the file names.
     """
     folder = looked_in or root
     if not root.exists():

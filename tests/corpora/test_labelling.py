@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.protocol import make_protocol, unlabelled, unused
+from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.protocol import counts, read_protocol, write_protocol
@@ -75,6 +75,8 @@ def test_a_train_split_of_one_class_is_refused_before_anything_is_trained(kept: 
 
 def test_what_has_no_label_and_codes_nobody_has_are_counted() -> None:
     chosen = settings(label_set={"good": ["joy", "exce"], "bad": ["anger", "fear"]})  # type: ignore[arg-type]
-    assert unlabelled(ROWS, chosen, MELD) == {"xxx": 1}
-    assert unused(ROWS, chosen, MELD) == ["exce"]
-    assert unlabelled([replace(ROWS[0], emotion=None)], chosen, MELD) == {"no code": 1}
+    assert remarks(ROWS, chosen, MELD) == [
+        "left out, without a label in the set: 1 utterances (xxx 1)",
+        "no utterance has the label set's code 'exce'",
+    ]
+    assert "(no code 1)" in remarks([replace(ROWS[0], emotion=None)], chosen, MELD)[0]
