@@ -39,13 +39,8 @@ def install(
 ) -> None:
     """Fetch an encoder and write its encoder folder, whole or not at all; the same bytes each time.
 
-    Args:
-        name: As params.yaml has it in `setting`; see `names`.
-        role: What the encoder is for.
-        folder: The folder to write; one that is there is replaced.
-        store: See `store_root`.
-        setting: Such as `meld.visual.encoder`, for errors.
-        lock: None for the committed one.
+    The encoder is named in params.yaml as `names` has it, by a setting such as
+    `meld.visual.encoder`. A folder that is there is replaced.
 
     Raises:
         PipelineError: The encoder is unknown, or its files cannot be had or are not the right ones.

@@ -46,11 +46,8 @@ class FileDigest(Strict):
 class Provenance(Strict):
     """What an encoder is and where it comes from.
 
-    Attributes:
-        name: As the lock, its publisher or params.yaml has it.
-        architecture: Name of a torchvision model or a transformers class, or `YuNet`.
-        revision: The upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
-        licence: As its publisher states it.
+    Its architecture is a torchvision model, a transformers class or `YuNet`; its revision the
+    upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
     """
 
     name: str = Field(min_length=1)

@@ -55,13 +55,7 @@ Reference = KnownEncoder | Repository | LocalFolder
 
 
 def parse(name: str, role: Role, setting: str, lock: Lock) -> Reference:
-    """What an encoder's name stands for.
-
-    Args:
-        name: As params.yaml has it.
-        role: What the encoder is for.
-        setting: The setting that names it, for errors, such as `meld.visual.encoder`.
-        lock: The weights' lock.
+    """What an encoder's name stands for; `setting`, such as `meld.visual.encoder`, is for errors.
 
     Raises:
         PipelineError: It is none of the accepted forms, or names nothing that is known.
