@@ -50,11 +50,9 @@ def words_in(command: Sequence[str]) -> list[str]:
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
-    """Return the checked params of a stage's call.
+    """Return the checked params of a stage's call; refuse wrong settings, words and outputs.
 
-    Raises:
-        PipelineError: A setting or a word is wrong, or an output cannot be written.
-        SystemExit: Help was asked for, or there are too many or too few words.
+    It exits where help was asked for, and for too many or too few words.
     """
     entry = _stages()[stage]
     matrix = entry.get("matrix", {})
@@ -78,11 +76,7 @@ def checked(stage: str, words: Sequence[str]) -> Params:
 
 
 def check_writable(paths: Iterable[Path]) -> None:
-    """Check that files and folders can be made and replaced.
-
-    Raises:
-        PipelineError: The folder that is, or will hold, one of them is not writable.
-    """
+    """Refuse files and folders that cannot be made or replaced where they are to be."""
     for path in paths:
         folder = next(p for p in (path, *path.absolute().parents) if p.is_dir())
         if not os.access(folder, os.W_OK | os.X_OK):

@@ -17,11 +17,7 @@ LOCK = Path("dvc.lock")
 
 
 def stages_of(text: str) -> dict[str, Any]:
-    """The stages of a dvc.lock, by name.
-
-    Raises:
-        PipelineError: It is no dvc.lock: a run was killed while DVC wrote it.
-    """
+    """The stages of a dvc.lock by name; refuse what is left of one whose writing was killed."""
     try:
         content = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError:

@@ -54,19 +54,16 @@ def schema_of(row: type) -> pa.Schema:
     Columns are nullable where the type is `X | None`. Literals are strings, lists and tuples are
     lists, dataclasses are structs; `Annotated[X, arrow_type]` chooses another type.
     """
-    return pa.schema(_fields(row))
+    return pa.schema(list(_fields(row)))
 
 
-def _fields(row: Any) -> list[pa.Field]:
+def _fields(row: Any) -> Iterator[pa.Field]:
     hints = get_type_hints(row, include_extras=True)
-    return [_field(field.name, hints[field.name]) for field in dataclasses.fields(row)]
-
-
-def _field(name: str, hint: Any) -> pa.Field:
-    if get_origin(hint) in (Union, UnionType):
-        (hint,) = (option for option in get_args(hint) if option is not NoneType)
-        return pa.field(name, _arrow_type(hint))
-    return pa.field(name, _arrow_type(hint), nullable=False)
+    for field in dataclasses.fields(row):
+        hint = hints[field.name]
+        if nullable := get_origin(hint) in (Union, UnionType):
+            (hint,) = (option for option in get_args(hint) if option is not NoneType)
+        yield pa.field(field.name, _arrow_type(hint), nullable=nullable)
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
@@ -78,7 +75,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
     if kind in (list, tuple):
         return pa.list_(_arrow_type(arguments[0]))
     if dataclasses.is_dataclass(hint):
-        return pa.struct(_fields(hint))
+        return pa.struct(list(_fields(hint)))
     return ARROW_TYPES[hint]
 
 
@@ -101,11 +98,7 @@ def with_metadata(
 def write_table(
     path: Path, table: pa.Table, version: str, provenance: Provenance | None = None
 ) -> None:
-    """Writes a small table as one row group, whole or not at all.
-
-    Raises:
-        PipelineError: A column that is not nullable holds nulls.
-    """
+    """Write a small table as one row group, whole or not at all; refuse nulls where none may be."""
     try:
         table.validate(full=True)
         columns = [column.combine_chunks() for column in table.columns]
@@ -141,11 +134,9 @@ def streaming(
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, Provenance]:
-    """Reads a table and its provenance.
+    """Read a table and its provenance; refuse files of another schema or version.
 
-    Raises:
-        PipelineError: The file is missing, not Parquet, or of another schema or version, or it
-            unpacks to far more than such a table holds.
+    Nor is one read that unpacks to far more than such a table holds.
     """
     provenance = read_provenance(path, version)
     with opened(path, schema, version) as file:
@@ -156,11 +147,7 @@ def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, P
 def read_streamed(
     path: Path, schema: pa.Schema, version: str
 ) -> tuple[pa.Table, Provenance, Mapping[bytes, bytes]]:
-    """Reads a table that `streaming` wrote, its provenance and its footer.
-
-    Raises:
-        PipelineError: The file is missing, not Parquet, of another schema or version, or packed.
-    """
+    """Read a table that `streaming` wrote, its provenance and its footer; refuse other files."""
     provenance = read_provenance(path, version)
     with opened(path, schema, version) as file:
         refuse_packed(path, file)
@@ -168,11 +155,7 @@ def read_streamed(
 
 
 def read_rows(path: Path, row: type[R], version: str) -> tuple[list[R], Provenance]:
-    """Reads a table as dataclass instances, and its provenance.
-
-    Raises:
-        PipelineError: As `read_table`, or a value is none of those that its column has.
-    """
+    """Read a table as dataclass instances, and its provenance; refuse what `read_table` refuses."""
     table, provenance = read_table(path, schema_of(row), version)
     return validated(path, TypeAdapter(list[row]), table), provenance  # type: ignore[valid-type]
 
@@ -187,11 +170,7 @@ def validated(path: Path, rows: TypeAdapter[list[R]], table: pa.Table | pa.Recor
 
 
 def read_provenance(path: Path, version: str) -> Provenance:
-    """Checks a table's version and reads the provenance in its footer.
-
-    Raises:
-        PipelineError: The file is missing, not Parquet, or of another version.
-    """
+    """Check a table's version and read the provenance in its footer; refuse other files."""
     with _one_error(path):
         metadata = pq.read_schema(path).metadata or {}
     try:

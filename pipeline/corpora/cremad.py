@@ -58,11 +58,7 @@ class CremadOptions(ReaderOptions):
 
 
 def read(root: Path, options: CremadOptions) -> RawCorpus:
-    """Reads a CREMA-D tree: the repository's folder, or one that holds it.
-
-    Raises:
-        PipelineError: Neither folder of clips is there, or no clip is in them.
-    """
+    """Read a CREMA-D tree, the repository's folder or one that holds it; refuse others."""
     home = unpacked(root, lambda folder: any(is_folder(folder / n) for n in (VIDEO, SOUND)))
     if home is None:
         raise wrong_tree(root, "is not a CREMA-D tree", EXPECTED)

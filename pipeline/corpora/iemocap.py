@@ -142,11 +142,7 @@ class Session:
 
 
 def read(root: Path, options: IemocapOptions) -> RawCorpus:
-    """Reads an IEMOCAP tree: the folder of the five sessions, or one that holds it.
-
-    Raises:
-        PipelineError: The tree or an annotation file is not what it should be.
-    """
+    """Read an IEMOCAP tree, the folder of the five sessions or one that holds it; refuse others."""
     home = unpacked(root, lambda folder: bool(_sessions(folder)))
     if home is None:
         one_session = {"dialog", "sentences"} & set(names_in(root))

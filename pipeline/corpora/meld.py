@@ -98,12 +98,9 @@ class Split:
 
 
 def read(root: Path, options: MeldOptions) -> RawCorpus:
-    """Reads a MELD tree: the folder of the three CSVs and clip folders, or one that holds it.
+    """Read a MELD tree: the folder of the three CSVs and clip folders, or one that holds it.
 
-    A tree without any clip folder is read too: its text can be used.
-
-    Raises:
-        PipelineError: The tree is not MELD's, or a CSV is outside MELD's format.
+    Without any clip folder its text can be used. Other trees and CSVs are refused.
     """
     home = unpacked(root, lambda folder: any(_csv(folder, split) for split in FOLDERS))
     if home is None:
@@ -246,12 +243,7 @@ def _utterance(row: Row, turn: int, split: Split, root: Path, options: MeldOptio
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Reads a CSV of either byte flavour, in dialogue order.
-
-    Raises:
-        PipelineError: Not readable, not UTF-8, other columns, or a cell that is not what it
-            should be.
-    """
+    """Read a CSV of either byte flavour, in dialogue order; refuse others and odd cells."""
     lines = csv.reader(io.StringIO(_decode(path), newline=""), strict=True)
     try:
         header, *body = list(lines) or [[]]

@@ -18,11 +18,10 @@ from pipeline.records.protocol import SPLITS, Entry, Protocol
 def make_protocol(
     utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
 ) -> Protocol:
-    """Applies labels and splits to a manifest.
+    """Apply labels and splits to a manifest.
 
-    Raises:
-        PipelineError: The corpus lacks what the splits are made by, or a split of a fold has no
-            labelled utterance, or train those of one class alone.
+    Refuse a corpus that lacks what the splits are made by, a split without a labelled utterance,
+    and a train split of one class.
     """
     label_set = reader.label_set(settings.label_set)
     codes = _codes(utterances, settings, reader)

@@ -83,8 +83,7 @@ def nfc(text: str) -> str:
 def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
     """The folder that holds the corpus: `root`, or one in it (`NAME.Raw/NAME.Raw`), else None.
 
-    Raises:
-        PipelineError: Two folders side by side hold it.
+    Two of them side by side are refused.
     """
     level = [root]
     for _ in range(3):
@@ -123,12 +122,7 @@ def wrong_tree(
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of an annotation file.
-
-    Raises:
-        PipelineError: It cannot be read, is no file or larger than any of a corpus, or a Git-LFS
-            pointer stands in its place.
-    """
+    """The bytes of an annotation file; refuse pipes, huge files and Git-LFS pointers."""
     try:
         if not path.is_file():  # a pipe or a device would be read for ever
             raise PipelineError(f"{path} is not a regular file, expected one; take it away.")

@@ -89,11 +89,7 @@ def chosen_stream(container: Any, kind: Kind) -> Any | None:
 
 
 def needed_stream(container: Any, kind: Kind) -> Any:
-    """The stream that players choose, to be decoded in one thread.
-
-    Raises:
-        MediaError: `no_video`, `no_audio` or `no_decoder`.
-    """
+    """The stream that players choose, to be decoded in one thread; else `no_KIND`, `no_decoder`."""
     stream = chosen_stream(container, kind)
     if stream is None and kind in without_decoder(container):
         raise undecodable(kind)

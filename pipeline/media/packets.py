@@ -180,11 +180,7 @@ class Span(NamedTuple):
 
 
 def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
-    """The span of some packets.
-
-    Raises:
-        MediaError: `no_frames` if there is no frame.
-    """
+    """The span of some packets; `no_frames` if there is no frame."""
     shown = [stamp for stamp in stamps if not stamp.is_discard]
     if not shown:
         raise MediaError("no_frames", "the video stream holds no frame")
@@ -194,11 +190,7 @@ def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
 
 
 def extent(shown: Span, window: Window) -> tuple[float, float]:
-    """Where a window really begins and ends, in seconds.
-
-    Raises:
-        MediaError: `no_frames` if it lies outside the video.
-    """
+    """Where a window really begins and ends, in seconds; `no_frames` if it is outside the video."""
     begin = max(window.start, shown.first)
     end = min(window.end, shown.last, begin + window.longest)
     if end <= begin:

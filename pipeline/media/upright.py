@@ -41,16 +41,12 @@ class Decoded:
         return 1 / shape if 45 < abs(self.frame.rotation) < 135 else shape
 
     def rgb(self, most_pixels: int) -> Pixels:
-        """The picture in at most about so many pixels, uint8 RGB [height, width, 3].
-
-        Raises:
-            MediaError: `unreadable`, where FFmpeg knows no way from its pixels to RGB.
-        """
+        """The picture in about so many pixels at most, uint8 RGB [height, width, 3]."""
         width, height = self._size(lambda w, h: (most_pixels / (w * h)) ** 0.5)
         return self._converted(width, height, "rgb24")
 
     def grey(self, longest_side: int) -> Pixels:
-        """The picture scaled down to `longest_side`, uint8 [height, width]; raises as `rgb`."""
+        """The picture scaled down to `longest_side`, uint8 [height, width]; see `pixels`."""
         width, height = self._size(lambda w, h: longest_side / max(w, h))
         return self._converted(width, height, "gray", "AREA")
 
@@ -67,7 +63,11 @@ class Decoded:
         return _turned(self.pixels(width, height, kind, way), self.frame)
 
     def pixels(self, width: int, height: int, kind: str, way: str | None = None) -> Pixels:
-        """The frame as it lies in the file, scaled, in a pixel format; `way` is FFmpeg's."""
+        """The frame as it lies in the file, scaled in FFmpeg's `way`, in a pixel format.
+
+        Raises:
+            MediaError: `unreadable`, where FFmpeg knows no way from its pixels to that format.
+        """
         try:
             shown = self.frame.reformat(width, height, format=kind, interpolation=way)
             pixels: Pixels = shown.to_ndarray()

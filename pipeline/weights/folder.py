@@ -102,12 +102,9 @@ class Encoder:
 
 
 def load(folder: Path, *, verify: bool = True) -> Encoder:
-    """Read an encoder folder and check that it holds just the files of its record.
+    """Read an encoder folder; refuse one that does not hold just the files of its record.
 
     Files are hashed to `verify` them; without, only their sizes are compared.
-
-    Raises:
-        PipelineError: There is no usable record, or the files are not those of the record.
     """
     record = read_record(folder)
     place = folder / record.folder if record.folder else folder
@@ -167,9 +164,8 @@ def record_of(
 ) -> EncoderRecord:
     """The record of an encoder and all files that lie in its folder.
 
-    Raises:
-        PipelineError: A file is empty, its name is not one of letters, digits and `._-`, or it
-            names files outside the folder.
+    Refuse empty files, names of other characters than letters, digits and `._-`, and files that
+    name others outside the folder.
     """
     content = provenance.model_dump(include=set(Provenance.model_fields))
     try:
@@ -205,11 +201,7 @@ def write_record(folder: Path, record: EncoderRecord | None) -> None:
 
 
 def read_record(folder: Path) -> EncoderRecord:
-    """Read and check `encoder.json`.
-
-    Raises:
-        PipelineError: There is none, it is not one, or it says that there is no encoder.
-    """
+    """Read and check `encoder.json`; refuse an absent or odd one, and one that names no encoder."""
     try:
         text = (folder / RECORD).read_text(encoding="utf-8")
         if json.loads(text) == NO_ENCODER:

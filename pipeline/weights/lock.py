@@ -69,11 +69,7 @@ Lock = dict[Annotated[str, Field(pattern=f"^{NAME}$")], KnownEncoder]
 
 
 def read_lock(path: Path = LOCK_PATH) -> Lock:
-    """Read and check the lock file: encoders by name.
-
-    Raises:
-        PipelineError: It cannot be read or breaks the schema.
-    """
+    """Read the lock file: encoders by name; refuse one that breaks the schema."""
     import yaml  # here, as stages that read an encoder's folder read no lock
 
     try:

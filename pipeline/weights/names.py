@@ -55,10 +55,9 @@ Reference = KnownEncoder | Repository | LocalFolder
 
 
 def parse(name: str, role: Role, setting: str, lock: Lock) -> Reference:
-    """What an encoder's name stands for; `setting`, such as `meld.visual.encoder`, is for errors.
+    """What an encoder's name stands for; refuse other forms and unknown names.
 
-    Raises:
-        PipelineError: It is none of the accepted forms, or names nothing that is known.
+    `setting`, such as `meld.visual.encoder`, is for the message.
     """
     if name in (known := of_role(lock, role)):
         return lock[name]

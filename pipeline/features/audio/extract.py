@@ -47,11 +47,7 @@ Encode = Callable[[np.ndarray], np.ndarray]
 
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
-    """Write the audio store and its ledger.
-
-    Raises:
-        PipelineError: No such device, or the encoder's folder is not as it should be.
-    """
+    """Write the audio store and its ledger; refuse an absent device and a damaged encoder."""
     settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
     provenance = provenance_of(params, corpus, places)
     cache = ClipCache("audio", _fingerprint(settings, provenance), VECTORS, about=provenance)

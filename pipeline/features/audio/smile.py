@@ -27,10 +27,8 @@ class Smile:
     def extract(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """Compute the [feature] float32 of a sound; silence is added to one that is too short.
 
-        `samples` are [sample] float32 within [-1, 32767/32768], `rate` is in hertz.
-
-        Raises:
-            MediaError: `not_finite`: some features are no numbers for this sound.
+        The sound is [sample] float32 within [-1, 32767/32768], its rate in hertz. A feature that is
+        not finite is a MediaError.
         """
         least = int(LEAST_SECONDS * rate)
         padded = np.pad(samples, (0, max(0, least - len(samples))))

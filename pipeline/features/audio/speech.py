@@ -54,11 +54,7 @@ class SpeechEncoder:
         self.least = _receptive_field(config.conv_kernel, config.conv_stride)
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
-        """Encode a sound, [sample] float32, mono, 16 kHz, to [feature] float32.
-
-        Raises:
-            MediaError: `not_finite`: some features are no numbers for this sound.
-        """
+        """Encode [sample] float32, mono, 16 kHz, to [feature] float32, or a MediaError."""
         values = self.normed(samples, sampling_rate=RATE)["input_values"][0]
         values = np.pad(values, (0, max(0, self.least - len(values))))
         parts = np.array_split(values, math.ceil(len(values) / (MOST_SECONDS * RATE)))

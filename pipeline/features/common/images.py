@@ -15,11 +15,7 @@ def encode_image(image: np.ndarray, kind: str, quality: int) -> bytes:
 
 
 def decode_image(data: bytes, into: np.ndarray | None = None) -> np.ndarray:
-    """Decompress JPEG or PNG to uint8 RGB [height, width, 3], `into` such an array if it is given.
-
-    Raises:
-        PipelineError: The bytes are not a picture, or one of another size than `into`.
-    """
+    """Decompress to uint8 RGB [height, width, 3], `into` one if given; refuse other pictures."""
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if bgr is None or (into is not None and bgr.shape != into.shape):
         got = f"{len(data)} bytes that are no JPEG or PNG" if bgr is None else f"a {bgr.shape}"

@@ -18,11 +18,10 @@ UNREAD = ("pooler.", "masked_spec_embed")
 
 
 def load_network(folder: Path, what: str) -> Any:
-    """Load a network in evaluation mode, in float32, from safetensors, whole or in shards.
+    """Load a network from safetensors, whole or in shards, in evaluation mode and float32.
 
-    Raises:
-        PipelineError: The folder holds no network that transformers can read, or some of its
-            weights are missing; `what` it should hold is such as `text encoder`.
+    A folder that transformers cannot read, or that lacks weights, is refused; `what` it should
+    hold is such as `text encoder`.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -12,7 +12,7 @@ RATE = 16_000  # hertz
 
 
 def sound_of(root: Path, segment: Segment) -> np.ndarray:
-    """Decode an utterance's `audio` to [sample] float32, mono, 16 kHz; its path is below `root`.
+    """Decode an utterance's `audio`, below `root`, to [sample] float32, mono, 16 kHz.
 
     Raises:
         MediaError: Why the segment cannot be used, or those of `load_mono`.

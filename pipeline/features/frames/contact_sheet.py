@@ -25,11 +25,7 @@ WHITE, GREY = (255, 255, 255), (40, 40, 40)
 
 
 def draw(corpus: str, out: Path, count: int) -> None:
-    """Draws evenly spaced utterances of a frame store, a few evenly spaced frames of each, as PNG.
-
-    Raises:
-        PipelineError: There is no frame store, or no picture in it, or `out` cannot be written.
-    """
+    """Draw evenly spaced utterances of a frame store, a few evenly spaced frames each, as PNG."""
     store = paths.frames(corpus)
     if not store.is_file():
         others = sorted(path.stem for path in store.parent.glob("*.parquet"))

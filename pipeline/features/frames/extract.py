@@ -41,11 +41,7 @@ CHOICES: dict[SpeakerFace, str] = {
 
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
-    """Write the frame store and its ledger.
-
-    Raises:
-        PipelineError: The detector's folder is not as it should be.
-    """
+    """Write the frame store and its ledger; refuse a damaged detector."""
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
     provenance, weights = provenance_of(params, corpus, places), None
     if settings.crop == "face":

@@ -52,11 +52,7 @@ class FaceDetector:
     longest_side: int = LONGEST_SIDE
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """Find the faces of uint8 RGB [height, width, 3], the best score first.
-
-        Raises:
-            PipelineError: The weights are not a network that OpenCV can read.
-        """
+        """Find the faces of uint8 RGB [height, width, 3], best score first; refuse odd weights."""
         height, width = image.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
         small = (max(1, round(width * scale)), max(1, round(height * scale)))

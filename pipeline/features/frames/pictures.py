@@ -15,7 +15,7 @@ from pipeline.features.common.once import Failures, Piece, check_content
 from pipeline.features.frames.faces import Box, Face, box_scaled, face_crop, whole
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.features.frames.speaker import speaking_track
-from pipeline.features.frames.tracks import Track, boxes, lasting, link, most_prominent
+from pipeline.features.frames.tracks import boxes, lasting, link, most_prominent
 from pipeline.media.packets import Window
 from pipeline.media.upright import MILLION
 from pipeline.media.video import Frame, Wanted, sample_segments
@@ -123,22 +123,10 @@ def _speaker(
     tracks = lasting(link(detected, shots), len(frames))
     if not tracks:
         return "none", [None] * len(frames)
-    choice, track = _chosen(tracks, frames, utterance, root, faces)
+    choice: SpeakerFace = "one" if len(tracks) == 1 else "undecided"
+    track = most_prominent(tracks)
+    if choice != "one" and faces.speaker == "mouth":
+        speaking = speaking_track(tracks, frames, utterance, root)
+        choice, track = ("decided", speaking) if speaking is not None else (choice, track)
     shown = zip(boxes(track, times, shots), sizes, strict=True)
     return choice, [box and box_scaled(box, x, y) for box, (x, y) in shown]
-
-
-def _chosen(
-    tracks: Sequence[Track],
-    frames: Sequence[Frame],
-    utterance: Utterance,
-    root: Path,
-    faces: Faces,
-) -> tuple[SpeakerFace, Track]:
-    if len(tracks) == 1:
-        return "one", tracks[0]
-    if faces.speaker == "mouth":
-        track = speaking_track(tracks, frames, utterance, root)
-        if track is not None:
-            return "decided", track
-    return "undecided", most_prominent(tracks)

@@ -38,11 +38,7 @@ Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
-    """Write the text store.
-
-    Raises:
-        PipelineError: No such device, or the encoder's folder is not as it should be.
-    """
+    """Write the text store; refuse an absent device and a damaged encoder."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["text"])
     provenance = _provenance(settings, compute, encoder)

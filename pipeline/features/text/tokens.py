@@ -59,11 +59,7 @@ class TurnTokenizer:
         self.padding = int(self._tokenizer.pad_token_id)
 
     def tokens(self, turns: Sequence[Turn]) -> list[Tokens]:
-        """Tokenize turns, in order.
-
-        Raises:
-            PipelineError: Some have a context, and the tokenizer cannot say which tokens are whose.
-        """
+        """Tokenize turns, in order; refuse context if it cannot be told which tokens are whose."""
         tokens = self._with_context(turns)
         alone = [place for place in range(len(turns)) if place not in tokens]
         if alone:
@@ -91,53 +87,25 @@ class TurnTokenizer:
         form = self._form(sample)
         before = self._plain([_joined(turns[place].before) for place in places])
         after = self._plain([_joined(turns[place].after) for place in places])
-        rooms = [
-            form.room(mine, self.max_tokens, after=bool(behind))
-            for mine, behind in zip(own, after, strict=True)
-        ]
-        sides = self._kept([turns[place] for place in places], before, after, rooms)
-        return {
-            place: between(form, mine, b[len(b) - earlier :], a[:later])
-            for place, mine, b, a, (earlier, later) in zip(
-                places, own, before, after, sides, strict=True
-            )
-            if mine and earlier + later
-        }
-
-    def _kept(
-        self,
-        turns: Sequence[Turn],
-        before: Sequence[list[int]],
-        after: Sequence[list[int]],
-        rooms: Sequence[int],
-    ) -> list[tuple[int, int]]:
-        """How many tokens before and after each turn have room.
-
-        Where each piece ends among the tokens is asked of the few that are too long alone.
-        """
-        sides = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
-        long = [n for n, counts in enumerate(sides) if sum(counts) > rooms[n]]
-        ahead = self._counts([turns[n].before for n in long])
-        behind = self._counts([turns[n].after for n in long])
-        for n, *counts in zip(long, ahead, behind, strict=True):
-            sides[n] = kept(counts[0], counts[1], rooms[n])
-        return sides
+        tokens: dict[int, Tokens] = {}
+        for place, mine, b, a in zip(places, own, before, after, strict=True):
+            room, earlier, later = form.room(mine, self.max_tokens, after=bool(a)), len(b), len(a)
+            if earlier + later > room:
+                earlier, later = kept(*self._counts(turns[place]), room)
+            if mine and earlier + later:
+                tokens[place] = between(form, mine, b[len(b) - earlier :], a[:later])
+        return tokens
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _counts(self, groups: Sequence[Sequence[str]]) -> list[list[int]]:
-        """How many tokens each piece of each group has in the joined text."""
-        if not groups:
-            return []
-        encoded = self._tokenizer(
-            [_joined(pieces) for pieces in groups],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-        )
-        spans = encoded["offset_mapping"]
-        return [_counts(span, pieces) for span, pieces in zip(spans, groups, strict=True)]
+    def _counts(self, turn: Turn) -> tuple[list[int], list[int]]:
+        """How many tokens each piece before a turn, and each after it, has in the joined text."""
+        sides = [_joined(turn.before), _joined(turn.after)]
+        given = self._tokenizer(sides, add_special_tokens=False, return_offsets_mapping=True)
+        before, after = given["offset_mapping"]
+        return _counts(before, turn.before), _counts(after, turn.after)
 
     def _form(self, text: str) -> Form:
         """How a pair is written, read off a text beside itself."""

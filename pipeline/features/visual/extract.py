@@ -30,12 +30,7 @@ PACKAGES = {
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
-    """Write the visual store.
-
-    Raises:
-        PipelineError: No frame store, no such device, or the encoder's folder is not as it should
-            be.
-    """
+    """Write the visual store; refuse an absent frame store or device and a damaged encoder."""
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["visual"])
     frames = read_provenance(places.frames, VERSION)

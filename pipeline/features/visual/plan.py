@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -102,7 +101,13 @@ class Step:
 
 def look_up(rows: Iterable[Row], cache: ClipCache) -> Iterator[tuple[Keyed, np.ndarray | None]]:
     """Look up the [frame, feature] vectors of each row; None where the cache has none."""
-    return ordered_map(partial(_looked_up, cache), rows)
+
+    def looked_up(row: Row) -> tuple[Keyed, np.ndarray | None]:
+        keyed = _keyed(row)
+        entry = cache.get(keyed.key) if keyed.key else None
+        return keyed, None if entry is None else vectors_in(entry)
+
+    return ordered_map(looked_up, rows)
 
 
 def steps(rows: Iterable[Row], seen: SeenPictures, batch_size: int) -> Iterator[Step]:
@@ -132,12 +137,6 @@ def _keyed(row: Row) -> Keyed:
         return Keyed(row)
     digests = [hashlib.sha256(image).digest() for image in pictures.images]
     return Keyed(row, digest_of([digest.hex() for digest in digests]), digests)
-
-
-def _looked_up(cache: ClipCache, row: Row) -> tuple[Keyed, np.ndarray | None]:
-    keyed = _keyed(row)
-    entry = cache.get(keyed.key) if keyed.key else None
-    return keyed, None if entry is None else vectors_in(entry)
 
 
 def _planned(keyed: Keyed, seen: SeenPictures) -> tuple[Plan, list[bytes]]:

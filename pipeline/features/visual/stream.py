@@ -125,19 +125,16 @@ class _Entries:
 
     def __init__(self, cache: ClipCache) -> None:
         self._cache = cache
-        self._recent: dict[str, np.ndarray] = {}
+        self.recent: dict[str, np.ndarray] = {}
 
     def add(self, key: str, vectors: np.ndarray) -> None:
         """Hold vectors until `keep`, which is KEPT_BEHIND at most, has written them."""
-        self._recent[key] = vectors
-        if len(self._recent) > KEPT_BEHIND + 2:
-            del self._recent[next(iter(self._recent))]
-
-    def recent(self, key: str) -> np.ndarray | None:
-        return self._recent.get(key)
+        self.recent[key] = vectors
+        if len(self.recent) > KEPT_BEHIND + 2:
+            del self.recent[next(iter(self.recent))]
 
     def get(self, key: str) -> np.ndarray:
-        if (vectors := self.recent(key)) is not None:
+        if (vectors := self.recent.get(key)) is not None:
             return vectors
         entry = self._cache.get(key)
         if entry is None:
@@ -180,7 +177,7 @@ def _filled(plan: Plan, rows: deque[np.ndarray], entries: _Entries) -> _Kept:
     if not plan.key:
         return _Kept(plan.utterance, "", None)
     if plan.sources is None:
-        recent = entries.recent(plan.key)
+        recent = entries.recent.get(plan.key)
         return _Kept(plan.utterance, plan.key if recent is None else "", recent)
     new = {frame: rows.popleft() for frame in plan.new}
     others = {key: entries.get(key) for key in dict(plan.sources) if key != plan.key}
