@@ -36,49 +36,31 @@ NAMING = {
 
 
 class FinetunedRecord(Strict):
-    """How an encoder was fine-tuned.
-
-    Attributes:
-        corpus: Whose train split it learned from.
-        settings: The sections `finetune` and `text`, and the arithmetic.
-        epoch: The one that validation chose.
-        history: One row of numbers per epoch.
-        parts: Dialogues that the encoder in the folder `part0`, `part1`, ... has not seen, and
-            that it reads; the encoder beside the record reads all others. Empty without cross-fit.
-    """
+    """How an encoder was fine-tuned on a corpus' train split."""
 
     corpus: str
-    settings: dict[str, Any]
-    epoch: int
-    history: tuple[dict[str, float], ...]
+    settings: dict[str, Any]  # the sections `finetune` and `text`, and the arithmetic
+    epoch: int  # the one that validation chose
+    history: tuple[dict[str, float], ...]  # one row of numbers per epoch
+    # Dialogues that the encoder in the folder `part0`, `part1`, ... has not seen and reads; the one
+    # beside the record reads all others. Empty without cross-fit.
     parts: tuple[tuple[str, ...], ...] = ()
 
 
 class EncoderRecord(Provenance):
-    """What `encoder.json` holds.
-
-    Attributes:
-        files: By name.
-        folder: Where the files lie, from the record's folder on; None: in it. From
-            models/encoders/CORPUS/text it cannot leave models/.
-        finetuned: None for a pretrained encoder.
-    """
+    """What `encoder.json` holds."""
 
     format: Literal["encoder/1"] = FORMAT
     files: dict[RelativePath, FileDigest] = Field(min_length=1)
+    # Where the files lie, from the record's folder on, if not in it. From
+    # models/encoders/CORPUS/text it cannot leave models/.
     folder: Annotated[str, Field(pattern=rf"^(\.\./){{0,3}}{PATH}$")] | None = None
     finetuned: FinetunedRecord | None = None
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder folder that was checked; see `Provenance`.
-
-    Attributes:
-        folder: Where the files lie.
-        files: Hex SHA-256 by file name.
-        parts: Dialogues that are read by another encoder, number 0, 1, ...; see `part`.
-    """
+    """An encoder folder that was checked; see `Provenance`."""
 
     name: str
     role: Role
@@ -86,8 +68,8 @@ class Encoder:
     revision: str
     licence: str
     folder: Path
-    files: dict[str, str]
-    parts: Sequence[Sequence[str]] = ()
+    files: dict[str, str]  # hex SHA-256 by name
+    parts: Sequence[Sequence[str]] = ()  # dialogues that another encoder reads; see `part`
 
     @property
     def whole(self) -> "Encoder":
@@ -108,30 +90,21 @@ class Encoder:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What tells it from every other encoder."""
+    def about(self) -> dict[str, str]:
+        """What a feature store keeps of its encoder."""
         return {
             "name": self.name,
             "architecture": self.architecture,
             "revision": self.revision,
             "sha256": self.digest,
+            "licence": self.licence,
         }
-
-    @property
-    def about(self) -> dict[str, str]:
-        """What a feature store keeps of its encoder."""
-        return {**self.identity, "licence": self.licence}
 
 
 def load(folder: Path, *, verify: bool = True) -> Encoder:
-    """Read an encoder folder and check that it holds just the files of its record.
+    """Read an encoder folder; refuse one that does not hold just the files of its record.
 
-    Args:
-        folder: What `install` or `finetune` wrote.
-        verify: Whether to hash the files; without, only their sizes are compared.
-
-    Raises:
-        PipelineError: There is no usable record, or the files are not those of the record.
+    Files are hashed to `verify` them; without, only their sizes are compared.
     """
     record = read_record(folder)
     place = folder / record.folder if record.folder else folder
@@ -191,9 +164,8 @@ def record_of(
 ) -> EncoderRecord:
     """The record of an encoder and all files that lie in its folder.
 
-    Raises:
-        PipelineError: A file is empty, its name is not one of letters, digits and `._-`, or it
-            names files outside the folder.
+    Refuse empty files, names of other characters than letters, digits and `._-`, and files that
+    name others outside the folder.
     """
     content = provenance.model_dump(include=set(Provenance.model_fields))
     try:
@@ -229,11 +201,7 @@ def write_record(folder: Path, record: EncoderRecord | None) -> None:
 
 
 def read_record(folder: Path) -> EncoderRecord:
-    """Read and check `encoder.json`.
-
-    Raises:
-        PipelineError: There is none, it is not one, or it says that there is no encoder.
-    """
+    """Read and check `encoder.json`; refuse an absent or odd one, and one that names no encoder."""
     try:
         text = (folder / RECORD).read_text(encoding="utf-8")
         if json.loads(text) == NO_ENCODER:

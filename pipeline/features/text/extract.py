@@ -33,15 +33,12 @@ CODE = ("pipeline.features.text.encoder",)
 NOT_READING = {"encoder", "context_turns", "context_turns_after", "speaker_marks"}
 # Texts are sorted by length within so many: all of MELD at once, and 50 MB of vectors at most.
 TEXTS_AT_ONCE = 16_384
+# Turns to their places and [feature] vectors, in any order.
 Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
-    """Write the text store.
-
-    Raises:
-        PipelineError: No such device, or the encoder's folder is not as it should be.
-    """
+    """Write the text store; refuse an absent device and a damaged encoder."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["text"])
     provenance = _provenance(settings, compute, encoder)
@@ -75,16 +72,10 @@ def _provenance(
 
 @dataclass(frozen=True)
 class Reader:
-    """A text encoder and what it has read before.
-
-    Attributes:
-        encode: Turns to their places and [feature] vectors, in any order; a vector must not
-            depend on its neighbours.
-        cache: Of `VECTORS` rows.
-    """
+    """A text encoder, whose vectors must not depend on their neighbours, and what it has read."""
 
     encode: Encode
-    cache: ClipCache
+    cache: ClipCache  # of `VECTORS` rows
 
     def vectors(self, turns: Iterable[Turn]) -> dict[str, np.ndarray]:
         """[1, feature] of turns by key, computed only if the cache lacks it."""
@@ -99,13 +90,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Readers:
-    """Which encoder reads which dialogue.
-
-    Attributes:
-        usual: Reads all that no other reads.
-        parts: Readers that read some dialogues alone.
-        part_of: Numbers of `parts` by dialogue.
-    """
+    """Which encoder reads which dialogue: a part, by its number, or else the usual one."""
 
     usual: Reader
     parts: Sequence[Reader] = ()
@@ -170,10 +155,7 @@ def text_of(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the [1, feature] vector of each utterance's text.
 
-    Args:
-        utterances: In manifest order, so that a dialogue's turns stand together.
-        window: How much of the dialogue is read with each.
-        readers: What reads them.
+    Utterances are in manifest order, so that a dialogue's turns stand together.
     """
     for chunk in chunked(read_turns(utterances, window), TEXTS_AT_ONCE):
         parts = [readers.part_of.get(u.dialogue) for u, _ in chunk]

@@ -131,16 +131,8 @@ CORPUS = "demo_meld"
 ENCODER = Encoder("tiny", "text", "BertModel", "1", "MIT", Path("nowhere"), {"model": "a" * 64})
 
 
-class Lengths:
-    """Lengths of texts as features."""
-
-    def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
-        for place, turn in enumerate(turns):
-            yield place, np.array([len(turn.text), 1], np.float32)
-
-
 def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "network", lambda *_: Lengths())
+    monkeypatch.setattr(text, "network", lambda *_: Counting())
     monkeypatch.setattr(text, "load", lambda folder: ENCODER)
     where = places(CORPUS)
     rows = [said(0, "one"), said(1, " \t"), said(2, ""), said(3, "three")]
@@ -150,6 +142,6 @@ def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.Monk
     store = read_features(where.stores["text"])
     assert store.utterances == ["d0", "d1", "d2", "d3"]
     assert store.present.tolist() == [True, False, False, True]
-    assert store.values.tolist() == [[3, 1], [5, 1]]
+    assert store.values.tolist() == [[3, 0], [5, 0]]
     assert store.provenance == {**text.provenance_of(params, CORPUS, where), "dimension": 2}
     assert store.provenance["encoder"]["licence"] == "MIT"
