@@ -13,9 +13,9 @@ from sklearn.metrics import f1_score
 
 from pipeline.base.errors import PipelineError
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.finetuning.head import predict_utterances, read_head
 from pipeline.nn.outliers import robust
 from pipeline.records.features import Features, of_utterances
+from pipeline.records.head import predict_utterances, read_head
 from pipeline.records.predictions import BASELINE_SEED, ModelPredictions
 from pipeline.records.protocol import SPLITS, Protocol
 

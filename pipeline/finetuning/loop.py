@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.base.state import StateFile
-from pipeline.features.text.turns import Turn
-from pipeline.finetuning.ema import RunningMean
-from pipeline.finetuning.examples import PaddedTurns, batches, draw
-from pipeline.finetuning.network import TunedEncoder
-from pipeline.finetuning.objective import NO_SENTIMENT, Objective, Targets
-from pipeline.finetuning.rates import parameter_groups, rate_factor
+from pipeline.finetuning.examples import Task, batches, draw
+from pipeline.finetuning.network import TunedEncoder, parameter_groups
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.finetuning.task import Task
+from pipeline.nn.contrastive import precise
 from pipeline.training.scores import (
     class_weights,
     cross_entropy,
@@ -30,22 +27,35 @@ from pipeline.training.scores import (
 LARGEST_SEED = 2**31
 
 
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Factor of the peak learning rate: a linear rise, then a linear fall.
+
+    Args:
+        step: From 0.
+        steps: Number of steps of all epochs.
+        warmup: Share of the steps in which it rises.
+    """
+    rising = math.ceil(warmup * steps)
+    if step < rising:
+        return (step + 1) / rising
+    return (steps - step) / max(1, steps - rising)
+
+
 @dataclass
 class TuningState:
     """Progress and best weights of one run.
 
     Attributes:
         step: Number of steps done.
-        sums: Sum of each loss term over the steps of the current epoch, scalars.
+        loss: Its sum over the steps of the current epoch, a scalar.
         history: One row of numbers per epoch.
-        best_epoch: From 1; the first with the highest validation weighted F1, or the last one
-            without validation.
+        best_epoch: From 1; the first with the highest validation weighted F1.
         best: The learned parameters after that epoch, on the CPU, by name.
         valid: [utterance, class] probabilities on validation after that epoch.
     """
 
     step: int = 0
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -53,14 +63,13 @@ class TuningState:
 
     def improves(self, row: dict[str, float]) -> bool:
         """Whether an epoch is better than all before it."""
-        if not self.best_epoch or "valid_weighted_f1" not in row:
-            return True
-        return row["valid_weighted_f1"] > self.history[self.best_epoch - 1]["valid_weighted_f1"]
+        best = self.history[self.best_epoch - 1]["valid_weighted_f1"] if self.best_epoch else -1.0
+        return row["valid_weighted_f1"] > best
 
-    def finished(self, epochs: int, settings: FinetuneSettings) -> bool:
+    def finished(self, settings: FinetuneSettings) -> bool:
         """Whether all epochs are done, or too many passed without a better one."""
         done = len(self.history)
-        return done >= epochs or done - self.best_epoch >= settings.patience
+        return done >= settings.epochs or done - self.best_epoch >= settings.patience
 
 
 class Run:
@@ -72,10 +81,9 @@ class Run:
     """
 
     def __init__(self, task: Task) -> None:
-        self._task, self._settings = task, task.settings
+        self._settings = task.settings
         self.state, self.encoder = TuningState(), TunedEncoder(task)
         self._device = torch.device(task.compute.device)
-        self._mean = RunningMean(self.encoder.learning, task.settings.ema)
         self._optimiser = torch.optim.AdamW(
             parameter_groups(self.encoder.model, task.settings),
             lr=0.0,
@@ -83,20 +91,21 @@ class Run:
         )
         half = self.encoder.low_precision == torch.float16
         self._scaler = torch.GradScaler(self._device.type, enabled=half)
-        self._train = self.encoder.read([e.turn for e in task.train])
-        self._valid = self.encoder.read([e.turn for e in task.valid])
-        self._labels = torch.tensor([e.label for e in task.train])
-        self._targets = Targets(self._labels, _sentiments(task)).to(self._device)
-        weights = class_weights([self._labels], task.classes, task.settings.class_weights)
-        self._objective = Objective(
-            task.settings, None if weights is None else weights.to(self._device)
+        examples = task.examples
+        self._train = self.encoder.read([e.turn for e in examples.train])
+        self._valid = self.encoder.read([e.turn for e in examples.valid])
+        self._labels, self._valid_labels = (
+            torch.tensor([e.label for e in some]) for some in (examples.train, examples.valid)
         )
-        self.steps_per_epoch = math.ceil(len(task.train) / task.settings.batch_size)
+        rule, classes = task.settings.class_weights, len(examples.classes)
+        weights = class_weights([self._labels], classes, rule)
+        self._class_weights = torch.ones(classes) if weights is None else weights
+        self.steps_per_epoch = math.ceil(len(examples.train) / task.settings.batch_size)
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.state.finished(self._task.epochs, self._settings)
+        return self.state.finished(self._settings)
 
     def steps(self, file: StateFile[TuningState] | None = None) -> Iterator[None]:
         """Train until the validation weighted F1 no longer rises.
@@ -107,7 +116,7 @@ class Run:
         Yields:
             Once per step that an earlier process has not done.
         """
-        parts = (self.encoder.model, self._optimiser, self._scaler, self._mean)
+        parts = (self.encoder.model, self._optimiser, self._scaler)
         if file is not None:
             self.state = file.load(*parts) or self.state
         while not self.finished:
@@ -122,10 +131,6 @@ class Run:
                     file.save(self.state, *parts)
                 yield
 
-    def predict(self, turns: Sequence[Turn]) -> Tensor:
-        """Predict [turn, class] probabilities with the current weights or their running mean."""
-        return self._predict(self.encoder.read(turns))
-
     def _batches(self, epoch: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(self._seed(2 * epoch))
         drawn = draw(self._labels, self._settings.sampling, generator)
@@ -136,7 +141,7 @@ class Run:
         torch.manual_seed(self._seed(2 * self.state.step + 1))
         self.encoder.model.train()
         self._set_rates()
-        whole = self._targets.rows(places)
+        whole = self._class_weights[self._labels[places]].sum()
         at_once = math.ceil(len(places) / self._settings.accumulation)
         for start in range(0, len(places), at_once):
             self._learn(places[start : start + at_once], whole)
@@ -145,19 +150,22 @@ class Run:
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self._optimiser.zero_grad(set_to_none=True)
-        self._mean.update()
         self.state.step += 1
 
-    def _learn(self, places: Sequence[int], whole: Targets) -> None:
-        """Add the gradient of a part of a batch."""
+    def _learn(self, places: Sequence[int], whole: Tensor) -> None:
+        """Add the gradient of a part of a batch, whose class weights add up to `whole`."""
         with self.encoder.autocast():
-            output = self.encoder.model(self._train.batch(places))
-        terms = self._objective.terms(output, self._targets.rows(places), whole)
-        self._scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
-        sums = self.state.sums
-        for name, value in terms.items():
-            before = sums.get(name, torch.zeros(())).to(self._device)
-            sums[name] = before + value.detach()
+            logits = self.encoder.model(self._train.batch(places))
+        loss = functional.cross_entropy(
+            precise(logits),
+            self._labels[places].to(self._device),
+            self._class_weights.to(self._device),
+            reduction="sum",
+            label_smoothing=self._settings.label_smoothing,
+        )
+        loss = loss / whole.to(self._device)
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.state.loss = self.state.loss.to(self._device) + loss.detach()
 
     def _set_rates(self) -> None:
         steps = self._settings.epochs * self.steps_per_epoch
@@ -171,32 +179,19 @@ class Run:
         Raises:
             PipelineError: Its loss is NaN or infinite.
         """
-        state, steps = self.state, self.steps_per_epoch
-        row = {"epoch": float(len(state.history) + 1)}
-        row |= {f"train_{name}": value.item() / steps for name, value in state.sums.items()}
-        refuse_divergence(row["train_total"], len(state.history) + 1, "finetune")
-        probabilities = self._predict(self._valid)
-        if self._task.valid:
-            labels = torch.tensor([e.label for e in self._task.valid])
-            row["valid_cross_entropy"] = cross_entropy(probabilities, labels)
-            refuse_divergence(row["valid_cross_entropy"], len(state.history) + 1, "finetune")
-            row["valid_weighted_f1"] = weighted_f1(probabilities, labels)
+        state, epoch = self.state, len(self.state.history) + 1
+        loss = state.loss.item() / self.steps_per_epoch
+        row = {"epoch": float(epoch), "train_total": loss, "train_cross_entropy": loss}
+        refuse_divergence(loss, epoch, "finetune")
+        probabilities = self.encoder.probabilities(self._valid)
+        row["valid_cross_entropy"] = cross_entropy(probabilities, self._valid_labels)
+        refuse_divergence(row["valid_cross_entropy"], epoch, "finetune")
+        row["valid_weighted_f1"] = weighted_f1(probabilities, self._valid_labels)
         if state.improves(row):
-            state.best_epoch, state.valid = len(state.history) + 1, probabilities
-            with self._mean.in_place():
-                state.best = self.encoder.weights()
+            state.best_epoch, state.valid = epoch, probabilities
+            state.best = self.encoder.weights()
         state.history.append(row)
-        state.sums = {}
-
-    def _predict(self, turns: PaddedTurns) -> Tensor:
-        with self._mean.in_place():
-            return self.encoder.probabilities(self.encoder.vectors(turns))
+        state.loss = torch.zeros(())
 
     def _seed(self, number: int) -> int:
         return (self._settings.seed * 1_000_003 + number) % LARGEST_SEED
-
-
-def _sentiments(task: Task) -> Tensor:
-    """[utterance] numbers of the train split's sentiments."""
-    number = {code: n for n, code in enumerate(task.sentiments)}
-    return torch.tensor([number.get(e.sentiment or "", NO_SENTIMENT) for e in task.train])

@@ -14,8 +14,7 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.loop import Run
-from pipeline.finetuning.network import _enable_checkpointing
-from pipeline.finetuning.objective import Objective
+from pipeline.finetuning.network import Classifier, enable_checkpointing
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from tests.finetuning import tiny
@@ -60,27 +59,14 @@ def test_settings_that_change_a_number_do(
         finetune(text_settings(**change), epochs=1)
 
 
-def test_other_parts_are_other_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Dialogues without labels are dealt out too, so that with them others are left out."""
-    whole = read_protocol(paths.protocol(CORPUS)).entries
-    bare = ("train/dia0", "train/dia4")
-    entries(lambda all_of: [e for e in all_of if e.dialogue not in bare])
-    finetune(epochs=1, cross_fit=3)
-    unlabelled = [replace(e, label=None) if e.dialogue in bare else e for e in whole]
-    entries(lambda _: unlabelled)
-    again = finetune(epochs=1, cross_fit=3)
-    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "other"))
-    assert finetune(epochs=1, cross_fit=3) == again, "as without anything kept"
-
-
 def test_a_nan_loss_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    terms = Objective.terms
+    forward = Classifier.forward
 
-    def diverging(*given: Any) -> dict[str, torch.Tensor]:
-        return {name: value * torch.nan for name, value in terms(*given).items()}
+    def diverging(*given: Any) -> torch.Tensor:
+        return forward(*given) * torch.nan
 
     with monkeypatch.context() as broken:
-        broken.setattr(Objective, "terms", diverging)
+        broken.setattr(Classifier, "forward", diverging)
         with pytest.raises(PipelineError, match=r"Epoch 1 .* nan.*CORPUS\.finetune\.learning_rate"):
             finetune(epochs=2)
     assert not paths.text_encoder(CORPUS).exists()
@@ -96,24 +82,17 @@ def test_a_split_without_words_is_refused(split: str) -> None:
         finetune(epochs=1)
 
 
-def test_a_part_that_leaves_nothing_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains before refusing"))
-    without_words(lambda u: u.dialogue.startswith("train/") and u.dialogue != "train/dia3")
-    with pytest.raises(PipelineError, match="cross_fit: all labelled utterances"):
-        finetune(epochs=1, cross_fit=2)
-
-
 def test_a_network_that_cannot_be_checkpointed_is_refused() -> None:
     shape = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
     network = MPNetModel(MPNetConfig(vocab_size=9, num_hidden_layers=1, **shape))
     with pytest.raises(PipelineError, match="mpnet networks do not support it"):
-        _enable_checkpointing(network)
+        enable_checkpointing(network)
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_it_learns_in_low_precision(precision: torch.dtype) -> None:
     """As on a GPU: autocast, weights in float32, and in float16 a scaled loss."""
-    run = Run(tiny.task(epochs=8, patience=8, contrastive=0.5, sentiment=0.5, accumulation=2))
+    run = Run(tiny.task(epochs=8, patience=8, accumulation=2))
     run.encoder.low_precision = precision
     run._scaler = torch.GradScaler("cpu", enabled=precision == torch.float16)
     assert len(list(run.steps())) == 8 * run.steps_per_epoch

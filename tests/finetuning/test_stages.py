@@ -12,7 +12,6 @@ from pipeline.features.text.extract import network
 from pipeline.records.features import read_features
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import read_protocol
-from pipeline.weights.folder import load
 from stages import finetune, text
 from tests.conftest import PARAMS
 from tests.finetuning import tiny
@@ -47,25 +46,6 @@ def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
     assert np.mean(baselines[FINETUNED_HEAD].predicted[0] == actual) > 0.8, (
         "the label is a word of the text"
     )
-
-
-def test_train_dialogues_are_read_by_the_encoder_that_has_not_seen_them():
-    chosen = params(epochs=2, cross_fit=2)
-    finetune.work(chosen, CORPUS)
-    text.work(chosen, CORPUS)
-    store = read_features(paths.features(CORPUS, "text"))
-    encoder, rows = load(paths.text_encoder(CORPUS)), read_manifest(paths.manifest(CORPUS))
-    part_of = {name: n for n, part in enumerate(encoder.parts) for name in part}
-    by_encoder = [encode(encoder.part(n).folder, rows) for n in range(2)]
-    whole = encode(encoder.folder, rows)
-    for place, utterance in enumerate(rows):
-        part = part_of.get(utterance.dialogue)
-        assert (part is None) == (utterance.official_split != "train")
-        expected = whole if part is None else by_encoder[part]
-        assert store.values[place] == pytest.approx(expected[place], abs=1e-5)
-        others = [whole, *by_encoder]
-        near = [np.abs(store.values[place] - vectors[place]).max() < 1e-3 for vectors in others]
-        assert near.count(True) == 1, "the encoders do differ"
 
 
 def test_switched_off_the_pretrained_encoder_reads():

@@ -11,10 +11,9 @@ from pipeline.base.params import read_params
 from pipeline.base.settings import ComputeSettings
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
-from pipeline.finetuning.examples import read_examples
+from pipeline.finetuning.examples import Task, read_examples
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.finetuning.task import Task, task_of
 from pipeline.weights.folder import record_of, write_record
 from pipeline.weights.lock import Provenance
 from tests.conftest import PARAMS
@@ -87,7 +86,7 @@ def task(text: TextSettings | None = None, **changes: Any) -> Task:
     text = text or text_settings()
     examples = read_examples(CORPUS, window_of(text))
     folder = paths.pretrained(CORPUS, "text")
-    return task_of(examples, folder, text, settings(**changes), compute())
+    return Task(folder, examples, text, settings(**changes), compute())
 
 
 def finetune(text: TextSettings | None = None, **changes: Any) -> dict[str, bytes]:
