@@ -26,10 +26,11 @@ from pipeline.features.common.device import (
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
 from pipeline.finetuning.examples import Examples, Task, read_examples
-from pipeline.finetuning.loop import Run, TuningState
+from pipeline.finetuning.learner import TextLearner, limits_of
 from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.records.head import Head, write_head
+from pipeline.training.fit import Run, RunState
 from pipeline.weights.folder import (
     Encoder,
     FinetunedRecord,
@@ -40,7 +41,7 @@ from pipeline.weights.folder import (
 )
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
-CODE = ("pipeline.finetuning.loop",)
+CODE = ("pipeline.finetuning.learner",)
 NOT_READING = {"encoder", "tokens_per_batch"}  # the encoder's files count, not its name
 WEIGHTS = "model.safetensors"
 
@@ -98,24 +99,25 @@ def _versions(settings: FinetuneSettings) -> dict[str, str]:
     return versions(*LIBRARIES, *["peft"] * bool(settings.lora_rank))
 
 
-def _trained(task: Task, path: Path, label: str) -> TuningState:
+def _trained(task: Task, path: Path, label: str) -> RunState:
     """Finish a run, or read its state if it has finished before."""
-    file = StateFile(path, TuningState)
-    with file.alone():
-        state = file.read() or TuningState()
-        if state.finished(task.settings):
-            return state
-        if state.step:
-            say(f"  {label}: resumes at step {state.step + 1}")
-        run = Run(task)
-        steps = task.settings.epochs * run.steps_per_epoch
-        with progress(f"{label}, steps at most", steps, done=state.step) as loop:
-            for _ in run.steps(file):
-                loop.advance()
-        return run.state
+    file = StateFile(path, RunState)
+    state = file.read() or RunState()
+    if state.finished(limits_of(task.settings)):
+        return state
+    learner = TextLearner(task)
+    done = len(state.history) * learner.steps_per_epoch + len(state.terms)
+    if done:
+        say(f"  {label}: resumes at step {done + 1}")
+    steps = task.settings.epochs * learner.steps_per_epoch
+    with progress(f"{label}, steps at most", steps, done=done) as loop:
+        for so_far in Run(learner).go(file):
+            state = so_far
+            loop.advance()
+    return file.read() or state  # the file's if another process ended the run meanwhile
 
 
-def _write(corpus: str, pretrained: Encoder, task: Task, state: TuningState) -> None:
+def _write(corpus: str, pretrained: Encoder, task: Task, state: RunState) -> None:
     """Write the encoder, its record, its head and its scores on validation, never on test."""
     encoder = TunedEncoder(task)
     encoder.restore(state.best)
@@ -125,7 +127,7 @@ def _write(corpus: str, pretrained: Encoder, task: Task, state: TuningState) -> 
     head = encoder.model.head
     weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
     write_head(paths.head(corpus), Head(task.examples.classes, weight, bias))
-    scores = _scores(task.examples, state.valid.numpy())
+    scores = _scores(task.examples, state.valid[state.best_epoch - 1].numpy())
     metrics = {"epoch": state.best_epoch, "validation": scores}
     write_text(paths.metrics(corpus, "finetune.json"), json.dumps(metrics, indent=2) + "\n")
     say(
@@ -152,7 +154,7 @@ def write_encoder(folder: Path, encoder: TunedEncoder, pretrained: Encoder) -> N
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def _write_record(folder: Path, corpus: str, task: Task, state: TuningState) -> None:
+def _write_record(folder: Path, corpus: str, task: Task, state: RunState) -> None:
     base = read_record(paths.pretrained(corpus, "text"))
     provenance = base.model_copy(
         update={

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +13,8 @@ from pipeline.features.text.tokens import TurnTokenizer
 from pipeline.features.text.turns import Turn
 from pipeline.finetuning.examples import PaddedTurns, Task
 from pipeline.finetuning.settings import FinetuneSettings
+from pipeline.systems.base import Player
+from pipeline.training.inference import autocast, lower_precision
 
 # `encoder.layer.3.` of BERT-like networks, `transformer.layer.3.`, `layers.3.`, `h.3.`.
 LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
@@ -40,7 +41,7 @@ class TunedEncoder:
     Attributes:
         model: Encoder and head.
         learning: The trainable parameters, by name.
-        low_precision: Autocast dtype of forward passes; None for float32.
+        precision: Autocast dtype of predictions; None for float32.
 
     Raises:
         PipelineError: LoRA or gradient checkpointing was requested but is unavailable.
@@ -60,20 +61,13 @@ class TunedEncoder:
         self.model.to(device)
         self.learning = dict(_trainable(self.model))
         self._tokenizer = TurnTokenizer(task.folder, min(task.text.max_tokens, text.longest))
-        self._device = torch.device(device)
-        precision = task.compute.precision if device == "cuda" else "float32"
-        self.low_precision = None if precision == "float32" else getattr(torch, precision)
+        self.device = torch.device(device)
+        self.precision = lower_precision(device, task.compute.precision)
 
     def read(self, turns: Sequence[Turn]) -> PaddedTurns:
         """Tokenise turns and move them to the device."""
         tokens = self._tokenizer.tokens(turns)
-        return PaddedTurns(self.model.text, tokens, self._tokenizer.padding, self._device)
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """Autocast context for forward passes; a no-op in float32."""
-        if self.low_precision is None:
-            return nullcontext()
-        return torch.autocast(self._device.type, self.low_precision)
+        return PaddedTurns(self.model.text, tokens, self._tokenizer.padding, self.device)
 
     @torch.inference_mode()
     def vectors(self, turns: PaddedTurns) -> Tensor:
@@ -81,7 +75,7 @@ class TunedEncoder:
         self.model.eval()
         vectors = torch.zeros(len(turns.lengths), self.model.text.dimension)
         for places in turns.by_length():
-            with self.autocast():
+            with autocast(self.device, self.precision):
                 batch = self.model.text(turns.batch(places))
             vectors[places] = batch.float().cpu()
         return vectors
@@ -93,12 +87,8 @@ class TunedEncoder:
         logits = nn.functional.linear(self.vectors(turns), head.weight.cpu(), head.bias.cpu())
         return logits.softmax(-1)
 
-    def weights(self) -> dict[str, Tensor]:
-        """Copy the trainable parameters to the CPU."""
-        return {name: p.detach().cpu().clone() for name, p in self.learning.items()}
-
     def restore(self, weights: Mapping[str, Tensor]) -> None:
-        """Load weights that `weights` returned and merge LoRA's updates, which ends training."""
+        """Load what `learning` was and merge LoRA's updates, which ends training."""
         with torch.no_grad():
             for name, parameter in self.learning.items():
                 parameter.copy_(weights[name])
@@ -139,8 +129,8 @@ def enable_checkpointing(network: Any) -> None:
     network.gradient_checkpointing_enable({"use_reentrant": False})
 
 
-def parameter_groups(model: Classifier, settings: FinetuneSettings) -> list[dict[str, Any]]:
-    """Group parameters for an optimiser; each group's `rate` is its peak learning rate.
+def parameter_groups(model: Classifier, settings: FinetuneSettings) -> list[Player]:
+    """Group parameters by their share of the learning rate and their weight decay.
 
     Embeddings count as the layer below the first. Vectors (biases, norms) get no weight decay.
     """
@@ -153,14 +143,14 @@ def parameter_groups(model: Classifier, settings: FinetuneSettings) -> list[dict
         if inner in network:
             depth = depths[inner]
             below = 0 if depth is None else layers - depth
-            rate = settings.learning_rate * settings.layer_decay**below
+            share = settings.layer_decay**below
         else:
-            rate = settings.head_learning_rate
+            share = settings.head_learning_rate / settings.learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((share, decay), []).append(parameter)
     return [
-        {"params": parameters, "rate": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
+        Player(parameters, learning_rate=share, weight_decay=decay)
+        for (share, decay), parameters in groups.items()
     ]
 
 
