@@ -85,9 +85,8 @@ class TextLearner:
         """A part's share of the batch's cross-entropy."""
         places, share = part
         logits = self.model(self._train.batch(places))
-        return {
-            "cross_entropy": share * self._entropy(logits, self._labels[places].to(self.device))
-        }
+        labels = self._labels[places].to(self.device)
+        return {"cross_entropy": share * self._entropy(logits, labels)}
 
     def after_step(self) -> None:
         """Nothing."""

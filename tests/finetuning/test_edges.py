@@ -13,10 +13,11 @@ from transformers import MPNetConfig, MPNetModel
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.finetuning.finetune import finetune_corpus
-from pipeline.finetuning.loop import Run
+from pipeline.finetuning.learner import TextLearner
 from pipeline.finetuning.network import Classifier, enable_checkpointing
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.training.fit import Run
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, finetune, lay_out_toy, text_settings
 
@@ -40,7 +41,7 @@ def test_settings_that_change_no_number_cost_no_second_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = finetune(epochs=1)
-    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains again"))
+    monkeypatch.setattr(TextLearner, "__init__", lambda *_: pytest.fail("it trains again"))
     assert finetune(text_settings(tokens_per_batch=99, encoder="another-name"), epochs=1).keys()
     on_a_gpu_alone = tiny.compute().model_copy(update={"precision": "bfloat16"})
     finetune_corpus(CORPUS, text_settings(), tiny.settings(epochs=1), on_a_gpu_alone)
@@ -55,7 +56,7 @@ def test_settings_that_change_a_number_do(
 ) -> None:
     finetune(epochs=1)
     with monkeypatch.context() as watched, pytest.raises(KeyboardInterrupt):
-        watched.setattr(Run, "__init__", mock.Mock(side_effect=KeyboardInterrupt))
+        watched.setattr(TextLearner, "__init__", mock.Mock(side_effect=KeyboardInterrupt))
         finetune(text_settings(**change), epochs=1)
 
 
@@ -92,9 +93,11 @@ def test_a_network_that_cannot_be_checkpointed_is_refused() -> None:
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_it_learns_in_low_precision(precision: torch.dtype) -> None:
     """As on a GPU: autocast, weights in float32, and in float16 a scaled loss."""
-    run = Run(tiny.task(epochs=8, patience=8, accumulation=2))
-    run.encoder.low_precision = precision
-    run._scaler = torch.GradScaler("cpu", enabled=precision == torch.float16)
-    assert len(list(run.steps())) == 8 * run.steps_per_epoch
-    assert max(row["valid_weighted_f1"] for row in run.state.history) > 80
-    assert {p.dtype for p in run.encoder.learning.values()} == {torch.float32}
+    learner = TextLearner(tiny.task(epochs=8, patience=8, accumulation=2))
+    run = Run(learner)
+    run.precision = learner.encoder.precision = precision
+    run.scaler = torch.GradScaler("cpu", enabled=precision == torch.float16)
+    *before, last = tiny.states(run)
+    assert len(before) + 1 == 8 * learner.steps_per_epoch
+    assert max(last.scores) > 80
+    assert {p.dtype for p in learner.encoder.learning.values()} == {torch.float32}

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,11 @@ import torch
 from pipeline.base import paths
 from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.turns import read_turns, window_of
-from pipeline.finetuning.loop import Run
-from pipeline.records.features import Features
-from pipeline.records.head import predict_utterances, read_head
+from pipeline.finetuning.learner import TextLearner
+from pipeline.records.head import read_head
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.training.fit import Run
 from pipeline.weights.folder import load, read_record
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, finetune, lay_out_toy, text_settings
@@ -70,11 +70,9 @@ def test_it_learns_and_the_head_reaches_the_same_accuracy_from_features() -> Non
     assert encoder.folder == paths.text_encoder(CORPUS)
     valid = [u for u in read_manifest(paths.manifest(CORPUS)) if u.official_split == "dev"]
     names, vectors = [u.utterance for u in valid], encode(encoder.folder, valid)
-    store = Features(
-        names, np.ones(len(names), bool), np.arange(len(names) + 1), vectors, {"dimension": 32}
-    )
     head = read_head(paths.head(CORPUS))
-    predicted = predict_utterances(head, store, names).argmax(1)
+    assert head is not None
+    predicted = (vectors @ head.weight.T + head.bias).argmax(1)
     protocol = read_protocol(paths.protocol(CORPUS))
     labels = {entry.utterance: entry.label for entry in protocol.entries}
     accuracy = 100 * np.mean([labels[name] == n for name, n in zip(names, predicted, strict=True)])
@@ -112,26 +110,25 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
     monkeypatch.setattr("pipeline.base.state.SECONDS_BETWEEN_SAVES", 0)
     monkeypatch.setattr("pipeline.base.state.LARGEST_SHARE", math.inf)
     done: list[int] = []
-    whole_step = Run._step
+    parts, last = TextLearner.parts, killed_at
 
-    def step(run: Run, places: list[int]) -> None:
-        if len(done) == killed_at:
+    def step(learner: TextLearner, places: list[int]) -> Iterator[tuple[list[int], float]]:
+        if len(done) == last:
             raise KeyboardInterrupt
         done.append(1)
-        whole_step(run, places)
+        return parts(learner, places)
 
-    with monkeypatch.context() as killed:
-        killed.setattr(Run, "_step", step)
-        with pytest.raises(KeyboardInterrupt):
-            finetune(**options)
-    monkeypatch.setattr(Run, "_step", lambda run, places: (done.append(1), whole_step(run, places)))
+    monkeypatch.setattr(TextLearner, "parts", step)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(**options)
+    last = -1
     assert finetune(**options) == undisturbed
     assert len(done) == 14, "no step was done twice"
 
 
 def test_what_is_done_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first = finetune(epochs=2)
-    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains again"))
+    monkeypatch.setattr(TextLearner, "__init__", lambda *_: pytest.fail("it trains again"))
     assert finetune(epochs=2) == first
 
 
@@ -156,11 +153,11 @@ def test_poisoned_test_texts_and_labels_change_nothing(
 
 def test_poisoned_validation_labels_change_no_epochs_weights() -> None:
     def by_epoch() -> tuple[list[dict[str, torch.Tensor]], int]:
-        run, weights = Run(tiny.task(epochs=4)), []
-        for _ in run.steps():
-            if len(run.state.history) > len(weights):
-                weights.append(run.encoder.weights())
-        return weights, run.state.best_epoch
+        learner, weights = TextLearner(tiny.task(epochs=4)), []
+        for state in tiny.states(Run(learner)):
+            if len(state.history) > len(weights):
+                weights.append(learner.weights())
+        return weights, state.best_epoch
 
     clean, chosen = by_epoch()
     assert chosen > 1
@@ -174,7 +171,7 @@ def test_poisoned_validation_labels_change_no_epochs_weights() -> None:
 
 def test_patience_ends_a_run() -> None:
     relabel(lambda e: replace(e, label=0) if e.split == "valid" else e)
-    run = Run(tiny.task(epochs=30, patience=2))
-    steps = sum(1 for _ in run.steps())
-    assert len(run.state.history) == run.state.best_epoch + 2 < 30
-    assert steps == len(run.state.history) * run.steps_per_epoch
+    learner = TextLearner(tiny.task(epochs=30, patience=2))
+    *before, last = tiny.states(Run(learner))
+    assert len(last.history) == last.best_epoch + 2 < 30
+    assert len(before) + 1 == len(last.history) * learner.steps_per_epoch

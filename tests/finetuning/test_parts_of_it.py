@@ -1,5 +1,6 @@
 """Parts of fine-tuning against numbers by hand: rates, batches, accumulation, LoRA."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.features.text.turns import Turn, window_of
 from pipeline.finetuning.examples import Example, batches, draw, examples
-from pipeline.finetuning.loop import Run, rate_factor
+from pipeline.finetuning.learner import TextLearner
 from pipeline.finetuning.network import TunedEncoder, parameter_groups
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
+from pipeline.training.fit import Run
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, lay_out_toy
 
@@ -25,10 +27,13 @@ def toy(workspace: Path) -> None:
     lay_out_toy()
 
 
-def test_the_rate_rises_and_falls_to_nothing() -> None:
-    shares = [rate_factor(step, 10, 0.2) for step in range(10)]
+def test_the_rate_rises_and_falls_to_nothing(toy: None) -> None:
+    learner = TextLearner(tiny.task(epochs=2, batch_size=10, warmup=0.2))
+    factors = [learner.rate(step, []) for step in range(10)]
+    shares = [numerator / denominator for numerator, denominator in factors]
     assert shares == [0.5, 1.0, *(pytest.approx((10 - step) / 8) for step in range(2, 10))]
-    assert rate_factor(0, 4, 0.0) == 1.0
+    at_once = TextLearner(tiny.task(warmup=0.0))
+    assert at_once.rate(0, []) == (1.0, 1.0)
 
 
 def test_each_layer_learns_slower_than_the_one_above(toy: None) -> None:
@@ -36,8 +41,8 @@ def test_each_layer_learns_slower_than_the_one_above(toy: None) -> None:
     names = {id(p): name for name, p in encoder.learning.items()}
     rates = {}
     for group in parameter_groups(encoder.model, tiny.settings(learning_rate=0.8, layer_decay=0.5)):
-        for parameter in group["params"]:
-            rates[names[id(parameter)]] = (group["rate"], group["weight_decay"])
+        for parameter in group.parameters:
+            rates[names[id(parameter)]] = (0.8 * group.learning_rate, group.weight_decay)
     assert set(rates) == set(encoder.learning), "nothing is left out"
     query = "text.network.encoder.layer.{}.attention.self.query.{}"
     assert rates[query.format(1, "weight")] == (0.8, 0.01)
@@ -68,6 +73,22 @@ def test_class_balanced_draws_classes_alike() -> None:
     assert len(drawn) == 1000 and shares == pytest.approx([1 / 3] * 3, abs=0.05)
 
 
+def test_the_loss_by_hand(toy: None) -> None:
+    """The weighted mean over a batch, whose parts add up to it."""
+    learner = TextLearner(tiny.task(class_weights="inverse", accumulation=3))
+    learner.model.eval()  # without dropout
+    train, places = tiny.task().examples.train, [3, 1, 4, 15, 9, 26, 5]
+    counts = Counter(e.label for e in train)
+    labels = [train[place].label for place in places]
+    weights = torch.tensor([1 / counts[label] for label in labels])
+    turns = learner.encoder.read([train[place].turn for place in places])
+    each = -learner.encoder.probabilities(turns).log()[range(7), labels]
+    parts = list(learner.parts(places))
+    loss = sum(learner.losses(part)["cross_entropy"].item() for part in parts)
+    assert [len(part) for part, _ in parts] == [3, 3, 1]
+    assert loss == pytest.approx(((each * weights).sum() / weights.sum()).item())
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -80,12 +101,12 @@ def test_a_batch_in_parts_learns_the_same(toy: None, options: dict[str, object])
 
     def after_a_step(accumulation: int) -> dict[str, torch.Tensor]:
         still = {"dropout": 0.0, "batch_size": 7, "accumulation": accumulation}
-        run = Run(tiny.task(**still, **options))
-        for module in run.encoder.model.modules():
+        learner = TextLearner(tiny.task(**still, **options))
+        for module in learner.model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-        next(run.steps())
-        return run.encoder.weights()
+        next(tiny.states(Run(learner)))
+        return learner.weights()
 
     whole, parts = after_a_step(1), after_a_step(3)
     for name, before in whole.items():
@@ -94,10 +115,10 @@ def test_a_batch_in_parts_learns_the_same(toy: None, options: dict[str, object])
 
 def test_checkpointing_learns_the_same(toy: None) -> None:
     def after_a_step(checkpointing: bool) -> dict[str, torch.Tensor]:
-        run = Run(tiny.task(gradient_checkpointing=checkpointing))
-        assert run.encoder.model.text.network.is_gradient_checkpointing == checkpointing
-        next(run.steps())
-        return run.encoder.weights()
+        learner = TextLearner(tiny.task(gradient_checkpointing=checkpointing))
+        assert learner.model.text.network.is_gradient_checkpointing == checkpointing
+        next(tiny.states(Run(learner)))
+        return learner.weights()
 
     plain, again = after_a_step(False), after_a_step(True)
     assert all(torch.allclose(plain[name], again[name], atol=1e-6) for name in plain)
@@ -106,25 +127,26 @@ def test_checkpointing_learns_the_same(toy: None) -> None:
 def test_merged_lora_equals_separate_lora(toy: None) -> None:
     pytest.importorskip("peft")
     task = tiny.task(epochs=2, lora_rank=4, learning_rate=0.02)
-    run = Run(task)
-    every = dict(run.encoder.model.named_parameters())
-    before = {name: p.clone() for name, p in every.items() if name not in run.encoder.learning}
-    list(run.steps())
-    after = dict(run.encoder.model.named_parameters())
+    learner = TextLearner(task)
+    encoder = learner.encoder
+    every = dict(learner.model.named_parameters())
+    before = {name: p.clone() for name, p in every.items() if name not in encoder.learning}
+    *_, last = tiny.states(Run(learner))
+    after = dict(learner.model.named_parameters())
     assert all(torch.equal(before[name], after[name]) for name in before), "what stays has stayed"
-    assert all("lora_" in n or n.startswith("head") for n in run.encoder.learning)
+    assert all("lora_" in n or n.startswith("head") for n in encoder.learning)
     turns = [e.turn for e in task.examples.valid]
-    run.encoder.restore(run.state.best)
-    network = run.encoder.model.text.network
+    encoder.restore(last.best)
+    network = learner.model.text.network
     assert not any("lora" in name for name in network.state_dict())
-    merged = run.encoder.vectors(run.encoder.read(turns))
-    separate = Run(task)
+    merged = encoder.vectors(encoder.read(turns))
+    separate = TunedEncoder(task)
     with torch.no_grad():
-        for name, parameter in separate.encoder.learning.items():
-            parameter.copy_(run.state.best[name])
-    unmerged = separate.encoder.vectors(separate.encoder.read(turns))
-    pretrained = Run(task)
-    untouched = pretrained.encoder.vectors(pretrained.encoder.read(turns))
+        for name, parameter in separate.learning.items():
+            parameter.copy_(last.best[name])
+    unmerged = separate.vectors(separate.read(turns))
+    pretrained = TunedEncoder(task)
+    untouched = pretrained.vectors(pretrained.read(turns))
     assert (merged - unmerged).abs().max() < 1e-5
     assert (merged - untouched).abs().max() > 1e-2, "it did learn"
 
