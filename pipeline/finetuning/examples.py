@@ -53,7 +53,7 @@ class PaddedTurns:
     def by_length(self) -> Iterator[list[int]]:
         """All indices, in batches of turns of similar length and about the same size in tokens."""
         order = sorted(range(len(self.lengths)), key=lambda place: (self.lengths[place], place))
-        return iter(chunked(order, max(1, TOKENS_AT_ONCE // max(self.lengths))))
+        return chunked(order, max(1, TOKENS_AT_ONCE // max(self.lengths)))
 
 
 def draw(labels: Tensor, sampling: str, generator: torch.Generator) -> Tensor:
@@ -87,14 +87,9 @@ def batches(
         batch_size: Utterances per batch; the last has the rest.
         generator: Source of randomness for the order of the batches.
     """
-    pool = batch_size * BATCHES_PER_POOL
-    order = drawn.tolist()
-    ordered = [
-        place
-        for start in range(0, len(order), pool)
-        for place in sorted(order[start : start + pool], key=lengths.__getitem__)
-    ]
-    whole = [ordered[n : n + batch_size] for n in range(0, len(ordered), batch_size)]
+    pools = chunked(drawn.tolist(), batch_size * BATCHES_PER_POOL)
+    ordered = [place for pool in pools for place in sorted(pool, key=lengths.__getitem__)]
+    whole = list(chunked(ordered, batch_size))
     return [whole[n] for n in torch.randperm(len(whole), generator=generator).tolist()]
 
 

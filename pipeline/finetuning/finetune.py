@@ -122,7 +122,7 @@ def _write(corpus: str, pretrained: Encoder, task: Task, state: RunState) -> Non
     encoder = TunedEncoder(task)
     encoder.restore(state.best)
     with replacing_folder(paths.text_encoder(corpus)) as folder:
-        write_encoder(folder, encoder, pretrained)
+        _write_encoder(folder, encoder, pretrained)
         _write_record(folder, corpus, task, state)
     head = encoder.model.head
     weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
@@ -136,7 +136,7 @@ def _write(corpus: str, pretrained: Encoder, task: Task, state: RunState) -> Non
     )
 
 
-def write_encoder(folder: Path, encoder: TunedEncoder, pretrained: Encoder) -> None:
+def _write_encoder(folder: Path, encoder: TunedEncoder, pretrained: Encoder) -> None:
     """Write an encoder's files into a folder.
 
     Args:

@@ -134,16 +134,13 @@ def parameter_groups(model: Classifier, settings: FinetuneSettings) -> list[Play
 
     Embeddings count as the layer below the first. Vectors (biases, norms) get no weight decay.
     """
-    network = dict(_trainable(model.text))
-    depths = {name: _depth(name) for name in network}
+    depths = {name: _depth(name) for name, _ in _trainable(model) if name.startswith("text.")}
     layers = max((d for d in depths.values() if d is not None), default=0)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in _trainable(model):
-        inner = name.removeprefix("text.")
-        if inner in network:
-            depth = depths[inner]
-            below = 0 if depth is None else layers - depth
-            share = settings.layer_decay**below
+        if name in depths:
+            depth = depths[name]
+            share = settings.layer_decay ** (0 if depth is None else layers - depth)
         else:
             share = settings.head_learning_rate / settings.learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0

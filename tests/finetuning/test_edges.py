@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,7 +15,7 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.learner import TextLearner
-from pipeline.finetuning.network import Classifier, enable_checkpointing
+from pipeline.finetuning.network import Classifier, TunedEncoder, enable_checkpointing
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.training.fit import Run
@@ -72,6 +73,15 @@ def test_a_nan_loss_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
             finetune(epochs=2)
     assert not paths.text_encoder(CORPUS).exists()
     finetune(epochs=2)
+
+
+def test_weights_that_are_no_numbers_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean loss of their epoch may still be one."""
+    monkeypatch.setattr(
+        TunedEncoder, "probabilities", lambda _, turns: torch.full((len(turns.lengths), 7), nan)
+    )
+    with pytest.raises(PipelineError, match=r"Epoch 1 .* nan.*CORPUS\.finetune\.learning_rate"):
+        finetune(epochs=2)
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
