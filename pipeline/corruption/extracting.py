@@ -119,8 +119,8 @@ class TextExtractor:
         whole = (u for u in stream_manifest(self.places.manifest) if u.dialogue in dialogues)
         corrupted: list[Utterance] = list(map(corruption.at(level), whole))
         label = f"{self.places.name}, {corruption.title(level)}"
-        readers = text.readers_of(self.params, self.corpus, self.places, label)
-        read = text_of(corrupted, window_of(self.settings), readers)
+        reader = text.reader_of(self.params, self.corpus, self.places, label)
+        read = text_of(corrupted, window_of(self.settings), reader)
         wanted = {u.utterance for u in utterances}
         return (row for row in text.with_words(corrupted, read) if row[0] in wanted)
 

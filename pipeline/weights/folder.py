@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,6 @@ from pipeline.weights.lock import PATH, FileDigest, Provenance, RelativePath
 RECORD = "encoder.json"
 FORMAT: Literal["encoder/1"] = "encoder/1"
 NO_ENCODER = {"format": FORMAT, "name": None}
-PART_FOLDER = "part"
 # Where a file of an encoder names others, which transformers then reads wherever they lie.
 NAMING = {
     "config.json": "transformers_weights",
@@ -36,15 +35,19 @@ NAMING = {
 
 
 class FinetunedRecord(Strict):
-    """How an encoder was fine-tuned on a corpus' train split."""
+    """How an encoder was fine-tuned.
+
+    Attributes:
+        corpus: Whose train split it learned from.
+        settings: The sections `finetune` and `text`, and the arithmetic.
+        epoch: The one that validation chose.
+        history: One row of numbers per epoch.
+    """
 
     corpus: str
-    settings: dict[str, Any]  # the sections `finetune` and `text`, and the arithmetic
-    epoch: int  # the one that validation chose
-    history: tuple[dict[str, float], ...]  # one row of numbers per epoch
-    # Dialogues that the encoder in the folder `part0`, `part1`, ... has not seen and reads; the one
-    # beside the record reads all others. Empty without cross-fit.
-    parts: tuple[tuple[str, ...], ...] = ()
+    settings: dict[str, Any]
+    epoch: int
+    history: tuple[dict[str, float], ...]
 
 
 class EncoderRecord(Provenance):
@@ -60,7 +63,12 @@ class EncoderRecord(Provenance):
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder folder that was checked; see `Provenance`."""
+    """An encoder folder that was checked; see `Provenance`.
+
+    Attributes:
+        folder: Where the files lie.
+        files: Hex SHA-256 by file name.
+    """
 
     name: str
     role: Role
@@ -68,20 +76,7 @@ class Encoder:
     revision: str
     licence: str
     folder: Path
-    files: dict[str, str]  # hex SHA-256 by name
-    parts: Sequence[Sequence[str]] = ()  # dialogues that another encoder reads; see `part`
-
-    @property
-    def whole(self) -> "Encoder":
-        """The encoder of all dialogues that are in no part."""
-        own = {name: sha256 for name, sha256 in self.files.items() if "/" not in name}
-        return replace(self, files=own, parts=()) if self.parts else self
-
-    def part(self, number: int) -> "Encoder":
-        """The encoder of the dialogues of one part."""
-        start = f"{PART_FOLDER}{number}/"
-        own = {n.removeprefix(start): s for n, s in self.files.items() if n.startswith(start)}
-        return replace(self, folder=self.folder / start, files=own, parts=())
+    files: dict[str, str]
 
     @property
     def digest(self) -> str:
@@ -118,7 +113,6 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
         **record.model_dump(include={"name", "role", "architecture", "revision", "licence"}),
         folder=place,
         files={name: file.sha256 for name, file in sorted(record.files.items())},
-        parts=record.finetuned.parts if record.finetuned else (),
     )
 
 

@@ -24,8 +24,8 @@ from pipeline.evaluation.baselines import (
 )
 from pipeline.evaluation.evaluate import labelled_test_set
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.finetuning.head import Head, write_head
 from pipeline.records.features import read_features, write_features
+from pipeline.records.head import Head, write_head
 from pipeline.records.protocol import Protocol, read_protocol
 from tests.synthetic import CLASSES, DIMENSIONS, lay_out
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,8 @@ def extract(params: Params, corpus: str, places: Places) -> None:
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["text"])
     provenance = _provenance(settings, compute, encoder)
-    readers = _readers(settings, compute, encoder, f"text {places.name}")
-    vectors = text_of(stream_manifest(places.manifest), window_of(settings), readers)
+    reader = _reader(settings, compute, encoder, f"text {places.name}")
+    vectors = text_of(stream_manifest(places.manifest), window_of(settings), reader)
     rows = with_words(stream_manifest(places.manifest), vectors)
     present, dimension = write_features(places.stores["text"], rows, provenance)
     masked = count_utterances(places.manifest) - present
@@ -88,37 +88,20 @@ class Reader:
         return vectors
 
 
-@dataclass(frozen=True)
-class Readers:
-    """Which encoder reads which dialogue: a part, by its number, or else the usual one."""
-
-    usual: Reader
-    parts: Sequence[Reader] = ()
-    part_of: Mapping[str, int] = field(default_factory=dict)
-
-
-def readers_of(params: Params, corpus: str, places: Places, label: str) -> Readers:
-    """The encoders that read a corpus' texts; `label` names them in progress displays."""
+def reader_of(params: Params, corpus: str, places: Places, label: str) -> Reader:
+    """The reader of a corpus' texts; `label` names it in progress displays."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    return _readers(settings, compute, load(places.encoders["text"]), label)
+    return _reader(settings, compute, load(places.encoders["text"]), label)
 
 
-def _readers(
+def _reader(
     settings: TextSettings, compute: ComputeSettings, encoder: Encoder, label: str
-) -> Readers:
+) -> Reader:
     provenance = _provenance(settings, compute, encoder)
     reading = settings.model_dump(exclude=NOT_READING)
-    parts = [reading, provenance["compute"], provenance["versions"], code_digest(*CODE)]
-
-    def reader(of: Encoder) -> Reader:
-        cache = ClipCache("text", [*parts, of.digest], VECTORS, about=provenance)
-        return Reader(encoding(label, of.folder, settings, compute), cache)
-
-    return Readers(
-        usual=reader(encoder.whole),
-        parts=[reader(encoder.part(number)) for number in range(len(encoder.parts))],
-        part_of={name: n for n, dialogues in enumerate(encoder.parts) for name in dialogues},
-    )
+    computing = [reading, provenance["compute"], provenance["versions"], code_digest(*CODE)]
+    cache = ClipCache("text", [*computing, encoder.digest], VECTORS, about=provenance)
+    return Reader(encoding(label, encoder.folder, settings, compute), cache)
 
 
 def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeSettings) -> Encode:
@@ -132,7 +115,7 @@ def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeS
     return encode
 
 
-# One at a time: the texts of a part are read together.
+# Corrupted texts are read level by level: the network is kept between them.
 @lru_cache(maxsize=1)
 def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> TextEncoder:
     """Load the text encoder of a folder."""
@@ -151,20 +134,19 @@ def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> T
 
 
 def text_of(
-    utterances: Iterable[Utterance], window: Window, readers: Readers
+    utterances: Iterable[Utterance], window: Window, reader: Reader
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the [1, feature] vector of each utterance's text.
 
-    Utterances are in manifest order, so that a dialogue's turns stand together.
+    Args:
+        utterances: In manifest order, so that a dialogue's turns stand together.
+        window: How much of the dialogue is read with each.
+        reader: What reads them.
     """
     for chunk in chunked(read_turns(utterances, window), TEXTS_AT_ONCE):
-        parts = [readers.part_of.get(u.dialogue) for u, _ in chunk]
-        vectors = {}
-        for part, reader in ((None, readers.usual), *enumerate(readers.parts)):
-            mine = (turn for (_, turn), of in zip(chunk, parts, strict=True) if of == part)
-            vectors[part] = reader.vectors(mine)
-        for (u, turn), part in zip(chunk, parts, strict=True):
-            yield u.utterance, vectors[part][_key(turn)]
+        vectors = reader.vectors(turn for _, turn in chunk)
+        for u, turn in chunk:
+            yield u.utterance, vectors[_key(turn)]
 
 
 def _key(turn: Turn) -> str:
