@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.nn.batch import MODALITIES, NO_LABEL, DialogueBatch
-from pipeline.nn.contrastive import check_contrastive, precise, supervised_contrastive_loss
+from pipeline.nn.contrastive import check_contrastive, supervised_contrastive_loss
+from pipeline.nn.entropy import Entropy
 from pipeline.systems.mcn_cl import Output
 
 
@@ -68,7 +68,9 @@ class Loss:
     def __call__(self, output: Output, batch: DialogueBatch) -> LossTerms:
         """Compute the loss of the model's output on a batch."""
         labelled = batch.turn_mask & (batch.labels != NO_LABEL)
-        entropy = self._cross_entropy(output.logits[labelled], batch.labels[labelled])
+        entropy = Entropy(self.class_weights, self.label_smoothing, self.focal)(
+            output.logits, batch.labels.masked_fill(~batch.turn_mask, NO_LABEL)
+        )
         per_modality = {
             modality: self._contrastive(
                 projected, batch.labels, labelled & batch.available(modality)
@@ -79,24 +81,6 @@ class Loss:
         contrastive = torch.stack(terms).sum() if terms else torch.zeros_like(entropy)
         total = entropy + self.contrastive_weight * contrastive
         return LossTerms(total, entropy, contrastive, per_modality)
-
-    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted mean over utterances, 0 if there are none.
-
-        Args:
-            logits: [utterance, class].
-            labels: [utterance].
-        """
-        logits = precise(logits)
-        weights = None if self.class_weights is None else self.class_weights.to(logits)
-        each = functional.cross_entropy(
-            logits, labels, weights, reduction="none", label_smoothing=self.label_smoothing
-        )
-        if self.focal:
-            each = each * _doubt(logits, labels) ** self.focal
-        # PyTorch's own mean divides by the same number, but gives NaN where it is 0.
-        count = torch.ones_like(logits[:, 0]) if weights is None else weights[labels]
-        return each.sum() / count.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
     def _contrastive(self, projected: Tensor, labels: Tensor, sampled: Tensor) -> Tensor:
         """Compute the contrastive loss of one modality, a scalar.
@@ -113,10 +97,3 @@ class Loss:
             hard_ratio=self.hard_ratio,
             denominator=self.denominator,
         )
-
-
-def _doubt(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 - p of the true class, [utterance], above 0: 0 ** gamma has no gradient for gamma < 1."""
-    true_class = functional.one_hot(labels, logits.shape[-1]).bool()
-    doubt = logits.softmax(-1).masked_fill(true_class, 0).sum(-1)
-    return doubt.clamp(min=torch.finfo(doubt.dtype).tiny)
