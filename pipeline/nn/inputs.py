@@ -1,15 +1,16 @@
-"""Input encoders: standardise and project the features of a modality to a vector per utterance.
+"""The input of every system: each modality's features, standardised, as one vector per utterance.
 
 Only real utterances and frames are computed: rows are gathered by mask and scattered back, so
 padding costs no time and reaches no result. Statistics are buffers, saved with the weights.
 """
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.nn.batch import unpack
+from pipeline.nn.batch import MODALITIES, DialogueBatch, unpack
 from pipeline.nn.psa import PSA, masked_mean
 
 CONSTANT = 1e-6
@@ -127,3 +128,49 @@ class FrameEncoder(Encoder):
         frames = unpack(self.rows(features[real]), mask)
         pool = masked_mean if self.psa is None else self.psa
         return unpack(pool(frames, mask), available)
+
+
+class Inputs(nn.ModuleDict):
+    """An encoder per modality in use, and a learned vector for where it is missing.
+
+    Args:
+        features: Size of the stored feature vector, by modality, in any order.
+        width: Size of the encoded vectors.
+        limit: Clamp of the standardised features, in standard deviations.
+        psa: Makes the network that pools the frames; None for their masked mean.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, int],
+        width: int,
+        limit: float,
+        psa: Callable[[], PSA] | None = None,
+    ) -> None:
+        super().__init__()
+        if not features or not features.keys() <= set(MODALITIES):
+            raise ValueError(f"Bad modalities {list(features)}, expected some of {MODALITIES}")
+        for modality in (m for m in MODALITIES if m in features):
+            dimension = features[modality]
+            if modality == "visual":
+                self[modality] = FrameEncoder(dimension, width, limit, psa() if psa else None)
+            else:
+                self[modality] = Encoder(dimension, width, limit)
+        self.missing = nn.Parameter(torch.randn(len(self), 1, 1, width) / width**0.5)
+
+    def forward(self, batch: DialogueBatch) -> dict[str, Tensor]:
+        """Encode every turn, [batch, turn, width] by modality in canonical order."""
+        return dict(zip(self, self.stacked(batch).unbind(), strict=True))
+
+    def stacked(self, batch: DialogueBatch) -> Tensor:
+        """Encode every turn, [modality, batch, turn, width]."""
+        available = torch.stack([batch.available(modality) for modality in self])
+        encoded = [
+            encoder(batch.features[modality], mask, batch.frame_mask)
+            for (modality, encoder), mask in zip(self.items(), available, strict=True)
+        ]
+        return torch.where(available.unsqueeze(-1), torch.stack(encoded), self.missing)
+
+    def joined(self, batch: DialogueBatch) -> Tensor:
+        """Encode every turn, the modalities side by side, [batch, turn, modality * width]."""
+        return self.stacked(batch).movedim(0, 2).flatten(2)
