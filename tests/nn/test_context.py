@@ -6,7 +6,7 @@ from torch import nn
 
 from pipeline.nn.context import make_context
 from pipeline.nn.dialogue_rnn import DialogueRNN, one_hot_speakers
-from pipeline.nn.recurrence import ChainedGRU
+from tests.nn.naive import gru_cell, naive_dialogue_rnn
 
 LENGTHS = (6, 1, 4)
 WIDTH = 6
@@ -19,51 +19,6 @@ def dialogues():
     utterances[:, ~turn_mask] = torch.nan
     speakers = torch.tensor([[0, 1, 0, 2, 2, 1], [0, 9, -7, 9, 9, 9], [0, 0, 1, 0, 999, 5]])
     return utterances, turn_mask, speakers
-
-
-def gru_cell(gru: ChainedGRU, chain: int, extra: torch.Tensor | None = None) -> nn.GRUCell:
-    """nn.GRUCell with one chain's weights; `extra` are more rows of the input weights."""
-    weight = gru.weight_input[chain]
-    if extra is not None:
-        weight = torch.cat((weight, extra[chain]))
-    cell = nn.GRUCell(weight.shape[0], gru.weight_hidden.shape[1]).double()
-    with torch.no_grad():
-        cell.weight_ih.copy_(weight.T)
-        cell.weight_hh.copy_(gru.weight_hidden[chain].T)
-        cell.bias_ih.copy_(gru.bias_input[chain, 0])
-        cell.bias_hh.copy_(gru.bias_hidden[chain, 0])
-    return cell
-
-
-def naive_dialogue_rnn(model: DialogueRNN, chain: int, turns, speakers) -> list[torch.Tensor]:
-    """One direction of one modality over one dialogue, as Majumder et al. write it."""
-    chains, _, hidden = model.attention.shape
-    global_cell = gru_cell(model.cells, chain, model.recurrent)
-    party_cell = gru_cell(model.cells, chains + chain, model.recurrent)
-    emotion_cell = gru_cell(model.emotion, chain)
-    zeros = torch.zeros(1, hidden, dtype=torch.float64)
-    past, parties, emotions = [], dict.fromkeys(speakers, zeros), []
-    shared, emotion = zeros, torch.zeros(1, emotion_cell.hidden_size, dtype=torch.float64)
-    for turn, speaker in zip(turns, speakers, strict=True):
-        party, summary = parties[speaker], zeros
-        if past:
-            attention = model.attention[chain]
-            scores = torch.stack(
-                [(g * (turn @ attention if model.general else attention)).sum() for g in past]
-            )
-            shares = scores.exp() / scores.exp().sum()
-            summary = sum(a * g for a, g in zip(shares, past, strict=True))
-        shared = global_cell(torch.cat((turn[None], party), dim=1), shared)
-        new = party_cell(torch.cat((turn[None], summary), dim=1), party)
-        if model.listener is not None:
-            listener_cell = gru_cell(model.listener, chain, model.listener.recurrent)
-            heard = torch.cat((turn[None], new), dim=1)
-            parties = {name: listener_cell(heard, state) for name, state in parties.items()}
-        parties[speaker] = new
-        past.append(shared)
-        emotion = emotion_cell(new, emotion)
-        emotions.append(emotion[0])
-    return emotions
 
 
 VARIANTS = [
