@@ -1,4 +1,4 @@
-"""The cross-entropy that every system learns from, focal and weighted by class where asked for."""
+"""Cross-entropy over the labelled turns of a batch: class weights, label smoothing, focal loss."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,24 @@ from pipeline.nn.contrastive import precise
 
 @dataclass(frozen=True)
 class Entropy:
-    """Weighted mean of the cross-entropy over the labelled turns; 0, with a graph, without any."""
+    """The cross-entropy of the settings; unlabelled and padded turns give none."""
 
     class_weights: Tensor | None = None
-    """[class]; None weighs all classes alike."""
+    """[class]; None for equal ones."""
 
     label_smoothing: float = 0.0
     """In [0, 1)."""
 
     focal: float = 0.0
-    """gamma of the focal loss (Lin et al., ICCV 2017): each turn's cross-entropy is multiplied by
-    (1 - p)^gamma, p being the probability of its class; 0 is plain cross-entropy."""
+    """gamma of the focal loss (Lin et al., ICCV 2017): each utterance's cross-entropy is multiplied
+    by (1 - p)^gamma, p being the probability of its class; 0 is plain cross-entropy."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Compute the loss, a scalar in float32 or more.
+        """Weighted mean over labelled utterances, 0 with a graph if there are none.
 
         Args:
             logits: [..., class].
-            labels: Class index, -1 where there is no label or no turn, [...].
+            labels: [...], -1 for none.
         """
         labelled = labels != NO_LABEL
         logits, labels = precise(logits[labelled]), labels[labelled]
@@ -45,7 +45,7 @@ class Entropy:
 
 
 def _doubt(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 - p of the true class, [turn], above 0: 0 ** gamma has no gradient for gamma < 1."""
+    """1 - p of the true class, [utterance], above 0: 0 ** gamma has no gradient for gamma < 1."""
     true_class = functional.one_hot(labels, logits.shape[-1]).bool()
     doubt = logits.softmax(-1).masked_fill(true_class, 0).sum(-1)
     return doubt.clamp(min=torch.finfo(doubt.dtype).tiny)

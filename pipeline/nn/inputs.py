@@ -1,16 +1,16 @@
-"""The input of every system: each modality's features, standardised, as one vector per utterance.
+"""Input encoders: standardise and project the features of a modality to a vector per utterance.
 
 Only real utterances and frames are computed: rows are gathered by mask and scattered back, so
 padding costs no time and reaches no result. Statistics are buffers, saved with the weights.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.nn.batch import MODALITIES, DialogueBatch, unpack
+from pipeline.nn.batch import DialogueBatch, unpack
 from pipeline.nn.psa import PSA, masked_mean
 
 CONSTANT = 1e-6
@@ -130,14 +130,16 @@ class FrameEncoder(Encoder):
         return unpack(pool(frames, mask), available)
 
 
-class Inputs(nn.ModuleDict):
-    """An encoder per modality in use, and a learned vector for where it is missing.
+class Inputs(nn.Module):
+    """A vector per modality and turn, common to systems, which so differ in what comes after it.
+
+    Standardises, projects to `width` and, where a turn lacks the modality, takes a learned vector.
 
     Args:
-        features: Size of the stored feature vector, by modality, in any order.
-        width: Size of the encoded vectors.
+        features: Size of the stored vectors by modality, in canonical order.
+        width: Size of the vectors that come out.
         limit: Clamp of the standardised features, in standard deviations.
-        psa: Makes the network that pools the frames; None for their masked mean.
+        psa: Makes what pools visual frames; None, or if it gives none, their masked mean.
     """
 
     def __init__(
@@ -145,32 +147,30 @@ class Inputs(nn.ModuleDict):
         features: Mapping[str, int],
         width: int,
         limit: float,
-        psa: Callable[[], PSA] | None = None,
+        psa: Callable[[], PSA | None] | None = None,
     ) -> None:
         super().__init__()
-        if not features or not features.keys() <= set(MODALITIES):
-            raise ValueError(f"Bad modalities {list(features)}, expected some of {MODALITIES}")
-        for modality in (m for m in MODALITIES if m in features):
-            dimension = features[modality]
+        self.modalities = tuple(features)
+        self.encoders = nn.ModuleDict()
+        for modality, dimension in features.items():
             if modality == "visual":
-                self[modality] = FrameEncoder(dimension, width, limit, psa() if psa else None)
+                pool = None if psa is None else psa()
+                self.encoders[modality] = FrameEncoder(dimension, width, limit, pool)
             else:
-                self[modality] = Encoder(dimension, width, limit)
-        self.missing = nn.Parameter(torch.randn(len(self), 1, 1, width) / width**0.5)
+                self.encoders[modality] = Encoder(dimension, width, limit)
+        self.missing = nn.Parameter(torch.randn(len(features), 1, 1, width) / width**0.5)
 
-    def forward(self, batch: DialogueBatch) -> dict[str, Tensor]:
-        """Encode every turn, [batch, turn, width] by modality in canonical order."""
-        return dict(zip(self, self.stacked(batch).unbind(), strict=True))
-
-    def stacked(self, batch: DialogueBatch) -> Tensor:
-        """Encode every turn, [modality, batch, turn, width]."""
-        available = torch.stack([batch.available(modality) for modality in self])
+    def forward(self, batch: DialogueBatch) -> Tensor:
+        """Map a batch to [modality, batch, turn, width]."""
+        available = batch.all_available(self.modalities)
         encoded = [
-            encoder(batch.features[modality], mask, batch.frame_mask)
-            for (modality, encoder), mask in zip(self.items(), available, strict=True)
+            self.encoders[m](batch.features[m], mask, batch.frame_mask)
+            for m, mask in zip(self.modalities, available.unbind(), strict=True)
         ]
         return torch.where(available.unsqueeze(-1), torch.stack(encoded), self.missing)
 
-    def joined(self, batch: DialogueBatch) -> Tensor:
-        """Encode every turn, the modalities side by side, [batch, turn, modality * width]."""
-        return self.stacked(batch).movedim(0, 2).flatten(2)
+    def standardised(self) -> Iterator[tuple[str, Standardise]]:
+        """What takes the train split's statistics, by modality."""
+        for modality, encoder in self.encoders.items():
+            assert isinstance(encoder, Encoder)
+            yield modality, encoder.standardise

@@ -79,26 +79,24 @@ def batch():
 
 
 def test_a_learned_vector_where_a_modality_is_missing():
-    inputs, dialogues = Inputs({"visual": 6, "text": 5}, width=8, limit=10), batch()
-    encoded = inputs(dialogues)
-    assert list(encoded) == list(inputs) == ["text", "visual"]
-    for modality, missing in zip(encoded, inputs.missing, strict=True):
+    inputs, dialogues = Inputs({"text": 5, "visual": 6}, width=8, limit=10), batch()
+    stacked = inputs(dialogues)
+    for modality, vectors, missing in zip(inputs.modalities, stacked, inputs.missing, strict=True):
         there = dialogues.available(modality)
-        alone = inputs[modality](dialogues.features[modality], there, dialogues.frame_mask)
-        assert torch.equal(encoded[modality][there], alone[there])
-        assert torch.equal(encoded[modality][~there], missing[0].expand(int((~there).sum()), -1))
-    assert torch.equal(inputs.joined(dialogues), torch.cat(list(encoded.values()), dim=-1))
-    inputs.joined(dialogues).sum().backward()
+        encoder = inputs.encoders[modality]
+        alone = encoder(dialogues.features[modality], there, dialogues.frame_mask)
+        assert torch.equal(vectors[there], alone[there])
+        assert torch.equal(vectors[~there], missing[0].expand(int((~there).sum()), -1))
+    stacked.sum().backward()
     assert all(p.grad.isfinite().all() for p in inputs.parameters())
 
 
 def test_frames_are_pooled_by_what_is_asked_for():
     inputs = Inputs({"text": 5, "visual": 6}, width=8, limit=10, psa=lambda: PSA(8, 4))
-    assert isinstance(inputs["visual"].psa, PSA)
-    assert inputs(batch())["visual"].isfinite().all()
+    assert isinstance(inputs.encoders["visual"].psa, PSA)
+    assert inputs(batch()).isfinite().all()
 
 
-@pytest.mark.parametrize("features", [{}, {"smell": 3}])
-def test_unknown_modalities(features):
-    with pytest.raises(ValueError, match="Bad modalities"):
-        Inputs(features, width=8, limit=10)
+def test_the_train_splits_statistics_reach_every_modality():
+    inputs = Inputs({"text": 5, "visual": 6}, width=8, limit=10)
+    assert [(m, len(s.mean)) for m, s in inputs.standardised()] == [("text", 5), ("visual", 6)]
