@@ -87,7 +87,8 @@ def test_a_learned_vector_where_a_modality_is_missing():
         alone = encoder(dialogues.features[modality], there, dialogues.frame_mask)
         assert torch.equal(vectors[there], alone[there])
         assert torch.equal(vectors[~there], missing[0].expand(int((~there).sum()), -1))
-    stacked.sum().backward()
+    assert torch.equal(inputs.joined(dialogues), torch.cat(list(stacked), dim=-1))
+    inputs.joined(dialogues).sum().backward()
     assert all(p.grad.isfinite().all() for p in inputs.parameters())
 
 
