@@ -1,5 +1,8 @@
-"""What all pictures have in common: plain text, colours, plain axes, reproducible PNG files."""
+"""What all pictures have in common: plain text, colours, plain axes, reproducible bytes."""
 
+import html
+import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +14,39 @@ from matplotlib.figure import Figure
 
 from pipeline.base.files import replacing
 
-# Names are text, never mathematics (`$`); and no matplotlibrc of a user's changes a picture.
-matplotlib.rcdefaults()
-matplotlib.rcParams["text.parse_math"] = False
+INK, FAINT, HEAT = "#1c2024", "#d5d9dc", "#9ccbe8"
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+# Names are text, never mathematics (`$`); and no matplotlibrc of a user's changes a picture.
+matplotlib.rcdefaults()
+matplotlib.rcParams.update(
+    {
+        "text.parse_math": False,
+        "svg.fonttype": "none",
+        "axes.axisbelow": True,
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "grid.color": FAINT,
+        "legend.frameon": False,
+    }
+)
+# In a page, colours are variables that it defines for its light and its dark scheme.
+VARIABLES = {
+    INK: "var(--ink)",
+    FAINT: "var(--rule)",
+    HEAT: "var(--heat)",
+    **{colour.lower(): f"var(--series-{place})" for place, colour in enumerate(COLOURS)},
+}
+COLOUR = re.compile("|".join(VARIABLES))
+# What would act on the whole page, fix a size or a font, or number parts alike in each picture.
+FOREIGN = re.compile(
+    r"<metadata>.*?</metadata>|<style .*?</style>|(?<=<g) id=\"[^\"]*\"|font-family: '[^;\"]*; "
+    r"| (?:width|height)=\"[^\"]*pt\"",
+    re.DOTALL,
+)
 
 
 def plain(axes: Axes) -> None:
@@ -35,3 +66,20 @@ def save(figure: Figure, path: Path) -> None:
     """Writes a PNG; without a version or a date inside, the same numbers give the same bytes."""
     with replacing(path) as part, any_letter():
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+
+
+def svg(figure: Figure, name: str, title: str) -> str:
+    """Draw a figure as an `svg` element for a page, in that page's font and colours.
+
+    Args:
+        figure: What to draw.
+        name: Unique within the page: ids of different figures differ by it.
+        title: What a screen reader says of it.
+    """
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name}), any_letter():
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    whole = file.getvalue()
+    drawn = FOREIGN.sub("", whole[whole.index("<svg") :])
+    drawn = COLOUR.sub(lambda colour: VARIABLES[colour[0]], re.sub(r"\n\s*", " ", drawn))
+    return f'<svg role="img" aria-label="{html.escape(title)}"{drawn.removeprefix("<svg")}'
