@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.base.display import short_name
 from pipeline.base.plots import COLOURS, FAINT, HEAT, INK, plain
 
-WIDTH = 5.4  # inches; narrow enough for readable text on a phone
+WIDTH = 4.8  # inches; narrow enough for readable text on a phone
 SMALL = 8.5
 PANELS = 2  # classes side by side
 DASHES = {"train": ":", "valid": "--", "test": "-"}

@@ -6,7 +6,7 @@ is the template's own.
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pipeline.base.display import printable
 from pipeline.base.plots import svg
 from pipeline.evaluation.intervals import caution
 from pipeline.evaluation.ranking import RARE, rare_classes
-from pipeline.report import counts, paper, words
+from pipeline.report import paper, setup, words
 from pipeline.report.circumstances import Circumstances
 from pipeline.report.pictures import Picture
 from pipeline.report.read import Results
@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 # Characters with a meaning in Markdown; an underscore inside a word and a bracket without a target
 # have none.
 MARKS = re.compile(r"[\\`*|~$#]|\](?=[(\[])|(?<!\w)_|_(?!\w)")
+BRACKET = re.compile(r"(?<!\\)[\[\]]")
 TAGS = re.compile("<[^>]*>")
 LONGEST = 100  # letters of what a region is called
 PAGE = """\
@@ -48,7 +49,6 @@ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 {style}</style>
 </head>
 <body>
-<nav aria-label="Sections"><ol>{contents}</ol></nav>
 <main>
 {body}</main>
 </body>
@@ -61,6 +61,14 @@ class Page(RendererHTML):
 
     `env` holds the `svg` element of each picture by its path, and takes up the `sections`.
     """
+
+    def paragraph_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
+        """A paragraph, or figures side by side."""
+        return '<div class="figures">' if _pictured(tokens[at + 1]) else "<p>"
+
+    def paragraph_close(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
+        """The end of either."""
+        return "</div>\n" if _pictured(tokens[at - 1]) else "</p>\n"
 
     def image(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """The figure itself in place of its file."""
@@ -100,29 +108,33 @@ class Page(RendererHTML):
         return "</th>\n" if tokens[at - 3].type == "tr_open" else "</td>\n"
 
 
-def in_markdown(results: Results) -> str:
+def _pictured(inline: Token) -> bool:
+    return all(child.type in ("image", "softbreak") for child in inline.children or ())
+
+
+def in_markdown(results: Results, drawn: Sequence[Picture]) -> str:
     """Render the Markdown page; the same results give the same text."""
-    return _render(results, None)
+    return _render(results, drawn, None)
 
 
 def in_html(results: Results, drawn: Sequence[Picture], run: Circumstances) -> str:
     """Render the HTML page, with every figure drawn inside and what differs from run to run."""
     reader = MarkdownIt("commonmark", renderer_cls=Page).enable("table")
-    env: EnvType = {
+    env: dict[str, Any] = {
         "svg": {f"figures/{p.name}.png": svg(p.figure, p.name, p.description) for p in drawn},
         "sections": [],
     }
-    body = reader.render(_render(results, run), env)
-    links = (f'<li><a href="#{name}">{html.escape(title)}</a></li>' for name, title in env["sections"])
+    body = reader.render(_render(results, drawn, run), env)
+    links = (f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in env["sections"])
+    contents = f'<nav aria-label="Sections"><ol>{"".join(links)}</ol></nav>\n'
     return PAGE.format(
         title=html.escape(results.corpus),
         style=(HERE / "style.css").read_text("utf-8"),
-        contents="".join(links),
-        body=body,
+        body=body.replace("<h2", f"{contents}<h2", 1),
     )
 
 
-def _render(results: Results, run: Circumstances | None) -> str:
+def _render(results: Results, drawn: Sequence[Picture], run: Circumstances | None) -> str:
     """Fill in the template; every text passes through `_escaped`."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -134,18 +146,24 @@ def _render(results: Results, run: Circumstances | None) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "code": lambda name: Markup(f"`{name}`"),  # for names that hold no backtick
-        "quoted": lambda text: str(_escaped(text)).replace("[", r"\[").replace("]", r"\]"),
+        "code": lambda text: Markup(f"`{' '.join(printable(text).replace('`', '´').split())}`"),
+        "label": lambda text: Markup(BRACKET.sub(r"\\\g<0>", _escaped(text))),
+        "verbatim": Markup,  # for names that params.yaml checks
     }
+    test_set = results.predictions.test_set
     text: str = environment.get_template("report.md.j2").render(
         r=results,
         run=run,
         words=words,
-        counts=counts,
+        setup=setup,
         paper=paper,
         published=paper.read_paper(),
+        pictures={picture.name: picture.description for picture in drawn},
+        rare=[test_set.classes[number] for number in rare_classes(test_set)],
+        rare_below=RARE,
+        caution=caution(results.dialogues),
     )
-    return text
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _escaped(text: Any) -> Markup:

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from pipeline.base import paths
-from pipeline.base.costs import read_system_costs
+from pipeline.base.costs import Timing, read_timings
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.settings import MODALITIES, ComputeSettings
@@ -46,7 +46,7 @@ class SystemResults:
         settings: Its block of params.yaml; None if it is foreign.
         history: Losses by epoch; None where it was fitted at once, or is foreign.
         curves: F1 by epoch; likewise.
-        costs: Seconds of training, milliseconds of prediction per dialogue; empty if unknown.
+        timing: Of training and prediction; None if it was not trained here.
     """
 
     name: str
@@ -58,7 +58,7 @@ class SystemResults:
     settings: BaseModel | None
     history: pd.DataFrame | None
     curves: pd.DataFrame | None
-    costs: Mapping[str, float]
+    timing: Timing | None
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _system(
         settings=own,
         history=history,
         curves=curves,
-        costs=read_system_costs(corpus, name),
+        timing=read_timings(corpus).get(name),
     )
 
 
