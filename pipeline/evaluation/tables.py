@@ -1,44 +1,60 @@
 """Tables of results: confusions, scores by class, F1 by epoch, all systems by rank."""
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from pipeline.base.files import write_text
 from pipeline.evaluation.evaluate import scores_of, weighted_f1_of
 from pipeline.evaluation.intervals import Interval, resample
 from pipeline.evaluation.ranking import standings
-from pipeline.evaluation.scores import f1
+from pipeline.evaluation.scores import confusions, f1
 from pipeline.records.epochs import EpochPrediction
 from pipeline.records.predictions import Predictions, SystemPredictions, TestSet
 from pipeline.records.protocol import LEARNT, SPLITS, Protocol
 
-CURVES = ["fold", "seed", "epoch", "split", "weighted_f1", "chosen"]
-RUN = CURVES[:3]
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write indented JSON, for readable diffs."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+RUN = ["fold", "seed", "epoch"]
+# The tables of a system and their columns; those that DVC plots lie beside the folder of others.
+COLUMNS = {
+    "confusion": ["actual", "predicted", "percent"],
+    "classes": ["class", "precision", "recall", "f1", "f1_std", "f1_low", "f1_high", "support"],
+    "slices": [
+        *("by", "slice", "utterances", "dialogues", "weighted_f1", "weighted_f1_std"),
+        *("weighted_f1_low", "weighted_f1_high", "accuracy"),
+    ],
+    "reliability": ["low", "high", "confidence", "accuracy", "utterances"],
+    "curves": [*RUN, "split", "weighted_f1", "chosen"],
+}
+PLOTTED = ("confusion", "classes")
+CURVES = COLUMNS["curves"]
 
 
 def confusion_table(test_set: TestSet, predictions: SystemPredictions) -> pd.DataFrame:
-    """Actual and predicted class of every test utterance and seed, for the plots of DVC.
+    """How often each class is predicted for each, all seeds together.
 
     Returns:
-        Columns actual, predicted.
+        Columns actual, predicted and percent of the actual class; every pair in the order of the
+        classes, so that a plot of DVC's keeps it.
     """
-    names = np.array(test_set.classes)
+    counts = confusions_of(test_set, predictions)
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    names = test_set.classes
     return pd.DataFrame(
-        {
-            "actual": np.tile(names[test_set.actual], len(predictions.seeds)),
-            "predicted": names[predictions.predicted].ravel(),
-        }
+        [
+            (names[row], names[column], round(float(share), 2))
+            for (row, column), share in np.ndenumerate(shares)
+        ],
+        columns=COLUMNS["confusion"],
     )
+
+
+def confusions_of(test_set: TestSet, predictions: SystemPredictions) -> np.ndarray:
+    """Counts of all seeds together: [actual, predicted]."""
+    one = np.zeros_like(test_set.actual)
+    counts: np.ndarray = confusions(
+        test_set.actual, predictions.predicted, one, len(test_set.classes)
+    ).sum((0, 1))
+    return counts
 
 
 def class_table(test_set: TestSet, predictions: SystemPredictions) -> pd.DataFrame:
@@ -83,7 +99,7 @@ def leaderboard(predictions: Predictions, reference: str) -> pd.DataFrame:
         about = predictions.about[place.system]
         row = {
             "system": place.system,
-            "title": about["title"],
+            "title": about.get("title", place.system),
             "fidelity": about["fidelity"],
             "rank": place.rank,
             "rank_low": place.ranks[0],

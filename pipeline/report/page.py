@@ -125,7 +125,9 @@ def in_html(results: Results, drawn: Sequence[Picture], run: Circumstances) -> s
         "sections": [],
     }
     body = reader.render(_render(results, drawn, run), env)
-    links = (f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in env["sections"])
+    links = (
+        f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in env["sections"]
+    )
     contents = f'<nav aria-label="Sections"><ol>{"".join(links)}</ol></nav>\n'
     return PAGE.format(
         title=html.escape(results.corpus),
@@ -146,7 +148,7 @@ def _render(results: Results, drawn: Sequence[Picture], run: Circumstances | Non
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "code": lambda text: Markup(f"`{' '.join(printable(text).replace('`', '´').split())}`"),
+        "code": lambda text: Markup(f"`{' '.join(printable(text).replace('`', "'").split())}`"),
         "label": lambda text: Markup(BRACKET.sub(r"\\\g<0>", _escaped(text))),
         "verbatim": Markup,  # for names that params.yaml checks
     }

@@ -130,17 +130,17 @@ def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[lis
 
 def variant(paper: Source, system: SystemResults) -> str:
     """Name a system with the parts that are off, as the paper's Tables 3 and 4 do."""
-    settings, name = system.settings, str(system.about["title"])
+    settings, name = system.settings or {}, str(system.about["title"])
     off, words = set(), []
     if system.name == paper.system:
         switches = [switch for part in paper.parts.values() for switch in part]
-        off = {switch for switch in switches if not getattr(settings, switch, True)}
+        off = {switch for switch in switches if not settings.get(switch, True)}
     for word, part in paper.parts.items():
         if off.issuperset(part):
             words.append(word)
             off -= set(part)
     name = f"{name} w/o {listed(words)}" if words else name
-    used = getattr(settings, "modalities", MODALITIES)
+    used = settings.get("modalities", MODALITIES)
     return name if tuple(used) == MODALITIES else f"{name} on {listed(used)} alone"
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.evaluation import figures
 from pipeline.evaluation.scores import reliability
+from pipeline.evaluation.tables import confusions_of
 from pipeline.report.read import Results, SystemResults
 
 
@@ -44,9 +44,7 @@ def pictures(results: Results) -> Iterator[Picture]:
 
 def _of_system(results: Results, system: SystemResults, title: str) -> Iterator[Picture]:
     test_set, predictions = results.predictions.test_set, system.predictions
-    actual = np.tile(test_set.actual, len(predictions.seeds))
-    counts = np.zeros((len(test_set.classes), len(test_set.classes)))
-    np.add.at(counts, (actual, predictions.predicted.ravel()), 1)
+    counts = confusions_of(test_set, predictions)
     yield _titled(
         f"{system.name}-confusion",
         f"Confusions of {title}",

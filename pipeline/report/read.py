@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel
 
 from pipeline.base import paths
 from pipeline.base.costs import Timing, read_timings
@@ -27,6 +26,7 @@ from pipeline.records.manifest import Origin, Utterance, read_manifest, read_ori
 from pipeline.records.predictions import Predictions, SystemPredictions, read_systems
 from pipeline.records.protocol import Entry, Protocol, counts, read_protocol
 from pipeline.report.words import records
+from pipeline.systems.registry import title
 
 FOREIGN = "not run here"  # the fidelity of predictions that others made
 LEDGERS = ("manifest", "frames", "audio")
@@ -55,7 +55,7 @@ class SystemResults:
     metrics: Mapping[str, Any]
     classes: pd.DataFrame
     slices: pd.DataFrame
-    settings: BaseModel | None
+    settings: Mapping[str, Any] | None
     history: pd.DataFrame | None
     curves: pd.DataFrame | None
     timing: Timing | None
@@ -143,9 +143,10 @@ def read_results(
     predictions = _with(read_systems(corpus, params.systems), foreign or {})
     about, protocol = predictions.about, read_protocol(paths.protocol(corpus))
     board = leaderboard(predictions, params.reference)
-    own = [name for name in predictions.by_system if name not in (foreign or {})]
-    settings = {name: params.system(corpus, name) for name in own}
-    used = [m for m in MODALITIES if any(m in of.modalities for of in settings.values())]
+    settings = [of.get("settings", {}) for of in about.values()]
+    used: list[str] = [
+        m for m in MODALITIES if any(m in of.get("modalities", ()) for of in settings)
+    ]
     stores = {m: read_presence(paths.features(corpus, m)) for m in used}
     present = {modality: there for modality, (_, there) in stores.items()}
     return Results(
@@ -158,10 +159,9 @@ def read_results(
         protocol=protocol,
         predictions=predictions,
         leaderboard=board,
-        reference=about.get(params.reference, {}).get("title", params.reference),
+        reference=title(params.reference),
         systems=[
-            _system(corpus, predictions, row, settings, protocol.entries, present)
-            for row in records(board)
+            _system(corpus, predictions, row, protocol.entries, present) for row in records(board)
         ],
         left_out={of["title"]: of["left_out"] for of in about.values() if "left_out" in of},
         features={modality: provenance for modality, (provenance, _) in stores.items()},
@@ -171,27 +171,25 @@ def read_results(
 
 
 def _with(predictions: Predictions, foreign: Mapping[str, SystemPredictions]) -> Predictions:
-    about = {name: {"title": name, "fidelity": FOREIGN} for name in foreign}
-    return replace(
-        predictions,
-        by_system={**predictions.by_system, **foreign},
-        about={**predictions.about, **about},
-    )
+    about = {**predictions.about, **{name: {"fidelity": FOREIGN} for name in foreign}}
+    titled = {name: {"title": title(name), **facts} for name, facts in about.items()}
+    return replace(predictions, by_system={**predictions.by_system, **foreign}, about=titled)
 
 
 def _system(
     corpus: str,
     predictions: Predictions,
     row: Mapping[str, Any],
-    settings: Mapping[str, Any],
     entries: Sequence[Entry],
     present: Mapping[str, Presence],
 ) -> SystemResults:
-    name, own = row["system"], settings.get(row["system"])
+    name = row["system"]
+    about = {**predictions.about[name], **row}
+    settings = about.get("settings")
     test_set, of_system = predictions.test_set, predictions.by_system[name]
-    read = {m: there for m, there in present.items() if own is None or m in own.modalities}
+    read = settings["modalities"] if settings else list(present)
     history = curves = None
-    if own is None:
+    if settings is None:
         metrics = {"test": on_test(test_set, of_system)}
     else:
         metrics = _json(paths.metrics(corpus, name, "metrics.json"))
@@ -201,12 +199,12 @@ def _system(
             history, curves = losses, _csv(path, CURVES)
     return SystemResults(
         name=name,
-        about={**predictions.about[name], **row},
+        about=about,
         predictions=of_system,
         metrics=metrics,
         classes=class_table(test_set, of_system),
-        slices=slices(test_set, of_system, entries, read),
-        settings=own,
+        slices=slices(test_set, of_system, entries, {m: present[m] for m in read}),
+        settings=settings,
         history=history,
         curves=curves,
         timing=read_timings(corpus).get(name),

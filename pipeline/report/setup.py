@@ -153,6 +153,6 @@ def common_settings(results: Results) -> Iterator[list[str]]:
 
 def system_settings(systems: Sequence[SystemResults]) -> Iterator[list[str]]:
     """Each setting of any system, and a cell per system."""
-    blocks = [system.settings.model_dump() for system in systems if system.settings]
+    blocks = [system.settings for system in systems if system.settings]
     for name in dict.fromkeys(name for block in blocks for name in block):
         yield [name, *(value(block[name]) if name in block else NONE for block in blocks)]

@@ -34,9 +34,7 @@ def spread(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
     return mean if deviation == NONE else f"{mean} ± {deviation}"
 
 
-def interval(
-    summary: Mapping[str, Any], name: str, decimals: int = 1, signed: bool = False
-) -> str:
+def interval(summary: Mapping[str, Any], name: str, decimals: int = 1, signed: bool = False) -> str:
     """The 95 % interval: `[58.1, 75.2]`; empty if there is none."""
     ends = [number(summary.get(f"{name}_{end}"), decimals, signed) for end in ("low", "high")]
     return "" if NONE in ends else f"[{ends[0]}, {ends[1]}]"

@@ -5,13 +5,12 @@ of Markdown and pictures, so they are DVC outputs. The HTML also holds what diff
 (commit, date, time and memory), so it is not.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.display import write_csv
-from pipeline.base.files import write_text
+from pipeline.base.files import write_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.plots import save
 from pipeline.records.ledger import page as ledger_page
@@ -39,8 +38,7 @@ def write_report(params: Params, corpus: str) -> tuple[Path, Path]:
     for file in sorted(folder.glob("*.png")):
         if file.stem not in {picture.name for picture in drawn}:  # of a system that has gone
             file.unlink()
-    run = json.dumps(results.run(), indent=2)
-    write_text(paths.metrics(corpus, "run.json"), f"{run}\n")
+    write_json(paths.metrics(corpus, "run.json"), results.run())
     write_text(paths.metrics(corpus, "ledger.md"), ledger_page(corpus, results.ledgers))
     write_csv(paths.metrics(corpus, "leaderboard.csv"), results.leaderboard)
     markdown, page = (paths.metrics(corpus, f"report.{kind}") for kind in ("md", "html"))
