@@ -148,7 +148,7 @@ def _render(results: Results, drawn: Sequence[Picture], run: Circumstances | Non
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "code": lambda text: Markup(f"`{' '.join(printable(text).replace('`', "'").split())}`"),
+        "code": _code,
         "label": lambda text: Markup(BRACKET.sub(r"\\\g<0>", _escaped(text))),
         "verbatim": Markup,  # for names that params.yaml checks
     }
@@ -175,3 +175,9 @@ def _escaped(text: Any) -> Markup:
     plain = html.escape(printable(str(text)), quote=False)
     marked = MARKS.sub(lambda mark: f"\\{mark[0]}", plain)
     return Markup(marked.replace("\n", "<br>"))
+
+
+def _code(text: str) -> Markup:
+    """Text in one line as code, in which Markdown has no other markup."""
+    words = printable(text).replace("`", "'").split()
+    return Markup(f"`{' '.join(words)}`")
