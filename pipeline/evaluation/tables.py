@@ -108,7 +108,7 @@ def leaderboard(predictions: Predictions, reference: str) -> pd.DataFrame:
             **_ends("difference", place.difference),
         }
         for name, score in place.scores.items():
-            row |= {f"{name}_std": place.deviations[name], **_ends(name, score)}
+            row |= {**_ends(name, score), f"{name}_std": place.deviations[name]}
         rows.append({**row, "parameters": about.get("parameters")})
     return pd.DataFrame(rows).round(2)
 
