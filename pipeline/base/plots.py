@@ -42,6 +42,7 @@ VARIABLES = {
     HEAT: "var(--heat)",
     **{colour.lower(): f"var(--series-{place})" for place, colour in enumerate(COLOURS)},
 }
+ID = re.compile(r"(?<=[\"#])[a-z][0-9a-f]{10}(?=[\")])")
 COLOUR = re.compile("|".join(VARIABLES))
 # What would act on the whole page, fix a size or a font, or number parts alike in each picture.
 FOREIGN = re.compile(
@@ -82,10 +83,12 @@ def svg(figure: Figure, name: str, title: str) -> str:
         name: Unique within the page: ids of different figures differ by it.
         title: What a screen reader says of it.
     """
-    file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}), any_letter():
+    file, ids = io.StringIO(), dict[str, str]()
+    with any_letter():
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     whole = file.getvalue()
-    drawn = FOREIGN.sub("", whole[whole.index("<svg") :])
-    drawn = COLOUR.sub(lambda colour: VARIABLES[colour[0]], re.sub(r"\n\s*", " ", drawn))
+    drawn = FOREIGN.sub("", re.sub(r"\n\s*", " ", whole[whole.index("<svg") :]))
+    drawn = COLOUR.sub(lambda colour: VARIABLES[colour[0]], drawn)
+    # matplotlib's ids are digests of numbers whose last bits vary.
+    drawn = ID.sub(lambda found: ids.setdefault(found[0], f"{name}-{len(ids)}"), drawn)
     return f'<svg role="img" aria-label="{html.escape(title)}"{drawn.removeprefix("<svg")}'

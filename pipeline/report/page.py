@@ -64,11 +64,15 @@ class Page(RendererHTML):
 
     def paragraph_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """A paragraph, or figures side by side."""
-        return '<div class="figures">' if _pictured(tokens[at + 1]) else "<p>"
+        if _pictured(tokens[at + 1]):
+            return '<div class="figures">'
+        return self.renderToken(tokens, at, options, env)
 
     def paragraph_close(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """The end of either."""
-        return "</div>\n" if _pictured(tokens[at - 1]) else "</p>\n"
+        if _pictured(tokens[at - 1]):
+            return "</div>\n"
+        return self.renderToken(tokens, at, options, env)
 
     def image(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """The figure itself in place of its file."""
@@ -112,32 +116,16 @@ def _pictured(inline: Token) -> bool:
     return all(child.type in ("image", "softbreak") for child in inline.children or ())
 
 
-def in_markdown(results: Results, drawn: Sequence[Picture]) -> str:
-    """Render the Markdown page; the same results give the same text."""
-    return _render(results, drawn, None)
+def markdown_of(
+    results: Results, drawn: Sequence[Picture], run: Circumstances | None = None
+) -> str:
+    """Fill in the template; every text passes through `_escaped`.
 
-
-def in_html(results: Results, drawn: Sequence[Picture], run: Circumstances) -> str:
-    """Render the HTML page, with every figure drawn inside and what differs from run to run."""
-    reader = MarkdownIt("commonmark", renderer_cls=Page).enable("table")
-    env: dict[str, Any] = {
-        "svg": {f"figures/{p.name}.png": svg(p.figure, p.name, p.description) for p in drawn},
-        "sections": [],
-    }
-    body = reader.render(_render(results, drawn, run), env)
-    links = (
-        f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in env["sections"]
-    )
-    contents = f'<nav aria-label="Sections"><ol>{"".join(links)}</ol></nav>\n'
-    return PAGE.format(
-        title=html.escape(results.corpus),
-        style=(HERE / "style.css").read_text("utf-8"),
-        body=body.replace("<h2", f"{contents}<h2", 1),
-    )
-
-
-def _render(results: Results, drawn: Sequence[Picture], run: Circumstances | None) -> str:
-    """Fill in the template; every text passes through `_escaped`."""
+    Args:
+        results: What to write about.
+        drawn: Its pictures.
+        run: What differs from run to run; None where the same results should give the same text.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -166,6 +154,25 @@ def _render(results: Results, drawn: Sequence[Picture], run: Circumstances | Non
         caution=caution(results.dialogues),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def in_html(results: Results, drawn: Sequence[Picture], run: Circumstances) -> str:
+    """Render the HTML page, with every figure drawn inside and what differs from run to run."""
+    reader = MarkdownIt("commonmark", renderer_cls=Page).enable("table")
+    env: dict[str, Any] = {
+        "svg": {f"figures/{p.name}.png": svg(p.figure, p.name, p.description) for p in drawn},
+        "sections": [],
+    }
+    body = reader.render(markdown_of(results, drawn, run), env)
+    links = (
+        f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in env["sections"]
+    )
+    contents = f'<nav aria-label="Sections"><ol>{"".join(links)}</ol></nav>\n'
+    return PAGE.format(
+        title=html.escape(results.corpus),
+        style=(HERE / "style.css").read_text("utf-8"),
+        body=body.replace("<h2", f"{contents}<h2", 1),
+    )
 
 
 def _escaped(text: Any) -> Markup:

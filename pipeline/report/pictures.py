@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,29 +15,49 @@ from pipeline.report.read import Results, SystemResults
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its name, unique in the page, and a description for who does not see it."""
+    """A figure, drawn when it is asked for.
+
+    Attributes:
+        name: Unique within the page.
+        title: What stands above it.
+        words: What it shows, for who does not see it.
+        draw: Draws it.
+    """
 
     name: str
-    description: str
-    figure: Figure
+    title: str
+    words: str
+    draw: Callable[[], Figure]
+
+    @property
+    def description(self) -> str:
+        """Title and words."""
+        return f"{self.title}: {self.words}"
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure with its title."""
+        drawn = self.draw()
+        drawn.suptitle(self.title, x=0.01, ha="left", fontsize=9.5, fontweight="bold", wrap=True)
+        return drawn
 
 
 def pictures(results: Results) -> Iterator[Picture]:
-    """Draw all figures: of the leaderboard, of the classes, then of each system."""
-    where = f"on {results.corpus}, test"
-    yield _titled(
+    """The figures of the leaderboard and the classes, then those of each system."""
+    where, order = f"on {results.corpus}, test", list(results.protocol.classes)
+    parts = [s.classes.assign(title=s.about["title"]) for s in results.systems]
+    classes = pd.concat(parts).sort_values("class", key=lambda c: c.map(order.index), kind="stable")
+    yield Picture(
         "leaderboard",
         f"Systems {where}",
         "weighted F1 with its interval; the table above holds the same figures",
-        figures.leaderboard(results.leaderboard, results.reference),
+        partial(figures.leaderboard, results.leaderboard, results.reference),
     )
-    parts = [s.classes.assign(title=s.about["title"]) for s in results.systems]
-    classes = pd.concat(parts).sort_values("class", key=_order(results), kind="stable")
-    yield _titled(
+    yield Picture(
         "classes",
         f"F1 by class {where}",
         "a panel per class with a mark and an interval per system",
-        figures.by_class(classes),
+        partial(figures.by_class, classes),
     )
     for system in results.systems:
         yield from _of_system(results, system, f"{system.about['title']} {where}")
@@ -45,40 +66,30 @@ def pictures(results: Results) -> Iterator[Picture]:
 def _of_system(results: Results, system: SystemResults, title: str) -> Iterator[Picture]:
     test_set, predictions = results.predictions.test_set, system.predictions
     counts = confusions_of(test_set, predictions)
-    yield _titled(
+    yield Picture(
         f"{system.name}-confusion",
         f"Confusions of {title}",
         "; ".join(figures.largest_confusions(counts, test_set.classes)),
-        figures.confusion(counts, test_set.classes),
+        partial(figures.confusion, counts, test_set.classes),
     )
     if predictions.probabilities is not None:
         bins = reliability(test_set.actual, predictions.probabilities)
-        yield _titled(
+        yield Picture(
             f"{system.name}-reliability",
             f"Calibration of {title}: expected error {system.metrics['test']['ece']:.1f} %",
             "accuracy by the probability of the predicted class, and how often that occurs",
-            figures.reliability(bins),
+            partial(figures.reliability, bins),
         )
-    yield _titled(
+    yield Picture(
         f"{system.name}-slices",
         f"Slices, {title}",
         "weighted F1 with its interval; the table below holds the same figures",
-        figures.slices(system.slices),
+        partial(figures.slices, system.slices),
     )
     if system.curves is not None and system.history is not None:
-        yield _titled(
+        yield Picture(
             f"{system.name}-history",
             f"Training of {title}".removesuffix(", test"),
             "weighted F1 of each split and losses by epoch, a line per run",
-            figures.history(system.history, system.curves),
+            partial(figures.history, system.history, system.curves),
         )
-
-
-def _titled(name: str, title: str, description: str, figure: Figure) -> Picture:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold", wrap=True)
-    return Picture(name, f"{title}: {description}", figure)
-
-
-def _order(results: Results) -> Callable[[pd.Series], pd.Series]:
-    places = {name: place for place, name in enumerate(results.protocol.classes)}
-    return lambda names: names.map(places)

@@ -16,7 +16,7 @@ from pipeline.base.plots import save
 from pipeline.records.ledger import page as ledger_page
 from pipeline.records.predictions import SystemPredictions
 from pipeline.report.circumstances import circumstances
-from pipeline.report.page import in_html, in_markdown
+from pipeline.report.page import in_html, markdown_of
 from pipeline.report.pictures import pictures
 from pipeline.report.read import read_results
 
@@ -42,7 +42,7 @@ def write_report(params: Params, corpus: str) -> tuple[Path, Path]:
     write_text(paths.metrics(corpus, "ledger.md"), ledger_page(corpus, results.ledgers))
     write_csv(paths.metrics(corpus, "leaderboard.csv"), results.leaderboard)
     markdown, page = (paths.metrics(corpus, f"report.{kind}") for kind in ("md", "html"))
-    write_text(markdown, in_markdown(results, drawn))
+    write_text(markdown, markdown_of(results, drawn))
     write_text(page, in_html(results, drawn, circumstances(corpus)))
     return markdown, page
 
