@@ -3,17 +3,18 @@
 import errno
 import glob
 import hashlib
+import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 if sys.platform != "win32":
     import fcntl
@@ -168,6 +169,11 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text with LF line ends, whole or not at all."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write indented JSON, for readable diffs."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def sha256_file(path: Path) -> str:

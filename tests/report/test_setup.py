@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.params import read_params
+from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
-from pipeline.report.read import read_results
-from pipeline.report.setup import _protocol
-from tests.report.small import Corpus, lay_out
+from pipeline.report.setup import protocol_words
+from tests.report.small import Corpus
 from tests.report.test_write import markdown, row
 
 
@@ -44,7 +43,7 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
         ({"splits": "official"}, "the splits are the official ones of the corpus."),
         (
             {"splits": "session5", "validation": "cosmic"},
-            "test is session 5; validation is the 12 dialogues of `cosmic`.",
+            "test is session 5; validation is the 12 dialogues of cosmic.",
         ),
         (
             {"splits": "leave_one_session_out", "validation": "fraction", "valid_fraction": 0.25},
@@ -58,12 +57,10 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
         ),
     ],
 )
-def test_the_protocol_in_words(workspace: Path, settings: dict[str, object], sentence: str) -> None:
-    lay_out(Corpus("demo_iemocap", "six", "iemocap"))
-    results = read_results(read_params(), "demo_iemocap")
+def test_the_protocol_in_words(settings: dict[str, object], sentence: str) -> None:
     common = {"label_set": "six", "label_policy": "erc7433", "unlabelled": "context"}
     protocol = ProtocolSettings.model_validate({**common, **settings})
-    sentences = list(_protocol(results, protocol))
-    assert sentence in sentences
+    sentences = list(protocol_words(protocol, READERS["iemocap"], ("hap", "sad")))
+    assert sentence[:1].upper() + sentence[1:] in sentences
     assert "kept as context without loss or score" in sentences[1]
     assert "53 more happy" in sentences[0]
