@@ -38,7 +38,7 @@ def _chosen(params: Params, corpora: list[str] | None) -> list[str]:
 @app.command()
 def doctor(corpus: Corpora = None) -> None:
     """Look for what would stop a run, and say what to do about it."""
-    from pipeline.doctor import examine
+    from pipeline.doctor.examine import examine
 
     raise typer.Exit(examine(corpus or ()))
 
