@@ -79,3 +79,14 @@ def test_names_are_data(tmp_path: Path) -> None:
     rows = [replace(u, dialogue="../$a$\n<b>", speaker="$_^{") for u in found.utterances]
     list(draw_timelines(tmp_path / "in", replace(found, utterances=rows).dialogues()))
     assert [path.parent.name for path in tmp_path.rglob("*.png")] == ["in"]
+
+
+@pytest.mark.parametrize("name", ["d", "demo_meld/test/dia12", "W" * 80, "日" * 80, "a talk " * 20])
+@pytest.mark.parametrize("turns", [1, 5, 40])
+def test_no_title_is_cut(tmp_path: Path, name: str, turns: int) -> None:
+    found = predicted(turns)
+    rows = [replace(u, dialogue=name) for u in found.utterances]
+    (page,) = draw_timelines(tmp_path, [replace(found, utterances=rows)])
+    drawn = imread(page)[:40]
+    assert drawn.min() == 0, "there is a title"
+    assert (drawn[:, :3] == 1).all() and (drawn[:, -3:] == 1).all()
