@@ -10,6 +10,7 @@ from pipeline.doctor import machine
 from pipeline.doctor.corpus import bytes_needed, closed_files, examined, read_corpus
 from pipeline.doctor.encoders import encoders_of
 from pipeline.doctor.findings import Finding, bad, good
+from pipeline.doctor.systems import systems_of
 
 
 def examine(corpora: Sequence[str]) -> int:
@@ -64,4 +65,5 @@ def _of_corpus(params: Params, corpus: str) -> Generator[Finding, None, float]:
         yield from examined(params, corpus, raw)
         needed = bytes_needed(params, corpus, len(raw.utterances))
     yield from encoders_of(params, corpus)
+    yield from systems_of(params, corpus)
     return needed

@@ -12,6 +12,7 @@ from pipeline.base.params import Params
 from pipeline.base.workers import isolated
 from pipeline.corpora.reader import RawCorpus
 from pipeline.doctor.findings import GIGABYTE, Finding, bad, good, note
+from pipeline.doctor.systems import readers
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.media.probe import Probe, probe, unusable
 
@@ -37,10 +38,10 @@ def files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[F
         yield bad(
             f"{corpus}: not one file for {none}: put the files where the reader looks, such as "
             f"{root / next(iter(paths_of[none[0]]))}, or take {none} out of "
-            f"{corpus}.extract.modalities and {corpus}.model.modalities"
+            f"{corpus}.extract.modalities and {readers(params, corpus, none)}"
         )
     if needed:
-        yield from _headers(corpus, root, there, {m: paths_of[m] for m in needed})
+        yield from _headers(params, corpus, root, there, {m: paths_of[m] for m in needed})
 
 
 def _presence(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:
@@ -69,7 +70,11 @@ def _is_pointer(path: Path) -> bool:
 
 
 def _headers(
-    corpus: str, root: Path, files: Sequence[str], paths_of: Mapping[str, Container[str]]
+    params: Params,
+    corpus: str,
+    root: Path,
+    files: Sequence[str],
+    paths_of: Mapping[str, Container[str]],
 ) -> Iterator[Finding]:
     """Opens a sample of each kind of file, spread evenly, as far as the time goes."""
     chosen = [path for kind in _by_suffix(files) for path in kind[:: max(1, len(kind) // SAMPLE)]]
@@ -97,7 +102,8 @@ def _headers(
         if lacks and all(lacks):
             yield bad(
                 f"{corpus}: none of {len(lacks)} opened files has {modality} ({lacks[0]}): take "
-                f"{modality} out of {corpus}.extract.modalities and {corpus}.model.modalities"
+                f"{modality} out of {corpus}.extract.modalities and "
+                f"{readers(params, corpus, [modality])}"
             )
 
 
