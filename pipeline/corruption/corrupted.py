@@ -18,7 +18,7 @@ from pipeline.base.fingerprint import code_digest
 from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
-from pipeline.base.settings import ComputeSettings, Modality
+from pipeline.base.settings import ComputeSettings
 from pipeline.base.tables import read_provenance
 from pipeline.corruption.content import drawn
 from pipeline.corruption.corruptions import CorruptedSound, Corruption
@@ -116,8 +116,8 @@ def _check_same(having: Sequence[Utterance], vectors: Mapping[str, Any], modalit
 
 
 def extractors(
-    params: Params, corpus: str, places: Places, modalities: Iterable[Modality]
-) -> dict[Modality, Extract]:
+    params: Params, corpus: str, places: Places, modalities: Iterable[str]
+) -> dict[str, Extract]:
     """What makes corrupted features of a corpus, by modality; its encoders are needed."""
     makers = {"text": _texts, "audio": _sounds, "visual": _pictures}
     return {m: makers[m](params, corpus, places) for m in modalities}

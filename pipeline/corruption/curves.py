@@ -7,7 +7,6 @@ import numpy as np
 
 from pipeline.base import paths
 from pipeline.base.progress import track
-from pipeline.base.settings import Modality
 from pipeline.corruption.corrupted import Extract, corrupted_store, corrupted_texts
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
 from pipeline.corruption.tested import Stores, Tested, Texts, check_clean
@@ -75,7 +74,7 @@ class Robustness:
 def measure(
     systems: Sequence[Tested],
     stores: Stores,
-    extract: Mapping[Modality, Extract],
+    extract: Mapping[str, Extract],
     quick: bool,
 ) -> Robustness:
     """Corrupt each modality of the test split in steps, and score the systems on each.

@@ -105,7 +105,7 @@ def _flat(robustness: Robustness) -> Iterator[dict[str, str | float | None]]:
     """A row for each system, corruption of what it reads, and step."""
     for (system, corruption), points in robustness.read.items():
         for level, point in zip((None, *robustness.steps[corruption]), points, strict=True):
-            difference = None if level is None else point.difference
+            of_clean = level is None
             yield {
                 "system": system,
                 "modality": corruption.modality,
@@ -117,7 +117,7 @@ def _flat(robustness: Robustness) -> Iterator[dict[str, str | float | None]]:
                 "weighted_f1_std": point.std,
                 "weighted_f1_low": point.f1.low,
                 "weighted_f1_high": point.f1.high,
-                "difference": difference and difference.value,
-                "difference_low": difference and difference.low,
-                "difference_high": difference and difference.high,
+                "difference": None if of_clean else point.difference.value,
+                "difference_low": None if of_clean else point.difference.low,
+                "difference_high": None if of_clean else point.difference.high,
             }

@@ -12,8 +12,8 @@ from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.curves import measure
 from pipeline.corruption.tested import read_tested
 from pipeline.prediction.checkpoints import find_checkpoints
-from pipeline.prediction.extracting import provenance
-from pipeline.records.features import read_features
+from pipeline.prediction.features import provenance
+from pipeline.records.features import Features, read_features
 from pipeline.records.protocol import read_protocol
 
 
@@ -41,7 +41,7 @@ def carry_out(corpus: str, systems: Sequence[str], quick: bool) -> None:
     made = provenance(params, corpus, places, used)
     for one in found:
         one.check(made)
-    stores = {m: read_features(paths.features(corpus, m)) for m in used}
+    stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in used}
     tested = [read_tested(params, protocol, one, stores, quick) for one in found]
     measured = measure(tested, stores, extractors(params, corpus, places, used), quick)
     page.show(measured)

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
-from pipeline.base.settings import ComputeSettings, Modality
+from pipeline.base.settings import ComputeSettings
 from pipeline.prediction.checkpoints import Checkpoints, Trained
 from pipeline.records.epochs import read_epochs
 from pipeline.records.features import Features
@@ -42,7 +42,7 @@ class Tested:
         return self.checkpoints.system
 
     @property
-    def modalities(self) -> tuple[Modality, ...]:
+    def modalities(self) -> tuple[str, ...]:
         """Those it reads."""
         return tuple(self.checkpoints.dimensions)
 
@@ -131,7 +131,7 @@ def check_clean(tested: Tested, predictions: Sequence[np.ndarray]) -> None:
     epochs = paths.epochs(tested.checkpoints.corpus, tested.name)
     recorded = {
         (row.fold, row.seed): row
-        for row in read_epochs(epochs)
+        for row in read_epochs(epochs)[0]
         if row.selected and row.split == "test"
     }
     for one, probable in zip(tested.trained, predictions, strict=True):

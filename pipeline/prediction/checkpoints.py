@@ -10,7 +10,7 @@ import torch
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import DEMO
-from pipeline.base.settings import MODALITIES, ComputeSettings, Modality
+from pipeline.base.settings import MODALITIES, ComputeSettings
 from pipeline.features.common.device import resolve_device, set_threads
 from pipeline.nn.batch import Dialogue
 from pipeline.systems.base import System
@@ -90,7 +90,7 @@ class Checkpoints:
         return tuple(self.facts[0]["classes"])
 
     @property
-    def dimensions(self) -> dict[Modality, int]:
+    def dimensions(self) -> dict[str, int]:
         """Features by modality in use."""
         features = self.facts[0]["features"]
         return {m: features[m]["dimension"] for m in MODALITIES if m in features}

@@ -1,6 +1,6 @@
 """A conversation to features, by the same stages, settings, encoders and cache as a corpus."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import WITH_LEDGER, Places, places
-from pipeline.base.settings import Modality, Role
+from pipeline.base.settings import Role
 from pipeline.corpora.inspect import inspected
 from pipeline.features.audio import extract as audio
 from pipeline.features.frames import extract as frames
@@ -76,7 +76,7 @@ def provenance(
     Without the number of features, which is known once there are some.
     """
     pictures = frames.provenance_of(params, corpus, where) if "visual" in modalities else {}
-    made = {
+    made: dict[str, Callable[[Params, str, Places], dict[str, Any]]] = {
         "text": text.provenance_of,
         "audio": audio.provenance_of,
         "visual": partial(visual.provenance_of, frames=pictures),
@@ -117,8 +117,8 @@ def _lacking(u: Utterance) -> Iterator[Problem]:
 
 
 def extracted(
-    params: Params, corpus: str, where: Places, dimensions: Mapping[Modality, int]
-) -> tuple[dict[Modality, Features], list[Problem]]:
+    params: Params, corpus: str, where: Places, dimensions: Mapping[str, int]
+) -> tuple[dict[str, Features], list[Problem]]:
     """Run the feature stages on a manifest; what the clip cache has is not computed.
 
     Args:

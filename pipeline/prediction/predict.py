@@ -97,8 +97,8 @@ def _predicted(
     joined = dialogues(entries, features, {u.utterance: u.text for u in rows}, 0, "test")
     made = {modality: store.provenance for modality, store in features.items()}
     models = track(checkpoints.load(made), "models", len(checkpoints.files))
-    each = [model.probabilities(joined, batch_size=1) for model in models]
-    mean = np.mean(each, axis=0, dtype=np.float64).astype(np.float32)
+    each = np.stack([model.probabilities(joined, batch_size=1) for model in models])
+    mean = each.mean(axis=0, dtype=np.float64).astype(np.float32)
     present = {modality: store.present for modality, store in features.items()}
     return Predicted(checkpoints.classes, rows, present, mean), [*problems, *more]
 
