@@ -24,7 +24,7 @@ from pipeline.systems.base import Shape, System, system
 
 VERSION = "checkpoint/3"
 DIGEST = "sha256"  # of the facts and the tensors, beside the facts
-UNFITTED = ".standardise.bound"  # infinite where no utterance of the train split has the modality
+UNFITTED = ".bound"  # of `Standardise`: infinite where no train utterance has the modality
 LARGEST_DIMENSION = 10**6
 LARGEST_SIZE = 10**8
 NOT_STATED = {"enabled": True, "workers": 1}  # settings that change no weight
