@@ -7,7 +7,6 @@ import numpy as np
 
 from pipeline.base import paths
 from pipeline.base.params import read_params
-from pipeline.base.settings import ComputeSettings
 from pipeline.corruption.corrupted import Row
 from pipeline.corruption.corruptions import Corruption
 from pipeline.corruption.tested import Stores, Tested, read_tested
@@ -15,26 +14,15 @@ from pipeline.prediction.checkpoints import find_checkpoints
 from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import Utterance
 from pipeline.records.protocol import read_protocol
-from pipeline.training.runs import Training
 from pipeline.training.train import train_system
 from tests.conftest import PARAMS
 from tests.synthetic import DIMENSIONS
-
-SMALL = {
-    "mcn_cl": {
-        **{"width": 16, "projection": 8, "layers": 1, "dropout": 0.0, "learning_rate": 0.01},
-        **{"seeds": (1, 2), "epochs": 4, "batch_size": 3, "workers": 1},
-    }
-}
+from tests.training.toy import toy
 
 
 def train(system: str = "mcn_cl", **settings: Any) -> None:
-    """Train a system on the corpus that was laid out, on the CPU and in this process."""
-    params = read_params(PARAMS)
-    values = SMALL.get(system, {}) | settings
-    own = params.system("demo_meld", system).model_copy(update=values)
-    compute = params.of(ComputeSettings).model_copy(update={"device": "cpu"})
-    train_system(Training("toy", system, own, compute))
+    """Train a system on the corpus that was laid out."""
+    train_system(toy(system, **settings))
 
 
 def stores() -> Stores:
