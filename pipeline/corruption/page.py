@@ -1,6 +1,6 @@
 """The curves of a corpus as a page, as CSV and on the terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -29,7 +29,7 @@ def command(corpus: str, systems: Sequence[str], quick: bool) -> str:
 
 def show(robustness: Robustness, console: Console | None = None) -> None:
     """Print what each step costs each system."""
-    heads, rows = _overview(robustness)
+    heads, rows = _overview(robustness, lambda clean: f"{clean.f1.value:.1f}")
     table = Table(title=_tested(robustness), title_justify="left", box=SIMPLE_HEAD)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left", overflow="fold")
@@ -63,7 +63,7 @@ def write(robustness: Robustness, systems: Sequence[str], quick: bool) -> list[P
         command=command(robustness.corpus, systems, quick),
         tested=_tested(robustness),
         found=robustness,
-        overview=_overview(robustness),
+        overview=_overview(robustness, _f1),
         f1=_f1,
         title=title,
         resamples=f"{RESAMPLES:,}",
@@ -80,10 +80,12 @@ def _tested(robustness: Robustness) -> str:
     return f"{len(test.utterances)} labelled test utterances in {dialogues} dialogues{pooled}"
 
 
-def _overview(robustness: Robustness) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows: a column for each system, a row for each step."""
+def _overview(
+    robustness: Robustness, clean: Callable[[Point], str]
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: a column for each system, a row for the `clean` cells and for each step."""
     systems = list(robustness.seeds)
-    rows = [["clean", *(_f1(robustness.clean(system)) for system in systems)]]
+    rows = [["clean", *(clean(robustness.clean(system)) for system in systems)]]
     for corruption, levels in robustness.steps.items():
         for place, level in enumerate(levels, 1):
             columns = (robustness.points[system, corruption] for system in systems)
