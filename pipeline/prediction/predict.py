@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.base.display import say, short_name, terminal
 from pipeline.base.errors import PipelineError
@@ -143,12 +144,13 @@ def _show(checkpoints: Checkpoints, predicted: Predicted, out: Path) -> None:
 def _table(predicted: Predicted) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("dialogue", "turn", "speaker", "text", "predicted", "%", "lacks"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=name != "text")  # so the text alone is cut
     shares = predicted.probabilities.max(axis=1)
     for place, u in enumerate(predicted.utterances[:SHOWN]):
         table.add_row(
             *(short_name(u.dialogue, LETTERS), str(u.turn), short_name(u.speaker, LETTERS)),
-            *(" ".join(u.text.split()), predicted.labels[place], f"{100 * shares[place]:.0f}"),
+            Text(" ".join(u.text.split()), no_wrap=True, overflow="ellipsis"),
+            *(predicted.labels[place], f"{100 * shares[place]:.0f}"),
             ", ".join(predicted.missing(place)),
         )
     return table

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -161,7 +162,14 @@ def test_no_words_stay_in_a_temporary_folder(
 def test_what_an_utterance_lacks_is_masked_and_told(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = ("0.mp4,Ann,Hello", "0.mp4,Ann,", ",Bob,What?", "gone.mp4,Bob,No", "bad.mp4,A,Oh", ",B,")
+    rows = (
+        f"0.mp4,Ann,{'Hello ' * 20}",
+        "0.mp4,Ann,",
+        ",Bob,What?",
+        "gone.mp4,Bob,No",
+        "bad.mp4,A,Oh",
+        ",B,",
+    )
     folder = conversation(Path("talk"), *rows, clips=1)
     (folder / "bad.mp4").write_bytes(b"not a clip at all")
     table = run(checkpoint(1), folder)
@@ -178,6 +186,7 @@ def test_what_an_utterance_lacks_is_masked_and_told(
     printed = capsys.readouterr().out
     assert "masked: audio, in 4 of 6 utterances" in printed
     assert "audio absent: 1, such as talk_utt3 (there is no such file)" in printed
+    assert re.search(r"^ talk +0 +Ann +Hell.*… +(calm|angry|glad) +\d\d? *$", printed, re.MULTILINE)
 
 
 def test_one_utterance_alone_and_a_modality_that_nobody_has(network: Network) -> None:
