@@ -10,7 +10,7 @@ from pipeline.base.progress import track
 from pipeline.corruption.corrupted import Extract, corrupted_store, corrupted_texts
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
 from pipeline.corruption.tested import Stores, Tested, Texts, check_clean
-from pipeline.evaluation.evaluate import labelled_test_set
+from pipeline.evaluation.evaluate import labelled_test_set, selected_runs
 from pipeline.evaluation.intervals import (
     Difference,
     Interval,
@@ -20,6 +20,7 @@ from pipeline.evaluation.intervals import (
     resample_weights,
 )
 from pipeline.evaluation.scores import confusions, weighted_f1
+from pipeline.records.epochs import EpochPrediction
 from pipeline.records.features import Features, of_utterances
 from pipeline.records.manifest import stream_manifest
 from pipeline.records.predictions import TestSet
@@ -114,7 +115,7 @@ def measure(
             for scorer in track(readers, label, len(readers)):
                 point = scorer.point({**stores, modality: made}, words, made)
                 points[scorer.system.name, corruption].append(point)
-    seeds = {system.name: system.seeds for system in systems}
+    seeds = {s.name: tuple(sorted({one.seed for one in s.trained})) for s in systems}
     return Robustness(corpus, test_set, seeds, steps, points)
 
 
@@ -136,10 +137,10 @@ class _Scorer:
         """With other stores and texts, of which one modality is `corrupted`."""
         return self._point(self._counts(self.system.predict(stores, texts)), corrupted)
 
-    def _counts(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
+    def _counts(self, predictions: Sequence[EpochPrediction]) -> np.ndarray:
         """[seed, dialogue, actual, predicted]."""
-        predicted = self.system.classes(predictions)
-        test = self.test_set
+        test, runs = self.test_set, selected_runs(predictions, self.system.protocol, "test")
+        predicted = np.stack([run.predicted for run in runs])
         return confusions(test.actual, predicted, test.clusters, len(test.classes))
 
     def _point(self, counts: np.ndarray, store: Features) -> Point:

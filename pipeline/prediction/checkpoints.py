@@ -80,6 +80,11 @@ class Checkpoints:
         return str(self.facts[0]["corpus"])
 
     @property
+    def stage(self) -> str:
+        """What DVC calls the stage that trains them."""
+        return f"train@{self.corpus}-{self.system}"
+
+    @property
     def generated(self) -> bool:
         """Whether they learned from drawn faces and synthetic voices."""
         return self.corpus.startswith(DEMO)

@@ -98,13 +98,15 @@ def test_a_dropped_modality_is_masked_and_nothing_else_changes(entries: list[Ent
     assert half.masked == len(test) - len(having) + round(len(having) / 2)
     assert every.masked == len(test)
     gone = drawn(having, 50, "audio", "drop")
+    actual = labelled_test_set(models.protocol).actual
     for point, store in (
         (half, without(audio, gone.__contains__)),
         (every, without(audio, lambda _: True)),
     ):
-        predicted = models.classes(models.predict({**stores(), "audio": store}, texts()))
-        actual = labelled_test_set(models.protocol).actual
-        scores = [f1_score(actual, one, average="weighted", zero_division=0) for one in predicted]
+        scores = [
+            f1_score(actual, row.probabilities.argmax(1), average="weighted", zero_division=0)
+            for row in models.predict({**stores(), "audio": store}, texts())
+        ]
         assert np.isclose(point.f1.value, 100 * np.mean(scores))
         assert np.isclose(point.difference.value, point.f1.value - clean.f1.value)
         assert point.difference.low <= point.difference.value <= point.difference.high
@@ -166,7 +168,7 @@ def test_words_are_corrupted_for_systems_that_read_them(entries: list[Entry]) ->
     rows = [u for u in read_manifest(paths.manifest("toy")) if u.utterance in test]
 
     def score(given: dict[str, str]) -> float:
-        predicted = words.classes(words.predict(stores(), given))[0]
+        predicted = words.predict(stores(), given)[0].probabilities.argmax(1)
         actual = labelled_test_set(words.protocol).actual
         return 100 * float(f1_score(actual, predicted, average="weighted", zero_division=0))
 
@@ -195,7 +197,7 @@ def test_what_does_not_fit_is_told(entries: list[Entry]) -> None:
     moved = [replace(row, probabilities=row.probabilities + np.float32(1e-4)) for row in rows]
     write_epochs(epochs, moved, about)
     message = told(lambda: measured(models))
-    assert "mcn_cl, fold 0, seed 1" in message
+    assert "train@toy-mcn_cl, fold 0, seed 1" in message
     assert "up to 1.0e-04" in message and "at most 1e-06" in message
     assert "dvc repro --force --single-item train@toy-mcn_cl" in message
     write_epochs(epochs, [row for row in rows if row.seed == 2], about)
