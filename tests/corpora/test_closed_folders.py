@@ -117,7 +117,7 @@ def test_doctor_names_files_that_dvc_could_not_read(rightless: list[str], tmp_pa
         (tmp_path / name).chmod(0o000)
     code = f"""
 from pathlib import Path
-from pipeline.doctor import closed_files
+from pipeline.doctor.corpus import closed_files
 print(*closed_files("x", Path({str(tmp_path)!r})))
 """
     said = f"x: 2 files may not be read, such as {tmp_path}/b.mp4, and DVC reads all: chmod -R u+rX"

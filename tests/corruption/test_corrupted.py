@@ -1,6 +1,7 @@
 """Corrupted content to features: as the stages make them, kept apart from clean ones, once."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,12 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import sha256_file
 from pipeline.base.params import read_params
 from pipeline.base.paths import places
-from pipeline.corruption import extracting
-from pipeline.corruption.corruptions import CORRUPTIONS, Corruption, Step
-from pipeline.corruption.extracting import AudioExtractor, Rows, TextExtractor, extractors
-from pipeline.corruption.wrapped import CorruptedPictures
+from pipeline.base.settings import Modality
+from pipeline.corruption.corrupted import CorruptedPictures, Extract, Row, extractors
+from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
 from pipeline.features.text import extract as text_stage
 from pipeline.features.text.extract import Encode
 from pipeline.features.text.turns import Turn
-from pipeline.features.visual import extract as visual_stage
 from pipeline.features.visual.stream import visual_of
 from pipeline.records.features import VECTORS, Features, read_features
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
@@ -74,7 +73,11 @@ def clean_store(modality: str) -> Features:
     return read_features(paths.features(CORPUS, modality))
 
 
-def vectors(rows: Rows) -> dict[str, list[float] | None]:
+def extract(modality: Modality) -> Extract:
+    return extractors(read_params(), CORPUS, places(CORPUS), [modality])[modality]
+
+
+def vectors(rows: Iterable[Row]) -> dict[str, list[float] | None]:
     return {utterance: None if v is None else v[0].tolist() for utterance, v in rows}
 
 
@@ -100,25 +103,29 @@ def test_sounds(utterances: list[Utterance], workspace: Path, extractor: str) ->
     set_to("audio", extractor=extractor, feature_set="eGeMAPSv02", encoder="./tiny")
     store = clean_store("audio")
     having = [u for u in utterances if u.audio.missing is None]
-    ours = extractors(read_params(), CORPUS, places(CORPUS), {"audio": store})["audio"]
+    ours = extract("audio")
     silence, noise = called("audio", "silence"), called("audio", "noise")
 
-    assert vectors(ours.rows(having, silence, 0.0)) == stored(store), "the very same features"
-    quiet = vectors(ours.rows(having, silence, 100.0))
+    assert vectors(ours(having, silence, 0.0)) == stored(store), "the very same features"
+    quiet = vectors(ours(having, silence, 100.0))
     assert list(quiet) == [u.utterance for u in having]
     first, *others = quiet.values()
     assert all(other == first for other in others), "no sound is like another silence"
-    loud = vectors(ours.rows(having, noise, 0.0))
-    assert loud != vectors(ours.rows(having, noise, 40.0)) != stored(store)
+    loud = vectors(ours(having, noise, 0.0))
+    assert loud != vectors(ours(having, noise, 40.0)) != stored(store)
+    known_by = [file.read_text() for file in workspace.glob("cache/audio/*.json")]
+    assert len(known_by) == 5, "the clean one, and one for each step: entries never mix"
+    for step in ("0 dB", "40 dB", "0 % of the sound", "100 % of the sound"):
+        assert len([text for text in known_by if f'"{step}"' in text]) == 1
 
     entries = made(workspace)
     for file in paths.raw(CORPUS).iterdir():
         file.unlink()
-    again = AudioExtractor(read_params(), CORPUS, places(CORPUS))
-    assert vectors(again.rows(having, noise, 0.0)) == loud
+    again = extract("audio")
+    assert vectors(again(having, noise, 0.0)) == loud
     assert made(workspace) == entries, "nothing was computed"
     with pytest.raises(PipelineError, match="u0 has features in the audio store, but its sound"):
-        vectors(again.rows(having, noise, 10.0))
+        vectors(again(having, noise, 10.0))
 
 
 def test_texts_and_the_turns_before_them(
@@ -129,10 +136,10 @@ def test_texts_and_the_turns_before_them(
     bert(workspace / "tiny")
     set_to("text", encoder="./tiny", context_turns=2)
     store = clean_store("text")
-    ours = TextExtractor(read_params(), CORPUS, places(CORPUS))
+    ours = extract("text")
     dropout = called("text", "word dropout")
     entries = made(workspace)
-    assert known(vectors(ours.rows(utterances, dropout, 0.0))) == stored(store)
+    assert known(vectors(ours(utterances, dropout, 0.0))) == stored(store)
     assert made(workspace) == entries, "clean texts are in the cache already"
 
     read: list[Turn] = []
@@ -150,14 +157,14 @@ def test_texts_and_the_turns_before_them(
     monkeypatch.setattr(text_stage, "encoding", noting)
     last = [utterances[-1]]
     thinned = [dropout.at(50.0)(u).text for u in utterances]
-    assert list(vectors(ours.rows(last, dropout, 50.0))) == ["u4"]
+    assert list(vectors(ours(last, dropout, 50.0))) == ["u4"]
     assert Turn(thinned[4], (thinned[2], thinned[3])) in read, "its dialogue is thinned with it"
-    nothing = vectors(ours.rows(utterances, dropout, 100.0))
+    nothing = vectors(ours(utterances, dropout, 100.0))
     assert Turn("", ("", "")) in read
     assert set(nothing.values()) == {None}, "what has no words has no text"
 
     read.clear()
-    assert vectors(ours.rows(utterances, dropout, 100.0)) == nothing
+    assert vectors(ours(utterances, dropout, 100.0)) == nothing
     assert not read, "nothing is computed twice"
 
 
@@ -171,7 +178,7 @@ def test_pictures_are_corrupted_on_their_way_to_the_network(tmp_path: Path) -> N
 
     def found(level: float, network: CountingEncoder) -> list[list[float] | None]:
         cache = ClipCache("visual", level, VECTORS, tmp_path)
-        corrupted = CorruptedPictures(Step(darker, level), network)
+        corrupted = CorruptedPictures(partial(darker, level=level), network)
         pairs = visual_of(lambda: iter(rows), corrupted, cache)
         return [None if v is None else v[:, 0].tolist() for _, v in pairs]
 
@@ -180,19 +187,3 @@ def test_pictures_are_corrupted_on_their_way_to_the_network(tmp_path: Path) -> N
     fresh = CountingEncoder(batch_size=3)
     assert found(20.0, fresh) == [[70, 71], None, [71, 72, 73]]
     assert fresh.counts == [], "all was in the cache"
-
-
-def test_entries_of_two_steps_never_mix(workspace: Path) -> None:
-    about = {"settings": {"layer": "logits"}, "versions": {}}
-    folders = {
-        extracting._cache(about, visual_stage.CODE, corruption, level).folder
-        for corruption in (called("visual", "blur"), called("visual", "noise"))
-        for level in corruption.levels
-    }
-    assert len(folders) == 8
-    blur = called("visual", "blur")
-    assert "2 pixels" in next(
-        file.read_text()
-        for file in workspace.glob("cache/visual/*.json")
-        if file.stem == extracting._cache(about, visual_stage.CODE, blur, 2.0).folder.name
-    )
