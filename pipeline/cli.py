@@ -104,7 +104,7 @@ def experiment(
     quick: Quick = False,
     corpus: CorpusOption = None,
 ) -> None:
-    """Run a recipe over DVC's queue, and compare what it runs."""
+    """Run a recipe, several experiments at a time, and compare them."""
     from pipeline.experiments.command import carry_out
 
     carry_out(name, quick=quick, corpora=corpus or ())

@@ -1,4 +1,4 @@
-"""`python -m pipeline experiment NAME`: a recipe, run over DVC's queue and compared."""
+"""`python -m pipeline experiment NAME`: run a recipe, and compare what it ran."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,10 +12,9 @@ from pipeline.experiments import pages, search_pages, tables
 from pipeline.experiments.grid import Search
 from pipeline.experiments.kept import Reader, dvc_reader
 from pipeline.experiments.plan import experiments
-from pipeline.experiments.queue import Queue
 from pipeline.experiments.request import Request
 from pipeline.experiments.results import compare
-from pipeline.experiments.running import run
+from pipeline.experiments.run import run
 from pipeline.experiments.search import LAST, rank
 from pipeline.experiments.variants import Variants
 
@@ -37,25 +36,25 @@ def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) ->
     read_params()  # says what is wrong with it before anything else trips over that
     request = Request(name, quick, tuple(corpora))
     recipe = request.recipe()
-    queue, read = Queue(), dvc_reader()
+    read = dvc_reader()
     if isinstance(recipe, Search):
-        written = search(request, recipe, queue, read)
+        written = search(request, recipe, read)
     else:
-        written = compare_variants(request, recipe, queue, read)
+        written = compare_variants(request, recipe, read)
     say("written:", *written)
 
 
-def compare_variants(request: Request, recipe: Variants, queue: Queue, read: Reader) -> list[Path]:
+def compare_variants(request: Request, recipe: Variants, read: Reader) -> list[Path]:
     """Runs the variants and compares them; returns what was written."""
     again = partial(experiments, request.label, recipe.corpora, recipe.runs())
     plan = again()
-    run(request, again, recipe.jobs, queue)
+    run(request.label, request.command, again, recipe.jobs)
     comparisons = [compare(plan, corpus, read) for corpus in recipe.corpora]
     tables.show(comparisons)
     return pages.write(request, recipe, comparisons)
 
 
-def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list[Path]:
+def search(request: Request, recipe: Search, read: Reader) -> list[Path]:
     """Trains the points of a grid, and tests the one that validation chooses.
 
     Returns:
@@ -66,7 +65,7 @@ def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list
     """
     again = partial(experiments, request.label, recipe.corpora, recipe.runs(), LAST)
     plan = again()
-    run(request, again, recipe.jobs, queue)
+    run(request.label, request.command, again, recipe.jobs)
     rankings = [rank(plan, corpus, read) for corpus in recipe.corpora]
     search_pages.show(recipe, rankings)
     for ranking in rankings:
@@ -79,7 +78,7 @@ def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list
     decided = recipe.decided({ranking.corpus: ranking.chosen for ranking in rankings})
     again = partial(experiments, request.label, recipe.corpora, decided)
     tested = again()
-    run(request, again, recipe.jobs, queue)
+    run(request.label, request.command, again, recipe.jobs)
     comparisons = [compare(tested, corpus, read) for corpus in recipe.corpora]
     tables.show(comparisons)
     return search_pages.write(request, recipe, rankings, comparisons)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.base import paths
 from pipeline.experiments.kept import Reader
+from pipeline.experiments.plan import Experiment
 from pipeline.records.predictions import (
     MODEL,
     ModelPredictions,
@@ -111,3 +112,11 @@ def reader(files: Mapping[tuple[str, str], bytes]) -> Reader:
     """Reads what was planted; a lock that was not is empty."""
     planted = {(name, "dvc.lock"): b"{}" for name, _ in files} | dict(files)
     return lambda name, path: planted[name, str(path)]
+
+
+def plan(variants: Sequence[str] = ("full", "text", "audio", "visual")) -> list[Experiment]:
+    """Experiments r-VARIANT, the reference first."""
+    return [
+        Experiment(v, f"r-{v}", (f"model.x.v={v}",), allow_missing=False, targets=())
+        for v in variants
+    ]

@@ -12,8 +12,7 @@ from pipeline.experiments.plots import Along
 from pipeline.experiments.request import Request
 from pipeline.experiments.results import Comparison, compare
 from pipeline.experiments.variants import Variants
-from tests.experiments.conftest import plan
-from tests.experiments.planted import Files, outcome, reader, split
+from tests.experiments.planted import Files, outcome, plan, reader, split
 
 RECIPE = Variants(
     about="Why.",

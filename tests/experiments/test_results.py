@@ -12,8 +12,7 @@ from pipeline.experiments import tables
 from pipeline.experiments.results import Comparison, compare
 from pipeline.records.predictions import TestSet
 from tests.experiments import planted
-from tests.experiments.conftest import plan
-from tests.experiments.planted import CLASSES, DIALOGUES, TURNS, Files, outcome, reader, split
+from tests.experiments.planted import CLASSES, DIALOGUES, TURNS, Files, outcome, plan, reader, split
 
 # How often each variant is right on test, by seed; what its model sees.
 SKILLS = {"full": (0.9, 0.8), "text": (0.6, 0.6), "audio": (0.35, 0.3), "both": (0.85, 0.85)}

@@ -10,15 +10,14 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.experiments import command, running
+from pipeline.experiments import command
 from pipeline.experiments.grid import Search
 from pipeline.experiments.plan import Experiment
-from pipeline.experiments.queue import Queue
 from pipeline.experiments.request import Request
+from pipeline.experiments.run import Plan
 from pipeline.experiments.search import Ranking, rank, validated
 from pipeline.records.epochs import EpochPrediction, write_epochs
 from pipeline.records.protocol import Entry, Protocol, write_protocol
-from tests.experiments.conftest import FakeDvc
 from tests.experiments.planted import Files, outcome, reader
 
 KEY = "CORPUS.train.learning_rate"
@@ -105,8 +104,15 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ]
 
     monkeypatch.setattr(command, "experiments", experiments)
-    monkeypatch.setattr(running, "check", lambda plan: None)
     return state
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, workspace: Path) -> list[Experiment]:
+    """What is run, which DVC would do; see test_run.py."""
+    found: list[Experiment] = []
+    monkeypatch.setattr(command, "run", lambda label, again, plan, jobs: found.extend(plan()))
+    return found
 
 
 @pytest.fixture
@@ -120,17 +126,16 @@ def files() -> Files:
 
 
 def search(files: Files) -> list[Path]:
-    return command.search(Request("r"), SEARCH, Queue(), reader(files))
+    return command.search(Request("r"), SEARCH, reader(files))
 
 
 def test_only_the_choice_is_tested(
-    dvc: FakeDvc, planned: list[str], files: Files, capsys: pytest.CaptureFixture[str]
+    ran: list[Experiment], planned: list[str], files: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, table, plot = search(files)
     points = [f"r-{name}-train" for name in ("as_it_is", "p1", "p2", "p3")]
-    assert dvc.queued() == [*points, "r-as_it_is-end", "r-chosen-end"]
-    (asked,) = (words for words in dvc.asked("exp", "run") if "r-chosen-end" in words)
-    assert asked[5:] == ["-S", "x.train.learning_rate=0.2"]
+    assert [e.name for e in ran] == [*points, "r-as_it_is-end", "r-chosen-end"]
+    assert ran[-1].settings == ("x.train.learning_rate=0.2",)
     assert "x: validation chose p2, CORPUS.train.learning_rate=0.2" in capsys.readouterr().out
 
     text = page.read_text()
@@ -161,36 +166,27 @@ def test_only_the_choice_is_tested(
     assert rows["test_difference"]["p2"] < 0 and plot.is_file()
 
 
-def test_again_nothing_runs_and_the_bytes_are_the_same(
-    dvc: FakeDvc, planned: list[str], files: Files
+def test_again_the_bytes_are_the_same(
+    ran: list[Experiment], planned: list[str], files: Files
 ) -> None:
     written = [file.read_bytes() for file in search(files)]
-    queued = dvc.queued()
     assert [file.read_bytes() for file in search(files)] == written
-    assert dvc.queued() == queued
-
-
-def test_a_search_that_was_killed_while_it_tested_goes_on(
-    dvc: FakeDvc, planned: list[str], files: Files
-) -> None:
-    done = [f"r-{name}-train" for name in ("as_it_is", "p1", "p2", "p3")]
-    left = {"id": "b582254", "name": "r-chosen-end", "status": "Queued"}
-    dvc.set(finished=[*done, "r-as_it_is-end"], tasks=[left])
-    search(files)
-    assert dvc.queued() == [] and "r-chosen-end" in dvc.state["finished"]
 
 
 def test_a_point_that_fails_leaves_nothing_tested(
-    dvc: FakeDvc, planned: list[str], files: Files
+    monkeypatch: pytest.MonkeyPatch, planned: list[str], files: Files
 ) -> None:
-    dvc.set(failing=["r-p3-train"])
-    with pytest.raises(PipelineError, match="1 of 4 experiments failed:\nr-p3-train failed"):
+    def failing(label: str, again: str, plan: Plan, jobs: int) -> None:
+        assert {e.name for e in plan()} == {f"r-{n}-train" for n in ("as_it_is", "p1", "p2", "p3")}
+        raise PipelineError("1 of 4 experiments failed")
+
+    monkeypatch.setattr(command, "run", failing)
+    with pytest.raises(PipelineError, match="1 of 4 experiments failed"):
         search(files)
-    assert not any("end" in name for name in dvc.queued())
 
 
 def test_files_that_change_during_the_search_leave_nothing_tested(
-    dvc: FakeDvc, planned: list[str], files: Files
+    ran: list[Experiment], planned: list[str], files: Files
 ) -> None:
     kept = reader(files)
 
@@ -199,15 +195,15 @@ def test_files_that_change_during_the_search_leave_nothing_tested(
         return kept(name, path)
 
     with pytest.raises(PipelineError, match=r"changed during the search\. `python -m pipeline exp"):
-        command.search(Request("r"), SEARCH, Queue(), read)
-    assert not any("end" in name for name in dvc.queued())
+        command.search(Request("r"), SEARCH, read)
+    assert not any("end" in experiment.name for experiment in ran)
 
 
-def test_a_sample_is_said_to_be_one(dvc: FakeDvc, planned: list[str], files: Files) -> None:
+def test_a_sample_is_said_to_be_one(
+    ran: list[Experiment], planned: list[str], files: Files
+) -> None:
     points = SEARCH.model_copy(update={"budget": 2}).points()
     assert len(points) == 2
-    page, *_ = command.search(
-        Request("r"), SEARCH.model_copy(update={"budget": 2}), Queue(), reader(files)
-    )
+    page, *_ = command.search(Request("r"), SEARCH.model_copy(update={"budget": 2}), reader(files))
     said = "The grid has 3 points, the budget is 2: those were drawn without replacement, with seed"
     assert said in page.read_text()
