@@ -1,23 +1,16 @@
-"""Feature stores to checkpoints: one model per fold and seed."""
+"""Feature stores to checkpoints: one model of a system per fold and seed."""
 
 from pipeline.base.params import Params
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.stage import run
-from pipeline.systems.settings import LossSettings, ModelSettings
-from pipeline.training.data import TrainingSettings
-from pipeline.training.settings import TrainSettings
-from pipeline.training.train import train_corpus
+from pipeline.training.runs import Training
+from pipeline.training.train import train_system
 
 
-def work(params: Params, corpus: str) -> None:
-    """Trains; test labels are never read."""
-    settings = TrainingSettings(
-        model=params.of(ModelSettings, corpus),
-        loss=params.of(LossSettings, corpus),
-        train=params.of(TrainSettings, corpus),
-        compute=params.of(ComputeSettings),
-    )
-    train_corpus(corpus, settings)
+def work(params: Params, corpus: str, system: str) -> None:
+    """Train; test labels are never read."""
+    settings, compute = params.system(corpus, system), params.of(ComputeSettings)
+    train_system(Training(corpus, system, settings, compute))
 
 
 if __name__ == "__main__":

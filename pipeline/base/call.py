@@ -23,7 +23,7 @@ DAG = Path(__file__).parents[2] / "dvc.yaml"
 # DVC's names of what a stage runs for.
 PLACEHOLDER = re.compile(rf"(?:{DEMO})?\$\{{item\.(\w+)\}}")
 # Before each value DVC writes its name; `demos` has the names of corpora without their beginning.
-OPTIONS = {"--corpus": "", "--role": "", "--demo": DEMO}
+OPTIONS = {"--corpus": "", "--system": "", "--role": "", "--demo": DEMO}
 
 
 def check_call() -> None:
@@ -69,6 +69,8 @@ def checked(stage: str, words: Sequence[str]) -> Params:
     if words:
         params.check(words[0])
     for name, word in zip(names, words, strict=True):
+        if name == "system":
+            params.check_system(word)
         known = matrix[name]
         if isinstance(known, list) and word not in known:
             raise PipelineError(f"{name}: got {word!r}{hint(word, known)}")

@@ -52,3 +52,22 @@ def read_costs(corpus: str) -> dict[str, Cost]:
     """The cost of each stage that ran in this folder, by name."""
     files = sorted((FOLDER / corpus).glob("*.json"))
     return {file.stem: Cost(**json.loads(file.read_text(encoding="utf-8"))) for file in files}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds by the clock of a system's runs, means over them."""
+
+    train_seconds: float
+    milliseconds_per_dialogue: float
+
+
+def write_timing(corpus: str, system: str, timing: Timing) -> None:
+    """Write `data/costs/CORPUS/systems/SYSTEM.json`."""
+    write_text(FOLDER / corpus / "systems" / f"{system}.json", json.dumps(asdict(timing)) + "\n")
+
+
+def read_timings(corpus: str) -> dict[str, Timing]:
+    """The timing of each system that was trained in this folder, by name."""
+    files = sorted((FOLDER / corpus / "systems").glob("*.json"))
+    return {file.stem: Timing(**json.loads(file.read_text(encoding="utf-8"))) for file in files}

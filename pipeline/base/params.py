@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,8 @@ from pipeline.base.files import write_text
 from pipeline.base.paths import cache_root
 
 PARAMS = Path("params.yaml")
-LISTS = ("corpora", "demos")
+LISTS = ("corpora", "demos", "systems")
+REFERENCE = "reference"
 DEMO = "demo_"  # begins the name of each corpus of `demos`, where it is left out: see dvc.yaml
 ANCHORS = "defaults"
 COMPUTE = "compute"
@@ -40,13 +41,11 @@ SECTIONS = {
     "audio": "pipeline.features.audio.settings",
     "text": "pipeline.features.text.settings",
     "finetune": "pipeline.finetuning.settings",
-    "model": "pipeline.systems.settings",
-    "loss": "pipeline.systems.settings",
-    "train": "pipeline.training.settings",
-    "evaluate": "pipeline.evaluation.settings",
 }
 AGREEMENT = "pipeline.features.agreement"
-CODE = ("**/settings.py", "features/agreement.py", "corpora/*.py", "weights/*")
+REGISTRY = "pipeline.systems.registry"
+SYSTEM = "pipeline.systems.base"  # its `system` gives a system's class, which has its settings'
+CODE = ("**/settings.py", "systems/*.py", "features/agreement.py", "corpora/*.py", "weights/*")
 # Names of corpora become names of files and words of commands.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 S = TypeVar("S", bound=BaseModel)
@@ -59,12 +58,16 @@ class Params:
     Attributes:
         corpora: The selected corpora, in order.
         demos: The demo corpora that are generated, by their whole names.
+        systems: The systems that are run on them, in order.
+        reference: The one that the others are compared with.
         compute: The block `compute`.
-        blocks: By corpus, its block of each section.
+        blocks: By corpus, its block of each section and system.
     """
 
     corpora: list[str]
     demos: list[str]
+    systems: list[str]
+    reference: str
     compute: Mapping[str, Any]
     blocks: Mapping[str, Mapping[str, Any]]
 
@@ -81,6 +84,27 @@ class Params:
         if section not in self.blocks[corpus]:
             raise PipelineError(f"{PARAMS} has no block {corpus}.{section}.")
         return settings.model_validate(self.blocks[corpus][section])
+
+    def system(self, corpus: str, name: str) -> Any:
+        """The settings of a system for one corpus, of the system's own class.
+
+        Raises:
+            PipelineError: params.yaml has no such corpus, or no such block of it.
+        """
+        self.check(corpus)
+        self.check_system(name)
+        if name not in self.blocks[corpus]:
+            raise PipelineError(f"{PARAMS} has no block {corpus}.{name}.")
+        return _settings_of(name).model_validate(self.blocks[corpus][name])
+
+    def check_system(self, name: str) -> None:
+        """Check the name of a system that a user typed.
+
+        Raises:
+            PipelineError: It is none of those that are run; the message has the nearest name.
+        """
+        if name not in self.systems:
+            raise PipelineError(f"{PARAMS}: got the system {name!r}{hint(name, self.systems)}")
 
     def check(self, corpus: str) -> None:
         """Check the name of a corpus that a user typed.
@@ -139,18 +163,19 @@ def _digest(content: bytes) -> str:
 def _checked(path: Path, content: bytes) -> Params:
     raw = _parsed(path, content)
     problems: list[str] = []
-    blocks = {str(k): v for k, v in raw.items() if k not in (*LISTS, ANCHORS, COMPUTE)}
+    blocks = {str(k): v for k, v in raw.items() if k not in (*LISTS, REFERENCE, ANCHORS, COMPUTE)}
     lists = {key: _names(raw.get(key), key, blocks, problems) for key in LISTS}
+    problems += _wrong_reference(raw.get(REFERENCE), lists["systems"])
     problems += _wrong_compute(raw.get(COMPUTE))
     problems += _wrong_blocks(blocks, lists)
     if not problems:
         sections = _sections(blocks)
         agreement = importlib.import_module(AGREEMENT)
-        problems += agreement.problems(sections, lists["corpora"])
+        problems += agreement.problems(sections, lists["corpora"], lists["systems"])
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise PipelineError(f"{path} has {count}:\n" + "\n".join(f"  {p}" for p in problems))
-    return Params(**lists, compute=raw[COMPUTE], blocks=blocks)
+    return Params(**lists, reference=raw[REFERENCE], compute=raw[COMPUTE], blocks=blocks)
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
@@ -165,9 +190,13 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
 
 def _names(value: Any, key: str, blocks: Mapping[str, Any], problems: list[str]) -> list[str]:
     good = isinstance(value, list) and all(isinstance(v, str) for v in value)
-    if not good or len(set(value)) != len(value) or (key == "corpora" and not value):
-        problems.append(f"{key}: got {value!r}, expected a list of different corpus names")
+    if not good or len(set(value)) != len(value) or (key != "demos" and not value):
+        problems.append(f"{key}: got {value!r}, expected a list of different names")
         return []
+    if key == "systems":
+        systems = _registered()
+        problems += [f"{key}: got {n!r}{hint(n, systems)}" for n in value if n not in systems]
+        return [name for name in value if name in systems]
     begin = DEMO * (key == "demos")
     known = [name.removeprefix(begin) for name in blocks if name.startswith(begin)]
     problems += [f"{key}: {_unknown(name, known)}" for name in value if name not in known]
@@ -194,12 +223,35 @@ def settings_classes() -> dict[str, type[BaseModel]]:
     }
 
 
+def _registered() -> dict[str, str]:
+    """The titles of all systems by name."""
+    systems: dict[str, str] = importlib.import_module(REGISTRY).SYSTEMS
+    return systems
+
+
+def _settings_of(system: str) -> type[BaseModel]:
+    settings: type[BaseModel] = importlib.import_module(SYSTEM).system(system).Settings
+    return settings
+
+
+def _wrong_reference(value: Any, systems: Sequence[str]) -> Iterator[str]:
+    if value not in systems:
+        yield f"{REFERENCE}: got {value!r}{hint(str(value), systems)}"
+
+
 def _sections(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, BaseModel]]:
-    """Valid settings by section and corpus."""
+    """Valid settings by section or system, and corpus."""
     return {
         section: {c: cls.model_validate(b[section]) for c, b in blocks.items() if section in b}
-        for section, cls in settings_classes().items()
+        for section, cls in _classes(blocks).items()
     }
+
+
+def _classes(blocks: Mapping[str, Any]) -> dict[str, type[BaseModel]]:
+    """The settings class of each section, and of each system that a block has."""
+    named = {name for block in blocks.values() if isinstance(block, dict) for name in block}
+    systems = [name for name in _registered() if name in named]
+    return settings_classes() | {name: _settings_of(name) for name in systems}
 
 
 def _wrong_compute(block: Any) -> Iterator[str]:
@@ -211,16 +263,22 @@ def _wrong_compute(block: Any) -> Iterator[str]:
 def _wrong_blocks(blocks: Mapping[str, Any], lists: Mapping[str, list[str]]) -> Iterator[str]:
     """Problems of all blocks; one that several corpora share is named once."""
     shared: dict[str, list[str]] = {}
+    classes = _classes(blocks)
     for corpus, block in blocks.items():
-        for problem in _wrong_block(corpus, block, lists):
+        for problem in _wrong_block(corpus, block, lists, classes):
             shared.setdefault(problem, []).append(corpus)
     for problem, corpora in shared.items():
         where = corpora[0] if len(corpora) == 1 else f"{{{','.join(corpora)}}}"
         yield f"{where}{problem}"
 
 
-def _wrong_block(corpus: str, block: Any, lists: Mapping[str, list[str]]) -> Iterator[str]:
-    if corpus in SECTIONS:
+def _wrong_block(
+    corpus: str,
+    block: Any,
+    lists: Mapping[str, list[str]],
+    classes: Mapping[str, type[BaseModel]],
+) -> Iterator[str]:
+    if corpus in SECTIONS or corpus in _registered():
         yield f": a section, expected inside the block of a corpus: NAME.{corpus}"
         return
     if not NAME.fullmatch(corpus):
@@ -229,14 +287,16 @@ def _wrong_block(corpus: str, block: Any, lists: Mapping[str, list[str]]) -> Ite
     if not isinstance(block, dict):
         yield f": got {block!r}, expected a block with the sections {sorted(SECTIONS)}"
         return
+    known = {*SECTIONS, *_registered()}
     for name in block:
-        if name not in SECTIONS:
-            yield f".{name}: unknown section{hint(str(name), SECTIONS)}"
-    for section, cls in settings_classes().items():
+        if name not in known:
+            yield f".{name}: unknown section{hint(str(name), known)}"
+    for section in (*SECTIONS, *_registered()):
         needed = corpus in lists["demos" if section == "demo" else "corpora"]
         if section in block:
-            yield from (f".{section}{problem}" for problem in _invalid(cls, block[section]))
-        elif needed:
+            problems = _invalid(classes[section], block[section])
+            yield from (f".{section}{problem}" for problem in problems)
+        elif needed and (section in SECTIONS or section in lists["systems"]):
             yield f".{section}: missing"
 
 

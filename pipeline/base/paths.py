@@ -73,24 +73,24 @@ def head(corpus: str) -> Path:
     return Path(f"models/heads/{corpus}.safetensors")
 
 
-def checkpoints(corpus: str) -> Path:
+def checkpoints(corpus: str, system: str) -> Path:
     """One safetensors file per fold and seed."""
-    return Path(f"models/checkpoints/{corpus}")
+    return Path(f"models/checkpoints/{corpus}/{system}")
 
 
-def epochs(corpus: str) -> Path:
+def epochs(corpus: str, system: str) -> Path:
     """Class probabilities of every epoch on validation and test."""
-    return Path(f"data/epochs/{corpus}.parquet")
+    return Path(f"data/epochs/{corpus}/{system}.parquet")
 
 
-def predictions(corpus: str) -> Path:
+def predictions(corpus: str, system: str) -> Path:
     """Class probabilities of the selected epochs."""
-    return Path(f"data/predictions/{corpus}.parquet")
+    return Path(f"data/predictions/{corpus}/{system}.parquet")
 
 
-def metrics(corpus: str, name: str) -> Path:
-    """A file of results that git keeps."""
-    return Path(f"metrics/{corpus}/{name}")
+def metrics(corpus: str, *parts: str) -> Path:
+    """A file or folder of results that git keeps: of the corpus, or in a system's folder."""
+    return Path("metrics", corpus, *parts)
 
 
 WITH_LEDGER = ("frames", "audio")

@@ -36,19 +36,21 @@ def run(work: Callable[..., None]) -> None:
             work(params, *words)
         gc.freeze()  # or at its end the interpreter looks through all that was imported: 50 ms
     except PipelineError as error:
-        sys.exit(printable(f"\n{name}: {_of_corpus(str(error), words)}\n"))
+        sys.exit(printable(f"\n{name}: {_named(str(error), words)}\n"))
     except (OSError, RuntimeError) as error:
         if (text := in_words(error, stage)) is None:
             raise
-        sys.exit(printable(f"\n{name}: {_of_corpus(text, words)}\n"))
+        sys.exit(printable(f"\n{name}: {_named(text, words)}\n"))
     except KeyboardInterrupt:
         say(f"\n{name}: interrupted. Run again: it resumes.", error=True)
         sys.exit(130)  # as shells do: 128 and the number of SIGINT
 
 
-def _of_corpus(text: str, words: list[str]) -> str:
-    """A message with the corpus' name where it says CORPUS, not knowing which."""
-    return re.sub(r"\bCORPUS\b", words[0], text) if words else text
+def _named(text: str, words: list[str]) -> str:
+    """A message with the names where it says CORPUS and SYSTEM, not knowing which."""
+    for what, name in zip(("CORPUS", "SYSTEM"), words, strict=False):
+        text = re.sub(rf"\b{what}\b", name, text)
+    return text
 
 
 def in_words(error: OSError | RuntimeError, stage: str) -> str | None:
@@ -71,7 +73,7 @@ LOWER = {
     "text": "lower CORPUS.text.tokens_per_batch",
     "finetune": "raise CORPUS.finetune.accumulation (a step in more, smaller parts), set "
     "gradient_checkpointing or a lora_rank",
-    "train": "lower CORPUS.train.batch_size or CORPUS.train.workers",
+    "train": "lower CORPUS.SYSTEM.batch_size or CORPUS.SYSTEM.workers",
 }
 
 

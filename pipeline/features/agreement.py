@@ -10,11 +10,13 @@ from pipeline.weights.lock import read_lock
 from pipeline.weights.names import parse
 
 
-def problems(sections: Mapping[str, Mapping[str, Any]], corpora: list[str]) -> Iterator[str]:
-    """One line for each disagreement of valid settings, given by section and corpus."""
+def problems(
+    sections: Mapping[str, Mapping[str, Any]], corpora: list[str], systems: list[str]
+) -> Iterator[str]:
+    """One line for each disagreement of valid settings, given by section or system, and corpus."""
     for corpus in corpora:
         yield from _protocol(sections, corpus)
-        yield from _modalities(sections, corpus)
+        yield from _modalities(sections, corpus, systems)
         yield from _encoders(sections, corpus)
         yield from _finetuning(sections, corpus)
 
@@ -25,14 +27,22 @@ def _protocol(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterato
         yield f"{corpus}.protocol.{problem}"
 
 
-def _modalities(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+def _modalities(
+    sections: Mapping[str, Mapping[str, Any]], corpus: str, systems: list[str]
+) -> Iterator[str]:
     extracted = sections["extract"][corpus].modalities
-    for modality in sections["model"][corpus].modalities:
-        if modality not in extracted:
-            yield (
-                f"{corpus}.model.modalities: got {modality!r}, expected a modality that is "
-                f"extracted; {corpus}.extract.modalities has {list(extracted)}"
-            )
+    wrong: dict[str, list[str]] = {}
+    for name in systems:
+        settings = sections[name][corpus]
+        for modality in settings.modalities:
+            if settings.enabled and modality not in extracted:
+                wrong.setdefault(modality, []).append(name)
+    for modality, names in wrong.items():
+        where = names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
+        yield (
+            f"{corpus}.{where}.modalities: got {modality!r}, expected a modality that is "
+            f"extracted; {corpus}.extract.modalities has {list(extracted)}"
+        )
 
 
 def _encoders(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
 from pipeline.finetuning.cross_fit import Gap, parts_of
 from pipeline.finetuning.examples import Examples, read_examples
-from pipeline.finetuning.head import Head, write_head
+from pipeline.records.head import Head, write_head
 from pipeline.finetuning.loop import Run, TuningState
 from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.settings import FinetuneSettings

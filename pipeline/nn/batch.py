@@ -1,9 +1,11 @@
-"""The model's input: a padded batch of dialogues with a mask for each kind of padding."""
+"""What a system reads: dialogues, and padded batches of them with masks for the padding."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 MODALITIES = ("text", "audio", "visual")
 """The modalities in canonical order: the order of every stack, concatenation and partner list."""
@@ -37,12 +39,19 @@ class DialogueBatch:
     labels: Tensor
     """Class index, -1 if unlabelled, [batch, turn]; read by the loss, never by the model."""
 
+    texts: list[list[str]] = field(default_factory=list)
+    """[batch][turn], without padding; empty where nobody gave them."""
+
     def available(self, modality: str) -> Tensor:
         """True where a real turn has the modality (for `visual`, a frame), [batch, turn]."""
         available = self.present[modality] & self.turn_mask
         if modality == "visual" and self.frame_mask is not None:
             available = available & self.frame_mask.any(dim=-1)
         return available
+
+    def all_available(self, modalities: Sequence[str]) -> Tensor:
+        """`available` of several modalities, [modality, batch, turn]."""
+        return torch.stack([self.available(m) for m in modalities])
 
     def to(self, device: torch.device | str) -> "DialogueBatch":
         """Copy the batch to a device."""
@@ -58,7 +67,69 @@ class DialogueBatch:
             turn_mask=move(self.turn_mask),
             speakers=move(self.speakers),
             labels=move(self.labels),
+            texts=self.texts,
         )
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One dialogue of one split; zeros where a modality is missing."""
+
+    name: str
+    utterances: list[str]
+    """Ids in the order of the turns."""
+
+    features: dict[str, Tensor]
+    """Per modality: `text`, `audio` [turn, feature], `visual` [turn, frame, feature]."""
+
+    frame_mask: Tensor | None
+    """[turn, frame] bool, only if visual is in use."""
+
+    present: dict[str, Tensor]
+    """Per modality, [turn] bool."""
+
+    speakers: Tensor
+    """Index of the speaker within the dialogue, by first appearance, [turn]."""
+
+    labels: Tensor
+    """[turn] class number, -1 for none."""
+
+    texts: list[str] = field(default_factory=list)
+    """[turn], for systems that read words themselves."""
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+def collate(batch: Sequence[Dialogue]) -> DialogueBatch:
+    """Pad dialogues to the longest; the model never reads what is padded."""
+    first = batch[0]
+    turns = [torch.ones(len(d), dtype=torch.bool) for d in batch]
+    return DialogueBatch(
+        features={m: _padded([d.features[m] for d in batch]) for m in first.features},
+        frame_mask=None
+        if first.frame_mask is None
+        else _padded([d.frame_mask for d in batch if d.frame_mask is not None]),
+        present={m: _padded([d.present[m] for d in batch]) for m in first.present},
+        turn_mask=_padded(turns),
+        speakers=_padded([d.speakers for d in batch]),
+        texts=[d.texts for d in batch],
+        labels=pad_sequence([d.labels for d in batch], batch_first=True, padding_value=NO_LABEL),
+    )
+
+
+def _padded(parts: list[Tensor]) -> Tensor:
+    """[turn, ...] tensors as [dialogue, turn, ...]; a frame axis is padded first."""
+    if parts[0].dim() > 1 and len({p.shape[1] for p in parts}) > 1:
+        longest = max(p.shape[1] for p in parts)
+        parts = [_with_frames(p, longest) for p in parts]
+    return pad_sequence(parts, batch_first=True)
+
+
+def _with_frames(part: Tensor, longest: int) -> Tensor:
+    wide = part.new_zeros(part.shape[0], longest, *part.shape[2:])
+    wide[:, : part.shape[1]] = part
+    return wide
 
 
 class Packing:

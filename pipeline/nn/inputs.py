@@ -5,11 +5,12 @@ padding costs no time and reaches no result. Statistics are buffers, saved with 
 """
 
 import math
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.nn.batch import unpack
+from pipeline.nn.batch import DialogueBatch, unpack
 from pipeline.nn.psa import PSA, masked_mean
 
 CONSTANT = 1e-6
@@ -127,3 +128,49 @@ class FrameEncoder(Encoder):
         frames = unpack(self.rows(features[real]), mask)
         pool = masked_mean if self.psa is None else self.psa
         return unpack(pool(frames, mask), available)
+
+
+class Inputs(nn.Module):
+    """A vector per modality and turn, common to systems, which so differ in what comes after it.
+
+    Standardises, projects to `width` and, where a turn lacks the modality, takes a learned vector.
+
+    Args:
+        features: Size of the stored vectors by modality, in canonical order.
+        width: Size of the vectors that come out.
+        limit: Clamp of the standardised features, in standard deviations.
+        psa: Makes what pools visual frames; None, or if it gives none, their masked mean.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, int],
+        width: int,
+        limit: float,
+        psa: Callable[[], PSA | None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.modalities = tuple(features)
+        self.encoders = nn.ModuleDict()
+        for modality, dimension in features.items():
+            if modality == "visual":
+                pool = None if psa is None else psa()
+                self.encoders[modality] = FrameEncoder(dimension, width, limit, pool)
+            else:
+                self.encoders[modality] = Encoder(dimension, width, limit)
+        self.missing = nn.Parameter(torch.randn(len(features), 1, 1, width) / width**0.5)
+
+    def forward(self, batch: DialogueBatch) -> Tensor:
+        """Map a batch to [modality, batch, turn, width]."""
+        available = batch.all_available(self.modalities)
+        encoded = [
+            self.encoders[m](batch.features[m], mask, batch.frame_mask)
+            for m, mask in zip(self.modalities, available.unbind(), strict=True)
+        ]
+        return torch.where(available.unsqueeze(-1), torch.stack(encoded), self.missing)
+
+    def standardised(self) -> Iterator[tuple[str, Standardise]]:
+        """What takes the train split's statistics, by modality."""
+        for modality, encoder in self.encoders.items():
+            assert isinstance(encoder, Encoder)
+            yield modality, encoder.standardise

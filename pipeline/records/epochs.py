@@ -1,16 +1,16 @@
 """The table of every epoch's predictions, from which `evaluate` derives its figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.base.tables import read_table, refused, schema_of, write_table
 
-VERSION = "epochs/1"
+VERSION = "epochs/2"
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,28 @@ class EpochPrediction:
 SCHEMA = schema_of(EpochPrediction)
 
 
-def write_epochs(path: Path, rows: Sequence[EpochPrediction]) -> None:
-    """Writes the table of all runs and epochs."""
+def write_epochs(path: Path, rows: Sequence[EpochPrediction], about: Mapping[str, Any]) -> None:
+    """Write the table of all runs and epochs.
+
+    Args:
+        path: Where to.
+        rows: None where the system is left out, as `about` says.
+        about: What is printed beside the system's figures.
+    """
     cells = [
         {**vars(row), "probabilities": row.probabilities.astype("<f4").ravel()} for row in rows
     ]
-    write_table(path, pa.Table.from_pylist(cells, SCHEMA), VERSION)
+    write_table(path, pa.Table.from_pylist(cells, SCHEMA), VERSION, {"about": dict(about)})
 
 
-def read_epochs(path: Path) -> list[EpochPrediction]:
-    """Reads the table.
+def read_epochs(path: Path) -> tuple[list[EpochPrediction], dict[str, Any]]:
+    """Read the table, and what is printed beside the system's figures.
 
     Raises:
         PipelineError: The file is missing, of another version, or its probabilities are not
             finite or not those of as many classes for each utterance.
     """
-    table, _ = read_table(path, SCHEMA, VERSION)
+    table, provenance = read_table(path, SCHEMA, VERSION)
     rows = []
     for row in table.to_pylist():
         flat, count = np.array(row["probabilities"], np.float32), len(row["utterances"])
@@ -66,4 +72,4 @@ def read_epochs(path: Path) -> list[EpochPrediction]:
             )
         row["probabilities"] = flat.reshape(count, -1)
         rows.append(EpochPrediction(**row))
-    return rows
+    return rows, dict(provenance.get("about", {}))

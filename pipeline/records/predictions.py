@@ -1,47 +1,34 @@
-"""The table of predictions: one row per model, run and test utterance.
+"""The table of predictions: one row per system, run and test utterance.
 
-Every figure can be computed again from it, and two models can be compared pair by pair: nothing
-that compares reads anything else.
+Every figure can be computed again from it, and systems can be compared pair by pair: nothing that
+compares reads anything else.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.tables import read_provenance, read_table, refused, schema_of, write_table
 from pipeline.records.protocol import class_names
 
-VERSION = "predictions/2"
+VERSION = "predictions/3"
 PROBABILITY = "probability of "
-MODEL = "MCN-CL"
-MAJORITY = "majority"
-NAMES = {
-    MAJORITY: "majority class",
-    "tfidf": "TF-IDF",
-    "logistic_regression": "logistic regression",
-    "finetuned_head": "the fine-tuned encoder alone",
-}
 ROUNDING = 1e-3  # of probabilities; what is larger was no arithmetic
-BASELINE_SEED = 0  # a baseline has one run
-
-
-def model_name(model: str) -> str:
-    """A model's name for readers."""
-    return NAMES.get(model, model)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """A row, without the probabilities of the classes: a column each, null where there are none."""
 
-    model: str
+    system: str
     seed: Annotated[int, pa.int64()]
     fold: int
     dialogue: str
@@ -68,6 +55,17 @@ class TestSet:
     folds: np.ndarray
     actual: np.ndarray
 
+    def same_as(self, other: "TestSet") -> bool:
+        """Whether both are of the same utterances and labels in the same order."""
+        return (self.classes, self.utterances, self.dialogues) == (
+            other.classes,
+            other.utterances,
+            other.dialogues,
+        ) and all(
+            np.array_equal(*pair)
+            for pair in ((self.folds, other.folds), (self.actual, other.actual))
+        )
+
     @property
     def clusters(self) -> np.ndarray:
         """[utterance] numbers of the dialogues from 0, by first appearance."""
@@ -76,13 +74,13 @@ class TestSet:
 
 
 @dataclass(frozen=True)
-class ModelPredictions:
-    """One model's predictions for the test utterances.
+class SystemPredictions:
+    """One system's predictions for the test utterances.
 
     Attributes:
         seeds: Of its runs.
         predicted: [seed, utterance] class numbers.
-        probabilities: [seed, utterance, class] float32; None where a model gives none.
+        probabilities: [seed, utterance, class] float32; None where it gives none.
     """
 
     seeds: tuple[int, ...]
@@ -92,10 +90,12 @@ class ModelPredictions:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test utterances and every model's predictions for them, `MODEL` first, then the baselines."""
+    """Test utterances, and the predictions of systems for them."""
 
     test_set: TestSet
-    by_model: Mapping[str, ModelPredictions]
+    by_system: Mapping[str, SystemPredictions]
+    about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By system, what is printed beside its figures; `left_out` says why it has none."""
 
 
 def schema(classes: Sequence[str]) -> pa.Schema:
@@ -105,23 +105,25 @@ def schema(classes: Sequence[str]) -> pa.Schema:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Writes the table."""
+    """Write the table; test utterances are in it where a system predicts them."""
+    test_set = predictions.test_set
     parts = [
-        _rows(predictions.test_set, model, of_model, run)
-        for model, of_model in predictions.by_model.items()
-        for run in range(len(of_model.seeds))
+        _rows(test_set, system, of_system, run)
+        for system, of_system in predictions.by_system.items()
+        for run in range(len(of_system.seeds))
     ]
-    provenance = {"classes": list(predictions.test_set.classes)}
-    write_table(path, pa.concat_tables(parts), VERSION, provenance)
+    table = pa.concat_tables(parts) if parts else schema(test_set.classes).empty_table()
+    about = {system: dict(facts) for system, facts in predictions.about.items()}
+    write_table(path, table, VERSION, {"classes": list(test_set.classes), "about": about})
 
 
-def _rows(test_set: TestSet, model: str, predictions: ModelPredictions, run: int) -> pa.Table:
+def _rows(test_set: TestSet, system: str, predictions: SystemPredictions, run: int) -> pa.Table:
     count, names = len(test_set.utterances), np.array(test_set.classes, object)
     probabilities: list[np.ndarray | list[None]] = [[None] * count for _ in names]
     if predictions.probabilities is not None:
         probabilities = list(predictions.probabilities[run].T.astype(np.float32))
     cells = [
-        [model] * count,
+        [system] * count,
         [predictions.seeds[run]] * count,
         test_set.folds,
         test_set.dialogues,
@@ -136,52 +138,77 @@ def _rows(test_set: TestSet, model: str, predictions: ModelPredictions, run: int
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Reads the table.
+    """Read the table.
 
     Raises:
         PipelineError: The file is missing, of another version, or no table of predictions: its
-            models were not all tested on the same utterances and labels, a label is none of the
+            systems were not all tested on the same utterances and labels, a label is none of the
             classes, or probabilities are none, or not those of what was predicted.
     """
-    classes = class_names(path, read_provenance(path, VERSION))
+    provenance = read_provenance(path, VERSION)
+    classes = class_names(path, provenance)
     table, _ = read_table(path, schema(classes), VERSION)
     for column in ("actual", "predicted"):
         _class_numbers(path, table[column], classes)
     first: pa.Table | None = None
-    by_model = {}
-    for model in pc.unique(table["model"]).to_pylist():
-        rows = table.filter(pc.equal(table["model"], model))
+    by_system = {}
+    for system in pc.unique(table["system"]).to_pylist():
+        rows = table.filter(pc.equal(table["system"], system))
         seeds = tuple(pc.unique(rows["seed"]).to_pylist())
         runs = [rows.filter(pc.equal(rows["seed"], seed)) for seed in seeds]
         first = first or runs[0]
         for run in runs:
-            _check_same(path, model, run, first)
+            _check_same(path, system, run, first)
         predicted = np.stack([_class_numbers(path, run["predicted"], classes) for run in runs])
         probabilities = _probabilities(runs)
         if probabilities is not None:
-            _check_probabilities(path, model, predicted, probabilities)
-        by_model[model] = ModelPredictions(seeds, predicted, probabilities)
-    if first is None:
-        raise PipelineError(f"{path} holds no prediction; delete it and run `dvc repro`.")
-    return Predictions(_test_set(path, first, classes), by_model)
+            _check_probabilities(path, system, predicted, probabilities)
+        by_system[system] = SystemPredictions(seeds, predicted, probabilities)
+    test_set = _test_set(path, table if first is None else first, classes)
+    return Predictions(test_set, by_system, provenance.get("about", {}))
 
 
-def _check_same(path: Path, model: str, run: pa.Table, first: pa.Table) -> None:
+def read_systems(corpus: str, systems: Sequence[str]) -> Predictions:
+    """Read what several systems predict on a corpus.
+
+    Raises:
+        PipelineError: See `read_predictions`; or no system predicts anything, or they were tested
+            on different utterances or labels.
+    """
+    parts = {name: read_predictions(paths.predictions(corpus, name)) for name in systems}
+    about = {name: part.about.get(name, {}) for name, part in parts.items()}
+    some = {name: part for name, part in parts.items() if name in part.by_system}
+    if not some:
+        raise PipelineError(
+            f"No system of {list(systems)} has predictions on {corpus}: set `enabled` of one to "
+            "true and run `dvc repro`."
+        )
+    first = next(iter(some.values())).test_set
+    for name, part in some.items():
+        if not part.test_set.same_as(first):
+            raise PipelineError(
+                f"{paths.predictions(corpus, name)} is for other test utterances or labels than "
+                f"{paths.predictions(corpus, next(iter(some)))}: run `dvc repro`."
+            )
+    return Predictions(first, {n: part.by_system[n] for n, part in some.items()}, about)
+
+
+def _check_same(path: Path, system: str, run: pa.Table, first: pa.Table) -> None:
     for name in ("utterance", "dialogue", "fold", "actual"):
         if not run[name].equals(first[name]):
             what = "actual labels" if name == "actual" else f"{name}s"
-            raise refused(path, f"{model} was tested on other {what} than the first model")
+            raise refused(path, f"{system} was tested on other {what} than the first system")
 
 
 def _check_probabilities(
-    path: Path, model: str, predicted: np.ndarray, probabilities: np.ndarray
+    path: Path, system: str, predicted: np.ndarray, probabilities: np.ndarray
 ) -> None:
     """Refuse what are no probabilities, or not of these predictions: the most probable classes."""
     chosen = np.take_along_axis(probabilities, predicted[..., None], axis=-1)[..., 0]
     if not (np.abs(probabilities.sum(-1) - 1) <= ROUNDING).all() or probabilities.min() < 0:
-        raise refused(path, f"{model} has probabilities that do not add up to 1")
+        raise refused(path, f"{system} has probabilities that do not add up to 1")
     if not (chosen >= probabilities.max(-1) - ROUNDING).all():
-        raise refused(path, f"{model} predicts other classes than its most probable ones")
+        raise refused(path, f"{system} predicts other classes than its most probable ones")
 
 
 def _test_set(path: Path, run: pa.Table, classes: tuple[str, ...]) -> TestSet:

@@ -1,16 +1,70 @@
 """MCN-CL (paper, section 2): inputs, context, cross-attention, contrastive heads, classifier."""
 
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pipeline.nn.batch import MODALITIES, DialogueBatch, Packing
+from pipeline.base.settings import MODALITIES
+from pipeline.nn.batch import NO_LABEL, DialogueBatch, Packing
 from pipeline.nn.context import make_context
-from pipeline.nn.contrastive import ProjectionHead
-from pipeline.nn.inputs import Encoder, FrameEncoder
+from pipeline.nn.contrastive import ProjectionHead, supervised_contrastive_loss
+from pipeline.nn.cross_attention import MCN
+from pipeline.nn.entropy import Entropy
+from pipeline.nn.inputs import Inputs
 from pipeline.nn.psa import PSA
-from pipeline.systems.mcn import MCN
+from pipeline.systems.base import Output, Settings, Shape, Source, System
+
+
+class McnClSettings(Settings):
+    """Parts and sizes of the network, its ablations, and the weights of its loss (eq. 24-27)."""
+
+    width: int = Field(ge=8, le=4096, description="Features per modality and utterance (256).")
+    psa: bool = Field(description="Pyramid squeeze attention over frames; false: a masked mean.")
+    psa_groups: int = Field(ge=1, le=8, description="Branches S, with kernels 3, 5, 7, 9, ...")
+    psa_activation: Literal["relu", "none"] = Field(
+        description="none: eq. 5 to the letter, which ignores the order of all but the edge frames."
+    )
+    context: Literal["dialogue_rnn", "gru", "none"]
+    residual: bool = Field(
+        description="Add the utterance's own features to its context; false: the context alone."
+    )
+    mcn: bool = Field(description="Multimodal cross-attention; false: context features pass as is.")
+    layers: int = Field(ge=1, le=24, description="Stacked cross-attention layers T.")
+    heads: int = Field(ge=1, le=64, description="Attention heads H.")
+    projection: int = Field(ge=2, le=4096, description="Features of a projection head.")
+    dropout: float = Field(ge=0, lt=1)
+    contrastive: float = Field(
+        ge=0, description="Lambda, the weight of the contrastive loss; 0: no projection heads."
+    )
+    text_weight: float = Field(ge=0, description="Alpha of eq. 27.")
+    audio_weight: float = Field(ge=0, description="Beta of eq. 27.")
+    visual_weight: float = Field(ge=0, description="Gamma of eq. 27.")
+    temperature: float = Field(gt=0, description="Tau.")
+    hard_ratio: float | None = Field(
+        gt=0, le=1, description="Share of negatives kept, the most similar (eq. 25); null: all."
+    )
+    denominator: Literal["positives_and_hard", "all"] = Field(
+        description="positives_and_hard: eq. 26; all: eq. 24, which counts positives twice."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> "McnClSettings":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.width % (4 * self.psa_groups):
+            raise ValueError(f"width {self.width} is not a multiple of 4 x psa_groups")
+        if self.denominator == "all" and self.hard_ratio is not None:
+            raise ValueError(
+                "denominator 'all' (eq. 24) has no hard negatives: set hard_ratio to null"
+            )
+        return self
+
+    @property
+    def modality_weights(self) -> dict[str, float]:
+        """Weights of the modalities' contrastive terms (eq. 27)."""
+        return {m: getattr(self, f"{m}_weight") for m in MODALITIES}
 
 
 class Classifier(nn.Module):
@@ -41,110 +95,66 @@ class Classifier(nn.Module):
         return logits
 
 
-@dataclass(frozen=True)
-class Output:
-    """The model's outputs for each turn; zeros in padded turns."""
+class McnCl(System):
+    """The paper's network; its ablations are switches.
 
-    logits: Tensor
-    """[batch, turn, class]."""
-
-    projections: dict[str, Tensor]
-    """Per modality, vectors of length 1 for the contrastive loss, [batch, turn, projection]."""
-
-
-class MCNCL(nn.Module):
-    """The paper's model; its ablations are switches.
-
-    A prediction depends on its own dialogue alone, not on its batch or padding.
-
-    Args:
-        dimensions: Feature size of each modality in use, any of `MODALITIES`, in any order.
-        classes: How many classes.
-        width: Size of every vector inside the model.
-        heads: Attention heads, H.
-        layers: Cross-attention layers, T.
-        psa: Pool frames by pyramid squeeze attention; False for their masked mean ("w/o PSA").
-        psa_activation: `relu` or `none`, see `psa.py`.
-        psa_groups: Scales of the convolution, S.
-        mcn: Apply cross-attention; False passes context features straight to the classifier, as
-            a single modality always does.
-        contrastive: Add projection heads.
-        projection: Size of the projected vectors.
-        context: `dialogue_rnn`, `gru` or `none`.
-        residual: C = u + context(u), so that an utterance's own features bypass the recurrence.
-            Without context C is u either way.
-        dropout: Dropout before the context and in attention, feed-forward networks and classifier.
-        limit: Clamp of the standardised features, in standard deviations.
+    `L = CE + lambda * sum over modalities of weight * L_m` (eq. 27). An utterance that lacks a
+    modality is left out of that modality's contrastive loss.
     """
 
-    def __init__(
-        self,
-        *,
-        dimensions: dict[str, int],
-        classes: int,
-        width: int = 256,
-        heads: int = 4,
-        layers: int = 2,
-        psa: bool = True,
-        psa_activation: str = "relu",
-        psa_groups: int = 4,
-        mcn: bool = True,
-        contrastive: bool = True,
-        projection: int = 128,
-        context: str = "dialogue_rnn",
-        residual: bool = False,
-        dropout: float = 0.1,
-        limit: float = 10.0,
-    ) -> None:
-        super().__init__()
-        self.modalities = _in_canonical_order(dimensions)
-        count = len(self.modalities)
-        self.encoders = nn.ModuleDict()
-        for modality in self.modalities:
-            if modality == "visual":
-                pyramid = PSA(width, psa_groups, psa_activation) if psa else None
-                encoder: Encoder = FrameEncoder(dimensions[modality], width, limit, pyramid)
-            else:
-                encoder = Encoder(dimensions[modality], width, limit)
-            self.encoders[modality] = encoder
-        self.missing = nn.Parameter(torch.randn(count, 1, 1, width) / width**0.5)
-        self.dropout = nn.Dropout(dropout)
-        self.context = make_context(context, count, width)
-        self.residual = residual
-        self.mcn = MCN(count, width, heads, layers, dropout) if mcn and count > 1 else None
-        self.heads = nn.ModuleDict(
-            {m: ProjectionHead(width, projection) for m in self.modalities if contrastive}
-        )
-        self.classifier = Classifier(count, width, classes, dropout)
+    Settings = McnClSettings
+    SOURCE = Source(
+        fidelity="paper",
+        citation="MCN-CL: multimodal cross-attention network with contrastive learning",
+        adapted="misprints of eq. 9-13 corrected; residual context; ReLU in PSA",
+    )
 
-    def standardise(self, modality: str, mean: Tensor, std: Tensor) -> None:
-        """Set the train split's mean and std of a modality's features, both [feature]."""
-        encoder = self.encoders[modality]
-        assert isinstance(encoder, Encoder)
-        encoder.standardise.fit(mean, std)
+    def __init__(self, settings: McnClSettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        width, count = settings.width, len(shape.features)
+        self.inputs = Inputs(shape.features, width, settings.limit, self._pyramid)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.context = make_context(settings.context, count, width)
+        self.mcn = (
+            MCN(count, width, settings.heads, settings.layers, settings.dropout)
+            if settings.mcn and count > 1  # a single modality has no partner
+            else None
+        )
+        self.heads = nn.ModuleDict(
+            {m: ProjectionHead(width, settings.projection) for m in shape.features}
+            if settings.contrastive
+            else {}
+        )
+        self.classifier = Classifier(count, width, shape.classes, settings.dropout)
+
+    def _pyramid(self) -> PSA | None:
+        settings = self.settings
+        if not settings.psa:
+            return None
+        return PSA(settings.width, settings.psa_groups, settings.psa_activation)
 
     def forward(self, batch: DialogueBatch) -> Output:
-        """Classify every turn of every dialogue."""
-        available = torch.stack([batch.available(m) for m in self.modalities])
-        context = self._contextualise(self._encode(batch, available), batch)
+        """Classify every turn; `extra` has unit vectors by modality, [batch, turn, projection]."""
+        context = self._contextualise(self.inputs(batch), batch)
         packing = Packing(batch.turn_mask)
         features = packing.pack(context)
         if self.mcn is not None:
-            features = self.mcn(features, available, packing)
+            features = self.mcn(features, batch.all_available(self.inputs.modalities), packing)
         projections = {
             m: packing.unpack(self.heads[m](rows))
-            for m, rows in self._named(features)
+            for m, rows in zip(self.inputs.modalities, features.unbind(), strict=True)
             if m in self.heads
         }
         return Output(packing.unpack(self.classifier(features)), projections)
 
-    def _encode(self, batch: DialogueBatch, available: Tensor) -> Tensor:
-        """Encode utterances, a learned vector where missing: [modality, batch, turn, width]."""
-        encoded = [
-            self.encoders[m](batch.features[m], mask, batch.frame_mask)
-            for m, mask in self._named(available)
-        ]
-        return torch.where(available.unsqueeze(-1), torch.stack(encoded), self.missing)
+    def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
+        """Cross-entropy and lambda times the contrastive losses (eq. 27)."""
+        terms = super().losses(output, batch, entropy)
+        weights = self.settings.modality_weights
+        weighted = [weights[m] * self._contrast(m, p, batch) for m, p in output.extra.items()]
+        if weighted:
+            terms["contrastive"] = self.settings.contrastive * torch.stack(weighted).sum()
+        return terms
 
     def _contextualise(self, utterances: Tensor, batch: DialogueBatch) -> Tensor:
         """Compute C of the paper, [modality, batch, turn, width]."""
@@ -154,14 +164,15 @@ class MCNCL(nn.Module):
         # In full precision even under autocast: rounding errors add up over a hundred turns.
         with torch.autocast(utterances.device.type, enabled=False):
             context: Tensor = self.context(utterances, batch.turn_mask, batch.speakers)
-        return utterances + context if self.residual else context
+        return utterances + context if self.settings.residual else context
 
-    def _named(self, stack: Tensor) -> list[tuple[str, Tensor]]:
-        """Pair each modality with its slice of a [modality, ...] tensor."""
-        return list(zip(self.modalities, stack.unbind(), strict=True))
-
-
-def _in_canonical_order(dimensions: dict[str, int]) -> tuple[str, ...]:
-    if not dimensions or not dimensions.keys() <= set(MODALITIES):
-        raise ValueError(f"Bad modalities {list(dimensions)}, expected some of {MODALITIES}")
-    return tuple(m for m in MODALITIES if m in dimensions)
+    def _contrast(self, modality: str, projected: Tensor, batch: DialogueBatch) -> Tensor:
+        """Compute the contrastive loss of one modality's [batch, turn, projection]."""
+        sampled = (batch.labels != NO_LABEL) & batch.available(modality)
+        return supervised_contrastive_loss(
+            projected[sampled],
+            batch.labels[sampled],
+            temperature=self.settings.temperature,
+            hard_ratio=self.settings.hard_ratio,
+            denominator=self.settings.denominator,
+        )

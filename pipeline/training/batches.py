@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from pipeline.training.data import Dialogue
+from pipeline.nn.batch import Dialogue
+from pipeline.systems.base import Settings
 from pipeline.training.scores import class_counts
-from pipeline.training.settings import TrainSettings
 
 
 def sampling_weights(dialogues: Sequence[Dialogue], classes: int) -> Tensor:
@@ -56,13 +56,13 @@ def length_buckets(
     return [batches[i] for i in shuffled]
 
 
-def learning_rate(
-    settings: TrainSettings, step: int, steps_per_epoch: int, scores: Sequence[float]
-) -> float:
-    """The learning rate of a step.
+def rate(
+    settings: Settings, step: int, steps_per_epoch: int, scores: Sequence[float]
+) -> tuple[float, float]:
+    """What the full learning rate is multiplied with, then divided by, at a step.
 
     Args:
-        settings: The full rate, the warm-up and the schedule after it.
+        settings: The warm-up, and the schedule after it.
         step: From 0, over all epochs.
         steps_per_epoch: Batches of an epoch.
         scores: Validation weighted F1 of the epochs before this one.
@@ -70,17 +70,19 @@ def learning_rate(
     steps = settings.epochs * steps_per_epoch
     rising = math.ceil(settings.warmup * steps)
     if step < rising:
-        return settings.learning_rate * (step + 1) / rising
+        return step + 1, rising
     if settings.schedule == "constant":
-        return settings.learning_rate
+        return 1.0, 1.0
     if settings.schedule == "plateau":
         warm = math.ceil(rising / steps_per_epoch)
-        return settings.learning_rate * _plateau(settings, scores[warm:])
+        return _plateau(settings, scores[warm:]), 1.0
     share = (step - rising) / max(1, steps - rising)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+    if settings.schedule == "linear":
+        return 1 - share, 1.0
+    return 0.5 * (1 + math.cos(math.pi * share)), 1.0
 
 
-def _plateau(settings: TrainSettings, scores: Sequence[float]) -> float:
+def _plateau(settings: Settings, scores: Sequence[float]) -> float:
     """Share of the full rate that PyTorch's scheduler is left with after these scores."""
     optimiser = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     scheduler = ReduceLROnPlateau(

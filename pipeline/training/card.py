@@ -6,37 +6,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from jinja2 import Environment, StrictUndefined, UndefinedError
-from torch import nn
 
 from pipeline.base import paths
 from pipeline.base.display import printable, table_cell
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import write_text
 from pipeline.records.protocol import SPLITS, Entry
-from pipeline.systems.mcn_cl import MCNCL
+from pipeline.systems.base import Fitted, system
+from pipeline.training.checkpoint import stated_system
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 GENERATED = "demo_"  # how the corpora that the stage `demo` generates are called
 
 
-def write_card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -> None:
-    """Write the card of a checkpoint beside it, under the same name with `.md`.
+def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -> str:
+    """A checkpoint's card in Markdown; the same facts give the same text.
 
     Args:
         checkpoint: Where it lies.
         facts: What it was saved with.
         entries: Of all folds of the protocol, without test labels.
     """
-    write_text(checkpoint.with_suffix(".md"), card(checkpoint, facts, entries))
-
-
-def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -> str:
-    """A checkpoint's card in Markdown; the same facts give the same text. See `write_card`."""
     corpus = facts["corpus"]
     fold = [entry for entry in entries if entry.fold == facts["fold"]]
-    parts = _parts(facts["model"])
+    parts, kind = _parts(facts), system(facts["system"])
     text: str = _template().render(
         {**facts},
         file=checkpoint.name,
@@ -51,8 +44,11 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
         speakers=_speakers(fold),
         extraction=_extraction(facts["features"]),
         protocol=paths.protocol(corpus).as_posix(),
-        metrics=paths.metrics(corpus, "metrics.json").as_posix(),
-        slices=paths.metrics(corpus, "slices.csv").as_posix(),
+        metrics=paths.metrics(corpus, facts["system"], "metrics.json").as_posix(),
+        slices=paths.metrics(corpus, facts["system"], "tables", "slices.csv").as_posix(),
+        source=kind.SOURCE,
+        what=" ".join((kind.__doc__ or "").split("\n\n")[0].split()),
+        alone=issubclass(kind, Fitted) or facts["settings"].get("context") == "none",
     )
     return text
 
@@ -65,7 +61,9 @@ def check_card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Ent
     """
     for modality, provenance in facts["features"].items():
         try:
-            card(checkpoint, {**facts, "features": {modality: provenance}}, entries)
+            shape = {**facts["shape"], "features": {modality: provenance["dimension"]}}
+            alone = {"shape": shape, "features": {modality: provenance}}
+            card(checkpoint, {**facts, **alone}, entries)
         except (LookupError, TypeError, AttributeError, ValueError, UndefinedError) as error:
             store = paths.features(facts["corpus"], modality)
             raise PipelineError(
@@ -93,16 +91,11 @@ def _settings(values: Mapping[str, Any]) -> str:
     return _code(", ".join(cells))
 
 
-def _parts(arguments: Mapping[str, Any]) -> dict[str, int]:
+def _parts(facts: Mapping[str, Any]) -> dict[str, int]:
     """Parameters of each part of the model, by its name in the code."""
-    with torch.device("meta"):  # neither memory nor random numbers
-        model = MCNCL(**arguments)
     counts: Counter[str] = Counter()
-    for name, parameter in model.named_parameters():
-        part, *rest = name.split(".")
-        if isinstance(getattr(model, part), nn.ModuleDict):
-            part = f"{part}.{rest[0]}"
-        counts[part] += parameter.numel()
+    for name, parameter in stated_system(facts).named_parameters():
+        counts[name.split(".")[0]] += parameter.numel()
     return counts
 
 

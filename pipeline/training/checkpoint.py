@@ -5,7 +5,6 @@ sizes are known before any of them is read, and both are under one digest.
 """
 
 import hashlib
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,18 +20,15 @@ from torch import Tensor
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import METADATA_KEY, replacing
 from pipeline.base.settings import Modality
-from pipeline.systems.mcn_cl import MCNCL
-from pipeline.systems.settings import ModelSettings
+from pipeline.systems.base import Shape, System, system
 
-VERSION = "checkpoint/2"
+VERSION = "checkpoint/3"
 DIGEST = "sha256"  # of the facts and the tensors, beside the facts
 UNFITTED = ".standardise.bound"  # infinite where no utterance of the train split has the modality
 LARGEST_DIMENSION = 10**6
-DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MCNCL).parameters.items()
-    if parameter.default is not parameter.empty
-}
+LARGEST_SIZE = 10**8
+NOT_STATED = {"enabled": True, "workers": 1}  # settings that change no weight
+KINDS = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL", torch.uint8: "U8"}
 NOT_COMPARED = ("versions", "compute", "batch_size", "tokens_per_batch", "licence")
 """Of a store's provenance: they move the last bits of a feature at most, not what it means."""
 
@@ -43,9 +39,9 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
     Args:
         path: Where to.
         state: The model's state dict, normalisation included.
-        facts: `corpus` (whose settings made the features), `model` (arguments of MCNCL),
-            `classes`, `features` (provenance by modality) and further provenance of the weights;
-            JSON can hold it.
+        facts: `corpus` (whose settings made the features), `system`, its `settings`, `shape` and
+            `sizes`, `classes`, `features` (provenance by modality) and further provenance of the
+            weights; JSON can hold it.
     """
     # One JSON string under one key: with several keys safetensors' bytes vary between processes.
     tensors = {name: value.contiguous() for name, value in state.items()}
@@ -57,7 +53,7 @@ def save_checkpoint(path: Path, state: dict[str, Tensor], facts: dict[str, Any])
 
 def load_checkpoint(
     path: Path, stores: Mapping[str, Mapping[str, Any]]
-) -> tuple[MCNCL, dict[str, Any]]:
+) -> tuple[System, dict[str, Any]]:
     """Rebuild a model, in evaluation mode on the CPU, and read the facts it was saved with.
 
     Args:
@@ -84,13 +80,13 @@ def read_facts(path: Path) -> dict[str, Any]:
     return _read(path)[0]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], MCNCL]:
+def _read(path: Path) -> tuple[dict[str, Any], System]:
     with _opened(path) as file:
         facts = _facts(path, (file.metadata() or {}).get(METADATA_KEY))
-        model = _stated_model(path, facts)
-        shapes = {name: value.shape for name, value in model.state_dict().items()}
-        _check_shapes(path, shapes, file)
-        state = {name: file.get_tensor(name) for name in shapes}
+        model = _stated_system(path, facts)
+        empty = model.state_dict()
+        _check_shapes(path, empty, file)
+        state = {name: file.get_tensor(name) for name in empty}
     if stray := [name for name, value in state.items() if not _usable(name, value)]:
         raise PipelineError(
             f"{path} holds weights that are NaN or infinite ({', '.join(stray[:3])}): it would "
@@ -101,7 +97,7 @@ def _read(path: Path) -> tuple[dict[str, Any], MCNCL]:
         raise PipelineError(
             f"{path} was changed since it was written, or is from before checkpoints had a digest: "
             f"got SHA-256 {got}, expected {stated}. Take a copy that is whole, or train again: "
-            "`dvc repro train@CORPUS`."
+            "`dvc repro train@CORPUS-SYSTEM`."
         )
     model.load_state_dict(state, assign=True)
     return facts, model
@@ -119,18 +115,18 @@ def _facts(path: Path, text: str | None) -> dict[str, Any]:
         raise PipelineError(f"{path} cannot be read as a checkpoint: {error}") from error
     if version != VERSION:
         raise PipelineError(
-            f"{path} is {version!r}, expected {VERSION!r}; train again: `dvc repro train@CORPUS`."
+            f"{path} is {version!r}, expected {VERSION!r}; train again: "
+            "`dvc repro train@CORPUS-SYSTEM`."
         )
     return dict(facts)
 
 
-class _Model(BaseModel):
-    """Of the arguments of MCNCL, those that are no settings."""
-
-    dimensions: dict[Modality, Annotated[int, Field(ge=1, le=LARGEST_DIMENSION)]] = Field(
+class _Shape(BaseModel):
+    features: dict[Modality, Annotated[int, Field(ge=1, le=LARGEST_DIMENSION)]] = Field(
         min_length=1
     )
     classes: int
+    speakers: int
 
 
 class _Features(BaseModel):
@@ -141,25 +137,40 @@ class _Facts(BaseModel):
     """What every checkpoint says of itself."""
 
     corpus: str
+    system: Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+    settings: dict[str, Any]
+    shape: _Shape
+    sizes: dict[str, Annotated[int, Field(ge=0, le=LARGEST_SIZE)]]
     classes: list[str]
-    model: _Model
     features: dict[Modality, _Features]
 
 
-def _stated_model(path: Path, facts: Mapping[str, Any]) -> MCNCL:
-    """The model that the facts state, without memory for its weights."""
+def stated_system(facts: Mapping[str, Any]) -> System:
+    """The system that a checkpoint's facts state, without memory for its weights.
+
+    Raises:
+        ValueError: They contradict themselves, or there is no such system or setting.
+    """
+    stated = _Facts.model_validate(facts)
+    shape, classes = Shape(**stated.shape.model_dump()), stated.classes
+    dimensions = {modality: about.dimension for modality, about in stated.features.items()}
+    if shape.features != dimensions:
+        raise ValueError(f"reads {shape.features}, its features are {dimensions}")
+    if shape.classes != len(classes):
+        raise ValueError(f"tells {shape.classes} classes apart, names {classes}")
     try:
-        stated = _Facts.model_validate(facts)
-        model, classes = stated.model, stated.classes
-        dimensions = {modality: about.dimension for modality, about in stated.features.items()}
-        if model.dimensions != dimensions:
-            raise ValueError(f"reads {model.dimensions}, its features are {dimensions}")
-        if model.classes != len(classes):
-            raise ValueError(f"tells {model.classes} classes apart, names {classes}")
-        given = {k: v for k, v in facts["model"].items() if k not in _Model.model_fields}
-        settings = ModelSettings(**{**DEFAULTS, "modalities": tuple(dimensions), **given})
-        with torch.device("meta"):
-            return MCNCL(**model.model_dump(), **settings.model_dump(exclude={"modalities"}))
+        kind = system(stated.system)
+    except ImportError as error:
+        raise ValueError(f"is of the system {stated.system!r}, which is not here") from error
+    left_out = {k: v for k, v in NOT_STATED.items() if k in kind.Settings.model_fields}
+    settings = kind.Settings(**{**left_out, **stated.settings})
+    with torch.device("meta"):
+        return kind(settings, shape, **stated.sizes)
+
+
+def _stated_system(path: Path, facts: Mapping[str, Any]) -> System:
+    try:
+        return stated_system(facts)
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise _unfit(path, "\n".join(wrong)) from error
@@ -167,10 +178,10 @@ def _stated_model(path: Path, facts: Mapping[str, Any]) -> MCNCL:
         raise _unfit(path, error) from error
 
 
-def _check_shapes(path: Path, shapes: Mapping[str, Any], file: Any) -> None:
+def _check_shapes(path: Path, empty: Mapping[str, Tensor], file: Any) -> None:
     """Refuse other tensors than the model's, by the file's header: none is read."""
     got = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-    wanted = {name: f"F32 {list(shape)}" for name, shape in shapes.items()}
+    wanted = {n: f"{KINDS[tensor.dtype]} {list(tensor.shape)}" for n, tensor in empty.items()}
     there = {name: f"{part.get_dtype()} {part.get_shape()}" for name, part in got.items()}
     lines = [
         f"{name}: got {there.get(name, 'nothing')}, expected {wanted.get(name, 'no such tensor')}"

@@ -3,57 +3,34 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.settings import ComputeSettings
-from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.nn.batch import NO_LABEL, Dialogue
 from pipeline.nn.outliers import robust
 from pipeline.records.features import Features, of_utterances
 from pipeline.records.protocol import Entry
-from pipeline.systems.settings import LossSettings, ModelSettings
-from pipeline.training.settings import TrainSettings
-
-
-@dataclass(frozen=True)
-class Dialogue:
-    """One dialogue of one split.
-
-    Attributes:
-        name: The dialogue's id.
-        utterances: Ids in the order of the turns.
-        features: By modality: text and audio [turn, feature], visual [turn, frame, feature];
-            zeros where missing.
-        frame_mask: [turn, frame] bool, only if visual is in use.
-        present: By modality, [turn] bool.
-        speakers: [turn] number of the speaker, by first appearance in this dialogue.
-        labels: [turn] class number, -1 for none.
-    """
-
-    name: str
-    utterances: list[str]
-    features: dict[str, Tensor]
-    frame_mask: Tensor | None
-    present: dict[str, Tensor]
-    speakers: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.utterances)
+from pipeline.systems.base import Shape, System, system
 
 
 def dialogues(
-    entries: Sequence[Entry], stores: Mapping[str, Features], fold: int, split: str
+    entries: Sequence[Entry],
+    stores: Mapping[str, Features],
+    texts: Mapping[str, str],
+    fold: int,
+    split: str,
 ) -> list[Dialogue]:
     """The dialogues of one split of one fold, in protocol order.
 
     Args:
         entries: Of all folds of the protocol.
         stores: By modality in use.
+        texts: By utterance.
         fold: Which fold.
         split: Which split.
 
@@ -72,13 +49,17 @@ def dialogues(
     for name, group in groupby(chosen, key=lambda e: e.dialogue):
         turns = list(group)
         part = {m: r[start : start + len(turns)] for m, r in rows.items()}
-        joined.append(_dialogue(name, turns, stores, part))
+        joined.append(_dialogue(name, turns, stores, texts, part))
         start += len(turns)
     return joined
 
 
 def _dialogue(
-    name: str, turns: list[Entry], stores: Mapping[str, Features], rows: Mapping[str, np.ndarray]
+    name: str,
+    turns: list[Entry],
+    stores: Mapping[str, Features],
+    texts: Mapping[str, str],
+    rows: Mapping[str, np.ndarray],
 ) -> Dialogue:
     features, frame_mask = {}, None
     for modality, store in stores.items():
@@ -96,6 +77,7 @@ def _dialogue(
         present={m: torch.from_numpy(stores[m].present[r]) for m, r in rows.items()},
         speakers=torch.tensor([numbers.setdefault(t.speaker, len(numbers)) for t in turns]),
         labels=torch.tensor([NO_LABEL if t.label is None else t.label for t in turns]),
+        texts=[texts[t.utterance] for t in turns],
     )
 
 
@@ -108,73 +90,30 @@ def _frames(store: Features, rows: np.ndarray) -> tuple[Tensor, Tensor]:
     return vectors, torch.arange(longest) < torch.from_numpy(ends - starts)[:, None]
 
 
-def collate(batch: Sequence[Dialogue]) -> DialogueBatch:
-    """Pad dialogues to the longest; the model never reads what is padded."""
-    first = batch[0]
-    turns = [torch.ones(len(d), dtype=torch.bool) for d in batch]
-    return DialogueBatch(
-        features={m: _padded([d.features[m] for d in batch]) for m in first.features},
-        frame_mask=None
-        if first.frame_mask is None
-        else _padded([d.frame_mask for d in batch if d.frame_mask is not None]),
-        present={m: _padded([d.present[m] for d in batch]) for m in first.present},
-        turn_mask=_padded(turns),
-        speakers=_padded([d.speakers for d in batch]),
-        labels=pad_sequence([d.labels for d in batch], batch_first=True, padding_value=NO_LABEL),
-    )
-
-
-def _padded(parts: list[Tensor]) -> Tensor:
-    """[turn, ...] tensors as [dialogue, turn, ...]; a frame axis is padded first."""
-    if parts[0].dim() > 1 and len({p.shape[1] for p in parts}) > 1:
-        longest = max(p.shape[1] for p in parts)
-        parts = [_with_frames(p, longest) for p in parts]
-    return pad_sequence(parts, batch_first=True)
-
-
-def _with_frames(part: Tensor, longest: int) -> Tensor:
-    wide = part.new_zeros(part.shape[0], longest, *part.shape[2:])
-    wide[:, : part.shape[1]] = part
-    return wide
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Every section that training reads."""
-
-    model: ModelSettings
-    loss: LossSettings
-    train: TrainSettings
-    compute: ComputeSettings
-
-
 @dataclass(frozen=True)
 class Fold:
-    """The data of one fold and the settings of its runs.
+    """The data of one fold, and the system that learns from it."""
 
-    Attributes:
-        classes: How many classes there are.
-        train: Dialogues to learn from.
-        valid: Dialogues that choose the epoch.
-        test: Dialogues to predict; their labels are not in here.
-        settings: `compute.device` is resolved, never `auto`.
-    """
+    corpus: str
+    name: str
+    """Of the system."""
 
-    classes: int
+    settings: Any
+    """Of the system, of its class `Settings`."""
+
+    compute: ComputeSettings
+    """`device` is resolved, never `auto`."""
+
+    shape: Shape
     train: Sequence[Dialogue]
     valid: Sequence[Dialogue]
     test: Sequence[Dialogue]
-    settings: TrainingSettings
+    """Dialogues to predict; their labels are not in here."""
 
     @property
-    def dimensions(self) -> dict[str, int]:
-        """Number of features by modality in use."""
-        return {m: v.shape[-1] for m, v in self.train[0].features.items()}
-
-    def batch(self, places: Sequence[int]) -> DialogueBatch:
-        """Train dialogues as one padded batch on the device."""
-        padded = collate([self.train[place] for place in places])
-        return padded.to(torch.device(self.settings.compute.device))
+    def system(self) -> type[System]:
+        """The system's class."""
+        return system(self.name)
 
 
 def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, Tensor]:

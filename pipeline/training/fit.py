@@ -1,207 +1,312 @@
-"""One training run: epochs, early stopping on validation, resuming after a kill.
+"""The one training loop: steps, epochs, stages, early stopping on validation, resuming.
 
-Every epoch starts from a random state of its own, made of seed and epoch number. So a run that
-was killed and resumes from a saved epoch ends in the same bytes as one that was not.
+A `Learner` says what is learnt and from what; dialogue systems and the text encoder each have one.
+Random numbers start anew, by seed and place in the run, after everything that is kept. So on a CPU
+a run that was killed and resumes ends in the same bytes as one that was not.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.base.state import StateFile
-from pipeline.nn.batch import DialogueBatch
-from pipeline.systems.loss import Loss, LossTerms
-from pipeline.systems.mcn_cl import MCNCL
-from pipeline.training.batches import draw, learning_rate, length_buckets
-from pipeline.training.data import Dialogue, Fold, mean_and_std
-from pipeline.training.inference import autocast, lower_precision, probabilities
-from pipeline.training.scores import class_weights, cross_entropy, refuse_divergence, weighted_f1
-from pipeline.training.settings import TrainSettings
+from pipeline.systems.base import Player
+from pipeline.training.inference import autocast, lower_precision
+from pipeline.training.scores import refuse_divergence
 
 LARGEST_SEED = 2**31
+VALID_F1 = "valid_weighted_f1"
 
 
 @dataclass
 class RunState:
-    """The results of a run so far.
-
-    Attributes:
-        history: One row of numbers per epoch.
-        valid: Per epoch, [utterance, class] probabilities on validation.
-        test: Likewise on test.
-        best_epoch: From 1; the first with the highest validation weighted F1.
-        best: The model's state at that epoch, on the CPU.
-    """
+    """The results of a run so far."""
 
     history: list[dict[str, float]] = field(default_factory=list)
-    valid: list[Tensor] = field(default_factory=list)
-    test: list[Tensor] = field(default_factory=list)
-    best_epoch: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
+    """One row of numbers per epoch."""
 
-    def add(self, row: dict[str, float], valid: Tensor, test: Tensor, model: nn.Module) -> None:
-        """Take in an epoch's results, and the model's weights if it is the best so far."""
-        best = self.history[self.best_epoch - 1]["valid_weighted_f1"] if self.best_epoch else -1.0
-        self.history.append(row)
-        self.valid.append(valid)
-        self.test.append(test)
-        if row["valid_weighted_f1"] > best:
-            self.best_epoch = len(self.history)
-            self.best = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+    valid: list[Tensor] = field(default_factory=list)
+    """Per epoch, [utterance, class] probabilities on validation."""
+
+    test: list[Tensor] = field(default_factory=list)
+    """Likewise on test."""
+
+    best_epoch: int = 0
+    """From 1; the first of its stage with the highest validation weighted F1; 0: none yet."""
+
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The weights after that epoch, on the CPU."""
+
+    stage: int = 0
+    """Number of the stage of training."""
+
+    before: int = 0
+    """Epochs of the stages before."""
+
+    terms: list[dict[str, Tensor]] = field(default_factory=list)
+    """Loss terms of each step of an epoch that has begun."""
+
+    train_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    """Both by the clock; no result depends on them."""
 
     @property
     def scores(self) -> list[float]:
-        """Validation weighted F1 by epoch."""
-        return [row["valid_weighted_f1"] for row in self.history]
+        """Validation weighted F1 of each epoch of this stage."""
+        return [row[VALID_F1] for row in self.history[self.before :]]
 
-    def finished(self, settings: TrainSettings) -> bool:
-        """Whether all epochs are done, or too many passed without a better one."""
-        epochs = len(self.history)
-        return epochs >= settings.epochs or epochs - self.best_epoch >= settings.patience
+    def stage_ended(self, epochs: int, patience: int) -> bool:
+        """Whether a stage has done its epochs, or too many of them without a better one."""
+        done = len(self.history)
+        best = max(self.best_epoch, self.before)
+        return done - self.before >= epochs or done - best >= patience
+
+    def finished(self, limits: "Limits") -> bool:
+        """Whether nothing is left to do."""
+        return self.stage == len(limits.stages) - 1 and self.stage_ended(
+            limits.epochs, limits.patience
+        )
 
 
-def build(fold: Fold, seed: int) -> MCNCL:
-    """The untrained model, with the train split's statistics."""
-    torch.manual_seed(seed)
-    arguments = fold.settings.model.model_dump(exclude={"modalities"})
-    model = MCNCL(dimensions=fold.dimensions, classes=fold.classes, **arguments)
-    for modality in fold.dimensions:
-        model.standardise(modality, *mean_and_std(fold.train, modality))
-    return model.to(fold.settings.compute.device)
+@dataclass(frozen=True)
+class Limits:
+    """How long a run may go on, in epochs of each stage."""
+
+    epochs: int
+    patience: int
+    stages: Sequence[str] = ("",)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a run does with the gradients."""
+
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float
+    precision: str
+    section: str
+    """Of params.yaml, whose learning rate a message names."""
+
+
+class Learner(Protocol):
+    """What a run trains."""
+
+    @property
+    def model(self) -> nn.Module:
+        """On its device."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+
+    @property
+    def limits(self) -> Limits:
+        """How long it goes on."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """What is done with the gradients."""
+
+    @property
+    def every_step(self) -> bool:
+        """Whether each step begins with a seed of its own: the run is then kept after each."""
+
+    @property
+    def rounds(self) -> Sequence[Sequence[str]]:
+        """See `System.ROUNDS`."""
+
+    def enter(self, stage: str) -> dict[str, Sequence[Player]]:
+        """Begin a stage; return the players, each with groups of parameters."""
+
+    def seed(self, epoch: int, step: int) -> int | None:
+        """The seed that a step begins with, None to go on; epochs from 1, steps from 0."""
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Begin an epoch: what each of its steps learns from."""
+
+    def parts(self, places: Sequence[int]) -> Iterator[Any]:
+        """A batch, in as many parts as are to go through the network one after another."""
+
+    def losses(self, part: Any) -> dict[str, Tensor]:
+        """Weighted terms by name; over the parts they add up to those of the batch."""
+
+    def after_step(self) -> None:
+        """Do what follows an optimiser's step."""
+
+    def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
+        """What the full learning rate is multiplied with, then divided by, at a stage's step."""
+
+    def end(self) -> tuple[dict[str, float], Mapping[str, Tensor]]:
+        """Score an epoch: figures for its row, and [utterance, class] probabilities by split."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the weights that are kept of the best epoch, on the CPU."""
 
 
 class Run:
-    """The training of one seed on one fold.
+    """The training of one learner.
 
     Args:
-        fold: Data and settings.
-        seed: Of initialisation, batches and dropout.
+        learner: What it trains.
     """
 
-    def __init__(self, fold: Fold, seed: int) -> None:
-        self.fold, self.seed = fold, seed
-        self.settings, compute = fold.settings.train, fold.settings.compute
-        self.model = build(fold, seed)
-        self.device = torch.device(compute.device)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-            fused=self.device.type != "mps",
-        )
-        self.precision = lower_precision(self.device.type, compute.precision)
+    def __init__(self, learner: Learner) -> None:
+        self.learner, self.schedule = learner, learner.schedule
+        self.device = learner.device
+        self.precision = lower_precision(self.device.type, learner.schedule.precision)
         self.scaler = torch.GradScaler(self.device.type, enabled=self.precision == torch.float16)
-        self.loss = _loss(fold)
-        self.steps = math.ceil(len(fold.train) / self.settings.batch_size)
+        self.optimisers: dict[str, torch.optim.AdamW] = {}
 
-    def epochs(self, file: StateFile[RunState]) -> Iterator[RunState]:
-        """Train until the validation weighted F1 no longer rises.
+    def go(self, file: StateFile[RunState]) -> Iterator[RunState]:
+        """Train until the validation weighted F1 of the last stage no longer rises.
 
         Args:
             file: Where the run is kept while it lasts, and after it has ended.
 
         Yields:
-            The run so far, once per epoch that an earlier process has not done; last of all
-            finished, with history, every epoch's probabilities and the best epoch's weights.
+            The run so far, after all that is kept of it and that no earlier process has done: an
+            epoch, or a step of a learner that begins each with a seed; last of all finished.
 
         Raises:
             PipelineError: The loss of an epoch is NaN or infinite.
         """
+        limits = self.learner.limits
         with file.alone():
-            state = file.load(self.model, self.optimiser, self.scaler) or RunState()
-            while not state.finished(self.settings):
-                self._epoch(state)
-                if state.finished(self.settings):
-                    file.finish(state)
-                else:
-                    file.save(state, self.model, self.optimiser, self.scaler)
-                yield state
+            state = file.read() or RunState()
+            if state.finished(limits):
+                return
+            self._enter(state.stage)
+            state = file.load(*self._parts()) or state
+            while not state.finished(limits):
+                if state.stage_ended(limits.epochs, limits.patience):
+                    self._next_stage(state)
+                for _ in self._epoch(state):
+                    if state.finished(limits):
+                        file.finish(state)
+                    else:
+                        file.save(state, *self._parts())
+                    yield state
 
-    def _epoch(self, state: RunState) -> None:
-        epoch = len(state.history) + 1
-        torch.manual_seed(self._epoch_seed(epoch))
-        row = {"epoch": float(epoch), **self._fit(epoch, state.scores)}
-        refuse_divergence(row["train_total"], epoch, "train")
-        valid, test = (self.predict(d) for d in (self.fold.valid, self.fold.test))
-        labels = torch.cat([d.labels for d in self.fold.valid])
-        row["valid_cross_entropy"] = cross_entropy(valid, labels)
-        row["valid_weighted_f1"] = weighted_f1(valid, labels)
-        state.add(row, valid, test, self.model)
+    def _parts(self) -> list[Any]:
+        """What has a state of its own."""
+        return [self.learner.model, *self.optimisers.values(), self.scaler]
 
-    def _fit(self, epoch: int, scores: Sequence[float]) -> dict[str, float]:
-        """Pass once over the train split; return the means of its losses, and its weighted F1."""
-        self.model.train()
-        generator = torch.Generator().manual_seed(self._epoch_seed(epoch))
-        fold, settings = self.fold, self.settings
-        drawn = draw(fold.train, settings.sampling, fold.classes, generator)
-        lengths = [len(fold.train[n]) for n in drawn]
-        rows, logits, labels = [], [], []
-        for number, places in enumerate(length_buckets(lengths, settings.batch_size, generator)):
-            step = (epoch - 1) * self.steps + number
-            rate = self._set_rate(learning_rate(settings, step, self.steps, scores))
-            batch = fold.batch([drawn[place] for place in places])
-            outputs, values = self._step(batch)
-            rows.append(values)
-            logits.append(outputs[batch.turn_mask])
-            labels.append(batch.labels[batch.turn_mask])
-        return {
-            **{name: torch.stack([row[name] for row in rows]).mean().item() for name in rows[0]},
-            "learning_rate": rate,
-            "train_weighted_f1": weighted_f1(torch.cat(logits).cpu(), torch.cat(labels).cpu()),
-        }
+    def _next_stage(self, state: RunState) -> None:
+        """Go on from the best weights of the stage that has ended."""
+        self.learner.model.load_state_dict(state.best)
+        state.stage, state.before, state.best_epoch = state.stage + 1, len(state.history), 0
+        self._enter(state.stage)
 
-    def _step(self, batch: DialogueBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Learn from a batch; return its logits, and numbers that stay on the device."""
-        with autocast(self.device, self.precision):
-            output = self.model(batch)
-            terms = self.loss(output, batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(terms.total).backward()  # type: ignore[no-untyped-call]
-        self.scaler.unscale_(self.optimiser)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        return output.logits.detach(), {**_named(terms), "gradient_norm": norm}
+    def _enter(self, stage: int) -> None:
+        players = self.learner.enter(self.learner.limits.stages[stage])
+        self.optimisers = {n: self._optimiser(groups) for n, groups in players.items()}
 
-    def _epoch_seed(self, epoch: int) -> int:
-        return (self.seed * 100_003 + epoch) % LARGEST_SEED
+    def _optimiser(self, groups: Sequence[Player]) -> torch.optim.AdamW:
+        schedule, share = self.schedule, "share"
+        return torch.optim.AdamW(
+            [
+                {
+                    "params": list(group.parameters),
+                    share: group.learning_rate,
+                    "betas": group.betas,
+                    "weight_decay": schedule.weight_decay
+                    if group.weight_decay is None
+                    else group.weight_decay,
+                }
+                for group in groups
+            ],
+            lr=schedule.learning_rate,
+            fused=self.device.type != "mps",
+        )
 
-    def _set_rate(self, rate: float) -> float:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+    def _epoch(self, state: RunState) -> Iterator[None]:
+        """One epoch, or what is left of it; yield after all that is to be kept."""
+        start, epoch = time.monotonic(), len(state.history) + 1
+        if not state.terms:
+            self._seed(epoch, 0)
+        batches = self.learner.batches(epoch)
+        rate = self.schedule.learning_rate
+        for step, places in list(enumerate(batches))[len(state.terms) :]:
+            if step:
+                self._seed(epoch, step)
+            number = (epoch - 1 - state.before) * len(batches) + step
+            rate = self._set_rates(*self.learner.rate(number, state.scores))
+            state.terms.append(self._step(places))
+            if self.learner.every_step and step + 1 < len(batches):
+                yield
+        state.train_seconds += time.monotonic() - start
+        self._end(state, rate)
+        yield
+
+    def _seed(self, epoch: int, step: int) -> None:
+        if (seed := self.learner.seed(epoch, step)) is not None:
+            torch.manual_seed(seed % LARGEST_SEED)
+
+    def _set_rates(self, numerator: float, denominator: float) -> float:
+        for group in (g for o in self.optimisers.values() for g in o.param_groups):
+            full = self.schedule.learning_rate * group["share"]
+            group["lr"] = full * numerator / denominator
+        rate: float = next(iter(self.optimisers.values())).param_groups[0]["lr"]
         return rate
 
-    def predict(self, dialogues: Sequence[Dialogue]) -> Tensor:
-        """Class probabilities, [utterance, class] float32, utterances in dialogue order."""
-        batch_size = self.settings.batch_size
-        return torch.cat(probabilities(self.model, dialogues, batch_size, self.precision))
+    def _step(self, places: Sequence[int]) -> dict[str, Tensor]:
+        """Learn from a batch; return numbers that stay on the device."""
+        values: dict[str, Tensor] = {}
+        for playing in self.learner.rounds or [list(self.optimisers)]:
+            values = self._gradients(places)
+            for name in playing:
+                norm = self._clip(name)
+                several = f"_{name}" * (len(self.optimisers) > 1)
+                values[f"gradient_norm{several}"] = norm
+                self.scaler.step(self.optimisers[name])
+            self.scaler.update()
+        self.learner.after_step()
+        return values
 
+    def _gradients(self, places: Sequence[int]) -> dict[str, Tensor]:
+        """Set the gradients of a batch; return its loss and the terms of it."""
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for part in self.learner.parts(places):
+            with autocast(self.device, self.precision):
+                terms = self.learner.losses(part)
+                total = reduce(add, terms.values())
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            for name, value in {"total": total, **terms}.items():
+                key, value = f"train_{name}", value.detach()
+                sums[key] = sums[key] + value if key in sums else value
+        return sums
 
-def _named(terms: LossTerms) -> dict[str, Tensor]:
-    """The terms as columns of the history."""
-    each = {f"train_contrastive_{m}": loss.detach() for m, loss in terms.per_modality.items()}
-    return {
-        "train_total": terms.total.detach(),
-        "train_cross_entropy": terms.cross_entropy.detach(),
-        "train_contrastive": terms.contrastive.detach(),
-        **each,
-    }
+    def _clip(self, name: str) -> Tensor:
+        optimiser = self.optimisers[name]
+        self.scaler.unscale_(optimiser)
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        return nn.utils.clip_grad_norm_(parameters, self.schedule.gradient_clip)
 
-
-def _loss(fold: Fold) -> Loss:
-    settings = fold.settings.loss
-    return Loss(
-        temperature=settings.temperature,
-        hard_ratio=settings.hard_ratio,
-        denominator=settings.denominator,
-        contrastive_weight=settings.contrastive,
-        modality_weights=settings.modality_weights,
-        class_weights=class_weights(
-            [d.labels for d in fold.train], fold.classes, settings.class_weights
-        ),
-        label_smoothing=settings.label_smoothing,
-        focal=settings.focal,
-    )
+    def _end(self, state: RunState, rate: float) -> None:
+        """Score the epoch, and keep its weights if it is the best of its stage."""
+        epoch, row = len(state.history) + 1, {"epoch": float(len(state.history) + 1)}
+        if state.terms:
+            names = state.terms[0]
+            row |= {n: torch.stack([t[n] for t in state.terms]).mean().item() for n in names}
+            row["learning_rate"] = rate
+            refuse_divergence(row["train_total"], epoch, self.schedule.section)
+        start = time.monotonic()
+        scores, probabilities = self.learner.end()
+        state.predict_seconds += time.monotonic() - start
+        row |= scores
+        best = state.history[state.best_epoch - 1][VALID_F1] if state.best_epoch else -1.0
+        state.history.append(row)
+        state.valid.append(probabilities["valid"])
+        state.test.append(probabilities["test"])
+        state.terms = []
+        if row[VALID_F1] > best:
+            state.best_epoch, state.best = epoch, self.learner.weights()

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from pipeline.base.errors import PipelineError
-from pipeline.systems.mcn_cl import MCNCL
-from pipeline.training.data import Dialogue, collate
+from pipeline.nn.batch import Dialogue, collate
+from pipeline.systems.base import System
 
 BATCH_SIZE = 32
 
 
 @torch.inference_mode()
 def probabilities(
-    model: MCNCL,
+    model: System,
     dialogues: Sequence[Dialogue],
     batch_size: int = BATCH_SIZE,
     precision: torch.dtype | None = None,
@@ -37,7 +37,7 @@ def probabilities(
         PipelineError: A score is NaN or infinite.
     """
     model.eval()
-    device = next(model.parameters()).device
+    device = model.device
     by_number: dict[int, Tensor] = {}
     for numbers in _by_length(dialogues, batch_size):
         batch = collate([dialogues[number] for number in numbers]).to(device)
@@ -54,7 +54,7 @@ def probabilities(
 def _not_finite(names: Sequence[str]) -> str:
     return (
         f"The model's scores are NaN or infinite, in one of these dialogues: {', '.join(names)}. "
-        "While it trains, training diverged: lower CORPUS.train.learning_rate, or raise its "
+        "While it trains, training diverged: lower CORPUS.SYSTEM.learning_rate, or raise its "
         "warmup. A trained model has features there that it cannot read: look for what is wrong "
         "with them in data/ledgers/CORPUS. On a GPU, float32 as compute.precision leaves more room."
     )

@@ -4,78 +4,133 @@ Each trains by itself, so results depend neither on the number of processes nor 
 """
 
 import multiprocessing
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.processes import deaf_to_interrupts, end_with_parent
+from pipeline.base.settings import ComputeSettings
 from pipeline.base.stage import in_words
 from pipeline.base.state import StateFile
 from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
 from pipeline.records.features import Features, read_features
+from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
-from pipeline.systems.settings import ModelSettings
-from pipeline.training.data import Fold, TrainingSettings, dialogues
-from pipeline.training.fit import Run, RunState
+from pipeline.systems.base import Shape
+from pipeline.training.data import Fold, dialogues
+from pipeline.training.fit import Limits, Run, RunState
+from pipeline.training.learner import DialogueLearner, limits_of
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is to be trained: a system on a corpus."""
+
+    corpus: str
+    name: str
+    """Of the system."""
+
+    settings: Any
+    """Of the system; see `Fold`."""
+
+    compute: ComputeSettings
+
+    @property
+    def limits(self) -> Limits:
+        """How long a run may go on."""
+        return limits_of(self.name, self.settings)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A corpus, read for training.
+    """A corpus, read for training."""
 
-    Attributes:
-        protocol: Without test labels.
-        stores: By modality in use.
-        settings: Of the corpus; `compute.device` is resolved, never `auto`.
-    """
+    training: Training
+    """`compute.device` is resolved, never `auto`."""
 
     protocol: Protocol
+    """Without test labels."""
+
     stores: Mapping[str, Features]
-    settings: TrainingSettings
+    """By modality in use."""
+
+    texts: Mapping[str, str]
+    """By utterance."""
+
+    def shape(self, fold: int) -> Shape:
+        """What a system's size depends on in one fold."""
+        speakers: dict[str, set[str]] = defaultdict(set)
+        for entry in self.protocol.entries:
+            if entry.fold == fold and entry.split == "train":
+                speakers[entry.dialogue].add(entry.speaker)
+        return Shape(
+            features={m: store.dimension for m, store in self.stores.items()},
+            classes=len(self.protocol.classes),
+            speakers=max(map(len, speakers.values())),
+        )
 
     def fold(self, number: int) -> Fold:
         """The data of the runs of one fold."""
+        training = self.training
         train, valid, test = (
-            dialogues(self.protocol.entries, self.stores, number, split)
+            dialogues(self.protocol.entries, self.stores, self.texts, number, split)
             for split in ("train", "valid", "test")
         )
-        return Fold(len(self.protocol.classes), train, valid, test, self.settings)
+        return Fold(
+            corpus=training.corpus,
+            name=training.name,
+            settings=training.settings,
+            compute=training.compute,
+            shape=self.shape(number),
+            train=train,
+            valid=valid,
+            test=test,
+        )
 
 
-def read_data(corpus: str, settings: TrainingSettings) -> TrainingData:
+def read_data(training: Training) -> TrainingData:
     """Read a corpus, and set threads and determinism for this process.
 
     Raises:
         PipelineError: A store is missing or empty; no such device.
     """
-    set_threads(settings.train.threads)
-    if settings.compute.deterministic:
+    compute, corpus = training.compute, training.corpus
+    set_threads(threads_of(training))
+    if compute.deterministic:
         refuse_nondeterminism()
-    device = resolve_device(settings.compute.device)
-    compute = settings.compute.model_copy(update={"device": device})
+    compute = compute.model_copy(update={"device": resolve_device(compute.device)})
     return TrainingData(
+        training=replace(training, compute=compute),
         protocol=read_protocol(paths.protocol(corpus), labels_of=("train", "valid")),
-        stores=_stores(corpus, settings.model),
-        settings=TrainingSettings(settings.model, settings.loss, settings.train, compute),
+        stores=_stores(training),
+        texts={u.utterance: u.text for u in read_manifest(paths.manifest(corpus))},
     )
 
 
-def _stores(corpus: str, model: ModelSettings) -> dict[str, Features]:
+def threads_of(training: Training) -> int:
+    """CPU threads of a run."""
+    threads: int = getattr(training.settings, "threads", training.compute.threads)
+    return threads
+
+
+def _stores(training: Training) -> dict[str, Features]:
+    corpus = training.corpus
     stores: dict[str, Features] = {
-        m: read_features(paths.features(corpus, m)) for m in model.modalities
+        m: read_features(paths.features(corpus, m)) for m in training.settings.modalities
     }
     empty = [m for m, store in stores.items() if not store.present.any()]
     if empty:
         raise PipelineError(
             f"The feature stores of {empty} hold no utterance: take them out of "
-            f"{corpus}.model.modalities, or see data/ledgers/{corpus} for what was wrong."
+            f"{corpus}.{training.name}.modalities, or see data/ledgers/{corpus} for what was wrong."
         )
     return stores
 
@@ -90,6 +145,11 @@ class KeptRun:
 
     def __str__(self) -> str:
         return f"fold {self.fold} seed {self.seed}"
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of its checkpoint's file."""
+        return f"fold{self.fold}-seed{self.seed}.safetensors"
 
     @property
     def file(self) -> StateFile[RunState]:
@@ -114,15 +174,16 @@ class Epoch:
 
 def in_turn(data: TrainingData, runs: Iterable[KeptRun]) -> Generator[Epoch, None, None]:
     """Train runs in this process, those of a fold together."""
+    limits = data.training.limits
     for number, of_fold in groupby(runs, attrgetter("fold")):
         fold = data.fold(number)
         for run in of_fold:
-            for state in Run(fold, run.seed).epochs(run.file):
-                yield Epoch(run, list(state.history), state.finished(data.settings.train))
+            for state in Run(DialogueLearner(fold, run.seed)).go(run.file):
+                yield Epoch(run, list(state.history), state.finished(limits))
 
 
 def in_processes(
-    corpus: str, settings: TrainingSettings, runs: Sequence[KeptRun], workers: int
+    training: Training, runs: Sequence[KeptRun], workers: int
 ) -> Generator[Epoch, None, None]:
     """Train runs in several processes, each of which reads the corpus and takes run after run.
 
@@ -138,7 +199,7 @@ def in_processes(
         with deaf_to_interrupts():
             for _ in range(min(workers, len(runs))):
                 here, there = context.Pipe()
-                process = context.Process(target=_work, args=(corpus, settings, there), daemon=True)
+                process = context.Process(target=_work, args=(training, there), daemon=True)
                 process.start()
                 processes[here] = process
                 there.close()  # the process holds the other copy: when it ends, `here` sees it
@@ -172,17 +233,17 @@ def _check_end(process: SpawnProcess) -> None:
     if process.exitcode:
         raise PipelineError(
             f"A training process was ended by signal {-process.exitcode}; too little memory is the "
-            "usual reason. Lower CORPUS.train.workers or batch_size and run again: it resumes."
+            "usual reason. Lower CORPUS.SYSTEM.workers or batch_size and run again: it resumes."
             if process.exitcode < 0
             else f"A training process ended with code {process.exitcode}; its error stands above."
         )
 
 
-def _work(corpus: str, settings: TrainingSettings, parent: Connection) -> None:
+def _work(training: Training, parent: Connection) -> None:
     """Train runs in a process: send each epoch, None to ask for a run, an error as its text."""
     end_with_parent()
     try:
-        for epoch in in_turn(read_data(corpus, settings), _asked_for(parent)):
+        for epoch in in_turn(read_data(training), _asked_for(parent)):
             parent.send(epoch)
     except (EOFError, ConnectionError):
         pass  # the parent was killed; the run lies in its file

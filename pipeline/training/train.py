@@ -1,33 +1,46 @@
-"""All runs of a corpus: train those that are not in the cache, then write what all of them gave."""
+"""All runs of a system on a corpus: train those not in the cache, write what all of them gave."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from pipeline.base import paths
 from pipeline.base.cache import digest_of, folder_of
+from pipeline.base.costs import Timing, write_timing
 from pipeline.base.display import say, write_csv
 from pipeline.base.errors import PipelineError
+from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
 from pipeline.features.common.device import arithmetic
 from pipeline.records.epochs import EpochPrediction, write_epochs
-from pipeline.training.card import check_card, write_card
-from pipeline.training.checkpoint import save_checkpoint
-from pipeline.training.data import TrainingSettings
-from pipeline.training.fit import RunState
-from pipeline.training.runs import KeptRun, TrainingData, in_processes, in_turn, read_data
+from pipeline.systems.base import PACKAGE, LeftOut, parameters, system
+from pipeline.training.card import card, check_card
+from pipeline.training.checkpoint import NOT_STATED, save_checkpoint, stated_system
+from pipeline.training.fit import VALID_F1, RunState
+from pipeline.training.runs import (
+    KeptRun,
+    Training,
+    TrainingData,
+    in_processes,
+    in_turn,
+    read_data,
+    threads_of,
+)
 
-CODE = ("pipeline.training.fit",)
-NOT_OF_A_RUN = {"seeds", "workers"}  # which runs there are, and how many train at once
+CODE = ("pipeline.training.learner", "pipeline.training.fit")
+NOT_OF_A_RUN = {"enabled", "seeds", "workers"}  # which runs there are, and how many train at once
+NO_HISTORY = ("fold", "seed", "epoch", "train_total")  # what the plot of it reads
 Histories = dict[KeptRun, list[dict[str, float]]]
 
 
-def train_corpus(corpus: str, settings: TrainingSettings) -> None:
+def train_system(training: Training) -> None:
     """Train one model per fold and seed; write checkpoints, cards, history, epoch predictions.
 
     Runs that have ended stay in the cache: none is trained twice.
@@ -36,36 +49,60 @@ def train_corpus(corpus: str, settings: TrainingSettings) -> None:
         PipelineError: A store is missing, empty or of another manifest; no such device; training
             diverged, or a process ended early.
     """
-    data = read_data(corpus, settings)
-    runs = kept_runs(corpus, data)
+    if not training.settings.enabled:
+        return _leave_out(training, f"{training.corpus}.{training.name}.enabled is false")
+    data = read_data(training)
+    try:
+        _train_all(data)
+    except LeftOut as reason:
+        _leave_out(training, str(reason))
+
+
+def _leave_out(training: Training, reason: str) -> None:
+    """Write outputs without a prediction, which say why."""
+    corpus, name = training.corpus, training.name
+    say(f"note: {name} is left out on {corpus}: {reason}")
+    with replacing_folder(paths.checkpoints(corpus, name)):
+        pass
+    _write_history(training, {})
+    write_epochs(paths.epochs(corpus, name), [], {"left_out": reason, **about(training)})
+
+
+def about(training: Training) -> dict[str, Any]:
+    """What is printed beside a system's figures."""
+    return asdict(system(training.name).SOURCE)
+
+
+def _train_all(data: TrainingData) -> None:
+    runs, training = kept_runs(data), data.training
     for run in runs[:1]:
-        unknown = {"epoch": 0, "epochs": 0, "valid_weighted_f1": 0.0}
-        check_card(
-            _checkpoint(corpus, run), _facts(corpus, data, run) | unknown, data.protocol.entries
-        )
+        unknown = {"epoch": 0, "epochs": 0, VALID_F1: 0.0}
+        facts = _facts(data, run, {}) | unknown
+        check_card(_checkpoint(training, run), facts, data.protocol.entries)
     histories: Histories = {}
     waiting = []
     for run in runs:
         state = run.file.read() or RunState()
         histories[run] = state.history
-        if not state.finished(settings.train):
+        if not state.finished(training.limits):
             waiting.append(run)
             if state.history:
                 say(f"  {run}: resumes at epoch {len(state.history) + 1}")
     if waiting:
-        _train(corpus, data, waiting, histories)
-    _write(corpus, data, runs, cached=set(runs) - set(waiting))
+        _train(data, waiting, histories)
+    _write(data, runs, cached=set(runs) - set(waiting))
 
 
-def kept_runs(corpus: str, data: TrainingData) -> list[KeptRun]:
-    """The runs of a corpus in order of fold and seed.
+def kept_runs(data: TrainingData) -> list[KeptRun]:
+    """The runs of a system on a corpus in order of fold and seed.
 
     A run's place in the cache is named by what decides that run alone: first code, settings and
     arithmetic, then the data of its fold and its seed. So another seed, fold or corpus adds runs
     and leaves the others where they are.
     """
-    folder = _folder(corpus, data.settings)
+    folder = _folder(data.training)
     stores = {m: store.digest for m, store in data.stores.items()}
+    words = system(data.training.name).READS_WORDS
     runs = []
     for fold in data.protocol.folds:
         entries = [
@@ -73,99 +110,107 @@ def kept_runs(corpus: str, data: TrainingData) -> list[KeptRun]:
             for e in data.protocol.entries
             if e.fold == fold
         ]
-        content = digest_of(entries, len(data.protocol.classes), stores)
-        for seed in data.settings.train.seeds:
-            path = folder / digest_of(content, seed)[:32] / "run.pt"
+        content = [entries, len(data.protocol.classes), stores]
+        if words:
+            content.append([data.texts[utterance] for _, _, utterance, *_ in entries])
+        for seed in data.training.settings.seeds:
+            path = folder / digest_of(digest_of(*content), seed)[:32] / "run.pt"
             runs.append(KeptRun(fold, seed, path))
     return runs
 
 
-def _folder(corpus: str, settings: TrainingSettings) -> Path:
+def _folder(training: Training) -> Path:
     """The cache's folder of all runs with the same code, settings and arithmetic."""
-    compute, threads = settings.compute, settings.train.threads
+    compute = training.compute
     decisive = {
-        **{f"model.{name}": value for name, value in settings.model},
-        **{f"loss.{name}": value for name, value in settings.loss},
-        **{f"train.{n}": value for n, value in settings.train if n not in NOT_OF_A_RUN},
+        f"{training.name}.{name}": value
+        for name, value in training.settings
+        if name not in NOT_OF_A_RUN
     }
     return folder_of(
         "train",
-        code_digest(*CODE),
+        code_digest(*CODE, f"{PACKAGE}.{training.name}"),
         decisive,
-        arithmetic(compute.device, threads, compute.precision),
+        arithmetic(compute.device, threads_of(training), compute.precision),
         compute.deterministic,
-        versions("torch"),
-        about={"settings": {"corpus": corpus}, "sections": decisive},
+        versions("torch", "scikit-learn"),
+        about={"settings": {"corpus": training.corpus}, "sections": decisive},
     )
 
 
-def _train(
-    corpus: str, data: TrainingData, waiting: Sequence[KeptRun], histories: Histories
-) -> None:
+def _train(data: TrainingData, waiting: Sequence[KeptRun], histories: Histories) -> None:
     """Train runs, filling in their histories, while `history.csv` and the display grow."""
-    settings = data.settings.train
-    if settings.workers > 1 and len(waiting) > 1:
-        epochs = in_processes(corpus, data.settings, waiting, settings.workers)
+    training, workers = data.training, data.training.settings.workers
+    if workers > 1 and len(waiting) > 1:
+        epochs = in_processes(training, waiting, workers)
     else:
         epochs = in_turn(data, waiting)
-    at_most = len(waiting) * settings.epochs
+    each = training.limits.epochs * len(training.limits.stages)
+    at_most = len(waiting) * each
     done = sum(len(histories[run]) for run in waiting)
     sparingly = Sparingly()
     if any(histories.values()):
-        _write_history(corpus, histories)
+        _write_history(training, histories)
     with (
         closing(epochs),  # also when interrupted here: it ends the processes
-        progress(f"train {corpus}, epochs at most", at_most, done) as loop,
+        progress(f"train {training.corpus} {training.name}, epochs at most", at_most, done) as loop,
     ):
         for epoch in epochs:
             history = histories[epoch.run] = epoch.history
-            sparingly(lambda: _write_history(corpus, histories))
+            sparingly(lambda: _write_history(training, histories))
             if epoch.last:  # a run that stops early leaves less to do
-                at_most -= settings.epochs - len(history)
+                at_most -= each - len(history)
             loop.advance(_note(epoch.run, history), at_most)
 
 
 def _note(run: KeptRun, history: Sequence[dict[str, float]]) -> str:
     row = history[-1]
-    best = max(past["valid_weighted_f1"] for past in history)
-    return (
-        f"{run} epoch {len(history)}: loss {row['train_total']:.3f}, "
-        f"validation wF1 {row['valid_weighted_f1']:.2f}, best {best:.2f}"
-    )
+    loss = f"loss {row['train_total']:.3f}, " if "train_total" in row else ""
+    best = max(past[VALID_F1] for past in history)
+    score = row[VALID_F1]
+    return f"{run} epoch {len(history)}: {loss}validation wF1 {score:.2f}, best {best:.2f}"
 
 
-def _write_history(corpus: str, histories: Histories) -> None:
+def _write_history(training: Training, histories: Histories) -> None:
     rows = [
         {"fold": run.fold, "seed": run.seed, **row}
         for run, history in histories.items()
         for row in history
     ]
-    write_csv(paths.metrics(corpus, "history.csv"), pd.DataFrame(rows), "%.6g")
+    table = pd.DataFrame(rows, columns=None if rows else list(NO_HISTORY))
+    write_csv(paths.metrics(training.corpus, training.name, "history.csv"), table, "%.6g")
 
 
-def _write(corpus: str, data: TrainingData, runs: Sequence[KeptRun], cached: set[KeptRun]) -> None:
+def _write(data: TrainingData, runs: Sequence[KeptRun], cached: set[KeptRun]) -> None:
     """Write everything that the runs gave, and a line for each."""
+    training = data.training
     histories: Histories = {}
     predictions: list[EpochPrediction] = []
-    for run in runs:
-        state = run.file.read() or RunState()
-        if not state.finished(data.settings.train):
-            raise PipelineError(
-                f"{run.path} is gone or damaged, or another process wrote it; run again, it trains "
-                f"what is missing of {run}."
+    states: list[RunState] = []
+    told = about(training)
+    with replacing_folder(paths.checkpoints(training.corpus, training.name)) as folder:
+        for run in runs:
+            state = run.file.read() or RunState()
+            if not state.finished(training.limits):
+                raise PipelineError(
+                    f"{run.path} is gone or damaged, or another process wrote it; run again, it "
+                    f"trains what is missing of {run}."
+                )
+            states.append(state)
+            histories[run] = state.history
+            predictions += _predictions(data, run, state)
+            facts = _facts(data, run, state.best) | _outcome(state)
+            save_checkpoint(folder / run.checkpoint, state.best, facts)
+            text = card(_checkpoint(training, run), facts, data.protocol.entries)
+            write_text((folder / run.checkpoint).with_suffix(".md"), text)
+            told["parameters"] = parameters(stated_system(facts))
+            say(
+                f"  {run}: epoch {state.best_epoch} of {len(state.history)}, validation weighted "
+                f"F1 {facts[VALID_F1]:.2f}{', from the cache' * (run in cached)}"
             )
-        histories[run] = state.history
-        predictions += _predictions(data, run, state)
-        checkpoint = _checkpoint(corpus, run)
-        facts = _facts(corpus, data, run) | _outcome(state)
-        save_checkpoint(checkpoint, state.best, facts)
-        write_card(checkpoint, facts, data.protocol.entries)
-        say(
-            f"  {run}: epoch {state.best_epoch} of {len(state.history)}, validation weighted F1 "
-            f"{state.scores[state.best_epoch - 1]:.2f}{', from the cache' * (run in cached)}"
-        )
-    _write_history(corpus, histories)
-    write_epochs(paths.epochs(corpus), predictions)
+    _write_history(training, histories)
+    write_epochs(paths.epochs(training.corpus, training.name), predictions, told)
+    _write_costs(data, states)
 
 
 def _predictions(data: TrainingData, run: KeptRun, state: RunState) -> Iterator[EpochPrediction]:
@@ -180,24 +225,21 @@ def _predictions(data: TrainingData, run: KeptRun, state: RunState) -> Iterator[
             )
 
 
-def _checkpoint(corpus: str, run: KeptRun) -> Path:
-    return paths.checkpoints(corpus) / f"fold{run.fold}-seed{run.seed}.safetensors"
+def _checkpoint(training: Training, run: KeptRun) -> Path:
+    return paths.checkpoints(training.corpus, training.name) / run.checkpoint
 
 
-def _facts(corpus: str, data: TrainingData, run: KeptRun) -> dict[str, Any]:
-    """What is known of a model before it is trained."""
-    settings = data.settings
+def _facts(data: TrainingData, run: KeptRun, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What is known of a model besides how it came out."""
+    training = data.training
     return {
-        "corpus": corpus,
-        "model": {
-            **settings.model.model_dump(exclude={"modalities"}),
-            "dimensions": {m: store.dimension for m, store in data.stores.items()},
-            "classes": len(data.protocol.classes),
-        },
+        "corpus": training.corpus,
+        "system": training.name,
+        "settings": training.settings.model_dump(exclude=set(NOT_STATED)),
+        "shape": asdict(data.shape(run.fold)),
+        "sizes": system(training.name).sizes_of(weights),
         "classes": list(data.protocol.classes),
         "features": {m: store.provenance for m, store in data.stores.items()},
-        "loss": settings.loss.model_dump(),
-        "train": settings.train.model_dump(exclude={"workers"}),
         "fold": run.fold,
         "seed": run.seed,
     }
@@ -207,5 +249,20 @@ def _outcome(state: RunState) -> dict[str, Any]:
     return {
         "epoch": state.best_epoch,
         "epochs": len(state.history),
-        "valid_weighted_f1": state.scores[state.best_epoch - 1],
+        VALID_F1: state.history[state.best_epoch - 1][VALID_F1],
     }
+
+
+def _write_costs(data: TrainingData, states: Sequence[RunState]) -> None:
+    """Seconds by the clock of a run and of a dialogue: no output of DVC's, the page reads them."""
+    training = data.training
+    folds = len(data.protocol.folds)
+    dialogues = len({(e.fold, e.dialogue) for e in data.protocol.entries if e.split != "train"})
+    epochs = sum(len(state.history) for state in states)
+    timing = Timing(
+        train_seconds=sum(state.train_seconds for state in states) / len(states),
+        milliseconds_per_dialogue=1000
+        * sum(state.predict_seconds for state in states)
+        / (epochs * dialogues / folds),
+    )
+    write_timing(training.corpus, training.name, timing)

@@ -13,7 +13,7 @@ import torch
 from pipeline.base import paths
 from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.turns import read_turns, window_of
-from pipeline.finetuning.head import predict_utterances, read_head
+from pipeline.records.head import predict_utterances, read_head
 from pipeline.finetuning.loop import Run
 from pipeline.records.features import Features
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest

@@ -14,7 +14,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.features.text.turns import Turn, window_of
 from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import Example, batches, draw, examples
-from pipeline.finetuning.head import Head, predict_utterances, read_head, write_head
+from pipeline.records.head import Head, predict_utterances, read_head, write_head
 from pipeline.finetuning.loop import Run
 from pipeline.finetuning.network import Output, TunedEncoder
 from pipeline.finetuning.objective import Objective, Targets

@@ -1,0 +1,38 @@
+"""A linear support vector machine on the features of a turn alone."""
+
+from collections.abc import Sequence
+
+from sklearn.svm import LinearSVC
+
+from pipeline.nn.batch import Dialogue, DialogueBatch
+from pipeline.nn.linear import LinearProbe
+from pipeline.systems.base import Fitted, LinearSettings, Output, Shape, Source
+
+ITERATIONS = 20_000  # of coordinate descent, which a large C needs
+
+
+class LinearSvm(Fitted):
+    """One-against-rest linear SVM on a turn's frames' mean and its other modalities."""
+
+    Settings = LinearSettings
+    SOURCE = Source(
+        fidelity="code",
+        citation="scikit-learn, LinearSVC",
+        adapted="probabilities are the softmax of its margins, which nobody calibrated",
+    )
+
+    def __init__(self, settings: LinearSettings, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        self.probe = LinearProbe(shape.features, shape.classes)
+
+    def fit(self, train: Sequence[Dialogue], valid: Sequence[Dialogue], corpus: str) -> None:
+        """Fit it on train, with the strength that is best on validation."""
+
+        def make(strength: float) -> LinearSVC:
+            return LinearSVC(C=strength, max_iter=ITERATIONS, random_state=0)
+
+        self.probe.fit(make, self.settings.regularisation, train, valid)
+
+    def forward(self, batch: DialogueBatch) -> Output:
+        """Margins of every turn."""
+        return Output(self.probe(batch))

@@ -1,0 +1,15 @@
+"""The systems by name, with their titles: a new one is a new file and a line here."""
+
+SYSTEMS = {
+    "majority": "majority class",
+    "tfidf": "TF-IDF",
+    "logistic_regression": "logistic regression",
+    "linear_svm": "linear SVM",
+    "finetuned_head": "fine-tuned encoder alone",
+    "mcn_cl": "MCN-CL",
+}
+
+
+def title(system: str) -> str:
+    """A system's name for readers; that of a foreign one is its own."""
+    return SYSTEMS.get(system, system)

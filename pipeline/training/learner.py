@@ -1,0 +1,171 @@
+"""What a run of a dialogue system learns from, and how it is scored."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.nn.batch import NO_LABEL, Dialogue, DialogueBatch, collate
+from pipeline.nn.entropy import Entropy
+from pipeline.systems.base import Fitted, Output, Player, Settings, System, system
+from pipeline.training.batches import draw, length_buckets, rate
+from pipeline.training.data import Fold, mean_and_std
+from pipeline.training.fit import Limits, Schedule
+from pipeline.training.inference import lower_precision, probabilities
+from pipeline.training.scores import class_weights, cross_entropy, weighted_f1
+
+FITTED_BATCH = 32  # dialogues of a system that has no setting of it
+Part = tuple[DialogueBatch, float]
+
+
+def build(fold: Fold, seed: int) -> System:
+    """The untrained system, with the train split's statistics."""
+    torch.manual_seed(seed)
+    model = fold.system(fold.settings, fold.shape)
+    for modality, standardise in model.standardised():
+        standardise.fit(*mean_and_std(fold.train, modality))
+    model.prepare(fold.train)
+    return model.to(fold.compute.device)
+
+
+class DialogueLearner:
+    """The training of one seed on one fold: a `Learner`.
+
+    Args:
+        fold: Data and settings.
+        seed: Of initialisation, batches and dropout.
+    """
+
+    every_step = False
+
+    def __init__(self, fold: Fold, seed: int) -> None:
+        self.fold, self.number = fold, seed
+        self.model = build(fold, seed)
+        self.rounds = self.model.ROUNDS
+        self.device = torch.device(fold.compute.device)
+        self.settings = fold.settings
+        self.limits, self.schedule = limits_of(fold.name, fold.settings), _schedule(fold)
+        self.precision = lower_precision(self.device.type, fold.compute.precision)
+        self.entropy = _entropy(fold)
+        self.seen: list[tuple[Tensor, Tensor]] = []  # logits and labels of an epoch
+        self.last: tuple[Output, DialogueBatch]
+
+    def enter(self, stage: str) -> dict[str, Sequence[Player]]:
+        """Begin a stage."""
+        self.model.enter(stage)
+        if isinstance(self.model, Fitted):
+            return {}
+        return {name: [player] for name, player in self.model.players().items()}
+
+    def seed(self, epoch: int, step: int) -> int | None:
+        """A seed for each epoch."""
+        return None if step else self._epoch_seed(epoch)
+
+    def _epoch_seed(self, epoch: int) -> int:
+        return (self.number * 100_003 + epoch) % 2**31
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Numbers of train dialogues; none where the system is fitted at once."""
+        self.model.train()
+        self.seen = []
+        if isinstance(self.model, Fitted):
+            self.model.fit(self.fold.train, self.fold.valid, self.fold.corpus)
+            return []
+        generator = torch.Generator().manual_seed(self._epoch_seed(epoch))
+        train, settings = self.fold.train, self.settings
+        drawn = draw(train, settings.sampling, self.fold.shape.classes, generator)
+        lengths = [len(train[number]) for number in drawn]
+        buckets = length_buckets(lengths, settings.batch_size, generator)
+        return [[drawn[place] for place in bucket] for bucket in buckets]
+
+    def parts(self, places: Sequence[int]) -> Iterator[Part]:
+        """Padded batches, each with its share of the labelled turns' weights."""
+        at_once = math.ceil(len(places) / self.settings.accumulation)
+        parts = [places[start : start + at_once] for start in range(0, len(places), at_once)]
+        weights = [self._weight(part) for part in parts] if len(parts) > 1 else [1.0]
+        for part, weight in zip(parts, weights, strict=True):
+            batch = collate([self.fold.train[place] for place in part])
+            yield batch.to(self.device), weight / (sum(weights) or 1.0)
+
+    def _weight(self, places: Sequence[int]) -> float:
+        labels = torch.cat([self.fold.train[place].labels for place in places])
+        labels = labels[labels != NO_LABEL]
+        weights = self.entropy.class_weights
+        return float(len(labels) if weights is None else weights[labels].sum())
+
+    def losses(self, part: Part) -> dict[str, Tensor]:
+        """The system's terms, a part's by its share."""
+        batch, share = part
+        output = self.model(batch)
+        terms = self.model.losses(output, batch, self.entropy)
+        self.last = output, batch
+        self.seen.append((output.logits.detach()[batch.turn_mask], batch.labels[batch.turn_mask]))
+        return terms if share == 1.0 else {name: share * term for name, term in terms.items()}
+
+    def after_step(self) -> None:
+        """Let the system update what it keeps beside its weights."""
+        self.model.after_step(*self.last)
+
+    def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
+        """By the schedule of the settings."""
+        steps = math.ceil(len(self.fold.train) / self.settings.batch_size)
+        return rate(self.settings, step, steps, scores)
+
+    def end(self) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Predict validation and test; test labels are not in here."""
+        valid, test = (self._predict(d) for d in (self.fold.valid, self.fold.test))
+        labels = torch.cat([d.labels for d in self.fold.valid])
+        scores = {
+            "train_weighted_f1": self._train_f1(),
+            "valid_cross_entropy": cross_entropy(valid, labels),
+            "valid_weighted_f1": weighted_f1(valid, labels),
+        }
+        return scores, {"valid": valid, "test": test}
+
+    def _train_f1(self) -> float:
+        if self.seen:
+            logits, labels = (torch.cat(parts).cpu() for parts in zip(*self.seen, strict=True))
+        else:
+            logits = self._predict(self.fold.train)
+            labels = torch.cat([d.labels for d in self.fold.train])
+        return weighted_f1(logits, labels)
+
+    def _predict(self, dialogues: Sequence[Dialogue]) -> Tensor:
+        """Class probabilities, [utterance, class] float32, utterances in dialogue order."""
+        at_once = getattr(self.settings, "batch_size", FITTED_BATCH)
+        return torch.cat(probabilities(self.model, dialogues, at_once, self.precision))
+
+    def weights(self) -> dict[str, Tensor]:
+        """All of the system's state."""
+        return {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+
+
+def limits_of(name: str, settings: Any) -> Limits:
+    """How long a run of a system may go on: a single epoch where it is fitted at once."""
+    if not isinstance(settings, Settings):
+        return Limits(1, 1)
+    return Limits(settings.epochs, settings.patience, system(name).STAGES)
+
+
+def _schedule(fold: Fold) -> Schedule:
+    settings: Any = fold.settings
+    if not isinstance(settings, Settings):
+        return Schedule(0.0, 0.0, 0.0, fold.compute.precision, fold.name)
+    return Schedule(
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        gradient_clip=settings.gradient_clip,
+        precision=fold.compute.precision,
+        section=fold.name,
+    )
+
+
+def _entropy(fold: Fold) -> Entropy:
+    settings = fold.settings
+    if not isinstance(settings, Settings):
+        return Entropy()
+    labels = [d.labels for d in fold.train]
+    weights = class_weights(labels, fold.shape.classes, settings.class_weights)
+    return Entropy(weights, settings.label_smoothing, settings.focal)
