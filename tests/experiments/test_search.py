@@ -11,17 +11,24 @@ import pytest
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.experiments import command
-from pipeline.experiments.grid import Search
+from pipeline.experiments.outcomes import Ranking, rank
 from pipeline.experiments.plan import Experiment
-from pipeline.experiments.request import Request
+from pipeline.experiments.reading import Request
+from pipeline.experiments.recipe import Search
 from pipeline.experiments.run import Plan
-from pipeline.experiments.search import Ranking, rank, validated
 from pipeline.records.epochs import EpochPrediction, write_epochs
 from pipeline.records.protocol import Entry, Protocol, write_protocol
-from tests.experiments.planted import Files, outcome, reader
+from tests.experiments.planted import SYSTEM, Files, outcome, reader
 
-KEY = "CORPUS.train.learning_rate"
-SEARCH = Search(about="Why.", corpora=("x",), grid={KEY: (0.1, 0.2, 0.3)}, budget=3, quick=2)
+KEY = "CORPUS.SYSTEM.learning_rate"
+SEARCH = Search(
+    about="Why.",
+    corpora=("x",),
+    systems=(SYSTEM,),
+    grid={KEY: (0.1, 0.2, 0.3)},
+    budget=3,
+    quick=2,
+)
 LABELS = {"valid": (0, 0, 0, 1), "test": (1, 1, 0, 0)}
 RIGHT, ALL_ZERO, WRONG = (0, 0, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0)
 
@@ -52,17 +59,19 @@ def trained(
                     )
     with tempfile.TemporaryDirectory() as folder:
         write_protocol(Path(folder, "protocol"), Protocol(("a", "b"), entries))
-        write_epochs(Path(folder, "epochs"), rows)
+        write_epochs(Path(folder, "epochs"), rows, {})
         return {
             (name, str(paths.protocol("x"))): Path(folder, "protocol").read_bytes(),
-            (name, str(paths.epochs("x"))): Path(folder, "epochs").read_bytes(),
+            (name, str(paths.epochs("x", SYSTEM))): Path(folder, "epochs").read_bytes(),
         }
 
 
 def test_figures_are_those_of_the_selected_epochs_folds_pooled() -> None:
     """All zeros, of 6 zeros and 2 ones: F1 of a is 12/14, of b 0; weighted 6/8 of 12/14."""
     files = trained("e", [(ALL_ZERO, RIGHT), (RIGHT, WRONG)], test=RIGHT)
-    assert validated(reader(files), "e", "x") == pytest.approx([100 * 6 / 8 * 12 / 14, 100])
+    plan = [Experiment("p1", "e", (), allow_missing=False, targets=())]
+    found = rank(plan, "x", SYSTEM, reader(files)).by_seed["p1"]
+    assert found == pytest.approx([100 * 6 / 8 * 12 / 14, 100])
 
 
 def test_validation_chooses_though_test_would_choose_otherwise() -> None:
@@ -72,7 +81,7 @@ def test_validation_chooses_though_test_would_choose_otherwise() -> None:
     files |= trained("r-p2", [(ALL_ZERO, ALL_ZERO)], test=WRONG)
     names = ("as_it_is", "p1", "p2")
     plan = [Experiment(name, f"r-{name}", (), allow_missing=False, targets=()) for name in names]
-    found = rank(plan, "x", reader(files))
+    found = rank(plan, "x", SYSTEM, reader(files))
     assert found.chosen == "p2", "though p1 is right on test, and as_it_is no point of the grid"
     assert list(found.by_seed) == list(names) and found.by_seed["p1"] == [0]
 
@@ -96,7 +105,11 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     state = [""]
 
     def experiments(
-        label: str, corpora: Sequence[str], runs: Mapping[str, Sequence[str]], last: str = "end"
+        label: str,
+        corpora: Sequence[str],
+        systems: Sequence[str],
+        runs: Mapping[str, Sequence[str]],
+        last: str = "end",
     ) -> list[Experiment]:
         return [
             Experiment(name, f"{label}-{name}-{last}{state[0]}", tuple(settings), False, ())
@@ -135,8 +148,8 @@ def test_only_the_choice_is_tested(
     page, table, plot = search(files)
     points = [f"r-{name}-train" for name in ("as_it_is", "p1", "p2", "p3")]
     assert [e.name for e in ran] == [*points, "r-as_it_is-end", "r-chosen-end"]
-    assert ran[-1].settings == ("x.train.learning_rate=0.2",)
-    assert "x: validation chose p2, CORPUS.train.learning_rate=0.2" in capsys.readouterr().out
+    assert ran[-1].settings == ("x.mcn_cl.learning_rate=0.2",)
+    assert "x: validation chose p2, CORPUS.SYSTEM.learning_rate=0.2" in capsys.readouterr().out
 
     text = page.read_text()
     assert text.startswith("# r\n\n```sh\npython -m pipeline experiment r\n```\n")
@@ -144,7 +157,7 @@ def test_only_the_choice_is_tested(
         "The budget is 3 points; the grid has 3, so all were tried.",
         f"| point | {KEY} | x |\n|---|---|---:|\n| as_it_is |  | 64.3 ± 0.0 |\n| p1 | 0.1 | 0.0 ± ",
         "| p2 | 0.2 | 100.0 ± 0.0, chosen |\n| p3 | 0.3 | 32.1 ± 45.5 |\n",
-        "x: validation chose p2, CORPUS.train.learning_rate=0.2.",
+        "x: validation chose p2, CORPUS.SYSTEM.learning_rate=0.2.",
         "](r.png)",
         "| chosen | ",
     ):
