@@ -8,8 +8,6 @@ from pipeline.nn.batch import Dialogue, DialogueBatch
 from pipeline.nn.linear import LinearProbe
 from pipeline.systems.base import Fitted, LinearSettings, Output, Shape, Source
 
-ITERATIONS = 20_000  # of coordinate descent, which a large C needs
-
 
 class LinearSvm(Fitted):
     """One-against-rest linear SVM on a turn's frames' mean and its other modalities."""
@@ -29,7 +27,7 @@ class LinearSvm(Fitted):
         """Fit it on train, with the strength that is best on validation."""
 
         def make(strength: float) -> LinearSVC:
-            return LinearSVC(C=strength, max_iter=ITERATIONS, random_state=0)
+            return LinearSVC(C=strength, dual="auto", max_iter=10_000, random_state=0)
 
         self.probe.fit(make, self.settings.regularisation, train, valid)
 

@@ -38,7 +38,7 @@ class TfIdf(Fitted):
         super().__init__(settings, shape)
         self.register_buffer("vocabulary", torch.zeros(letters, dtype=torch.uint8))
         self.register_buffer("idf", torch.zeros(terms))
-        self.scores = nn.utils.skip_init(nn.Linear, terms, shape.classes)  # may be empty
+        self.scores = _zeros(terms, shape.classes)
         self._vectoriser: TfidfVectorizer | None = None
 
     @classmethod
@@ -64,7 +64,7 @@ class TfIdf(Fitted):
         terms = json.dumps(vectoriser.get_feature_names_out().tolist()).encode()
         self.vocabulary = torch.frombuffer(bytearray(terms), dtype=torch.uint8)
         self.idf = torch.from_numpy(vectoriser.idf_).float()
-        self.scores = nn.Linear(len(self.idf), self.shape.classes)
+        self.scores = _zeros(len(self.idf), self.shape.classes)
         take_over(self.scores, classifier)
         self._vectoriser = None
 
@@ -78,6 +78,13 @@ class TfIdf(Fitted):
             products = self._vectoriser.transform(texts) @ weights.T
             logits[row, : len(texts)] = torch.from_numpy(products).to(logits)
         return Output(logits + self.scores.bias)
+
+
+def _zeros(terms: int, classes: int) -> nn.Linear:
+    """A linear map without random numbers, which PyTorch warns of where it is empty."""
+    layer = nn.Linear(max(1, terms), classes)
+    layer.weight = nn.Parameter(torch.zeros(classes, terms))
+    return layer
 
 
 def _vectoriser() -> TfidfVectorizer:

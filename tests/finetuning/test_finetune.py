@@ -13,9 +13,9 @@ import torch
 from pipeline.base import paths
 from pipeline.features.text.encoder import TextEncoder
 from pipeline.features.text.turns import read_turns, window_of
-from pipeline.records.head import predict_utterances, read_head
 from pipeline.finetuning.loop import Run
 from pipeline.records.features import Features
+from pipeline.records.head import predict_utterances, read_head
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.weights.folder import load, read_record

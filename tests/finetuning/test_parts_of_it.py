@@ -14,13 +14,13 @@ from pipeline.base.errors import PipelineError
 from pipeline.features.text.turns import Turn, window_of
 from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import Example, batches, draw, examples
-from pipeline.records.head import Head, predict_utterances, read_head, write_head
 from pipeline.finetuning.loop import Run
 from pipeline.finetuning.network import Output, TunedEncoder
 from pipeline.finetuning.objective import Objective, Targets
 from pipeline.finetuning.rates import parameter_groups, rate_factor
 from pipeline.nn.contrastive import supervised_contrastive_loss
 from pipeline.records.features import Features
+from pipeline.records.head import Head, predict_utterances, read_head, write_head
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
 from tests.finetuning import tiny

@@ -4,7 +4,7 @@ Dialogues are made unpadded and then collated. Padded and missing values are NaN
 range, unless a test says otherwise: a test that passes has not read them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, TypeVar
@@ -12,8 +12,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from pipeline.nn.batch import MODALITIES, DialogueBatch
-from pipeline.systems.mcn_cl import MCNCL
+from pipeline.base.params import read_params
+from pipeline.nn.batch import MODALITIES, NO_LABEL, DialogueBatch
+from pipeline.nn.entropy import Entropy
+from pipeline.systems.base import Output, Shape, System
+from pipeline.systems.mcn_cl import McnCl, McnClSettings
+from tests.conftest import PARAMS
 
 DIMENSIONS = {"text": 5, "audio": 7, "visual": 6}
 CLASSES = 4
@@ -64,7 +68,7 @@ def collate(
     filler: float = torch.nan,
     index_filler: int = 17,
 ) -> DialogueBatch:
-    """Pad dialogues with `filler`, indices with `index_filler`."""
+    """Pad dialogues with `filler`, speakers with `index_filler`, labels with none."""
     batch = len(dialogues)
     turns = max(len(d.labels) for d in dialogues) + extra_turns
     frames = max(len(f) for d in dialogues for f in d.features["visual"]) + extra_frames
@@ -77,7 +81,7 @@ def collate(
     turn_mask = torch.zeros(batch, turns, dtype=torch.bool)
     present = {m: torch.zeros(batch, turns, dtype=torch.bool) for m in MODALITIES}
     speakers = torch.full((batch, turns), index_filler)
-    labels = torch.full((batch, turns), index_filler)
+    labels = torch.full((batch, turns), NO_LABEL)
     for row, dialogue in enumerate(dialogues):
         length = len(dialogue.labels)
         turn_mask[row, :length] = True
@@ -123,17 +127,52 @@ def in_float32(batch: DialogueBatch) -> DialogueBatch:
     return replace(batch, features={m: f.float() for m, f in batch.features.items()})
 
 
-def fresh_model(*modalities: str, seed: int = 0, **options: Any) -> MCNCL:
+PLAIN = Entropy()
+SMALL = {
+    "width": 16,
+    "heads": 2,
+    "projection": 6,
+    "limit": 10.0,
+    "residual": False,
+    "dropout": 0.1,
+    "temperature": 0.8,
+}
+
+
+def settings_of(**options: Any) -> McnClSettings:
+    """Those of a small MCN-CL."""
+    known: McnClSettings = read_params(PARAMS).system("meld", "mcn_cl")
+    return McnClSettings(**{**known.model_dump(), **SMALL, **options})
+
+
+def fresh_model(
+    *modalities: str,
+    seed: int = 0,
+    dimensions: Mapping[str, int] | None = None,
+    classes: int = CLASSES,
+    **options: Any,
+) -> McnCl:
     """A small, newly initialised model in float32."""
     torch.manual_seed(seed)
-    dimensions = {m: DIMENSIONS[m] for m in modalities or MODALITIES}
-    small = {"dimensions": dimensions, "classes": CLASSES, "width": 8, "heads": 2, "projection": 6}
-    return MCNCL(**small | options)
+    features = dict(dimensions or {m: DIMENSIONS[m] for m in modalities or MODALITIES})
+    return McnCl(settings_of(**options), Shape(features, classes, speakers=3))
 
 
-def make_model(*modalities: str, **options: Any) -> MCNCL:
+def make_model(*modalities: str, **options: Any) -> McnCl:
     """A small model in float64 and eval mode, with every parameter random."""
     return randomise(fresh_model(*modalities, **options)).double().eval()
+
+
+def loss_of(model: System, batch: DialogueBatch, entropy: Entropy = PLAIN) -> Tensor:
+    """What is minimised."""
+    return total_of(model, model(batch), batch, entropy)
+
+
+def total_of(
+    model: System, output: Output, batch: DialogueBatch, entropy: Entropy = PLAIN
+) -> Tensor:
+    """The sum of all terms."""
+    return torch.stack([*model.losses(output, batch, entropy).values()]).sum()
 
 
 def randomise(module: Module, seed: int = 0) -> Module:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from pipeline.nn.batch import MODALITIES
 from pipeline.nn.context import CONTEXTS
-from pipeline.systems.loss import Loss
 from tests.systems.dialogues import (
     SUBSETS,
     collate,
     fresh_model,
     in_float32,
+    loss_of,
     make_dialogues,
     make_model,
     map_turns,
@@ -39,7 +39,7 @@ switches = pytest.mark.parametrize("options", SWITCHES, ids=str)
 def outputs(model, batch):
     """Logits and projections of every real turn, side by side: [turn, value]."""
     output = model(batch)
-    return torch.cat((output.logits, *output.projections.values()), dim=-1)[batch.turn_mask]
+    return torch.cat((output.logits, *output.extra.values()), dim=-1)[batch.turn_mask]
 
 
 @pytest.mark.parametrize(("modalities", "options"), MODELS, ids=str)
@@ -63,7 +63,7 @@ def test_what_padding_and_gaps_hold(options, filler, index_filler):
     results = []
     for kind, index in ((0.0, 0), (filler, index_filler)):
         batch = collate(dialogues, extra_turns=1, filler=kind, index_filler=index)
-        total = Loss()(model(batch), batch).total
+        total = loss_of(model, batch)
         gradients = torch.autograd.grad(total, list(model.parameters()))
         results.append((outputs(model, batch), total, gradients))
     torch.testing.assert_close(*results)

@@ -1,4 +1,4 @@
-"""Training loss: which turns count, the weights of its terms, and batches without any."""
+"""The loss of MCN-CL: which turns count, the weights of its terms, and batches without any."""
 
 from dataclasses import replace
 
@@ -8,15 +8,17 @@ from torch.nn import functional
 
 from pipeline.nn.batch import MODALITIES
 from pipeline.nn.contrastive import supervised_contrastive_loss
-from pipeline.systems.loss import Loss
-from pipeline.systems.mcn_cl import Output
+from pipeline.nn.entropy import Entropy
+from pipeline.systems.base import Output
 from tests.systems.dialogues import (
     CLASSES,
     collate,
     fresh_model,
     in_float32,
+    loss_of,
     make_dialogues,
     make_model,
+    total_of,
 )
 
 LENGTHS = (5, 3, 1, 4)
@@ -52,14 +54,13 @@ def labelled_turns(batch):
 
 @pytest.mark.parametrize("focal", [0.0, 0.5, 2.0])
 def test_cross_entropy_is_the_mean_over_labelled_turns(batch, focal):
-    output = replace(random_output(batch), projections={})
-    terms = Loss(focal=focal)(output, batch)
+    output = Output(random_output(batch).logits)
+    entropy = Entropy(focal=focal)(output.logits, batch.labels)
     chances = [output.logits[at].softmax(dim=0)[batch.labels[at]] for at in labelled_turns(batch)]
     expected = [-((1 - p) ** focal) * p.log() for p in chances]
-    torch.testing.assert_close(terms.total, sum(expected) / len(expected))
-    assert torch.equal(terms.cross_entropy, terms.total)
-    assert terms.per_modality == {}
-    assert terms.contrastive == 0
+    torch.testing.assert_close(entropy, sum(expected) / len(expected))
+    terms = make_model().losses(output, batch, Entropy(focal=focal))
+    assert terms == {"cross_entropy": entropy}
 
 
 @pytest.mark.parametrize(
@@ -68,23 +69,22 @@ def test_cross_entropy_is_the_mean_over_labelled_turns(batch, focal):
     ids=str,
 )
 def test_eq_27(batch, settings):
-    weights = {"text": 0.5, "audio": 0.25, "visual": 2.0}
+    weights = {"text_weight": 0.5, "audio_weight": 0.25, "visual_weight": 2.0}
     output = random_output(batch)
-    terms = Loss(contrastive_weight=3.0, modality_weights=weights, **settings)(output, batch)
+    model = make_model(contrastive=3.0, **weights, **settings)
+    terms = model.losses(output, batch, Entropy())
     expected = {}
     for m in MODALITIES:
         # An utterance that lacks the modality is left out.
         there = [at for at in labelled_turns(batch) if batch.present[m][at]]
-        projected = torch.stack([output.projections[m][at] for at in there])
+        projected = torch.stack([output.extra[m][at] for at in there])
         labels = torch.stack([batch.labels[at] for at in there])
         expected[m] = supervised_contrastive_loss(
             projected, labels, **{"temperature": 0.8} | settings
         )
-    torch.testing.assert_close(terms.per_modality, expected)
     assert all(loss > 0 for loss in expected.values())
     contrastive = 0.5 * expected["text"] + 0.25 * expected["audio"] + 2 * expected["visual"]
-    torch.testing.assert_close(terms.contrastive, contrastive)
-    torch.testing.assert_close(terms.total, terms.cross_entropy + 3 * contrastive)
+    torch.testing.assert_close(terms["contrastive"], 3 * contrastive)
 
 
 def test_class_weights_and_smoothing_are_pytorchs(batch):
@@ -94,14 +94,14 @@ def test_class_weights_and_smoothing_are_pytorchs(batch):
     expected = functional.cross_entropy(
         output.logits[labelled], batch.labels[labelled], weights, label_smoothing=0.1
     )
-    terms = Loss(class_weights=weights, label_smoothing=0.1)(output, batch)
-    torch.testing.assert_close(terms.cross_entropy, expected)
+    entropy = Entropy(class_weights=weights, label_smoothing=0.1)(output.logits, batch.labels)
+    torch.testing.assert_close(entropy, expected)
 
 
 def test_focal_loss_of_a_certain_utterance_has_a_gradient(batch):
     certain = 200.0 * functional.one_hot(batch.labels.clamp(0, CLASSES - 1), CLASSES)
     certain.requires_grad_()
-    Loss(focal=0.5)(Output(certain, {}), batch).total.backward()
+    Entropy(focal=0.5)(certain, batch.labels).backward()
     assert certain.grad.isfinite().all()
 
 
@@ -110,46 +110,42 @@ def test_focal_loss_of_a_certain_utterance_has_a_gradient(batch):
 )
 def test_without_labels_the_loss_is_zero_and_has_a_graph(batch, settings):
     model, batch = make_model(), replace(batch, labels=torch.full_like(batch.labels, -1))
-    terms = Loss(**settings)(model(batch), batch)
-    terms.total.backward()
-    assert terms.total.item() == 0
+    total = loss_of(model, batch, Entropy(**settings))
+    total.backward()
+    assert total.item() == 0
     assert all(p.grad is None or p.grad.count_nonzero() == 0 for p in model.parameters())
 
 
 def test_bfloat16_logits_are_read_in_float32(batch):
-    output = random_output(batch)
-    rounded = replace(output, logits=output.logits.bfloat16())
-    expected = Loss()(replace(rounded, logits=rounded.logits.float()), batch).cross_entropy
-    assert torch.equal(Loss()(rounded, batch).cross_entropy, expected)
+    logits = random_output(batch).logits.bfloat16()
+    assert torch.equal(Entropy()(logits, batch.labels), Entropy()(logits.float(), batch.labels))
 
 
 def test_bfloat16_autocast(batch):
     batch, model = in_float32(batch), fresh_model()
-    exact = Loss()(model(batch), batch).total.item()
+    exact = loss_of(model, batch).item()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = Loss(class_weights=torch.ones(CLASSES))(model(batch), batch)
-    terms.total.backward()
-    assert terms.total.dtype == torch.float32
-    assert terms.total.item() == pytest.approx(exact, rel=0.05)
+        total = loss_of(model, batch, Entropy(class_weights=torch.ones(CLASSES)))
+    total.backward()
+    assert total.dtype == torch.float32
+    assert total.item() == pytest.approx(exact, rel=0.05)
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"focal": 2.0}, {"hard_ratio": None, "denominator": "all", "label_smoothing": 0.1}],
+    ("entropy", "settings"),
+    [
+        (Entropy(focal=2.0), {}),
+        (Entropy(label_smoothing=0.1), {"hard_ratio": None, "denominator": "all"}),
+    ],
     ids=str,
 )
-def test_gradient(batch, settings):
-    output = random_output(batch, filler=0.5)
-    leaves = [x.requires_grad_() for x in (output.logits, *output.projections.values())]
+def test_gradient(batch, entropy, settings):
+    output, model = random_output(batch, filler=0.5), make_model(**settings)
+    leaves = [x.requires_grad_() for x in (output.logits, *output.extra.values())]
 
     def total(logits, *projections):
         named = dict(zip(MODALITIES, projections, strict=True))
-        return Loss(**settings)(replace(output, logits=logits, projections=named), batch).total
+        return total_of(model, Output(logits, named), batch, entropy)
 
     assert torch.autograd.gradcheck(total, leaves, fast_mode=True)
-
-
-def test_bad_settings_are_refused_at_once():
-    with pytest.raises(ValueError, match="Bad temperature"):
-        Loss(temperature=-1)

@@ -8,15 +8,16 @@ from torch.func import functional_call
 
 from pipeline.nn.batch import MODALITIES
 from pipeline.nn.context import CONTEXTS
-from pipeline.systems.loss import Loss
 from tests.systems.dialogues import (
     CLASSES,
     DIMENSIONS,
     collate,
     fresh_model,
     in_float32,
+    loss_of,
     make_dialogues,
     make_model,
+    total_of,
 )
 
 LENGTHS = (5, 3, 1, 4)
@@ -29,10 +30,10 @@ def shapes(**changes):
 @pytest.mark.parametrize(
     ("switch", "prefix"),
     [
-        ({"psa": False}, "encoders.visual.psa."),
-        ({"psa_activation": "none"}, "encoders.visual.psa.norm."),
+        ({"psa": False}, "inputs.encoders.visual.psa."),
+        ({"psa_activation": "none"}, "inputs.encoders.visual.psa.norm."),
         ({"mcn": False}, "mcn."),
-        ({"contrastive": False}, "heads."),
+        ({"contrastive": 0.0}, "heads."),
         ({"context": "none"}, "context."),
     ],
     ids=str,
@@ -49,7 +50,7 @@ def test_a_switch_removes_its_parameters_and_no_others(switch, prefix):
         ({"context": "gru"}, ["context."]),
         ({"layers": 3}, ["mcn."]),
         ({"projection": 5}, [f"heads.{m}.output." for m in MODALITIES]),
-        ({"psa_groups": 2}, ["encoders.visual.psa.convolutions."]),
+        ({"psa_groups": 2}, ["inputs.encoders.visual.psa.convolutions."]),
         ({"classes": 5}, ["classifier.softmax."]),
         ({"heads": 4}, []),
         ({"residual": True}, []),
@@ -73,10 +74,10 @@ def test_outputs():
     batch = collate(make_dialogues(LENGTHS))
     output = make_model("text", "visual")(batch)
     assert output.logits.shape == (*batch.turn_mask.shape, CLASSES)
-    assert {m: p.shape[2] for m, p in output.projections.items()} == {"text": 6, "visual": 6}
-    for values in (output.logits, *output.projections.values()):
+    assert {m: p.shape[2] for m, p in output.extra.items()} == {"text": 6, "visual": 6}
+    for values in (output.logits, *output.extra.values()):
         assert values.any(dim=-1).equal(batch.turn_mask)  # zeros in padded turns
-    assert make_model(contrastive=False)(batch).projections == {}
+    assert make_model(contrastive=0.0)(batch).extra == {}
 
 
 def test_attention_heads_change_the_result_if_not_the_weights():
@@ -97,7 +98,7 @@ def test_without_mcn_heads_and_classifier_act_on_the_context(residual):
     assert torch.equal(output.logits[real], model.classifier(context[:, real]))
     for modality, vectors in zip(MODALITIES, context, strict=True):
         expected = model.heads[modality](vectors[real])
-        assert torch.equal(output.projections[modality][real], expected)
+        assert torch.equal(output.extra[modality][real], expected)
 
 
 def test_the_order_of_the_dict_changes_nothing():
@@ -111,8 +112,9 @@ def test_every_modality_is_standardised_and_clamped():
     model, batch = make_model(limit=2.0), collate(make_dialogues(LENGTHS))
     clamped = {m: f.clamp(-2, 2) for m, f in batch.features.items()}
     expected = model(replace(batch, features=clamped)).logits
+    standardise = dict(model.standardised())
     for modality, dimension in DIMENSIONS.items():
-        model.standardise(modality, torch.full((dimension,), 3.0), torch.full((dimension,), 0.5))
+        standardise[modality].fit(torch.full((dimension,), 3.0), torch.full((dimension,), 0.5))
     shifted = {m: 0.5 * f + 3 for m, f in batch.features.items()}
     logits = model(replace(batch, features=shifted)).logits
     torch.testing.assert_close(logits[batch.turn_mask], expected[batch.turn_mask])
@@ -130,7 +132,7 @@ def test_dropout_acts_in_training_alone():
 def test_every_parameter_is_trained(options):
     # The learned vectors need something missing, as there is.
     model, batch = make_model(**options), collate(make_dialogues(LENGTHS))
-    Loss()(model(batch), batch).total.backward()
+    loss_of(model, batch).backward()
     dead = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
 
@@ -149,7 +151,7 @@ def test_gradient_from_the_features_to_the_loss(options):
     def total(step):
         moved = replace(batch, features={m: f + step * d for m, (f, d) in values.items()})
         parameters = {n: p + step * d for n, (p, d) in weights.items()}
-        return Loss()(functional_call(model, parameters, moved), batch).total
+        return total_of(model, functional_call(model, parameters, moved), batch)
 
     step = torch.zeros((), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(total, step, rtol=1e-6, atol=0)
@@ -162,7 +164,7 @@ def test_the_same_seed_gives_the_same_model_and_gradients():
         results = []
         for _ in range(2):
             model = fresh_model(seed=3).train()
-            Loss()(model(batch), batch).total.backward()
+            loss_of(model, batch).backward()
             results.append([(p.detach(), p.grad) for p in model.parameters()])
     finally:
         torch.use_deterministic_algorithms(False)
@@ -180,12 +182,6 @@ def test_overfits_twenty_utterances(context):
         if torch.equal(output.logits[batch.turn_mask].argmax(dim=-1), labels):
             return  # all are right: F1 is 1.0
         optimiser.zero_grad()
-        Loss()(output, batch).total.backward()
+        total_of(model, output, batch).backward()
         optimiser.step()
     pytest.fail("some utterances are still wrong")
-
-
-@pytest.mark.parametrize("dimensions", [{}, {"text": 5, "smell": 3}])
-def test_bad_modalities_are_refused(dimensions):
-    with pytest.raises(ValueError, match="Bad modalities"):
-        fresh_model(dimensions=dimensions)

@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from pipeline.nn.batch import MODALITIES
-from pipeline.systems.loss import Loss
 from tests.systems.dialogues import (
     SUBSETS,
     collate,
     fresh_model,
     in_float32,
+    loss_of,
     make_dialogues,
     make_model,
+    total_of,
     without,
 )
 
@@ -67,11 +68,11 @@ def test_forward_and_backward_are_finite(modalities, options, everywhere):
     batch, model = full_of_gaps(everywhere), make_model(*modalities, **options)
     assert model(batch).logits[batch.turn_mask].isfinite().all()
     output = model.train()(batch)  # with dropout
-    assert all(values.isfinite().all() for values in (output.logits, *output.projections.values()))
-    Loss()(output, batch).total.backward()
+    assert all(values.isfinite().all() for values in (output.logits, *output.extra.values()))
+    total_of(model, output, batch).backward()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     assert all(g.isfinite().all() for g in gradients)
-    assert model.missing.grad.flatten(1).any(dim=1).all()
+    assert model.inputs.missing.grad.flatten(1).any(dim=1).all()
 
 
 def test_no_visual_frames_at_all():
@@ -104,15 +105,15 @@ def test_the_vector_for_missing_learns_only_where_something_is_missing():
     batch, model = complete([4, 4]), make_model(context="none")
     missing = without(batch, "audio", turns_of(batch, 0, 1))
     model(missing).logits[batch.turn_mask].sum().backward()
-    assert model.missing.grad.flatten(1).any(dim=1).tolist() == [False, True, False]
+    assert model.inputs.missing.grad.flatten(1).any(dim=1).tolist() == [False, True, False]
 
 
 def test_nothing_attends_to_what_is_missing():
     batch, model = complete([4, 4]), make_model(context="none")
-    projections = model(without(batch, "audio", turns_of(batch, 0, 1))).projections
+    projections = model(without(batch, "audio", turns_of(batch, 0, 1))).extra
     for modality, reads in (("text", False), ("audio", True), ("visual", False)):
         (gradient,) = torch.autograd.grad(
-            projections[modality][batch.turn_mask].sum(), model.missing, retain_graph=True
+            projections[modality][batch.turn_mask].sum(), model.inputs.missing, retain_graph=True
         )
         assert bool(gradient.any()) == reads
 
@@ -122,7 +123,7 @@ def test_no_gradient_reaches_what_is_missing(modality):
     batch = collate(make_dialogues(LENGTHS), filler=0.5)
     for values in batch.features.values():
         values.requires_grad_()
-    Loss()(make_model()(batch), batch).total.backward()
+    loss_of(make_model(), batch).backward()
     available = batch.available(modality)
     gradient = batch.features[modality].grad
     assert not gradient[~available].any()
@@ -146,7 +147,7 @@ def test_a_trained_model_does_worse_without_a_modality():
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(30):
         optimiser.zero_grad()
-        Loss()(model(train), train).total.backward()
+        loss_of(model, train).backward()
         optimiser.step()
 
     def accuracy(batch):

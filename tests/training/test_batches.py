@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.nn.batch import Dialogue
 from pipeline.training.batches import draw, length_buckets, sampling_weights
-from pipeline.training.data import Dialogue
 
 
 def dialogue(*labels: int) -> Dialogue:

@@ -1,5 +1,6 @@
 """Features that training reads: an absurd value silences nothing, and what is wrong is refused."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,10 @@ from pipeline.base.errors import PipelineError
 from pipeline.nn.outliers import robust
 from pipeline.records.features import Features, read_features, write_features
 from pipeline.training.data import dialogues, mean_and_std
-from pipeline.training.train import train_corpus
+from pipeline.training.train import train_system
 from tests.records.test_features import cell, rewritten
 from tests.synthetic import lay_out
-from tests.training.toy import toy_settings
+from tests.training.toy import toy
 
 
 def written_anew(modality: str, change: Callable[[Features], None]) -> None:
@@ -36,10 +37,9 @@ def written_anew(modality: str, change: Callable[[Features], None]) -> None:
 
 def refused() -> str:
     with pytest.raises(PipelineError) as caught:
-        train_corpus("toy", toy_settings())
-    assert (
-        not paths.checkpoints("toy").exists() and not paths.metrics("toy", "history.csv").exists()
-    )
+        train_system(toy())
+    assert not paths.checkpoints("toy", "mcn_cl").exists()
+    assert not paths.metrics("toy", "mcn_cl").exists()
     return str(caught.value)
 
 
@@ -52,7 +52,7 @@ def test_an_absurd_value_leaves_the_other_rows_as_they_are(
 
     def statistics() -> tuple[torch.Tensor, torch.Tensor]:
         stores = {modality: read_features(paths.features("toy", modality))}
-        return mean_and_std(dialogues(entries, stores, 0, "train"), modality)
+        return mean_and_std(dialogues(entries, stores, defaultdict(str), 0, "train"), modality)
 
     def spoil(store: Features) -> None:
         store.values[2, :3] = value
@@ -62,7 +62,7 @@ def test_an_absurd_value_leaves_the_other_rows_as_they_are(
     for old, new in zip(before, statistics(), strict=True):
         assert torch.equal(old[3:], new[3:]), "of the columns that it is not in"
         assert (old - new).abs().max() < 0.25, "less by a row"
-    train_corpus("toy", toy_settings(seeds=(1,), epochs=1))
+    train_system(toy(seeds=(1,), epochs=1))
 
 
 def test_heavy_tails_rare_events_and_constants_count_in_full() -> None:

@@ -8,17 +8,12 @@ import pandas as pd
 import pytest
 
 from pipeline.base import paths
-from pipeline.base.params import read_params
-from pipeline.evaluation.baselines import fit_baselines, pool_folds
-from pipeline.evaluation.evaluate import collect_predictions, metrics, selected_runs
-from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.evaluation.evaluate import selected_runs
 from pipeline.records.epochs import read_epochs
-from pipeline.records.features import read_features
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
-from pipeline.training.train import train_corpus
-from tests.conftest import PARAMS
+from pipeline.training.train import train_system
 from tests.synthetic import CLASSES, Size, lay_out
-from tests.training.toy import toy_settings
+from tests.training.toy import toy
 
 TURNED = {"train": "train", "valid": "test", "test": "valid"}
 
@@ -37,7 +32,7 @@ def protocol(workspace: Path) -> Protocol:
 
 
 def train(seeds: tuple[int, ...]) -> None:
-    train_corpus("toy", toy_settings(seeds=seeds, epochs=3, batch_size=1))
+    train_system(toy(seeds=seeds, epochs=3, batch_size=1))
 
 
 def on_test(protocol: Protocol) -> list[Entry]:
@@ -46,29 +41,14 @@ def on_test(protocol: Protocol) -> list[Entry]:
 
 def test_folds_are_pooled_and_context_is_never_scored(protocol: Protocol) -> None:
     train((1, 2))
-    history = pd.read_csv(paths.metrics("toy", "history.csv"))
+    history = pd.read_csv(paths.metrics("toy", "mcn_cl", "history.csv"))
     assert set(zip(history["fold"], history["seed"], strict=True)) == {
         (fold, seed) for fold in (0, 1) for seed in (1, 2)
     }
     # With a dialogue a batch, one batch of each epoch has no labelled turn at all.
     assert np.isfinite(history.select_dtypes("number").to_numpy()).all()
     read = read_protocol(paths.protocol("toy"))
-    for run in selected_runs(read_epochs(paths.epochs("toy")), read, "test"):
+    for run in selected_runs(read_epochs(paths.epochs("toy", "mcn_cl"))[0], read, "test"):
         assert run.utterances == [e.utterance for e in on_test(protocol)]
         assert run.actual.tolist() == [e.label for e in on_test(protocol)]
         assert np.isfinite(run.probabilities).all()
-
-
-def test_figures_of_several_folds(protocol: Protocol) -> None:
-    train((1,))
-    read = read_protocol(paths.protocol("toy"))
-    stores = {m: read_features(paths.features("toy", m)) for m in ("text", "audio", "visual")}
-    texts = {e.utterance: f"word{e.label}" for e in protocol.entries}
-    settings = read_params(PARAMS).of(EvaluateSettings, "demo_iemocap")
-    beside = pool_folds(fit_baselines(read, stores, texts, settings))
-    epochs = read_epochs(paths.epochs("toy"))
-    found = metrics(collect_predictions(epochs, read, beside), epochs, read)
-    assert set(found["baselines"]) == set(settings.baselines)
-    assert 0 <= found["test"]["weighted_f1_low"] <= found["test"]["weighted_f1_high"] <= 100
-    counts = [fold["utterances"] for fold in found["folds"].values()]
-    assert list(found["folds"]) == ["fold 0", "fold 1"] and sum(counts) == len(on_test(protocol))

@@ -17,8 +17,8 @@ from pipeline.base import paths
 from tests.conftest import PARAMS, ROOT
 from tests.synthetic import lay_out
 
-CORPUS = "demo_meld"
-COMMAND = [sys.executable, "-m", "stages.train", CORPUS]
+CORPUS, SYSTEM = "demo_meld", "mcn_cl"
+COMMAND = [sys.executable, "-m", "stages.train", CORPUS, SYSTEM]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def started(
 
 
 def rows() -> int:
-    file = paths.metrics(CORPUS, "history.csv")
+    file = paths.metrics(CORPUS, SYSTEM, "history.csv")
     return file.read_text().count("\n") if file.exists() else 0
 
 
@@ -91,7 +91,7 @@ def test_an_interrupted_training_ends_in_one_line_and_resumes(environment: dict[
     finally:
         first.kill()
     assert first.returncode == 130
-    assert last == "train demo_meld: interrupted. Run again: it resumes."
+    assert last == "train demo_meld mcn_cl: interrupted. Run again: it resumes."
     assert not list(Path().rglob("*.part"))
     done = rows()
     with Path("output").open("w") as output:

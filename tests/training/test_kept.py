@@ -16,11 +16,11 @@ from pipeline.base import fingerprint, paths
 from pipeline.base.cache import contents
 from pipeline.base.fingerprint import code_digest
 from pipeline.records.protocol import Protocol, read_protocol, write_protocol
-from pipeline.training.fit import Run
-from pipeline.training.train import train_corpus
+from pipeline.training.learner import DialogueLearner
+from pipeline.training.train import train_system
 from tests.conftest import ROOT, enlarge
 from tests.synthetic import lay_out
-from tests.training.toy import outputs, toy_settings
+from tests.training.toy import outputs, toy
 
 TURNED = {"train": "train", "valid": "test", "test": "valid"}
 
@@ -29,17 +29,17 @@ TURNED = {"train": "train", "valid": "test", "test": "valid"}
 def train(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     """Train a corpus with some settings of `train` changed; give the seeds that were trained."""
     trained: list[int] = []
-    whole = Run.__init__
+    whole = DialogueLearner.__init__
 
-    def init(run: Run, fold: Any, seed: int) -> None:
+    def init(learner: DialogueLearner, fold: Any, seed: int) -> None:
         trained.append(seed)
-        whole(run, fold, seed)
+        whole(learner, fold, seed)
 
-    monkeypatch.setattr(Run, "__init__", init)
+    monkeypatch.setattr(DialogueLearner, "__init__", init)
 
     def run(corpus: str = "toy", **changes: Any) -> list[int]:
         trained.clear()
-        train_corpus(corpus, toy_settings(**{"epochs": 2, **changes}))
+        train_system(toy(corpus=corpus, **{"epochs": 2, **changes}))
         return list(trained)
 
     lay_out("toy")
@@ -48,15 +48,15 @@ def train(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
 
 
 def test_nothing_is_trained_where_nothing_has_changed(train: Callable[..., list[int]]) -> None:
-    first = outputs("toy")
+    first = outputs()
     shutil.rmtree("metrics")
     shutil.rmtree("models")
-    assert train() == [] and outputs("toy") == first
+    assert train() == [] and outputs() == first
 
 
 def test_another_seed_trains_one_run_and_one_less_none(train: Callable[..., list[int]]) -> None:
     assert train(seeds=(1, 5, 2)) == [5]
-    assert sorted(outputs("toy"))[:2] == ["fold0-seed1.md", "fold0-seed1.safetensors"]
+    assert sorted(outputs())[:2] == ["fold0-seed1.md", "fold0-seed1.safetensors"]
     assert train(seeds=(5,)) == []
 
 
@@ -113,33 +113,33 @@ def test_a_comment_trains_nothing_and_code_does(
     try:
         assert trained_after("training/fit.py", "# A remark.\n") == []
         assert trained_after("training/card.py", "LARGE = 1\n") == [], "it computes no weight"
-        assert trained_after("systems/mcn.py", "LARGE = 1\n") == [1, 2]
+        assert trained_after("nn/cross_attention.py", "LARGE = 1\n") == [1, 2]
     finally:
         code_digest.cache_clear()
 
 
 def test_a_damaged_run_is_trained_again(train: Callable[..., list[int]], workspace: Path) -> None:
-    first = outputs("toy")
+    first = outputs()
     for file in sorted((workspace / "cache/train").rglob("run.pt"))[:1]:
         file.write_bytes(file.read_bytes()[:-100])
-    assert len(train()) == 1 and outputs("toy") == first
+    assert len(train()) == 1 and outputs() == first
 
 
 LOGGED = """
 import sys
 from pipeline.training.fit import Run
-from pipeline.training.train import train_corpus
-from tests.training.toy import toy_settings
+from pipeline.training.train import train_system
+from tests.training.toy import toy
 
 whole = Run._epoch
 
 def epoch(run, state):
     with open(sys.argv[1], "a") as log:
-        log.write(f"{run.seed} ")
-    whole(run, state)
+        log.write(f"{run.learner.number} ")
+    return whole(run, state)
 
 Run._epoch = epoch
-train_corpus("toy", toy_settings(epochs=30, patience=30))
+train_system(toy(epochs=30, patience=30))
 """
 
 
@@ -161,7 +161,7 @@ def test_two_trainings_at_once_on_one_cache_train_each_run_once(
     written = []
     for folder in folders:
         monkeypatch.chdir(folder)
-        written.append(outputs("toy"))
+        written.append(outputs())
     assert written[0] == written[1]
 
 
@@ -177,7 +177,7 @@ def test_a_full_disk_is_named_whoever_writes(
     monkeypatch: pytest.MonkeyPatch,
     full: str,
 ) -> None:
-    first = outputs("toy")
+    first = outputs()
     if full == "models":
         shutil.rmtree("models")
         Path("models").symlink_to(small_disk)
@@ -189,7 +189,7 @@ def test_a_full_disk_is_named_whoever_writes(
     assert str(error.value.filename).endswith(".safetensors" if full == "models" else "run.pt")
     enlarge(small_disk)
     train()
-    assert outputs("toy") == first
+    assert outputs() == first
 
 
 def test_runs_are_listed_and_pruned_with_the_cache(

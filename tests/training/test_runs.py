@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -17,18 +16,17 @@ import torch
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.training import runs as module
-from pipeline.training.data import TrainingSettings
 from pipeline.training.fit import Run
-from pipeline.training.runs import KeptRun, in_processes
-from pipeline.training.train import train_corpus
+from pipeline.training.runs import KeptRun, Training, in_processes
+from pipeline.training.train import train_system
 from tests.conftest import ROOT
 from tests.synthetic import lay_out
-from tests.training.toy import outputs, toy_settings
+from tests.training.toy import changed, outputs, toy
 
 
 @pytest.fixture
-def settings() -> TrainingSettings:
-    return toy_settings(seeds=(1, 2, 3), workers=2)
+def training() -> Training:
+    return toy(seeds=(1, 2, 3), workers=2)
 
 
 @pytest.fixture
@@ -37,61 +35,57 @@ def runs(workspace: Path) -> list[KeptRun]:
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(
-    workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out("toy")
-    train_corpus("toy", settings)
-    together = outputs("toy")
+    train_system(training)
+    together = outputs()
     monkeypatch.setenv("ERC_CACHE", str(workspace / "other"))
-    alone = settings.train.model_copy(update={"workers": 1})
-    train_corpus("toy", replace(settings, train=alone))
-    assert outputs("toy") == together
+    train_system(changed(training, workers=1))
+    assert outputs() == together
     assert len([name for name in together if name.endswith(".safetensors")]) == 3
 
 
 def test_each_epoch_is_reported_and_every_run_is_trained_once(
-    settings: TrainingSettings, runs: list[KeptRun]
+    training: Training, runs: list[KeptRun]
 ) -> None:
     lay_out("toy")
-    epochs = list(in_processes("toy", settings, runs, 2))
+    epochs = list(in_processes(training, runs, 2))
     for run in runs:
         state = run.file.read()
-        assert state is not None and state.finished(settings.train)
+        assert state is not None and state.finished(training.limits)
         own = [epoch for epoch in epochs if epoch.run == run]
         assert [epoch.history[-1] for epoch in own] == state.history
         assert [epoch.last for epoch in own] == [False] * (len(own) - 1) + [True]
 
 
 def test_the_history_is_in_order_though_runs_train_side_by_side(
-    workspace: Path, settings: TrainingSettings
+    workspace: Path, training: Training
 ) -> None:
     lay_out("toy")
-    train_corpus(
-        "toy", replace(settings, train=settings.train.model_copy(update={"seeds": (3, 1)}))
-    )
-    history = pd.read_csv(paths.metrics("toy", "history.csv"))
+    train_system(changed(training, seeds=(3, 1)))
+    history = pd.read_csv(paths.metrics("toy", "mcn_cl", "history.csv"))
     assert [list(group["epoch"]) for _, group in history.groupby("seed")] == [[1, 2, 3, 4]] * 2
     assert list(history["seed"].unique()) == [3, 1], "as params.yaml names them"
 
 
 def test_a_killed_process_is_reported_and_the_others_end(
-    settings: TrainingSettings, runs: list[KeptRun]
+    training: Training, runs: list[KeptRun]
 ) -> None:
     lay_out("toy")
-    long = settings.train.model_copy(update={"epochs": 2000, "patience": 2000})
-    epochs = in_processes("toy", replace(settings, train=long), runs, 2)
+    epochs = in_processes(changed(training, epochs=2000, patience=2000), runs, 2)
     next(epochs)
     multiprocessing.active_children()[0].kill()
-    with pytest.raises(PipelineError, match=r"ended by signal 9.*train.workers"):
+    with pytest.raises(PipelineError, match=r"ended by signal 9.*SYSTEM.workers"):
         list(epochs)
     assert not multiprocessing.active_children(), "the other process is ended too"
 
 
 def test_an_error_of_a_process_is_raised_in_its_own_words(
-    settings: TrainingSettings, runs: list[KeptRun]
+    training: Training, runs: list[KeptRun]
 ) -> None:
     with pytest.raises(PipelineError, match=r"protocols.toy\.parquet"):
-        list(in_processes("toy", settings, runs, 2))
+        list(in_processes(training, runs, 2))
 
 
 NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
@@ -104,13 +98,13 @@ FULL_DISK = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cache/run.pt")
         (
             torch.OutOfMemoryError("CUDA out of memory."),
             "CUDA out of memory.",
-            "CORPUS.train.workers",
+            "CORPUS.SYSTEM.workers",
         ),
         (FULL_DISK, "No space left on device: cache/run.pt", "resumes"),
     ],
 )
 def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
-    settings: TrainingSettings,
+    training: Training,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     begin: str,
@@ -118,29 +112,29 @@ def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
 ) -> None:
     monkeypatch.setattr(module, "read_data", Mock(side_effect=error))
     here, there = multiprocessing.Pipe()
-    module._work("toy", settings, there)
+    module._work(training, there)
     text = here.recv()
     assert text.startswith(begin) and advice in text
 
 
 def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
-    settings: TrainingSettings, runs: list[KeptRun], capfd: pytest.CaptureFixture[str]
+    training: Training, runs: list[KeptRun], capfd: pytest.CaptureFixture[str]
 ) -> None:
     lay_out("toy")
-    unfit = settings.model.model_copy(update={"width": "wide"})
+    unfit = changed(training, width="wide")
     with pytest.raises(PipelineError, match="ended with code 1; its error stands above"):
-        list(in_processes("toy", replace(settings, model=unfit), runs, 2))
+        list(in_processes(unfit, runs, 2))
     assert "TypeError" in capfd.readouterr().err
 
 
 ENDLESS = """
 from pathlib import Path
 from pipeline.training import runs
-from tests.training.toy import toy_settings
+from tests.training.toy import toy
 runs.read_protocol = lambda *_, **__: Path("endless").read_bytes()
 if __name__ == "__main__":
     both = [runs.KeptRun(0, n, Path(f"{n}.pt")) for n in (1, 2)]
-    list(runs.in_processes("toy", toy_settings(), both, 2))
+    list(runs.in_processes(toy(), both, 2))
 """
 
 
@@ -161,22 +155,22 @@ def test_processes_end_at_once_when_their_parent_is_killed(workspace: Path) -> N
 
 
 def test_a_process_whose_parent_was_killed_ends_with_the_next_epoch(
-    settings: TrainingSettings, runs: list[KeptRun]
+    training: Training, runs: list[KeptRun]
 ) -> None:
     lay_out("toy")
     here, there = multiprocessing.Pipe()
     here.send(runs[0])
     here.close()
-    module._work("toy", settings, there)
+    module._work(training, there)
     state = runs[0].file.read()
-    assert state is None or not state.finished(settings.train)
+    assert state is None or not state.finished(training.limits)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(
-    workspace: Path, settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out("toy")
-    alone = replace(settings, train=settings.train.model_copy(update={"workers": 1}))
-    monkeypatch.setattr(Run, "_fit", lambda *_: {"train_total": float("inf")})
-    with pytest.raises(PipelineError, match=r"Epoch 1 .* inf.*CORPUS\.train\.learning_rate"):
-        train_corpus("toy", alone)
+    alone = changed(training, workers=1)
+    monkeypatch.setattr(Run, "_step", lambda *_: {"train_total": torch.tensor(torch.inf)})
+    with pytest.raises(PipelineError, match=r"Epoch 1 .* inf.*CORPUS\.mcn_cl\.learning_rate"):
+        train_system(alone)

@@ -3,17 +3,17 @@
 import pytest
 
 from pipeline.base.params import read_params
-from pipeline.training.batches import learning_rate
-from pipeline.training.settings import TrainSettings
+from pipeline.systems.base import Settings
+from pipeline.training.batches import rate
 from tests.conftest import PARAMS
 
 STEPS = 4  # of an epoch
 
 
-def settings(schedule: str, warmup: float = 0.0) -> TrainSettings:
+def settings(schedule: str, warmup: float = 0.0) -> Settings:
     """Ten epochs of four steps with a full rate of 1."""
-    known = read_params(PARAMS).of(TrainSettings, "demo_meld")
-    return known.model_copy(
+    known = read_params(PARAMS).system("demo_meld", "mcn_cl")
+    copied: Settings = known.model_copy(
         update={
             "schedule": schedule,
             "warmup": warmup,
@@ -23,9 +23,15 @@ def settings(schedule: str, warmup: float = 0.0) -> TrainSettings:
             "plateau_factor": 0.5,
         }
     )
+    return copied
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "plateau", "constant"])
+def learning_rate(known: Settings, step: int, steps: int, scores: list[float]) -> float:
+    numerator, denominator = rate(known, step, steps, scores)
+    return known.learning_rate * numerator / denominator
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "plateau", "constant"])
 def test_the_rate_rises_linearly_over_the_warm_up(schedule: str) -> None:
     rates = [learning_rate(settings(schedule, 0.1), step, STEPS, []) for step in range(4)]
     assert rates == [0.25, 0.5, 0.75, 1.0]
@@ -40,8 +46,13 @@ def test_cosine_is_full_at_first_half_in_the_middle_and_nothing_at_the_end() -> 
     assert rates == pytest.approx([1.0, 0.5, 0.0])
 
 
+def test_linear_falls_evenly() -> None:
+    rates = [learning_rate(settings("linear"), step, STEPS, []) for step in (0, 10, 40)]
+    assert rates == [1.0, 0.75, 0.0]
+
+
 @pytest.mark.parametrize(
-    ("scores", "rate"),
+    ("scores", "expected"),
     [
         ([], 1.0),
         ([10, 11, 12], 1.0),
@@ -52,8 +63,8 @@ def test_cosine_is_full_at_first_half_in_the_middle_and_nothing_at_the_end() -> 
         ([10, 9, 9, 9, 9], 0.25),
     ],
 )
-def test_plateau_halves_when_two_epochs_bring_nothing(scores: list[float], rate: float) -> None:
-    assert learning_rate(settings("plateau"), 20, STEPS, scores) == rate
+def test_plateau_halves_when_two_epochs_bring_nothing(scores: list[float], expected: float) -> None:
+    assert learning_rate(settings("plateau"), 20, STEPS, scores) == expected
 
 
 def test_plateau_does_not_count_the_epochs_of_the_warm_up() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.nn.batch import Packing
-from pipeline.systems.mcn import MCN, CrossAttention
+from pipeline.nn.cross_attention import MCN, CrossAttention
 from tests.systems.dialogues import randomise
 
 
