@@ -1,9 +1,7 @@
-"""What experiments and commits left behind, read from DVC and git without a checkout."""
+"""Read what experiments and commits left behind, from DVC and git, without a checkout."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,10 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import scratch_folder
 from pipeline.base.lockfile import LOCK, digest, stages_of
+from pipeline.base.paths import BASELINE
 from pipeline.records.predictions import Predictions, read_predictions
 
+WORKSPACE = "workspace"  # DVC's own word for the files as they are
 # Gives the bytes of a file of a revision: a commit, branch, tag or experiment, and the file's path.
 Reader = Callable[[str, Path], bytes]
 
@@ -67,57 +67,47 @@ def _why_absent(files: Any, path: Path, error: Exception) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one revision says of a corpus.
+def read_system(read: Reader, revision: str, corpus: str, system: str) -> Predictions:
+    """Read a revision's predictions of a system for a corpus' test utterances.
 
-    Attributes:
-        predictions: The test utterances, and what each model says of them.
-        modalities: That its model sees.
-        learned: Labelled utterances of the first fold's `train` and `valid`.
-    """
-
-    predictions: Predictions
-    modalities: tuple[str, ...]
-    learned: Mapping[str, int]
-
-
-def read_outcome(read: Reader, revision: str, corpus: str) -> Outcome:
-    """Reads what a revision says of a corpus' test split.
-
-    Raises:
-        PipelineError: One of its files cannot be read.
-    """
-    predictions = read_tested(read, revision, corpus)
-    about = json.loads(read(revision, paths.metrics(corpus, "run.json")))
-    counts = about["labelled_utterances"]
-    first = counts if "train" in counts else next(iter(counts.values()))
-    return Outcome(
-        predictions=predictions,
-        modalities=tuple(about["features"]),
-        learned={split: sum(first[split].values()) for split in ("train", "valid")},
-    )
-
-
-def read_tested(read: Reader, revision: str, corpus: str) -> Predictions:
-    """Reads what a revision's models say of a corpus' test utterances.
+    Args:
+        read: Reads a revision's files.
+        revision: `WORKSPACE` for the files as they are.
+        corpus: Which.
+        system: Which.
 
     Raises:
         PipelineError: The file cannot be read, or is of an earlier training than the revision's.
     """
-    with fetched(read, revision, paths.predictions(corpus)) as file:
+    path = paths.predictions(corpus, system)
+    if revision == WORKSPACE:
+        return read_predictions(path)
+    with fetched(read, revision, path) as file:
         predictions = read_predictions(file)
-    stages = stages_of(read(revision, LOCK).decode())
-    trained = digest(stages, f"train@{corpus}", "outs", paths.epochs(corpus))
-    evaluated = digest(stages, f"evaluate@{corpus}", "deps", paths.epochs(corpus))
+    _refuse_stale(read, revision, corpus, system)
+    return predictions
+
+
+def _refuse_stale(read: Reader, revision: str, corpus: str, system: str) -> None:
+    stages, epochs = stages_of(read(revision, LOCK).decode()), paths.epochs(corpus, system)
+    trained = digest(stages, f"train@{corpus}-{system}", "outs", epochs)
+    evaluated = digest(stages, f"evaluate@{corpus}-{system}", "deps", epochs)
     # An experiment that ends at `train` still has the predictions of the commit it started from.
     if trained != evaluated:
         raise PipelineError(
-            f"{revision}: the predictions of {corpus} are of another training than its models. "
-            f"`evaluate@{corpus}` has not run since. Is it a point of a search? Of those test is "
-            "read for the chosen one alone."
+            f"{revision}: the predictions of {system} on {corpus} are of another training than its "
+            f"models. `evaluate@{corpus}-{system}` has not run since. Is it a point of a search? "
+            "Of those test is read for the chosen one alone."
         )
-    return predictions
+
+
+def kept() -> str | None:
+    """The digest of the baseline of the commit that is checked out; None if it has none."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        digest: str | None = dict(*repo.experiments.ls().values()).get(BASELINE)
+    return digest
 
 
 @contextmanager

@@ -10,24 +10,24 @@ from dvc.repo import Repo
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.experiments.kept import dvc_reader, read_outcome
-from tests.experiments.planted import outcome, reader, split
+from pipeline.experiments.revisions import dvc_reader, read_system
+from tests.experiments.planted import SYSTEM, outcome, reader, split
 
 DAG = """\
 stages:
   evaluate:
     cmd: python make.py
     deps: [make.py]
-    outs: [data/predictions/x.parquet]
+    outs: [data/predictions/x/s.parquet]
     metrics:
       - metrics/x/metrics.json: {cache: false}
   never:
     cmd: python make.py
-    deps: [data/predictions/x.parquet]
-    outs: [data/epochs/x.parquet]
+    deps: [data/predictions/x/s.parquet]
+    outs: [data/epochs/x/s.parquet]
 """
 
-EPOCHS = "data/epochs/x.parquet"
+EPOCHS = f"data/epochs/x/{SYSTEM}.parquet"
 
 
 def run(*words: str) -> None:
@@ -41,13 +41,13 @@ def repository(workspace: Path) -> Path:
     run("git", "config", "user.email", "t@example.org")
     run("git", "config", "user.name", "t")
     repo = Repo.init()  # not by its command line, which takes a second each time
-    for folder in ("data/predictions", "metrics/x"):
+    for folder in ("data/predictions/x", "metrics/x"):
         Path(folder).mkdir(parents=True)
     Path("dvc.yaml").write_text(DAG)
     for text in ("old", "new"):
         Path("make.py").write_text(
             "import pathlib\n"
-            f"pathlib.Path('data/predictions/x.parquet').write_text({text!r})\n"
+            f"pathlib.Path('data/predictions/x/s.parquet').write_text({text!r})\n"
             f"pathlib.Path('metrics/x/metrics.json').write_text({text!r})\n"
         )
         repo.reproduce("evaluate", single_item=True)
@@ -59,45 +59,35 @@ def repository(workspace: Path) -> Path:
 
 def test_reading_of_revisions(repository: Path) -> None:
     read = dvc_reader()
-    kept, tracked = paths.predictions("x"), paths.metrics("x", "metrics.json")
+    kept, tracked = paths.predictions("x", "s"), paths.metrics("x", "metrics.json")
     assert read("old", kept) == read("old", tracked) == b"old"
     assert read("HEAD", kept) == read("new", tracked) == b"new"
     for revision in ("nowhere", "HEAD~5", "-x"):
         with pytest.raises(PipelineError, match=f"There is no revision '{revision}': expected a"):
             read(revision, kept)
-    with pytest.raises(PipelineError, match=r"y.parquet cannot be read from old: no stage there"):
-        read("old", paths.predictions("y"))
+    with pytest.raises(PipelineError, match=r"y/s.parquet cannot be read from old: no stage there"):
+        read("old", paths.predictions("y", "s"))
     with pytest.raises(PipelineError, match=r"its dvc.lock does not know it, so the stage"):
-        read("old", paths.epochs("x"))
+        read("old", paths.epochs("x", "s"))
     shutil.rmtree(".dvc/cache")
     with pytest.raises(PipelineError, match=r"from old: DVC's cache does not hold it. If it was"):
         dvc_reader()("old", kept)
     assert dvc_reader()("old", tracked) == b"old", "git keeps it"
 
 
-def test_what_was_learned_from_is_that_of_the_first_fold() -> None:
-    files = outcome("e", (0.5,), ("text", "visual"), split())
-    found = read_outcome(reader(files), "e", "x")
-    assert found.learned == {"train": 120, "valid": 30}
-    assert found.modalities == ("text", "visual")
-    about = json.loads(files["e", "metrics/x/run.json"])
-    folds = {"fold 0": {"train": {"a": 7}, "valid": {"a": 2, "b": 1}, "test": {}}, "fold 1": {}}
-    changed = {**about, "labelled_utterances": folds}
-    files["e", "metrics/x/run.json"] = json.dumps(changed).encode()
-    assert read_outcome(reader(files), "e", "x").learned == {"train": 7, "valid": 3}
-
-
 @pytest.mark.parametrize(("evaluated", "stale"), [("b", True), ("a", False)])
 def test_predictions_of_an_earlier_training_are_refused(evaluated: str, stale: bool) -> None:
     """As in a point of a search: it ends at `train`, and has its commit's predictions."""
     lock = {
-        "train@x": {"outs": [{"path": "models", "md5": "m"}, {"path": EPOCHS, "md5": "a"}]},
-        "evaluate@x": {"deps": [{"path": EPOCHS, "md5": evaluated}]},
+        f"train@x-{SYSTEM}": {
+            "outs": [{"path": "models", "md5": "m"}, {"path": EPOCHS, "md5": "a"}]
+        },
+        f"evaluate@x-{SYSTEM}": {"deps": [{"path": EPOCHS, "md5": evaluated}]},
     }
     files = outcome("e", (0.5,), ("text",), split())
     files["e", "dvc.lock"] = json.dumps({"stages": lock}).encode()
     if not stale:
-        assert read_outcome(reader(files), "e", "x").modalities == ("text",)
+        assert SYSTEM in read_system(reader(files), "e", "x", SYSTEM).by_system
         return
-    with pytest.raises(PipelineError, match="e: the predictions of x are of another training"):
-        read_outcome(reader(files), "e", "x")
+    with pytest.raises(PipelineError, match=f"e: the predictions of {SYSTEM} on x are of another"):
+        read_system(reader(files), "e", "x", SYSTEM)
