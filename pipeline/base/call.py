@@ -115,7 +115,7 @@ def _described(entry: dict[str, Any]) -> str:
     """What a stage does, reads and writes, its words in capitals."""
     lines = [
         str(entry["desc"]),
-        f"settings: {', '.join(entry['params'])} (params.yaml)",
+        f"settings: {', '.join(entry.get('params', ['none']))} (params.yaml)",
         f"writes: {', '.join(_outs(entry))}",
         "`dvc repro` runs it, and before it what it needs, where something has changed.",
     ]
