@@ -6,6 +6,7 @@ SYSTEMS = {
     "logistic_regression": "logistic regression",
     "linear_svm": "linear SVM",
     "finetuned_head": "fine-tuned encoder alone",
+    "bc_lstm": "bc-LSTM",
     "mcn_cl": "MCN-CL",
 }
 
