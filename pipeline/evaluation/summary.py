@@ -52,8 +52,8 @@ def headline(corpus: str, title: str, metrics: Mapping[str, Any]) -> str:
 
 
 def _table(corpus: str, board: pd.DataFrame) -> Table:
-    table = Table(title=f"{corpus}: leaderboard", title_justify="left", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True  # seven columns fit into 80 characters
+    # Without padding, six columns fit into 80 characters.
+    table = Table(title=f"{corpus}: leaderboard", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for head in ("", "weighted F1", "macro F1", "rare", "to reference", "first"):
         table.add_column(head, justify="left" if not head else "right")
     for row in board.to_dict("records"):
