@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 Corpora = Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")]
 CorpusOption = Annotated[list[str] | None, typer.Option("--corpus", help="Repeatable.")]
+SystemOption = Annotated[list[str] | None, typer.Option("--system", help="Repeatable.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps, one seed.")]
 
 
@@ -38,7 +39,7 @@ def _chosen(params: Params, corpora: list[str] | None) -> list[str]:
 @app.command()
 def doctor(corpus: Corpora = None) -> None:
     """Look for what would stop a run, and say what to do about it."""
-    from pipeline.doctor import examine
+    from pipeline.doctor.examine import examine
 
     raise typer.Exit(examine(corpus or ()))
 
@@ -64,11 +65,14 @@ def report(corpus: Corpora = None) -> None:
 
 
 @app.command()
-def results(corpus: Corpora = None) -> None:
+def results(corpus: Corpora = None, system: SystemOption = None) -> None:
     """Print weighted F1 of the workspace, the commit and its experiments beside what differs."""
     from pipeline.experiments.overview import show
 
-    show(_chosen(read_params(), corpus))
+    params = read_params()
+    for name in system or ():
+        params.check_system(name)
+    show(params, _chosen(params, corpus), system or [params.reference])
 
 
 @app.command()
@@ -82,20 +86,22 @@ def baseline() -> None:
 @app.command()
 def compare(
     one: Annotated[
-        str | None, typer.Argument(metavar="[REV_A", help="A commit, an experiment, workspace.")
+        str | None,
+        typer.Argument(metavar="[A", help="REV or REV:SYSTEM: a commit, an experiment, workspace."),
     ] = None,
     other: Annotated[
-        str | None, typer.Argument(metavar="REV_B]", help="REV:MODEL for a baseline of it.")
+        str | None,
+        typer.Argument(metavar="B]", help="Or a CSV or Parquet file of utterance, predicted."),
     ] = None,
     corpus: CorpusOption = None,
 ) -> None:
     """Say whether two results differ by more than the choice of test dialogues explains.
 
-    Without revisions: the kept baseline, else the last commit, and the workspace.
+    Without A and B: the kept baseline, else the last commit, and the workspace.
     """
     from pipeline.experiments.compare import carry_out
 
-    carry_out(one, other, corpus or read_params().corpora)
+    carry_out(one, other, corpus or ())
 
 
 @app.command()
@@ -103,40 +109,52 @@ def experiment(
     name: Annotated[str, typer.Argument(help="The recipe experiments/NAME.yaml.")],
     quick: Quick = False,
     corpus: CorpusOption = None,
+    system: SystemOption = None,
 ) -> None:
-    """Run a recipe over DVC's queue, and compare what it runs."""
+    """Run a recipe, several experiments at a time, and compare them."""
     from pipeline.experiments.command import carry_out
 
-    carry_out(name, quick=quick, corpora=corpus or ())
+    carry_out(name, quick=quick, corpora=corpus or (), systems=system or ())
 
 
 @app.command()
 def robustness(
     corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
+    system: Annotated[
+        list[str] | None,
+        typer.Option("--system", help="Repeatable. Default: all with checkpoints."),
+    ] = None,
     quick: Quick = False,
 ) -> None:
     """Drop or corrupt each modality at test time, in steps, and draw what is left of F1."""
     from pipeline.corruption.robustness import carry_out
 
-    carry_out(corpus, quick)
+    carry_out(corpus, system or (), quick)
 
 
 @app.command()
 def predict(
     model: Annotated[
-        Path, typer.Option("--model", help="A checkpoint, or a folder: the mean of all in it.")
+        Path,
+        typer.Option(
+            "--model", help="A checkpoint; a system's folder: the mean of all; or a corpus' folder."
+        ),
     ],
     folder: Annotated[Path, typer.Option("--input", help="Holds utterances.csv and its clips.")],
+    system: Annotated[
+        str | None,
+        typer.Option("--system", help="In a corpus' folder. Default: the reference."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Default: the folder predictions in the input.")
     ] = None,
 ) -> None:
-    """Predict the emotions of a new conversation with a trained model."""
+    """Predict the emotions of a new conversation with a trained system."""
     from pipeline.prediction.predict import predict as carry_out
 
     # Its words lie in a temporary folder until it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    carry_out(model, folder, out or folder / "predictions")
+    carry_out(model, folder, out or folder / "predictions", system)
 
 
 @app.command("contact-sheet")

@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline.base import paths
 from pipeline.corpora.meld import LABEL_SETS
-from pipeline.records.head import write_head
 from pipeline.records.features import write_features
+from pipeline.records.head import write_head
 from pipeline.records.ledger import write_ledger
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.records.protocol import Entry, Protocol, write_protocol

@@ -67,9 +67,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 def scratch_folder(name: str, where: Path | None = None) -> Iterator[Path]:
     """Yields an empty folder that is deleted after the block, or by the next one of that name.
 
-    Args:
-        name: What it is for.
-        where: The folder to make it in; None for the system's folder of temporary files.
+    It lies `where`, or else in the system's folder of temporary files.
     """
     with _temporary((where or Path(tempfile.gettempdir())) / name, folder=True) as scratch:
         try:
@@ -113,10 +111,7 @@ def _full_disk_named(path: Path) -> Iterator[None]:
 def locked(path: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
     """Holds a file's or folder's lock; the system ends it with the process, however that ends.
 
-    Args:
-        path: Which is there.
-        wait: Whether to wait for another process that holds it.
-        note: Printed before that.
+    A `note` is printed before another process that holds it is waited for.
 
     Yields:
         Whether it is held: False where another process holds it and `wait` is not set, where the
