@@ -117,11 +117,12 @@ def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[lis
     An ablation table is beside the paper's method alone.
     """
     for system in results.systems:
-        if system.settings is None or (table.ablation and system.name != paper.system):
+        if table.ablation and system.name != paper.system:
             continue
         test, name = system.metrics["test"], variant(paper, system)
         f1 = [number(test["f1"].get(c), 2) for c in table.classes]
-        yield [name, *f1, whole(test, "weighted_f1", 2), "measured here"]
+        source = "measured here" if system.settings else "as given"
+        yield [name, *f1, whole(test, "weighted_f1", 2), source]
         if system.curves is not None:
             blank = [NONE] * len(table.classes)
             on_test = spread(system.metrics["test_selected"], "weighted_f1", 2)
