@@ -36,7 +36,7 @@ def show(corpus: str, console: Console | None = None) -> None:
     console.print(NOTE, end="", soft_wrap=True)
     for modality, provenance in run["features"].items():
         console.print(
-            f"  {modality}: {_source(provenance)}, {run['masked'][modality]} masked",
+            f"  {modality}: {source(provenance)}, {run['masked'][modality]} masked",
             soft_wrap=True,
         )
     problems = {f"{s}: {k}": n for s, kinds in run["ledger"].items() for k, n in kinds.items()}
@@ -82,7 +82,8 @@ def _interval(row: Mapping[Any, Any], name: str, sign: str = "") -> str:
     return "" if "" in ends else " to ".join(f"{float(end):{sign}.1f}" for end in ends)
 
 
-def _source(provenance: Mapping[str, Any]) -> str:
+def source(provenance: Mapping[str, Any]) -> str:
+    """What a store's features were made with, in a few words."""
     settings = provenance["settings"]
     if "encoder" not in provenance:
         return " ".join(settings[key] for key in ("feature_set", "level") if key in settings)

@@ -85,11 +85,12 @@ def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
         "4",
         "<br>".join(f"train0_{n}: detail {n}" for n in range(3)),
     ]
-    assert row(page, "encoder") == ["roberta-base", "resnet101"]
-    assert row(page, "SHA-256") == ["abababababab", "-"]
-    assert row(page, "frames") == ["-", "count: 4<br>crop: face"]
-    assert row(page, "faces, encoder") == ["-", "yunet"]
-    assert row(page, "faces, licence") == ["-", "MIT"]
+    assert row(page, "encoder.name") == ["roberta-base", "resnet101"]
+    assert row(page, "encoder.sha256") == ["ab" * 32, "-"]
+    assert row(page, "frames.settings.crop") == ["-", "face"]
+    assert row(page, "frames.encoder.name") == ["-", "yunet"]
+    assert row(page, "frames.encoder.licence") == ["-", "MIT"]
+    assert row(page, "versions.torch") == ["2.0", "-"]
     assert row(page, "masked utterances") == ["0", "4"]
     assert row(page, "learning_rate") == ["0.125", "-"]
     assert "21 utterances in 3 dialogues by 1 speaker." in page
