@@ -67,8 +67,8 @@ def test_long_dialogues_are_drawn_in_rows_and_pages(
     monkeypatch.setattr(timeline, "ROWS_A_PAGE", 2)
     long = predicted(50)
     rows = timeline._rows(long)
-    assert [row.begin for row in rows[1:]] == [row.end for row in rows[:-1]]
-    assert (rows[0].begin, rows[-1].end) == (0, 50) and len(rows) == 3
+    assert [row.start for row in rows[1:]] == [row.stop for row in rows[:-1]]
+    assert (rows[0].start, rows[-1].stop) == (0, 50) and len(rows) == 3
     list(draw_timelines(tmp_path, [long]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-a_d0-1.png", "1-a_d0-2.png"]
     shapes = [imread(path).shape for path in sorted(tmp_path.iterdir())]
