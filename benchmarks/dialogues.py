@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.training.data import Dialogue
+from pipeline.nn.batch import Dialogue
 
 DIMENSIONS = {"text": 768, "audio": 6373, "visual": 1000}
 """RoBERTa-base, ComParE_2016, ResNet-101."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class CorpusShape:
     """What decides how long an epoch takes.
 
     Attributes:
@@ -37,19 +37,19 @@ class Shape:
     batch: int
     layers: int
 
-    def scaled(self, share: float) -> "Shape":
+    def scaled(self, share: float) -> "CorpusShape":
         """The same corpus with a share of its dialogues."""
         return replace(self, dialogues=max(2, round(share * self.dialogues)))
 
 
 MELD_CLASSES = (4710, 1743, 1205, 1109, 683, 271, 268)
 IEMOCAP_CLASSES = (1468, 1324, 933, 839, 742, 504)
-MELD = Shape("MELD", 1038, (1, 9.6, 24), 5.8, (1, 9), MELD_CLASSES, 100, 2)
-IEMOCAP = Shape("IEMOCAP", 120, (8, 48.4, 110), 17.0, (2, 2), IEMOCAP_CLASSES, 64, 6)
+MELD = CorpusShape("MELD", 1038, (1, 9.6, 24), 5.8, (1, 9), MELD_CLASSES, 100, 2)
+IEMOCAP = CorpusShape("IEMOCAP", 120, (8, 48.4, 110), 17.0, (2, 2), IEMOCAP_CLASSES, 64, 6)
 
 
 def random_dialogues(
-    shape: Shape,
+    shape: CorpusShape,
     *,
     dimensions: Mapping[str, int] = DIMENSIONS,
     frames: int = 20,
@@ -84,7 +84,7 @@ def random_dialogues(
     return dialogues
 
 
-def lengths(shape: Shape, generator: np.random.Generator) -> list[int]:
+def lengths(shape: CorpusShape, generator: np.random.Generator) -> list[int]:
     """Turns of each dialogue, one of which is the longest: a beta distribution over the range."""
     shortest, mean, longest = shape.turns
     span = longest - shortest
@@ -95,7 +95,7 @@ def lengths(shape: Shape, generator: np.random.Generator) -> list[int]:
     return [int(turns) for turns in generator.permutation(np.rint(shortest + span * shares))]
 
 
-def _speakers(turns: int, shape: Shape, generator: np.random.Generator) -> Tensor:
+def _speakers(turns: int, shape: CorpusShape, generator: np.random.Generator) -> Tensor:
     """The speaker of each turn, [turn], by first appearance; MELD has 2.8 people in a dialogue."""
     fewest, most = shape.speakers
     people = fewest + generator.binomial(most - fewest, 0.22)

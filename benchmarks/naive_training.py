@@ -8,7 +8,6 @@ does not. What makes it slow is how it is put together, not a clumsy line.
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from pipeline.nn.batch import NO_LABEL, DialogueBatch
 from pipeline.nn.context import DialogueRNN, one_hot_speakers
 from pipeline.nn.contrastive import TIE
-from pipeline.systems.loss import Loss, LossTerms
-from pipeline.systems.mcn import CrossAttention, MCNBranch
-from pipeline.systems.mcn_cl import MCNCL, Output
+from pipeline.nn.cross_attention import CrossAttention, MCNBranch
+from pipeline.nn.entropy import Entropy
+from pipeline.systems.base import Output
+from pipeline.systems.mcn_cl import McnCl
 
 
 class NaiveDialogueRNN(nn.Module):
@@ -108,14 +108,19 @@ class NaiveMCNCL(nn.Module):
     """The whole model on padded batches; encoders, heads and classifier are copies of ours.
 
     All parts of our model must be switched on.
+
+    Args:
+        ours: Whose weights and settings it has.
+        contrastive: `naive_contrastive`, or ours.
     """
 
-    def __init__(self, ours: MCNCL) -> None:
+    def __init__(self, ours: McnCl, contrastive: Callable[..., Tensor]) -> None:
         super().__init__()
+        self.settings, self.contrastive = ours.settings, contrastive
         assert isinstance(ours.context, DialogueRNN)
         assert ours.mcn is not None
-        context, self.modalities = ours.context, ours.modalities
-        self.encoders, self.missing = copy.deepcopy((ours.encoders, ours.missing))
+        context, self.modalities = ours.context, ours.inputs.modalities
+        self.encoders, self.missing = copy.deepcopy((ours.inputs.encoders, ours.inputs.missing))
         self.dropout, self.heads = copy.deepcopy((ours.dropout, ours.heads))
         self.classifier = copy.deepcopy(ours.classifier)
         chains = range(len(context.attention))
@@ -140,6 +145,25 @@ class NaiveMCNCL(nn.Module):
         rows = torch.stack([f[labelled] for f in features])
         named = zip(self.modalities, rows, strict=True)
         return Output(self.classifier(rows), {m: self.heads[m](f) for m, f in named})
+
+    def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
+        """The terms of `McnCl` from the rows of the labelled turns."""
+        labelled, settings = batch.labels != NO_LABEL, self.settings
+        labels = batch.labels[labelled]
+        contrastive = torch.zeros(())
+        for modality, rows in output.extra.items():
+            sampled = batch.available(modality)[labelled]
+            term = self.contrastive(
+                rows[sampled],
+                labels[sampled],
+                temperature=settings.temperature,
+                hard_ratio=settings.hard_ratio,
+            )
+            contrastive = contrastive + settings.modality_weights[modality] * term
+        return {
+            "cross_entropy": functional.cross_entropy(output.logits, labels),
+            "contrastive": settings.contrastive * contrastive,
+        }
 
     def _encode(self, number: int, batch: DialogueBatch) -> Tensor:
         """One modality's utterances, padding included, [batch, turn, width]."""
@@ -184,37 +208,6 @@ def _linear(weight: Tensor) -> nn.Linear:
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     linear.weight = nn.Parameter(weight.detach().clone())
     return linear
-
-
-@dataclass(frozen=True)
-class NaiveLoss:
-    """The terms of `Loss` from the rows of the labelled turns.
-
-    Attributes:
-        settings: The loss that it must equal.
-        contrastive: `naive_contrastive`, or ours.
-    """
-
-    settings: Loss
-    contrastive: Callable[..., Tensor]
-
-    def __call__(self, output: Output, batch: DialogueBatch) -> LossTerms:
-        """The loss of the model's output on a batch."""
-        labelled = batch.labels != NO_LABEL
-        labels = batch.labels[labelled]
-        entropy = functional.cross_entropy(output.logits, labels)
-        terms = {}
-        for modality, rows in output.projections.items():
-            sampled = batch.available(modality)[labelled]
-            terms[modality] = self.contrastive(
-                rows[sampled],
-                labels[sampled],
-                temperature=self.settings.temperature,
-                hard_ratio=self.settings.hard_ratio,
-            )
-        contrastive = sum(self.settings.modality_weights[m] * loss for m, loss in terms.items())
-        total = entropy + self.settings.contrastive_weight * contrastive
-        return LossTerms(total, entropy, torch.as_tensor(contrastive), terms)
 
 
 def naive_contrastive(

@@ -4,7 +4,7 @@ Random features of the real sizes. The peer has our weights, and nothing is time
 compute the same. Ways take turns in one process; read the ratios.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
@@ -15,20 +15,22 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.dialogues import DIMENSIONS, IEMOCAP, MELD, Shape, random_dialogues
+from benchmarks.dialogues import DIMENSIONS, IEMOCAP, MELD, CorpusShape, random_dialogues
 from benchmarks.measure import CONSOLE, Cost, cost, median, with_peak_memory
-from benchmarks.naive_training import NaiveLoss, NaiveMCNCL, naive_contrastive
-from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from benchmarks.naive_training import NaiveMCNCL, naive_contrastive
+from pipeline.base.params import read_params
+from pipeline.nn.batch import NO_LABEL, Dialogue, DialogueBatch, collate
 from pipeline.nn.contrastive import supervised_contrastive_loss
-from pipeline.systems.loss import Loss
-from pipeline.systems.mcn_cl import MCNCL
+from pipeline.nn.entropy import Entropy
+from pipeline.systems.base import Shape
+from pipeline.systems.mcn_cl import McnCl
 from pipeline.training.batches import length_buckets
-from pipeline.training.data import Dialogue, collate
 
 CHECKED = {"MELD": 12, "IEMOCAP": 3}  # dialogues in the agreement check
 TOLERANCE, MISSING = 1e-5, 0.15
 DROPOUT, CLIP = 0.1, 1.0
 COUNTED = 12  # dialogues whose operations are counted
+PLAIN = Entropy()
 SIDE = 2048  # of the matrices whose product shows the machine's peak
 
 
@@ -49,21 +51,18 @@ def main(
 
 
 def make_model(
-    shape: Shape, dropout: float, dimensions: Mapping[str, int] = DIMENSIONS, width: int = 256
-) -> MCNCL:
+    shape: CorpusShape, dropout: float, dimensions: Mapping[str, int] = DIMENSIONS, width: int = 256
+) -> McnCl:
     """Our model, untrained, with the same weights on every call."""
     torch.manual_seed(0)
-    return MCNCL(
-        dimensions=dict(dimensions),
-        classes=len(shape.classes),
-        width=width,
-        layers=shape.layers,
-        dropout=dropout,
-    )
+    sizes = {"width": width, "layers": shape.layers, "dropout": dropout}
+    changes = {**sizes, "residual": False, "temperature": 0.8}  # as the peer has it
+    settings = read_params().system("meld", "mcn_cl").model_copy(update=changes)
+    return McnCl(settings, Shape(dict(dimensions), len(shape.classes), max(shape.speakers)))
 
 
 def differences(
-    shape: Shape,
+    shape: CorpusShape,
     dialogues: int,
     dtype: torch.dtype,
     dimensions: Mapping[str, int] = DIMENSIONS,
@@ -74,29 +73,27 @@ def differences(
     Both have the same weights and see one padded batch, whose utterances lack modalities and
     frames.
     """
-    ours, loss = make_model(shape, 0.0, dimensions, width), Loss()
-    naive = NaiveMCNCL(ours).to(dtype)
+    ours = make_model(shape, 0.0, dimensions, width)
+    naive = NaiveMCNCL(ours, naive_contrastive).to(dtype)
     few = replace(shape, dialogues=dialogues)
     batch = collate(random_dialogues(few, dimensions=dimensions, missing=MISSING))
     batch = replace(batch, features={m: f.to(dtype) for m, f in batch.features.items()})
-    first = _computed(ours.to(dtype), loss, batch)
-    second = _computed(naive, NaiveLoss(loss, naive_contrastive), batch)
+    first = _computed(ours.to(dtype), batch)
+    second = _computed(naive, batch)
     return {name: (first[name] - second[name]).abs().max().item() for name in first}
 
 
-def _computed(model: nn.Module, loss: Loss | NaiveLoss, batch: DialogueBatch) -> dict[str, Tensor]:
+def _computed(model: McnCl | NaiveMCNCL, batch: DialogueBatch) -> dict[str, Tensor]:
     """Logits, losses, and the norm of the gradient, which stands for all gradients."""
     output = model(batch)
-    terms = loss(output, batch)
-    terms.total.backward()
+    terms = model.losses(output, batch, PLAIN)
+    sum(terms.values(), torch.zeros(())).backward()
     logits = output.logits
     if logits.dim() == 3:  # ours are [batch, turn, class]
         logits = logits[batch.labels != NO_LABEL]
     return {
         "logits": logits.detach(),
-        "cross-entropy": terms.cross_entropy,
-        **{f"contrastive, {m}": term for m, term in terms.per_modality.items()},
-        "total": terms.total,
+        **terms,
         "gradient norm": nn.utils.get_total_norm(p.grad for p in model.parameters()),
     }
 
@@ -115,14 +112,12 @@ class Trainer:
     Attributes:
         name: As printed.
         model: Ours or the peer.
-        loss: Of its output and a batch.
         optimiser: AdamW, fused or as PyTorch has it by default.
         batches: The dialogues of the batches that are timed, by number.
     """
 
     name: str
-    model: nn.Module
-    loss: Loss | NaiveLoss
+    model: McnCl | NaiveMCNCL
     optimiser: torch.optim.Optimizer
     batches: list[list[int]]
 
@@ -130,7 +125,8 @@ class Trainer:
         """One step on each batch: pad, forward, loss, backward, clip, update."""
         for numbers in self.batches:
             batch = collate([dialogues[number] for number in numbers])
-            total = self.loss(self.model(batch), batch).total
+            terms = self.model.losses(self.model(batch), batch, PLAIN)
+            total = sum(terms.values(), torch.zeros(()))
             self.optimiser.zero_grad()
             total.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
@@ -146,7 +142,9 @@ class Trainer:
         return 1 - sum(map(sum, sizes)) / sum(len(batch) * max(batch) for batch in sizes)
 
 
-def make_trainers(shape: Shape, dialogues: Sequence[Dialogue], width: int = 256) -> list[Trainer]:
+def make_trainers(
+    shape: CorpusShape, dialogues: Sequence[Dialogue], width: int = 256
+) -> list[Trainer]:
     """All ways to train, each with a model of its own and the same weights.
 
     One random batch stands for an epoch of them; buckets differ, so all of them are timed.
@@ -157,24 +155,23 @@ def make_trainers(shape: Shape, dialogues: Sequence[Dialogue], width: int = 256)
     dimensions = {m: f.shape[-1] for m, f in dialogues[0].features.items()}
 
     def trainer(
-        name: str, loss: Loss | NaiveLoss, batches: list[list[int]], naive: bool = False
+        name: str, batches: list[list[int]], contrastive: Callable[..., Tensor] | None = None
     ) -> Trainer:
         ours = make_model(shape, DROPOUT, dimensions, width)
-        model = NaiveMCNCL(ours) if naive else ours
-        adam = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=None if naive else True)
-        return Trainer(name, model, loss, adam, batches)
+        model = ours if contrastive is None else NaiveMCNCL(ours, contrastive)
+        fused = True if contrastive is None else None
+        adam = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=fused)
+        return Trainer(name, model, adam, batches)
 
-    looped = NaiveLoss(Loss(), naive_contrastive)
-    vectorised = NaiveLoss(Loss(), supervised_contrastive_loss)
     return [
-        trainer("naive", looped, one, naive=True),
-        trainer("naive, vectorised contrastive loss", vectorised, one, naive=True),
-        trainer("ours, the same batches", Loss(), one),
-        trainer("ours, length buckets (used)", Loss(), buckets),
+        trainer("naive", one, naive_contrastive),
+        trainer("naive, vectorised contrastive loss", one, supervised_contrastive_loss),
+        trainer("ours, the same batches", one),
+        trainer("ours, length buckets (used)", buckets),
     ]
 
 
-def time_epoch(shape: Shape, rounds: int) -> Table:
+def time_epoch(shape: CorpusShape, rounds: int) -> Table:
     """Time all ways to train on one corpus, scaled from their batches to an epoch."""
     dialogues = random_dialogues(shape)
     trainers = make_trainers(shape, dialogues)
@@ -209,7 +206,7 @@ def _cells(epoch: Cost, epochs: Sequence[Cost]) -> tuple[str, ...]:
     return f"{epoch.wall:.1f}", f"{epoch.cpu:.1f}", *ratios
 
 
-def _operations(model: nn.Module, dialogues: Sequence[Dialogue]) -> float:
+def _operations(model: McnCl | NaiveMCNCL, dialogues: Sequence[Dialogue]) -> float:
     """Operations of an epoch's products, forward and backward, without padding.
 
     Counted on some dialogues, one by one. Elementwise operations, the contrastive loss between
@@ -219,7 +216,8 @@ def _operations(model: nn.Module, dialogues: Sequence[Dialogue]) -> float:
     with FlopCounterMode(display=False) as counter:
         for dialogue in some:
             batch = collate([dialogue])
-            Loss()(model(batch), batch).total.backward()
+            terms = model.losses(model(batch), batch, PLAIN)
+            sum(terms.values(), torch.zeros(())).backward()
     return counter.get_total_flops() * sum(map(len, dialogues)) / sum(map(len, some))
 
 

@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 Corpora = Annotated[list[str] | None, typer.Argument(help="Default: those of params.yaml.")]
 CorpusOption = Annotated[list[str] | None, typer.Option("--corpus", help="Repeatable.")]
+SystemOption = Annotated[list[str] | None, typer.Option("--system", help="Repeatable.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps, one seed.")]
 
 
@@ -64,11 +65,14 @@ def report(corpus: Corpora = None) -> None:
 
 
 @app.command()
-def results(corpus: Corpora = None) -> None:
+def results(corpus: Corpora = None, system: SystemOption = None) -> None:
     """Print weighted F1 of the workspace, the commit and its experiments beside what differs."""
     from pipeline.experiments.overview import show
 
-    show(_chosen(read_params(), corpus))
+    params = read_params()
+    for name in system or ():
+        params.check_system(name)
+    show(params, _chosen(params, corpus), system or [params.reference])
 
 
 @app.command()
@@ -82,20 +86,22 @@ def baseline() -> None:
 @app.command()
 def compare(
     one: Annotated[
-        str | None, typer.Argument(metavar="[REV_A", help="A commit, an experiment, workspace.")
+        str | None,
+        typer.Argument(metavar="[A", help="REV or REV:SYSTEM: a commit, an experiment, workspace."),
     ] = None,
     other: Annotated[
-        str | None, typer.Argument(metavar="REV_B]", help="REV:MODEL for a baseline of it.")
+        str | None,
+        typer.Argument(metavar="B]", help="Or a CSV or Parquet file of utterance, predicted."),
     ] = None,
     corpus: CorpusOption = None,
 ) -> None:
     """Say whether two results differ by more than the choice of test dialogues explains.
 
-    Without revisions: the kept baseline, else the last commit, and the workspace.
+    Without A and B: the kept baseline, else the last commit, and the workspace.
     """
     from pipeline.experiments.compare import carry_out
 
-    carry_out(one, other, corpus or read_params().corpora)
+    carry_out(one, other, corpus or ())
 
 
 @app.command()
@@ -103,11 +109,12 @@ def experiment(
     name: Annotated[str, typer.Argument(help="The recipe experiments/NAME.yaml.")],
     quick: Quick = False,
     corpus: CorpusOption = None,
+    system: SystemOption = None,
 ) -> None:
-    """Run a recipe over DVC's queue, and compare what it runs."""
+    """Run a recipe, several experiments at a time, and compare them."""
     from pipeline.experiments.command import carry_out
 
-    carry_out(name, quick=quick, corpora=corpus or ())
+    carry_out(name, quick=quick, corpora=corpus or (), systems=system or ())
 
 
 @app.command()

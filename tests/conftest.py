@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from pipeline.features.frames.faces import FaceDetector
+from pipeline.systems.registry import SYSTEMS
 from tests.dag.clone import copy_repository, ran, stages_of
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -24,11 +25,16 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 PARAMS = Path(tempfile.mkdtemp(prefix="erc-tests-")) / "params.yaml"
-"""params.yaml with the corpora that it is shipped with, whichever a user has chosen since."""
+"""params.yaml with the corpora it is shipped with and all systems, whatever a user has chosen."""
 YUNET = ROOT / "models/weights/yunet/face_detection_yunet_2023mar.onnx"
 
 _chosen = (ROOT / "params.yaml").read_text("utf-8")
-for _shipped in ("corpora: [demo_meld, demo_iemocap]", "demos: [meld, iemocap]"):
+for _shipped in (
+    "corpora: [demo_meld, demo_iemocap]",
+    "demos: [meld, iemocap]",
+    f"systems: [{', '.join(SYSTEMS)}]",
+    "reference: mcn_cl",
+):
     _key = _shipped.partition(":")[0]
     _chosen = re.sub(rf"^{_key}: .*$", _shipped, _chosen, flags=re.M)
 PARAMS.write_text(_chosen, "utf-8")

@@ -4,13 +4,15 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ruamel.yaml import YAML
 
 from pipeline.base.fingerprint import COMPUTING, NOT_COMPUTING, computing
 from pipeline.base.params import SECTIONS
+from pipeline.systems.base import Fidelity, system
+from pipeline.systems.registry import SYSTEMS
 from pipeline.training.train import CODE as TRAINING_CODE
 from tests.conftest import ROOT
 
@@ -67,7 +69,8 @@ def test_every_stage_module_is_in_dvc_yaml() -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_imports_nothing_outside_the_folders_that_it_depends_on(name: str) -> None:
-    listed = [dep for dep in stage(name)["deps"] if dep.startswith(("pipeline/", "stages/"))]
+    deps = [dep for dep in stage(name)["deps"] if "${item.system}.py" not in dep]  # by name
+    listed = [dep for dep in deps if dep.startswith(("pipeline/", "stages/"))]
     files = closure(f"stages/{name}.py")
     outside = [f for f in files if not any(f == d or f.startswith(f"{d}/") for d in listed)]
     unused = [d for d in listed if not any(f == d or f.startswith(f"{d}/") for f in files)]
@@ -149,6 +152,29 @@ def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
 
 # They read, deal out, keep and write; none of them changes a weight.
 AROUND_TRAINING = {f"pipeline.training.{name}" for name in ("train", "runs", "checkpoint", "card")}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_imports_no_other_and_nothing_that_its_training_does_not_depend_on(
+    name: str,
+) -> None:
+    deps = [dep.replace("${item.system}", name) for dep in stage("train")["deps"]]
+    files = closure(f"pipeline/systems/{name}.py")
+    assert not [f for f in files if not any(f == d or f.startswith(f"{d}/") for d in deps)]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_has_a_block_in_every_corpus_and_says_where_it_is_from(name: str) -> None:
+    params = load("params.yaml")
+    corpora = [c for c, block in params.items() if isinstance(block, dict) and "corpus" in block]
+    assert [c for c in corpora if name in params[c]] == corpora
+    kind = system(name)
+    assert kind.SOURCE.citation and kind.SOURCE.fidelity in get_args(Fidelity) and kind.__doc__
+
+
+def test_the_registry_has_every_system() -> None:
+    files = {file.stem for file in (ROOT / "pipeline/systems").glob("*.py")}
+    assert files - {"__init__", "base", "registry"} == set(SYSTEMS)
 
 
 def test_the_key_of_a_training_run_holds_all_code_that_computes() -> None:

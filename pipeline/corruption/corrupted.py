@@ -132,8 +132,8 @@ def _texts(params: Params, corpus: str, places: Places) -> Extract:
         dialogues = {u.dialogue for u in utterances}
         whole = (u for u in stream_manifest(places.manifest) if u.dialogue in dialogues)
         corrupted: list[Utterance] = list(map(corruption.at(level), whole))
-        readers = text.readers_of(params, corpus, places, _label(places, corruption, level))
-        vectors = text.text_of(corrupted, window, readers)
+        reader = text.reader_of(params, corpus, places, _label(places, corruption, level))
+        vectors = text.text_of(corrupted, window, reader)
         wanted = {u.utterance for u in utterances}
         return (row for row in text.with_words(corrupted, vectors) if row[0] in wanted)
 

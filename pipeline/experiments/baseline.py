@@ -5,14 +5,13 @@ can be neither compared with nor checked out. An experiment that holds this mach
 """
 
 import subprocess
-from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import BASELINE
-from pipeline.report.words import many
+from pipeline.experiments.revisions import kept
 from pipeline.report.write import write_report
 
 LOCK_ALONE = """\
@@ -29,7 +28,7 @@ makes them the commit's, but the commands below need no commit.
 NEXT = f"""\
 What to try next:
   source .venv/bin/activate
-  dvc exp run -S {{corpus}}.loss.contrastive=0
+  dvc exp run -S {{corpus}}.{{system}}.learning_rate=0.0005
                                 # change a setting; only what depends on it runs
   python -m pipeline results    # weighted F1 of each run beside what was changed
   python -m pipeline compare    # is the difference more than chance?
@@ -45,32 +44,16 @@ def keep(params: Params) -> None:
         PipelineError: There are no results yet, or they are not of the files as they are.
     """
     for corpus in params.corpora:
-        if not (figures := paths.metrics(corpus, "metrics.json")).is_file():
+        if not (figures := paths.metrics(corpus, params.reference, "metrics.json")).is_file():
             raise PipelineError(f"{figures} is missing: run `dvc repro` first.")
     saved = _saved()  # refuses results that are not of the files as they are: no page for them
-    reports = [_report(params, corpus) for corpus in params.corpora]
+    # DVC skips the stage where a run has given the bytes of the commit (report.md came with git),
+    # and `dvc exp apply` leaves the page of another run, as it is no output: so write it anew.
+    reports = [write_report(params, corpus)[1] for corpus in params.corpora]
     say(saved)
     say(_changes(), end="")
     say("Reports, for a browser:", *reports, sep="\n  ")
-    say(f"\n{NEXT.format(corpus=params.corpora[0])}", end="")
-
-
-def kept() -> str | None:
-    """The digest of the baseline of the commit that is checked out; None if it has none."""
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        digest: str | None = dict(*repo.experiments.ls().values()).get(BASELINE)
-    return digest
-
-
-def _report(params: Params, corpus: str) -> Path:
-    """The page for a browser, written anew.
-
-    DVC skips the stage where a run has given the bytes of the commit (report.md came with git), and
-    `dvc exp apply` leaves the page of another run, as it is no output.
-    """
-    return write_report(params, corpus)[1]
+    say(f"\n{NEXT.format(corpus=params.corpora[0], system=params.reference)}", end="")
 
 
 def _saved() -> str:
@@ -105,7 +88,8 @@ def _changes() -> str:
     # Results of a corpus that was never committed are files that git does not know yet.
     if names == ["dvc.lock"] and not _listed("--", "metrics"):
         return LOCK_ALONE
-    return CHANGED.format(files=many(len(names), "file")) if names else ""
+    files = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return CHANGED.format(files=files) if names else ""
 
 
 def _listed(*words: str) -> list[str]:

@@ -11,7 +11,7 @@ from pipeline.base.lockfile import LOCK, digest, stages_here
 from pipeline.base.params import PARAMS, read_params
 from pipeline.experiments.plan import Experiment
 
-# What is read of an experiment that ends at a stage.
+# What is read of an experiment that ends at a stage, by corpus and system.
 READ_OF = {"evaluate": paths.predictions, "train": paths.epochs}
 
 
@@ -36,19 +36,21 @@ def check(experiments: Sequence[Experiment]) -> None:
 
 def _refuse_lost(experiments: Sequence[Experiment]) -> None:
     """DVC, told that files may be absent, takes what dvc.lock knows for done, there or not."""
-    trusting = [experiment for experiment in experiments if experiment.allow_missing]
-    targets = sorted({target for experiment in trusting for target in experiment.targets})
+    targets = {
+        t for experiment in experiments if experiment.allow_missing for t in experiment.targets
+    }
     stages, lost = stages_here(), []
-    for target in targets:
-        stage, _, corpus = target.partition("@")
-        known = digest(stages, target, "outs", READ_OF[stage](corpus))
+    for target in sorted(targets):
+        stage, _, item = target.partition("@")
+        corpus, _, system = item.rpartition("-")
+        known = digest(stages, target, "outs", READ_OF[stage](corpus, system))
         if known and not _cached(known):
             lost.append(corpus)
     if lost:
         raise PipelineError(
-            f"{LOCK} has results of {lost} whose predictions are not in DVC's cache: an experiment "
-            f"that changes nothing would end without them. `dvc pull` them, or set corpora: {lost} "
-            f"in {PARAMS} and run `dvc repro` once."
+            f"{LOCK} has results of {sorted({*lost})} whose predictions are not in DVC's cache: an "
+            "experiment that changes nothing would end without them. `dvc pull` them, or set "
+            f"corpora: {sorted({*lost})} in {PARAMS} and run `dvc repro` once."
         )
 
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline experiment NAME`: a recipe, run over DVC's queue and compared."""
+"""`python -m pipeline experiment NAME`: run a recipe, and compare what it ran."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,25 +8,27 @@ from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
 from pipeline.doctor.machine import programs, repository
-from pipeline.experiments import pages, search_pages, tables
-from pipeline.experiments.grid import Search
-from pipeline.experiments.kept import Reader, dvc_reader
-from pipeline.experiments.plan import experiments
-from pipeline.experiments.queue import Queue
-from pipeline.experiments.request import Request
-from pipeline.experiments.results import compare
-from pipeline.experiments.running import run
-from pipeline.experiments.search import LAST, rank
-from pipeline.experiments.variants import Variants
+from pipeline.experiments import pages, tables
+from pipeline.experiments.outcomes import Comparison, compare, rank
+from pipeline.experiments.plan import Experiment, experiments
+from pipeline.experiments.reading import Request
+from pipeline.experiments.recipe import Recipe, Search, Variants
+from pipeline.experiments.revisions import Reader, dvc_reader
+from pipeline.experiments.run import run
+
+LAST = "train"  # where the points of a search end; `evaluate` would give them figures on test
 
 
-def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) -> None:
-    """Runs what DVC does not have yet, prints the tables and writes them to docs/experiments.
+def carry_out(
+    name: str, *, quick: bool = False, corpora: Sequence[str] = (), systems: Sequence[str] = ()
+) -> None:
+    """Run what DVC does not have yet, print the tables and write them to docs/experiments.
 
     Args:
         name: Of the recipe.
         quick: Whether few variants run, with one seed.
         corpora: Instead of the recipe's.
+        systems: Instead of the recipe's.
 
     Raises:
         PipelineError: The recipe or the repository is not in order, or experiments failed.
@@ -34,29 +36,25 @@ def carry_out(name: str, *, quick: bool = False, corpora: Sequence[str] = ()) ->
     for finding in (repository(), programs()):
         if finding.level == "FIX":
             raise PipelineError(finding.text)
-    read_params()  # says what is wrong with it before anything else trips over that
-    request = Request(name, quick, tuple(corpora))
-    recipe = request.recipe()
-    queue, read = Queue(), dvc_reader()
+    params = read_params()  # says what is wrong with it before anything else trips over that
+    request = Request(name, quick, tuple(corpora), tuple(systems))
+    recipe, read = request.recipe(params.reference), dvc_reader()
     if isinstance(recipe, Search):
-        written = search(request, recipe, queue, read)
+        written = search(request, recipe, read)
     else:
-        written = compare_variants(request, recipe, queue, read)
+        written = compare_variants(request, recipe, read)
     say("written:", *written)
 
 
-def compare_variants(request: Request, recipe: Variants, queue: Queue, read: Reader) -> list[Path]:
-    """Runs the variants and compares them; returns what was written."""
-    again = partial(experiments, request.label, recipe.corpora, recipe.runs())
-    plan = again()
-    run(request, again, recipe.jobs, queue)
-    comparisons = [compare(plan, corpus, read) for corpus in recipe.corpora]
-    tables.show(comparisons)
-    return pages.write(request, recipe, comparisons)
+def compare_variants(request: Request, recipe: Variants, read: Reader) -> list[Path]:
+    """Run the variants and compare them; return what was written."""
+    names = (*recipe.systems, *recipe.beside)
+    plan = partial(experiments, request.label, recipe.corpora, names, recipe.runs())
+    return pages.write_variants(request, recipe, _tested(request, recipe, plan, read))
 
 
-def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list[Path]:
-    """Trains the points of a grid, and tests the one that validation chooses.
+def search(request: Request, recipe: Search, read: Reader) -> list[Path]:
+    """Train the points of a grid, and test the one that validation chooses.
 
     Returns:
         What was written.
@@ -64,22 +62,32 @@ def search(request: Request, recipe: Search, queue: Queue, read: Reader) -> list
     Raises:
         PipelineError: Experiments failed, or files changed between the choice and the test.
     """
-    again = partial(experiments, request.label, recipe.corpora, recipe.runs(), LAST)
-    plan = again()
-    run(request, again, recipe.jobs, queue)
-    rankings = [rank(plan, corpus, read) for corpus in recipe.corpora]
-    search_pages.show(recipe, rankings)
+    (system,) = recipe.systems
+    plan = partial(experiments, request.label, recipe.corpora, recipe.systems, recipe.runs(), LAST)
+    before = plan()
+    run(request.label, request.command, plan, recipe.jobs)
+    rankings = [rank(before, corpus, system, read) for corpus in recipe.corpora]
+    tables.show_points(recipe, rankings)
     for ranking in rankings:
-        say(f"{request.label}, {search_pages.sentence(recipe, ranking)}")
-    if again() != plan:
+        say(f"{request.label}, {pages.choice(recipe, ranking)}")
+    if plan() != before:
         raise PipelineError(
             f"Files that decide the results changed during the search. `{request.command}` "
             "searches with the files as they are now; nothing has been tested."
         )
     decided = recipe.decided({ranking.corpus: ranking.chosen for ranking in rankings})
-    again = partial(experiments, request.label, recipe.corpora, decided)
-    tested = again()
-    run(request, again, recipe.jobs, queue)
-    comparisons = [compare(tested, corpus, read) for corpus in recipe.corpora]
+    names = (*recipe.systems, *recipe.beside)
+    plan = partial(experiments, request.label, recipe.corpora, names, decided)
+    tested = _tested(request, recipe, plan, read)
+    return pages.write_search(request, recipe, rankings, tested)
+
+
+def _tested(
+    request: Request, recipe: Recipe, plan: "partial[list[Experiment]]", read: Reader
+) -> list[Comparison]:
+    before = plan()
+    run(request.label, request.command, plan, recipe.jobs)
+    cases = [(corpus, system) for corpus in recipe.corpora for system in recipe.systems]
+    comparisons = [compare(recipe, before, corpus, system, read) for corpus, system in cases]
     tables.show(comparisons)
-    return search_pages.write(request, recipe, rankings, comparisons)
+    return comparisons

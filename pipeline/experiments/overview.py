@@ -10,7 +10,9 @@ from rich.table import Table
 
 from pipeline.base import paths
 from pipeline.base.display import terminal
-from pipeline.base.params import LISTS, PARAMS
+from pipeline.base.params import LISTS, PARAMS, Params
+from pipeline.experiments.compare import mean_std
+from pipeline.systems.registry import title
 
 # What `dvc exp show --json` prints: the workspace, then the commit with its experiments.
 States = Sequence[Mapping[str, Any]]
@@ -18,12 +20,12 @@ ABSENT = "-"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One run, as far as a corpus is concerned.
+class Run:
+    """One run, as far as a system on a corpus is concerned.
 
     Attributes:
         name: workspace, the commit's, or the experiment's.
-        status: Why there is no result, such as `queued`; "" where there is one.
+        status: Why there is no result, such as `running`; "" where there is one.
         metrics: metrics.json.
         settings: Values by `section.key`, and those that belong to no corpus.
     """
@@ -34,58 +36,81 @@ class Row:
     settings: Mapping[str, Any]
 
 
-def show(corpora: Sequence[str], console: Console | None = None) -> None:
-    """Print a table for each corpus."""
+def show(
+    params: Params,
+    corpora: Sequence[str],
+    systems: Sequence[str],
+    console: Console | None = None,
+) -> None:
+    """Print a table for each corpus and system."""
     from dvc.repo import Repo
 
     with Repo() as repo:
         states = [state.dumpd() for state in repo.experiments.show()]
     for corpus in corpora:
-        (console or terminal()).print(table(corpus, states))
+        for system in systems:
+            (console or terminal()).print(table(corpus, system, params.systems, states))
 
 
-def table(corpus: str, states: States) -> Table:
-    """The runs of a corpus; settings are compared with those of the commit."""
-    runs = list(rows(corpus, states))
-    commit = next((row for row in runs if row.name.startswith("HEAD")), runs[0])
-    title = f"{corpus}: weighted F1 in percent (± over seeds)"
-    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+def table(corpus: str, system: str, systems: Sequence[str], states: States) -> Table:
+    """The runs of a system on a corpus; settings are compared with those of the commit.
+
+    Args:
+        corpus: Which.
+        system: Which.
+        systems: All systems; settings of the others are not shown.
+        states: Of DVC.
+    """
+    found = list(runs(corpus, system, systems, states))
+    commit = next((run for run in found if run.name.startswith("HEAD")), found[0])
+    head = f"{title(system)} on {corpus}: weighted F1 in percent (± over seeds)"
+    grid = Table(title=head, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     grid.add_column("run", overflow="fold")
-    grid.add_column("validation", no_wrap=True, justify="right")
-    grid.add_column("test", no_wrap=True, justify="right")
+    for split in ("validation", "test"):
+        grid.add_column(split, no_wrap=True, justify="right")
     grid.add_column("changed since HEAD", overflow="fold")
-    for row in runs:
-        changed = "\n".join(_changed(corpus, commit.settings, row.settings))
-        cells = [row.status or _cell(row.metrics, split) for split in ("validation", "test")]
-        grid.add_row(row.name, *cells, changed)
+    for run in found:
+        changed = "\n".join(_changed(corpus, commit.settings, run.settings))
+        cells = [run.status or _cell(run.metrics, split) for split in ("validation", "test")]
+        grid.add_row(run.name, *cells, changed)
     return grid
 
 
-def rows(corpus: str, states: States) -> Iterator[Row]:
+def runs(corpus: str, system: str, systems: Sequence[str], states: States) -> Iterator[Run]:
     """The workspace, the commit, and its experiments, the newest first."""
+    others = {name for name in systems if name != system}
     for state in states:
         sha, name = state["rev"], state.get("name")
         known = "workspace" if sha == "workspace" else f"HEAD ({name or sha[:7]})"
-        yield _row(corpus, known, state, None)
+        yield _run(corpus, system, others, known, state, None)
         for run in state.get("experiments") or ():
             last = run["revs"][0]
-            yield _row(corpus, last.get("name") or last["rev"][:7], last, run.get("executor"))
+            known = last.get("name") or last["rev"][:7]
+            yield _run(corpus, system, others, known, last, run.get("executor"))
 
 
-def _row(
-    corpus: str, name: str, state: Mapping[str, Any], executor: Mapping[str, Any] | None
-) -> Row:
+def _run(
+    corpus: str,
+    system: str,
+    others: set[str],
+    name: str,
+    state: Mapping[str, Any],
+    executor: Mapping[str, Any] | None,
+) -> Run:
     data = state.get("data") or {}
     settings = data.get("params", {}).get(PARAMS.as_posix(), {}).get("data") or {}
-    metrics = data.get("metrics", {}).get(paths.metrics(corpus, "metrics.json").as_posix(), {})
+    file = paths.metrics(corpus, system, "metrics.json").as_posix()
+    metrics = data.get("metrics", {}).get(file, {}).get("data") or {}
     status = (executor or {}).get("state") or ("error" if state.get("error") else "")
-    if status == "success":
-        status = ""
-    fresh = _evaluated(data, paths.epochs(corpus).as_posix())
-    own = _flat(settings.get(corpus) or {})
-    others = ("compute", *LISTS)
-    shared = _flat({key: settings[key] for key in others if key in settings})
-    return Row(name, status, (metrics.get("data") or {}) if fresh else {}, own | shared)
+    fresh = _evaluated(data, paths.epochs(corpus, system).as_posix())
+    block = {k: v for k, v in (settings.get(corpus) or {}).items() if k not in others}
+    shared = {key: settings[key] for key in ("compute", *LISTS) if key in settings}
+    return Run(
+        name=name,
+        status="" if status == "success" else status,
+        metrics=metrics if fresh else {},
+        settings=_flat(block) | _flat(shared),
+    )
 
 
 def _evaluated(data: Mapping[str, Any], epochs: str) -> bool:
@@ -97,10 +122,8 @@ def _evaluated(data: Mapping[str, Any], epochs: str) -> bool:
 def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in block.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
+        inner = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return flat
 
 
@@ -118,5 +141,4 @@ def _cell(metrics: Mapping[str, Any], split: str) -> str:
     figures = metrics.get(split, {})
     if "weighted_f1" not in figures:
         return ABSENT
-    mean, deviation = figures["weighted_f1"], figures.get("weighted_f1_std")
-    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+    return mean_std(figures["weighted_f1"], figures.get("weighted_f1_std"))

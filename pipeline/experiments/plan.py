@@ -4,7 +4,7 @@ Whoever finds an experiment of that name finds the result of these very files an
 was committed, changed and changed back in between: so a name that exists is done.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeline.base.paths import PARAMS_CHECKED
 DAG = Path("dvc.yaml")
 DIGITS = 8
 AROUND = ("params", "report")  # they check settings and describe results, and decide none
+OF_SYSTEM = "${item.system}"  # in a stage's dependencies
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Experiment:
 def experiments(
     label: str,
     corpora: Sequence[str],
+    systems: Sequence[str],
     runs: Mapping[str, Sequence[str]],
     last: str = "evaluate",
 ) -> list[Experiment]:
@@ -54,49 +56,49 @@ def experiments(
     Args:
         label: Their names begin with it.
         corpora: Those of every experiment.
+        systems: Those that every experiment trains.
         runs: Values of -S by variant.
         last: The stage after which they end: the report is of the last `dvc repro`.
 
     Raises:
-        PipelineError: params.yaml does not know a corpus, or one that is not generated has not
-            been through `dvc repro` yet.
+        PipelineError: params.yaml does not know a corpus or system, or a corpus that is not
+            generated has not been through `dvc repro` yet.
     """
-    generated, given = _corpora(corpora)
+    generated, given = _corpora(corpora, systems)
     selected = (
         f"corpora=[{','.join(corpora)}]",
         f"demos=[{','.join(g.removeprefix(DEMO) for g in generated)}]",
     )
-    targets = tuple(f"{last}@{corpus}" for corpus in corpora)
-    state = [*_code(), PARAMS.as_posix(), DAG.as_posix()]
+    targets = tuple(f"{last}@{corpus}-{system}" for corpus in corpora for system in systems)
+    state = [*_code(systems), PARAMS.as_posix(), DAG.as_posix()]
     facts = [[(file, sha256_file(Path(file))) for file in state], _manifests(given), targets]
-    experiments = []
+    plan = []
     for variant, own in runs.items():
         settings = (*selected, *own)
         name = f"{label}-{variant}-{digest_of(facts, settings)[:DIGITS]}"
-        experiments.append(Experiment(variant, name, settings, bool(given), targets))
-    return experiments
+        plan.append(Experiment(variant, name, settings, bool(given), targets))
+    return plan
 
 
-def _corpora(corpora: Sequence[str]) -> tuple[list[str], list[str]]:
+def _corpora(corpora: Sequence[str], systems: Sequence[str]) -> tuple[list[str], list[str]]:
     """The corpora that the stage `demo` generates, and the others.
 
-    Raw files of the others are ignored by git: the workspaces of DVC's queue do not have them.
+    Raw files of the others are ignored by git: the folders that experiments run in lack them.
     """
-    blocks = read_params().blocks
-    unknown = [corpus for corpus in corpora if corpus not in blocks]
-    if unknown:
-        raise PipelineError(
-            f"The corpora are {list(corpora)}; {PARAMS} has no blocks of {unknown}, only of "
-            f"{sorted(blocks)}."
-        )
-    generated = [corpus for corpus in corpora if "demo" in blocks[corpus]]
+    params = read_params()
+    for corpus in corpora:
+        params.check(corpus)
+    for system in systems:
+        params.check_system(system)
+    generated = [corpus for corpus in corpora if "demo" in params.blocks[corpus]]
     return generated, [corpus for corpus in corpora if corpus not in generated]
 
 
-def _code() -> list[str]:
-    """The files of this repository that stages depend on: their import closures, and the lock."""
+def _code(systems: Iterable[str]) -> list[str]:
+    """The files of this repository that stages depend on, in the folders that dvc.yaml lists."""
     stages = [stage for name, stage in _yaml(DAG)["stages"].items() if name not in AROUND]
     deps = {dep for stage in stages for dep in stage.get("deps", [])}
+    deps |= {dep.replace(OF_SYSTEM, system) for dep in deps for system in systems}
     # Data follow from the code and the settings; most are templated by corpus.
     code = [Path(dep) for dep in deps if "${" not in dep and dep != PARAMS_CHECKED.as_posix()]
     files = {file for path in code for file in (path, *path.rglob("*"))}
@@ -109,8 +111,8 @@ def _manifests(corpora: Sequence[str]) -> list[Any]:
     lacking = [corpus for corpus in corpora if f"manifest@{corpus}" not in stages]
     if lacking:
         raise PipelineError(
-            f"{LOCK} knows nothing of {lacking}, whose raw files the experiments' workspaces do "
-            f"not have: set corpora: {lacking} in {PARAMS} and run `dvc repro` once."
+            f"{LOCK} knows nothing of {lacking}, whose raw files experiments do not have where "
+            f"they run: set corpora: {lacking} in {PARAMS} and run `dvc repro` once."
         )
     return [stages[f"manifest@{corpus}"]["outs"] for corpus in corpora]
 
@@ -119,7 +121,7 @@ def _yaml(path: Path) -> Any:
     return _parsed(path.read_text(encoding="utf-8"))
 
 
-# A plan is made anew for each experiment that is queued; the texts are nearly always the same.
+# A plan is made anew for each experiment that starts; the texts are nearly always the same.
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)

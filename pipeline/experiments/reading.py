@@ -1,5 +1,7 @@
-"""Reads recipes, of either kind, and says all that is wrong with one at once."""
+"""Read the recipe that a user asks for, and say all that is wrong with it at once."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,20 +9,75 @@ from pydantic import ValidationError
 
 from pipeline.base.aliases import load_yaml
 from pipeline.base.errors import PipelineError
-from pipeline.experiments.grid import Search
-from pipeline.experiments.recipe import NAME, without
-from pipeline.experiments.variants import Variants
+from pipeline.experiments.recipe import NAME, SYSTEM, Recipe, Search, Variants, without
 
-FOLDER = Path("experiments")
+FOLDER, PAGES = Path("experiments"), Path("docs/experiments")
 LIKE = "like"
+TAKEN_OVER = ("corpora", "systems", "beside")  # from the recipe that one is like
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call of `python -m pipeline experiment`: corpora and systems instead of the recipe's."""
+
+    name: str
+    quick: bool = False
+    corpora: Sequence[str] = ()
+    systems: Sequence[str] = ()
+
+    @property
+    def command(self) -> str:
+        """What the user types."""
+        options = [
+            *["--quick"] * self.quick,
+            *(f"--corpus {corpus}" for corpus in self.corpora),
+            *(f"--system {system}" for system in self.systems),
+        ]
+        return " ".join(["python -m pipeline experiment", self.name, *options])
+
+    @property
+    def label(self) -> str:
+        """Names of its experiments begin with this."""
+        return "-".join([self.name, *["quick"] * self.quick, *self.corpora, *self.systems])
+
+    def page(self, suffix: str) -> Path:
+        """A file of its results in docs/."""
+        folder = PAGES / "quick" if self.quick else PAGES
+        return folder / ("-".join([self.name, *self.corpora, *self.systems]) + suffix)
+
+    def recipe(self, reference: str, folder: Path = FOLDER) -> Variants | Search:
+        """The recipe for what was asked.
+
+        Args:
+            reference: The system of a recipe that names none.
+            folder: Where recipes lie.
+
+        Raises:
+            PipelineError: It does not exist, is not in order, or has no such runs.
+        """
+        recipe = read_recipe(self.name, folder)
+        path = folder / f"{self.name}.yaml"
+        if self.quick and not recipe.quick:
+            raise PipelineError(
+                f"{path} has no key `quick`, so it has no quick run: "
+                f"{type(recipe).model_fields['quick'].description} Add it, or leave --quick out."
+            )
+        for option, names in (("--corpus", self.corpora), ("--system", self.systems)):
+            if len(set(names)) < len(names):
+                raise PipelineError(f"{option} names one twice: {list(names)}.")
+        systems = self.systems or recipe.systems or (reference,)
+        recipe = recipe.on(self.corpora or recipe.corpora, systems)
+        runs = list(recipe.runs().values())
+        if self.systems and any(settings in runs[:place] for place, settings in enumerate(runs)):
+            raise PipelineError(
+                f"{path} varies settings of another system by name, so for {list(self.systems)} "
+                f"some of its variants are the same; write a recipe for it, with {SYSTEM}."
+            )
+        return recipe.quickened() if self.quick else recipe
 
 
 def read_recipe(name: str, folder: Path = FOLDER) -> Variants | Search:
-    """Reads and checks a recipe; one with the key `grid` is a search.
-
-    Args:
-        name: `experiments/NAME.yaml`.
-        folder: Where recipes lie.
+    """Read and check experiments/NAME.yaml; one with the key `grid` is a search.
 
     Raises:
         PipelineError: There is no such recipe, or one message that names all that is wrong with it.
@@ -51,13 +108,12 @@ def _content(name: str, folder: Path) -> tuple[Any, list[str]]:
     return _taken_over(own, read_recipe(other, folder)), []
 
 
-def _taken_over(own: dict[str, Any], other: Variants | Search) -> dict[str, Any]:
-    """A recipe with another's corpora, if it has none, and changes, as far as they concern it."""
-    corpora = own.get("corpora", list(other.corpora))
-    if not isinstance(corpora, list):
+def _taken_over(own: dict[str, Any], other: Recipe) -> dict[str, Any]:
+    """A recipe with another's names, if it has none, and changes, as far as they concern it."""
+    taken = {key: list(getattr(other, key)) for key in TAKEN_OVER} | own
+    if not isinstance(taken["corpora"], list):
         return own  # its model says what is wrong with it
-    gone = {corpus for corpus in other.corpora if corpus not in corpora}
-    taken = {**own, "corpora": corpora}
+    gone = {corpus for corpus in other.corpora if corpus not in taken["corpora"]}
     for key, settings in (("changes", other.changes), ("larger", other.larger)):
         if isinstance(mine := own.get(key, []), list):  # its model says what else it may not be
             taken[key] = [*without(settings, gone), *mine]

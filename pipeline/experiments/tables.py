@@ -1,73 +1,80 @@
-"""A recipe's tables on test: their cells, on the terminal, as Markdown and as CSV."""
+"""A recipe's tables: their cells, on the terminal, as Markdown and as CSV, and what they say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.base.display import terminal
-from pipeline.evaluation.intervals import Difference, Interval
-from pipeline.experiments.results import Comparison, Row
-from pipeline.records.predictions import MODEL, TestSet
+from pipeline.evaluation.intervals import Difference
+from pipeline.experiments.compare import WEIGHTED, Row, deviation, mean_std
+from pipeline.experiments.outcomes import Comparison, Ranking
+from pipeline.experiments.recipe import AS_IT_IS, CHOSEN, Search
+from pipeline.records.predictions import TestSet
 
 BAR = r"\|"  # a bar that ends no cell
+ALIGNED = {"l": "---", "r": "---:"}
+VALIDATION = "weighted F1 on validation, %"
 
 
 def show(comparisons: Sequence[Comparison], console: Console | None = None) -> None:
-    """Prints a table per corpus, and below each what it says in words."""
+    """Print a table per comparison, and below each what it says in words."""
     console = console or terminal()
     for comparison in comparisons:
-        tested = _tested(comparison.outcome.predictions.test_set)
-        title = f"{comparison.corpus}: {tested}, F1 in percent"
-        table = Table(title=title, title_justify="left")
-        for number, head in enumerate(_heads(comparison)):
-            # Names are not cut off: some differ in their last letters alone.
-            table.add_column(head, justify="right" if number else "left", overflow="fold")
-        for row in comparison.rows:
-            table.add_row(*_cells(row))
-        console.print(table)
+        title = f"{comparison.name}: {_tested(comparison.rows[0])}, F1 in percent"
+        _print(console, title, _heads(comparison), map(_cells, comparison.rows))
         for words in sentences(comparison):
             console.print(words, soft_wrap=True)
 
 
-def section(comparison: Comparison) -> str:
-    """The part of a page that holds a corpus' table."""
-    whose = f" ({comparison.reference})" if any(row.apart for row in comparison.rows) else ""
-    lines = [
-        f"### {comparison.corpus}",
-        "",
-        f"{_learned(comparison)} and {_tested(comparison.outcome.predictions.test_set)}, "
-        f"all labelled{whose}; {_seeds(comparison)}",
-        "",
-        *markdown(_heads(comparison), map(_cells, comparison.rows), "---:|---:|---:|---"),
-        "",
-    ]
-    for words in sentences(comparison):
-        lines += [words, ""]
-    return "\n".join(lines)
+def show_points(
+    search: Search, rankings: Sequence[Ranking], console: Console | None = None
+) -> None:
+    """Print the points of a grid with their figures on validation."""
+    _print(console or terminal(), f"{VALIDATION}, mean over seeds", *points(search, rankings))
 
 
-def _seeds(comparison: Comparison) -> str:
-    seeds = comparison.outcome.predictions.by_model[MODEL].seeds
-    if len(seeds) == 1:
-        return f"one seed, {seeds[0]}, so the spread over seeds is not known. F1 in percent."
-    listed = ", ".join(map(str, seeds))
-    return f"seeds {listed}. F1 in percent, mean ± sample standard deviation over seeds."
+def _print(
+    console: Console, title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    table = Table(title=title, title_justify="left")
+    for head in heads:  # names are not cut off: some differ in their last letters alone
+        table.add_column(head, overflow="fold")
+    for cells in rows:
+        table.add_row(*cells)
+    console.print(table)
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], rule: str) -> list[str]:
-    """The lines of a table whose first column is text; `rule` aligns the others."""
-    return [_line(heads), f"|---|{rule}|", *map(_line, rows)]
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], columns: str) -> list[str]:
+    """The lines of a table; `columns` has an l or r for each column's side."""
+    rule = "|".join(ALIGNED[side] for side in columns)
+    return [_line(heads), f"|{rule}|", *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 
-def code(settings: Iterable[str]) -> str:
-    """Settings as code, or that there are none."""
-    return ", ".join(f"`{setting}`" for setting in settings) or "as it is"
+def section(comparison: Comparison) -> str:
+    """The part of a page that holds a comparison's table."""
+    reference, learnt = comparison.rows[0].entrant, comparison.learnt
+    folds, seeds = len(set(reference.test_set.folds.tolist())), reference.predictions.seeds
+    splits = f"{learnt['train']} train, {learnt['valid']} validation"
+    splits += f" (first of {folds} folds, tests pooled)" if folds > 1 else ""
+    whose = f" ({reference.name})" if any(row.apart for row in comparison.rows) else ""
+    spread = f"one seed, {seeds[0]}, so the spread over seeds is not known. F1 in percent."
+    if len(seeds) > 1:
+        listed = ", ".join(map(str, seeds))
+        spread = f"seeds {listed}. F1 in percent, mean ± sample standard deviation over seeds."
+    lines = [
+        f"### {comparison.name}",
+        f"{splits} and {_tested(comparison.rows[0])}, all labelled{whose}; {spread}",
+        "\n".join(markdown(_heads(comparison), map(_cells, comparison.rows), "lrrrl")),
+        *sentences(comparison),
+    ]
+    return "\n\n".join(lines) + "\n"
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -76,91 +83,113 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def _of_singles(comparison: Comparison) -> str:
-    if not comparison.singles:
+    singles, lead, least = comparison.singles, comparison.lead, comparison.least
+    if not singles or not least:
         return ""
-    best = next(iter(comparison.singles))
+    best, *_ = singles
     text = f"Best single modality: {best}"
-    if comparison.lead is not None:
-        text += f"; {comparison.reference} is {_lead(comparison.lead)}"
+    if lead is not None:
+        words = lead.word if lead.clear else "not clearly apart from it"
+        text += f"; {comparison.rows[0].entrant.name} is {words}, {lead}"
     each = ", ".join(
-        f"{name} {d}{'' if d.low > 0 else ' (does not beat it)'}"
-        for name, d in comparison.singles.items()
+        f"{name} {d}{'' if d.low > 0 else ' (does not beat it)'}" for name, d in singles.items()
     )
-    return f"{text}. Each one less the majority class: {each}."
-
-
-def _lead(lead: Difference) -> str:
-    if not lead.clear:
-        return f"not clearly apart from it, {lead}"
-    return f"{lead.word}, {lead}"
+    return f"{text}. Each one less {least.entrant.name}: {each}."
 
 
 def _of_apart(comparison: Comparison) -> str:
     rows = [row for row in comparison.rows[: comparison.variants] if row.apart]
     if not rows:
         return ""
-    each = "; ".join(f"{row.name}: {_tested(row.test_set)}, {row.apart}" for row in rows)
+    each = "; ".join(f"{row.entrant.name}: {_tested(row)}, {row.apart}" for row in rows)
     return (
         f"A difference needs the same utterances with the same labels and classes in both. So none "
-        f"to {comparison.reference} is given of {each}. Figures on other labels answer other "
-        "questions; each stands beside its own baselines."
+        f"to {comparison.rows[0].entrant.name} is given of {each}. Figures on other labels answer "
+        "other questions; each stands beside its own baselines."
     )
 
 
-def _tested(test_set: TestSet) -> str:
+def _tested(row: Row) -> str:
+    test_set: TestSet = row.entrant.test_set
     return f"{len(test_set.utterances)} test utterances in {len(set(test_set.dialogues))} dialogues"
 
 
-def _learned(comparison: Comparison) -> str:
-    learned, folds = (
-        comparison.outcome.learned,
-        len(set(comparison.outcome.predictions.test_set.folds.tolist())),
-    )
-    text = f"{learned['train']} train, {learned['valid']} validation"
-    return text if folds == 1 else f"{text} (first of {folds} folds, tests pooled)"
-
-
 def _heads(comparison: Comparison) -> list[str]:
-    return ["", "weighted F1 [95 %]", "macro F1", f"less {comparison.reference} [95 %]", "which is"]
+    reference = comparison.rows[0].entrant.name
+    return ["", "weighted F1 [95 %]", "macro F1", f"less {reference} [95 %]", "which is"]
 
 
 def _cells(row: Row) -> list[str]:
-    own = f"{mean_std(row.weighted_f1.value, row.std)} {_ends(row.weighted_f1, '.1f')}"
-    cells = [row.name, own, f"{row.macro_f1:.1f}"]
-    if row.to_reference is None:
+    cells = [row.entrant.name, row.figure(WEIGHTED), f"{row.figures['macro_f1'].value:.1f}"]
+    difference: Difference | None = row.differences.get(WEIGHTED)
+    if difference is None:
         return [*cells, "", "not paired" if row.apart else ""]
-    return [*cells, str(row.to_reference), row.to_reference.word]
-
-
-def mean_std(mean: float, std: float | None) -> str:
-    """A mean over seeds with its sample standard deviation, if there is one."""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
-
-
-def _ends(interval: Interval, form: str) -> str:
-    return f"[{interval.low:{form}}, {interval.high:{form}}]"
+    return [*cells, str(difference), difference.word]
 
 
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """All rows of all corpora, for CSV."""
+    """All rows of all comparisons, for CSV."""
     return pd.DataFrame(
-        [_flat(comparison.corpus, row) for comparison in comparisons for row in comparison.rows]
+        [_flat(comparison.name, row) for comparison in comparisons for row in comparison.rows]
     )
 
 
-def _flat(corpus: str, row: Row) -> dict[str, str | float | None]:
-    difference = row.to_reference
+def _flat(name: str, row: Row) -> dict[str, str | float | None]:
+    own, difference = row.figures[WEIGHTED], row.differences.get(WEIGHTED)
     return {
-        "corpus": corpus,
-        "variant": row.name,
-        "weighted_f1": row.weighted_f1.value,
-        "weighted_f1_std": row.std,
-        "weighted_f1_low": row.weighted_f1.low,
-        "weighted_f1_high": row.weighted_f1.high,
-        "macro_f1": row.macro_f1,
+        "corpus": name,
+        "variant": row.entrant.name,
+        "weighted_f1": own.value,
+        "weighted_f1_std": row.std(),
+        "weighted_f1_low": own.low,
+        "weighted_f1_high": own.high,
+        "macro_f1": row.figures["macro_f1"].value,
         "difference": difference.value if difference else None,
         "difference_low": difference.low if difference else None,
         "difference_high": difference.high if difference else None,
-        "utterances": len(row.test_set.utterances),
-        "classes": len(row.test_set.classes),
+        "utterances": len(row.entrant.test_set.utterances),
+        "classes": len(row.entrant.test_set.classes),
     }
+
+
+def points(
+    search: Search, rankings: Sequence[Ranking]
+) -> tuple[list[str], Iterator[Sequence[str]]]:
+    """Heads and rows of the table of a grid's points."""
+    values = {AS_IT_IS: dict.fromkeys(search.grid, ""), **search.points()}
+    rows = (
+        [name, *own.values(), *(_figure(ranking, name) for ranking in rankings)]
+        for name, own in values.items()
+    )
+    return ["point", *search.grid, *(ranking.corpus for ranking in rankings)], rows
+
+
+def _figure(ranking: Ranking, name: str) -> str:
+    by_seed = ranking.by_seed[name]
+    chosen = ", chosen" if name == ranking.chosen else ""
+    return mean_std(float(np.mean(by_seed)), deviation(by_seed)) + chosen
+
+
+def points_frame(
+    search: Search, rankings: Sequence[Ranking], comparisons: Sequence[Comparison]
+) -> pd.DataFrame:
+    """A row per corpus and point, for CSV; where none was tested, the columns of test are empty."""
+    values: dict[str, Mapping[str, str | None]] = {AS_IT_IS: dict.fromkeys(search.grid)}
+    values |= search.points()
+    rows = [
+        {
+            "corpus": ranking.corpus,
+            "point": name,
+            **values[name],
+            "validation_weighted_f1": np.mean(by_seed),
+            "validation_weighted_f1_std": deviation(by_seed),
+            "chosen": name == ranking.chosen,
+            "test_variant": CHOSEN if name == ranking.chosen else name,
+        }
+        for ranking in rankings
+        for name, by_seed in ranking.by_seed.items()
+    ]
+    tested = frame(comparisons).drop(columns=["macro_f1", "utterances", "classes"])
+    tested = tested.rename(columns=lambda name: name if name == "corpus" else f"test_{name}")
+    merged = pd.DataFrame(rows).merge(tested, "left", ["corpus", "test_variant"])
+    return merged.drop(columns="test_variant")

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from pipeline.base.settings import Modality, Section, canonical
+from pipeline.base.settings import MODALITIES, Modality, Section, canonical
 from pipeline.nn.batch import Dialogue, DialogueBatch
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs, Standardise
@@ -101,11 +101,15 @@ class Shape:
     """What the data look like: all that a network's size depends on besides its settings."""
 
     features: dict[str, int]
-    """Size of the feature vectors by modality in use, in canonical order."""
+    """Size of the feature vectors by modality in use; any order becomes the canonical one."""
 
     classes: int
     speakers: int
     """Most speakers of a dialogue of the train split."""
+
+    def __post_init__(self) -> None:
+        ordered = {m: self.features[m] for m in MODALITIES if m in self.features}
+        object.__setattr__(self, "features", ordered)
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,9 @@ class System(nn.Module):
 
     READS_WORDS: ClassVar[bool] = False
     """Whether it reads the texts themselves, beside the features."""
+
+    NUMBERS_SPEAKERS: ClassVar[bool] = False
+    """Whether it knows speakers by their number in order of appearance, not just who is who."""
 
     ROUNDS: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """The players that step after each forward of a batch; () for all of them after the one."""

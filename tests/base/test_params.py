@@ -9,8 +9,6 @@ from ruamel.yaml import YAML
 from pipeline.base.arithmetic import pin
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params, settings_classes
-from pipeline.systems.settings import ModelSettings
-from pipeline.training.settings import TrainSettings
 from tests.conftest import PARAMS
 
 TEXT = PARAMS.read_text(encoding="utf-8")
@@ -35,12 +33,12 @@ def problems(path: Path) -> str:
 def test_the_committed_file_is_valid() -> None:
     params = read_params(PARAMS)
     assert params.corpora == ["demo_meld", "demo_iemocap"]
-    assert params.of(ModelSettings, "meld").width == 256
-    assert params.of(TrainSettings, "demo_meld").learning_rate > 0
+    assert params.system("meld", "mcn_cl").width == 256
+    assert params.system("demo_meld", "mcn_cl").learning_rate > 0
 
 
 def test_every_section_has_a_settings_class() -> None:
-    assert {"corpus", "protocol", "train", "evaluate"} <= set(settings_classes())
+    assert {"corpus", "protocol", "text", "finetune"} <= set(settings_classes())
 
 
 def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
@@ -48,8 +46,8 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
         tmp_path,
         ("count: 4", "count: 0"),
         ("pooling: mean", "pooling: man"),
-        ("model: {<<: *model, width", "model: {<<: *model, haeds: 4, width"),
-        ("  evaluate: {<<: *evaluate", "  evaluation: {<<: *evaluate"),
+        ("*mcn_cl], width", "*mcn_cl], haeds: 4, width"),
+        ("  tfidf: {<<: *linear", "  tfdif: {<<: *linear"),
         (
             "    warmup: 0.1\n    gradient_clip: 1.0\n    dropout",
             "    warmup: 2\n    gradient_clip: 1.0\n    dropout",
@@ -58,9 +56,9 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
     told = problems(path)
     assert "demo_meld.frames.count: got 0; Input should be greater than or equal to 1" in told
     assert "demo_meld.text.pooling: got 'man'" in told
-    assert "demo_meld.model.haeds: unknown key; did you mean 'heads'?" in told
-    assert "demo_meld.evaluation: unknown section; did you mean 'evaluate'?" in told
-    assert "demo_meld.evaluate: missing" in told
+    assert "demo_meld.mcn_cl.haeds: unknown key; did you mean 'heads'?" in told
+    assert "demo_meld.tfdif: unknown section; did you mean 'tfidf'?" in told
+    assert "demo_meld.tfidf: missing" in told
     every = "{demo_meld,demo_iemocap,meld,meld_text,iemocap,cremad}"
     assert told.count("warmup") == 1, "what corpora share is named once"
     assert f"{every}.finetune.warmup: got 2; Input should be less than 1" in told
@@ -68,7 +66,7 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     path = changed(tmp_path, ("    heads: 4\n", ""))
-    assert ".model.heads: missing" in problems(path)
+    assert ".mcn_cl.heads: missing" in problems(path)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         (
             "corpora: [demo_meld, demo_iemocap]",
             "corpora: demo_meld",
-            "expected a list of different corpus names",
+            "expected a list of different names",
         ),
         ("corpora: [demo_meld, demo_iemocap]", "corpora: []", "expected a list"),
         (
@@ -85,7 +83,13 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
             "corpora: [meldd]",
             "corpora: got 'meldd', which has no block here; did you mean 'meld'?",
         ),
-        ("\nmeld:\n", "\ntrain:\n", "train: a section, expected inside the block of a corpus"),
+        ("\nmeld:\n", "\nmcn_cl:\n", "mcn_cl: a section, expected inside the block of a corpus"),
+        ("systems: [majority", "systems: [mayority", "systems: got 'mayority'; did you mean"),
+        (
+            "reference: mcn_cl",
+            "reference: mcn_lc",
+            "reference: got 'mcn_lc'; did you mean 'mcn_cl'",
+        ),
         ("\nmeld:\n", "\n../meld:\n", "../meld: not a name of a corpus"),
         ("reader: meld", "reader: melt", "expected one of ['cremad', 'iemocap', 'meld']"),
         ("test_twins: final", "test_twins: both", "demo_meld.corpus.test_twins: got 'both'"),
@@ -116,7 +120,6 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("feature_set: ComParE_2016", "feature_set: ComParE", ".audio.feature_set: got"),
         ("encoder: yunet", "encoder: resnet101", "demo_meld.faces.encoder: got 'resnet101'"),
         ("    enabled: false", "    enabled: maybe", ".finetune.enabled: got 'maybe'"),
-        ("cross_fit: 0", "cross_fit: 1", ".finetune.cross_fit: got 1"),
         ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'four'"),
         (
             "label_set: six",
@@ -137,9 +140,9 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
         ("threads: 2", "threads: two", "compute.threads: got 'two'"),
         (
-            "patience: 12, learning_rate: 0.001",
-            "patience: 12, learning_rate: .nan",
-            "demo_meld.train.learning_rate",
+            "patience: 12\n    learning_rate: 0.001",
+            "patience: 12\n    learning_rate: .nan",
+            ".mcn_cl.learning_rate",
         ),
     ],
 )
@@ -158,7 +161,7 @@ def test_what_is_no_mapping_is_told_without_a_traceback(tmp_path: Path, text: st
 
 def test_exponents_are_numbers_as_for_dvc(tmp_path: Path) -> None:
     path = changed(tmp_path, ("learning_rate: 0.001", "learning_rate: 1e-3"))
-    assert read_params(path).of(TrainSettings, "demo_meld").learning_rate == 1e-3
+    assert read_params(path).system("demo_meld", "mcn_cl").learning_rate == 1e-3
 
 
 def test_an_encoder_is_not_fine_tuned_across_folds(tmp_path: Path) -> None:

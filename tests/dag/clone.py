@@ -36,11 +36,10 @@ STAGES = (
     "audio",
     "finetune",
     "text",
-    "train",
-    "evaluate",
     "report",
 )
-SMALLER = {"count": 2, "train.epochs": 2, "feature_set": "eGeMAPSv02"}
+SYSTEMS = ["tfidf", "mcn_cl"]
+SMALLER = {"count": 2, "mcn_cl.epochs": 2, "feature_set": "eGeMAPSv02"}
 
 
 def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld") -> str:
@@ -59,11 +58,12 @@ def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld")
 
 
 def with_corpora(text: str, *corpora: str) -> str:
-    """params.yaml with these corpora selected and generated."""
+    """params.yaml with these corpora selected and generated, and few systems."""
     params = YAML(typ="safe", pure=True).load(text)
     params.pop("defaults", None)
     demos = [corpus.removeprefix("demo_") for corpus in corpora]
-    return yaml.safe_dump(params | {"corpora": [*corpora], "demos": demos}, sort_keys=False)
+    chosen = {"corpora": [*corpora], "demos": demos, "systems": SYSTEMS}
+    return yaml.safe_dump(params | chosen, sort_keys=False)
 
 
 def copy_repository(folder: Path, *corpora: str) -> None:
@@ -89,10 +89,15 @@ def copy_repository(folder: Path, *corpora: str) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
+def trained(corpus: str, *systems: str) -> set[str]:
+    """The stages of systems, as DVC names them."""
+    return {f"{stage}@{corpus}-{name}" for stage in ("train", "evaluate") for name in systems}
+
+
 def stages_of(corpus: str) -> set[str]:
     """Every stage that a demo corpus needs, as DVC names them."""
     weights = {f"weights@{corpus}-{role}" for role in ("faces", "visual", "text", "audio")}
-    own = {f"{stage}@{corpus}" for stage in STAGES}
+    own = {f"{stage}@{corpus}" for stage in STAGES} | trained(corpus, *SYSTEMS)
     return {"params", f"demo@{corpus.removeprefix('demo_')}"} | own | weights
 
 

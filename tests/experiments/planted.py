@@ -2,25 +2,29 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline.base import paths
-from pipeline.experiments.kept import Reader
+from pipeline.experiments.plan import Experiment
+from pipeline.experiments.revisions import Reader
 from pipeline.records.predictions import (
-    MODEL,
-    ModelPredictions,
     Predictions,
+    SystemPredictions,
     TestSet,
     write_predictions,
 )
+from pipeline.records.protocol import Entry, Protocol, write_protocol
 
+SYSTEM, BESIDE = "mcn_cl", ("majority", "logistic_regression")
 CLASSES = ("a", "b", "c")
 DIALOGUES, TURNS = 40, 6
 Files = dict[tuple[str, str], bytes]  # by experiment and path
+T = TypeVar("T")
 
 
 def split(classes: Sequence[str] = CLASSES, dialogues: int = DIALOGUES) -> TestSet:
@@ -55,36 +59,56 @@ def outcome(
     linear: float | None = 0.7,
     *,
     shuffled: bool = False,
-    baselines: bool = True,
 ) -> Files:
-    """The files of one experiment on the corpus `x`.
+    """The files of one experiment on the corpus `x`, which trained SYSTEM and those beside it.
 
     Args:
-        name: Of the experiment; it also draws where the model errs.
+        name: Of the experiment; it also draws where the system errs.
         skills: How often it is right, by seed; seeds are numbered from 1.
-        modalities: That its model sees.
+        modalities: That it sees.
         test_set: Its test split.
-        linear: How often logistic regression is right; None: it was not fitted.
+        linear: How often logistic regression is right; None: it is left out.
         shuffled: Whether the utterances stand in another order.
-        baselines: Whether it has any.
     """
     test_set = test_set or split()
-    predictions = {MODEL: _predictions(guesses(test_set, skills, sum(name.encode())), first=1)}
-    if baselines:
-        predictions["majority"] = _predictions(np.zeros((1, len(test_set.actual)), int), first=0)
-    if baselines and linear is not None:
+    predictions = {
+        SYSTEM: _predictions(guesses(test_set, skills, sum(name.encode())), first=1),
+        "majority": _predictions(np.zeros((1, len(test_set.actual)), int), first=0),
+    }
+    if linear is not None:
         predictions["logistic_regression"] = _predictions(guesses(test_set, [linear], 7), first=0)
-    found = Predictions(test_set, predictions)
-    counts = {"train": {"a": 100, "b": 20}, "valid": {"a": 20, "b": 10}, "test": {}}
-    about = {"features": {key: {} for key in modalities}, "labelled_utterances": counts}
+    tables = {
+        system: Predictions(
+            test_set, {system: predictions[system]} if system in predictions else {}
+        )
+        for system in (SYSTEM, *BESIDE)
+    }
+    block = {SYSTEM: {"modalities": list(modalities)}}
     return {
-        (name, str(paths.predictions("x"))): _bytes(_shuffled(found) if shuffled else found),
-        (name, str(paths.metrics("x", "run.json"))): json.dumps(about).encode(),
+        (name, "params.yaml"): json.dumps({"x": block}).encode(),
+        (name, str(paths.protocol("x"))): _written(write_protocol, learnt()),
+        **{
+            (name, str(paths.predictions("x", system))): _written(
+                write_predictions, _shuffled(table) if shuffled else table
+            )
+            for system, table in tables.items()
+        },
     }
 
 
-def _predictions(predicted: np.ndarray, first: int) -> ModelPredictions:
-    return ModelPredictions(tuple(range(first, first + len(predicted))), predicted, None)
+def learnt() -> Protocol:
+    """A protocol whose first fold has 120 labelled train and 30 validation utterances."""
+    counts = {(0, "train"): 120, (0, "valid"): 30, (1, "train"): 7}
+    entries = [
+        Entry(fold, part, "d", f"{part}{number}", "s", 0 if number < count else None)
+        for (fold, part), count in counts.items()
+        for number in range(count + 5)
+    ]
+    return Protocol(CLASSES, entries)
+
+
+def _predictions(predicted: np.ndarray, first: int) -> SystemPredictions:
+    return SystemPredictions(tuple(range(first, first + len(predicted))), predicted, None)
 
 
 def _shuffled(found: Predictions) -> Predictions:
@@ -96,14 +120,14 @@ def _shuffled(found: Predictions) -> Predictions:
         actual=found.test_set.actual[order],
     )
     predictions = {
-        name: replace(s, predicted=s.predicted[:, order]) for name, s in found.by_model.items()
+        name: replace(s, predicted=s.predicted[:, order]) for name, s in found.by_system.items()
     }
     return Predictions(test_set, predictions)
 
 
-def _bytes(found: Predictions) -> bytes:
+def _written(write: Callable[[Path, T], None], content: T) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        write_predictions(Path(folder, "p"), found)
+        write(Path(folder, "p"), content)
         return Path(folder, "p").read_bytes()
 
 
@@ -111,3 +135,11 @@ def reader(files: Mapping[tuple[str, str], bytes]) -> Reader:
     """Reads what was planted; a lock that was not is empty."""
     planted = {(name, "dvc.lock"): b"{}" for name, _ in files} | dict(files)
     return lambda name, path: planted[name, str(path)]
+
+
+def plan(variants: Sequence[str] = ("full", "text", "audio", "visual")) -> list[Experiment]:
+    """Experiments r-VARIANT, the reference first."""
+    return [
+        Experiment(v, f"r-{v}", (f"model.x.v={v}",), allow_missing=False, targets=())
+        for v in variants
+    ]

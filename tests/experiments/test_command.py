@@ -12,28 +12,29 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.experiments.kept import dvc_reader
+from pipeline.experiments.revisions import dvc_reader
 from tests.conftest import ROOT
 from tests.dag.clone import copy_repository, python
 
 RECIPE = """\
 about: Whether a recipe runs.
 corpora: [demo_meld]
-changes: [CORPUS.train.workers=1, "CORPUS.train.seeds=[1,2]"]
+beside: [tfidf]
+changes: [CORPUS.SYSTEM.workers=1, "CORPUS.SYSTEM.seeds=[1,2]"]
 variants:
-  full: ["CORPUS.evaluate.baselines=[majority,logistic_regression]"]
-  text: ["CORPUS.model.modalities=[text]", "CORPUS.evaluate.baselines=[majority]"]
-  gru: [CORPUS.model.context=gru, "CORPUS.evaluate.baselines=[majority]"]
+  full: []
+  text: ["CORPUS.SYSTEM.modalities=[text]"]
+  gru: [CORPUS.mcn_cl.context=gru]
 reference: full
 jobs: 2
 """
 SEARCH = """\
 about: Whether a search runs.
 corpora: [demo_meld]
-changes: [CORPUS.train.workers=1, "CORPUS.evaluate.baselines=[majority]"]
+changes: [CORPUS.SYSTEM.workers=1]
 grid:
-  CORPUS.train.learning_rate: [0.001, 0.01]
-  CORPUS.model.layers: [1, 2]
+  CORPUS.SYSTEM.learning_rate: [0.001, 0.01]
+  CORPUS.mcn_cl.layers: [1, 2]
 budget: 3
 quick: 2
 jobs: 2
@@ -85,7 +86,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory, reproduced: Path) -> Path:
     folder = tmp_path_factory.mktemp("experiments")
     copy_repository(folder, "demo_meld", "demo_iemocap")
     shutil.copytree(reproduced / ".dvc/cache", folder / ".dvc/cache")
-    for name in ("dvc.lock", "metrics/demo_meld/metrics.json", "data/raw/demo_meld/mine.csv"):
+    for name in (
+        "dvc.lock",
+        "metrics/demo_meld/mcn_cl/metrics.json",
+        "data/raw/demo_meld/mine.csv",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}\n" if name.endswith("json") else "schema: '2.0'\n")
     git(folder, "add", "dvc.lock", "metrics")
@@ -107,7 +112,7 @@ def test_a_recipe_end_to_end_and_again(clone: Path, monkeypatch: pytest.MonkeyPa
     assert contents(clone) == before, "the workspace is as it was"
     table = clone / "docs/experiments/tiny.csv"
     rows = pd.read_csv(table).set_index("variant")
-    assert list(rows.index) == ["full", "text", "gru", "majority class", "logistic regression"]
+    assert list(rows.index) == ["full", "text", "gru", "TF-IDF"]
     assert "Best single modality: text" in first.stdout
 
     refs, names = git(clone, "for-each-ref", "refs/exps"), dict(kept(clone, "tiny"))
@@ -115,7 +120,9 @@ def test_a_recipe_end_to_end_and_again(clone: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(clone)
     read = dvc_reader()
     for variant in ("full", "text", "gru"):
-        test = json.loads(read(names[variant], Path("metrics/demo_meld/metrics.json")))["test"]
+        test = json.loads(
+            read(names[variant], paths.metrics("demo_meld", "mcn_cl", "metrics.json"))
+        )["test"]
         for name in ("weighted_f1", "weighted_f1_low", "weighted_f1_high"):
             assert rows[name][variant] == pytest.approx(test[name], abs=0.011)
 
@@ -143,11 +150,13 @@ def test_a_search_tests_nothing_but_its_choice(
     assert [variant for variant, _ in names] == ["as_it_is", "as_it_is", "chosen", "p1", "p2"]
     tested = []
     for variant, name in names:
-        read(name, paths.epochs("demo_meld"))
+        read(name, paths.epochs("demo_meld", "mcn_cl"))
         try:
-            read(name, paths.predictions("demo_meld"))
+            read(name, paths.predictions("demo_meld", "mcn_cl"))
             tested.append(variant)
         except PipelineError as error:
             assert "its dvc.lock does not know it" in str(error)
-            assert read(name, paths.metrics("demo_meld", "metrics.json")) == b"{}\n", "as before"
+            assert read(name, paths.metrics("demo_meld", "mcn_cl", "metrics.json")) == b"{}\n", (
+                "as before"
+            )
     assert tested == ["as_it_is", "chosen"]

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
-from pipeline.experiments.grid import CHOSEN, REFERENCE, Search
-from pipeline.experiments.reading import read_recipe
+from pipeline.experiments.reading import Request
+from pipeline.experiments.recipe import AS_IT_IS, CHOSEN, Search
 
 GOOD = """\
 about: Why.
 corpora: [m, i]
-changes: [CORPUS.train.workers=1]
+changes: [CORPUS.SYSTEM.workers=1]
 grid:
-  CORPUS.train.learning_rate: [0.001, 1e-05]
-  CORPUS.loss.hard_ratio: [0.3, null]
-  CORPUS.model.psa: [true, false]
+  CORPUS.SYSTEM.learning_rate: [0.001, 1e-05]
+  CORPUS.SYSTEM.hard_ratio: [0.3, null]
+  CORPUS.SYSTEM.psa: [true, false]
 budget: 8
 quick: 3
 """
@@ -26,7 +26,7 @@ quick: 3
 
 def written(folder: Path, text: str = GOOD) -> Search:
     (folder / "r.yaml").write_text(text)
-    recipe = read_recipe("r", folder)
+    recipe = Request("r").recipe("s", folder)
     assert isinstance(recipe, Search)
     return recipe
 
@@ -38,14 +38,14 @@ def test_all_points_of_a_grid_within_the_budget(tmp_path: Path) -> None:
     values = [tuple(point.values()) for point in points.values()]
     assert values == list(product(("0.001", "1e-05"), ("0.3", "null"), ("true", "false")))
     runs = search.runs()
-    assert list(runs) == [REFERENCE, *points]
-    workers = ["m.train.workers=1", "i.train.workers=1"]
-    assert runs[REFERENCE] == workers
+    assert list(runs) == [AS_IT_IS, *points]
+    workers = ["m.s.workers=1", "i.s.workers=1"]
+    assert runs[AS_IT_IS] == workers
     assert runs["p4"] == [
         *workers,
-        *("m.train.learning_rate=0.001", "i.train.learning_rate=0.001"),
-        *("m.loss.hard_ratio=null", "i.loss.hard_ratio=null"),
-        *("m.model.psa=false", "i.model.psa=false"),
+        *("m.s.learning_rate=0.001", "i.s.learning_rate=0.001"),
+        *("m.s.hard_ratio=null", "i.s.hard_ratio=null"),
+        *("m.s.psa=false", "i.s.psa=false"),
     ]
 
 
@@ -54,7 +54,7 @@ def test_a_sample_holds_different_points_in_the_grids_order(
     budget: int, seed: int, lengths: list[int]
 ) -> None:
     grid = {f"a.CORPUS.k{key}": tuple(range(count)) for key, count in enumerate(lengths)}
-    search = Search(about="x", corpora=("m",), grid=grid, budget=budget, seed=seed)
+    search = Search(about="x", corpora=("m",), systems=("s",), grid=grid, budget=budget, seed=seed)
     everything = [tuple(map(str, point)) for point in product(*grid.values())]
     found = [tuple(point.values()) for point in search.points().values()]
     assert len(found) == min(budget, len(everything)) and len(set(found)) == len(found)
@@ -65,7 +65,11 @@ def test_a_sample_holds_different_points_in_the_grids_order(
 def test_the_seed_draws_the_sample() -> None:
     grid = {"a.CORPUS.k": tuple(range(100))}
     drawn = [
-        list(Search(about="x", corpora=("m",), grid=grid, budget=5, seed=seed).points().values())
+        list(
+            Search(about="x", corpora=("m",), systems=("s",), grid=grid, budget=5, seed=seed)
+            .points()
+            .values()
+        )
         for seed in (1, 1, 2)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
@@ -74,18 +78,18 @@ def test_the_seed_draws_the_sample() -> None:
 def test_a_quick_search_has_one_seed_and_the_quick_budget(tmp_path: Path) -> None:
     quick = written(tmp_path).quickened()
     assert len(quick.points()) == 3 and len(quick.runs()) == 4
-    assert quick.runs()[REFERENCE][-2:] == ["m.train.seeds=[1]", "i.train.seeds=[1]"]
+    assert quick.runs()[AS_IT_IS][-2:] == ["m.s.seeds=[1]", "i.s.seeds=[1]"]
 
 
 def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
     decided = written(tmp_path).decided({"m": "p1", "i": "p8"})
-    workers = ["m.train.workers=1", "i.train.workers=1"]
+    workers = ["m.s.workers=1", "i.s.workers=1"]
     assert decided == {
-        REFERENCE: workers,
+        AS_IT_IS: workers,
         CHOSEN: [
             *workers,
-            *("m.train.learning_rate=0.001", "m.loss.hard_ratio=0.3", "m.model.psa=true"),
-            *("i.train.learning_rate=1e-05", "i.loss.hard_ratio=null", "i.model.psa=false"),
+            *("m.s.learning_rate=0.001", "m.s.hard_ratio=0.3", "m.s.psa=true"),
+            *("i.s.learning_rate=1e-05", "i.s.hard_ratio=null", "i.s.psa=false"),
         ],
     }
 
@@ -94,15 +98,16 @@ def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         (
-            "CORPUS.train.learning_rate",
+            "CORPUS.SYSTEM.learning_rate",
             "m.train.lr",
             "grid: got 'm.train.lr', expected CORPUS.section.",
         ),
-        ("[true, false]", "[true, true]", "grid.CORPUS.model.psa: got [True, True], expected"),
-        ("[true, false]", "[]", "grid.CORPUS.model.psa: got [], expected values that differ"),
+        ("[true, false]", "[true, true]", "grid.CORPUS.SYSTEM.psa: got [True, True], expected"),
+        ("[true, false]", "[]", "grid.CORPUS.SYSTEM.psa: got [], expected values that differ"),
         ("budget: 8", "budget: 2", "quick: got 3, expected no more than the budget, 2"),
         ("budget: 8\n", "", "budget: missing; Points that are tried at most"),
         ("quick: 3", "quick: 5", "quick: got 5; Input should be less than or equal to 4"),
+        ("budget: 8", "budget: 8\nsystems: [a, b]", "systems: got ['a', 'b'], expected one, as"),
         ("budget: 8", "budget: 8\nreference: x", "reference: unknown key, expected some of"),
     ],
 )

@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.experiments.overview import rows, table
+from pipeline.experiments.overview import runs, table
 
-EPOCHS = "data/epochs/toy.parquet"
+EPOCHS = "data/epochs/toy/mcn_cl.parquet"
 
 
 def state(
@@ -16,7 +16,7 @@ def state(
     """A revision as `dvc exp show --json` has it."""
     split = {"weighted_f1": f1, "weighted_f1_std": 1.26}
     metrics = {} if f1 is None else {"data": {"test": split, "validation": {"weighted_f1": 50.0}}}
-    block = {"train": {"epochs": 40, "seeds": [1]}, "model": {"context": "gru"}} | settings
+    block = {"mcn_cl": {"seeds": [1]}, "text": {"pooling": "cls"}} | settings
     other = {"train": {"epochs": len(name or "")}}
     return {
         "rev": rev,
@@ -24,14 +24,18 @@ def state(
         "error": None,
         "data": {
             "params": {"params.yaml": {"data": {"corpora": ["toy"], "toy": block, "other": other}}},
-            "metrics": {"metrics/toy/metrics.json": metrics},
+            "metrics": {"metrics/toy/mcn_cl/metrics.json": metrics},
             "deps": {EPOCHS: {"hash": read}},
             "outs": {EPOCHS: {"hash": "e"}},
         },
     }
 
 
-CHANGED = {"train": {"epochs": 40, "seeds": [1, 2]}, "model": {"context": "none"}}
+CHANGED = {
+    "mcn_cl": {"seeds": [1, 2]},
+    "text": {"pooling": "mean"},
+    "tfidf": {"regularisation": [1]},
+}
 COMMIT = state("a" * 40, "main", 61.04, {})
 RUNS = [
     {"revs": [state("b" * 40, "other", 60.0, CHANGED)], "executor": {"state": "success"}},
@@ -44,29 +48,33 @@ STATES = [state("workspace", None, 62.0, CHANGED), COMMIT | {"experiments": RUNS
 
 def printed(corpus: str, width: int = 80) -> str:
     file = io.StringIO()
-    Console(file=file, width=width).print(table(corpus, STATES))
+    Console(file=file, width=width).print(table(corpus, "mcn_cl", ["mcn_cl", "tfidf"], STATES))
     return file.getvalue()
 
 
 def test_runs_come_in_dvcs_order_with_what_they_changed() -> None:
     lines = [" ".join(line.split()) for line in printed("toy").splitlines()]
-    assert lines[0].startswith("toy: weighted F1 in percent (± over seeds)")
-    assert "workspace 50.0 62.0 ± 1.3 model.context=none" in lines
+    assert lines[0].startswith("MCN-CL on toy: weighted F1 in percent (± over seeds)")
+    assert "workspace 50.0 62.0 ± 1.3 mcn_cl.seeds=[1, 2]" in lines
     assert "HEAD (main) 50.0 61.0 ± 1.3" in lines
-    assert "other 50.0 60.0 ± 1.3 model.context=none" in lines
-    assert lines.count("train.seeds=[1, 2]") == 2, "a setting a line, none of another corpus"
+    assert "other 50.0 60.0 ± 1.3 mcn_cl.seeds=[1, 2]" in lines
+    assert lines.count("text.pooling=mean") == 2, "a setting a line, none of another corpus"
+    assert "tfidf" not in printed("toy"), "and none of another system"
 
 
 def test_what_has_no_result_says_why() -> None:
     lines = [" ".join(line.split()) for line in printed("toy").splitlines()]
     assert "ccccccc queued queued" in lines and "gone error error" in lines
     assert "point - -" in lines, "its figures are of an earlier training"
-    assert [row.name for row in rows("toy", STATES)][:2] == ["workspace", "HEAD (main)"]
+    assert [row.name for row in runs("toy", "mcn_cl", ["mcn_cl", "tfidf"], STATES)][:2] == [
+        "workspace",
+        "HEAD (main)",
+    ]
 
 
 def test_another_corpus_has_its_own_settings_and_no_figures() -> None:
     lines = [" ".join(line.split()) for line in printed("other").splitlines()]
-    assert "other - - train.epochs=5" in lines and "model.context" not in printed("other")
+    assert "other - - train.epochs=5" in lines and "text.pooling" not in printed("other")
 
 
 def test_eighty_columns_suffice() -> None:

@@ -11,14 +11,15 @@ from ruamel.yaml import YAML
 from pipeline.base.errors import PipelineError
 from pipeline.experiments.checking import check
 from pipeline.experiments.plan import Experiment, experiments
-from pipeline.experiments.variants import Variants
+from pipeline.experiments.recipe import Variants
 from tests.conftest import ROOT
 
 RECIPE = Variants(
     about="Why.",
     corpora=("demo_meld",),
-    changes=("CORPUS.train.workers=1",),
-    variants={"text": ("CORPUS.model.modalities=[text]",), "full": ()},
+    systems=("mcn_cl",),
+    changes=("CORPUS.mcn_cl.workers=1",),
+    variants={"text": ("CORPUS.mcn_cl.modalities=[text]",), "full": ()},
     reference="full",
 )
 
@@ -32,7 +33,7 @@ def repository(workspace: Path) -> Path:
 
 
 def planned(recipe: Variants = RECIPE, last: str = "evaluate") -> list[Experiment]:
-    return experiments("r", recipe.corpora, recipe.runs(), last)
+    return experiments("r", recipe.corpora, recipe.systems, recipe.runs(), last)
 
 
 def names(recipe: Variants = RECIPE, last: str = "evaluate") -> dict[str, str]:
@@ -44,8 +45,8 @@ def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> Non
     assert [e.variant for e in found] == ["full", "text"]
     assert found[0].name.startswith("r-full-") and len(found[0].name) == len("r-full-") + 8
     assert found[0].name[-8:] != found[1].name[-8:] and names() == names()
-    common = ("corpora=[demo_meld]", "demos=[meld]", "demo_meld.train.workers=1")
-    assert found[1].settings == (*common, "demo_meld.model.modalities=[text]")
+    common = ("corpora=[demo_meld]", "demos=[meld]", "demo_meld.mcn_cl.workers=1")
+    assert found[1].settings == (*common, "demo_meld.mcn_cl.modalities=[text]")
     assert not found[0].allow_missing
 
 
@@ -54,7 +55,8 @@ def test_the_reference_comes_first_and_names_are_stable(repository: Path) -> Non
     [
         ("params.yaml", True),
         ("dvc.yaml", True),
-        ("pipeline/systems/mcn.py", True),
+        ("pipeline/systems/mcn_cl.py", True),
+        ("pipeline/systems/tfidf.py", False),  # which these experiments do not train
         ("pipeline/weights/lock.yaml", True),
         ("stages/train.py", True),
         ("pipeline/doctor/examine.py", False),
@@ -71,16 +73,18 @@ def test_files_that_decide_the_result_change_the_name(
 
 
 def test_settings_change_the_name_and_jobs_do_not(repository: Path) -> None:
-    other = names(RECIPE.model_copy(update={"changes": ("CORPUS.train.workers=2",)}))
+    other = names(RECIPE.model_copy(update={"changes": ("CORPUS.mcn_cl.workers=2",)}))
     assert other.keys() == names().keys() and not set(other.values()) & set(names().values())
     assert names(RECIPE.model_copy(update={"jobs": 9, "about": "x"})) == names()
 
 
 def test_what_ends_after_another_stage_has_another_name_and_targets(repository: Path) -> None:
-    recipe = RECIPE.on(["demo_meld", "demo_iemocap"])
+    recipe = RECIPE.on(["demo_meld", "demo_iemocap"], ["mcn_cl", "tfidf"])
     short = planned(recipe, "train")
-    assert [e.targets for e in short] == [("train@demo_meld", "train@demo_iemocap")] * 2
-    assert planned(recipe)[0].targets == ("evaluate@demo_meld", "evaluate@demo_iemocap")
+    items = ("demo_meld-mcn_cl", "demo_meld-tfidf", "demo_iemocap-mcn_cl", "demo_iemocap-tfidf")
+    targets = tuple(f"train@{item}" for item in items)
+    assert [e.targets for e in short] == [targets] * 2
+    assert planned(recipe)[0].targets == tuple(f"evaluate@{i}" for i in items)
     assert not set(names(recipe).values()) & {e.name for e in short}
 
 
@@ -98,18 +102,26 @@ def test_a_corpus_that_is_not_generated_needs_its_manifest(repository: Path) -> 
     assert planned(recipe)[0].name != first[0].name
 
 
+def test_a_system_that_is_not_run_is_told(repository: Path) -> None:
+    with pytest.raises(PipelineError, match=r"the system 'mcn'; did you mean 'mcn_cl'"):
+        names(RECIPE.model_copy(update={"systems": ("mcn",)}))
+
+
 def test_an_unknown_corpus_is_told(repository: Path) -> None:
-    with pytest.raises(PipelineError, match=r"params.yaml has no blocks of \['demo_mled'\]"):
+    with pytest.raises(PipelineError, match=r"got 'demo_mled'.* did you mean 'demo_meld'"):
         names(RECIPE.model_copy(update={"corpora": ("demo_mled",)}))
 
 
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("demo_meld.model.modalites=[text]", "Could not override 'demo_meld.model.modalites'. No"),
-        ("demo_meld.model.modalities=[txet]", "demo_meld.model.modalities.0: got 'txet'"),
-        ("demo_meld.train.patience=0,8", "demo_meld.train.patience=0,8: several values"),
-        ("demo_meld.train.seeds=[1", "demo_meld.train.seeds=[1: not readable"),
+        (
+            "demo_meld.mcn_cl.modalites=[text]",
+            "Could not override 'demo_meld.mcn_cl.modalites'. No",
+        ),
+        ("demo_meld.mcn_cl.modalities=[txet]", "demo_meld.mcn_cl.modalities.0: got 'txet'"),
+        ("demo_meld.mcn_cl.patience=0,8", "demo_meld.mcn_cl.patience=0,8: several values"),
+        ("demo_meld.mcn_cl.seeds=[1", "demo_meld.mcn_cl.seeds=[1: not readable"),
     ],
 )
 def test_settings_that_do_not_fit_are_told_before_anything_runs(
@@ -133,8 +145,8 @@ def test_a_problem_of_all_variants_is_told_once(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("last", "path"),
     [
-        ("evaluate", "data/predictions/meld_text.parquet"),
-        ("train", "data/epochs/meld_text.parquet"),  # of a search
+        ("evaluate", "data/predictions/meld_text/mcn_cl.parquet"),
+        ("train", "data/epochs/meld_text/mcn_cl.parquet"),  # of a search
     ],
 )
 def test_results_that_are_known_but_not_there_are_told_before_anything_runs(
@@ -145,11 +157,11 @@ def test_results_that_are_known_but_not_there_are_told_before_anything_runs(
     digest = "0123456789abcdef0123456789abcdef"
     stages = {
         "manifest@meld_text": {"outs": []},
-        f"{last}@meld_text": {"outs": [{"path": path, "md5": digest}]},
+        f"{last}@meld_text-mcn_cl": {"outs": [{"path": path, "md5": digest}]},
     }
     YAML().dump({"stages": stages}, repository / "dvc.lock")
-    recipe = RECIPE.on(["meld_text"]).model_copy(
-        update={"variants": {"text": (), "full": ("CORPUS.loss.contrastive=0",)}}
+    recipe = RECIPE.on(["meld_text"], ["mcn_cl"]).model_copy(
+        update={"variants": {"text": (), "full": ("CORPUS.mcn_cl.contrastive=0",)}}
     )
     with pytest.raises(PipelineError, match=r"results of \['meld_text'\] .* not in DVC's cache"):
         check(planned(recipe, last))
@@ -158,6 +170,6 @@ def test_results_that_are_known_but_not_there_are_told_before_anything_runs(
     kept.touch()
     check(planned(recipe, last))
     shutil.rmtree(kept.parent)
-    del stages[f"{last}@meld_text"]
+    del stages[f"{last}@meld_text-mcn_cl"]
     YAML().dump({"stages": stages}, repository / "dvc.lock")
     check(planned(recipe, last))

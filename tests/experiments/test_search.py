@@ -10,19 +10,25 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.experiments import command, running
-from pipeline.experiments.grid import Search
+from pipeline.experiments import command
+from pipeline.experiments.outcomes import Ranking, rank
 from pipeline.experiments.plan import Experiment
-from pipeline.experiments.queue import Queue
-from pipeline.experiments.request import Request
-from pipeline.experiments.search import Ranking, rank, validated
+from pipeline.experiments.reading import Request
+from pipeline.experiments.recipe import Search
+from pipeline.experiments.run import Plan
 from pipeline.records.epochs import EpochPrediction, write_epochs
 from pipeline.records.protocol import Entry, Protocol, write_protocol
-from tests.experiments.conftest import FakeDvc
-from tests.experiments.planted import Files, outcome, reader
+from tests.experiments.planted import SYSTEM, Files, outcome, reader
 
-KEY = "CORPUS.train.learning_rate"
-SEARCH = Search(about="Why.", corpora=("x",), grid={KEY: (0.1, 0.2, 0.3)}, budget=3, quick=2)
+KEY = "CORPUS.SYSTEM.learning_rate"
+SEARCH = Search(
+    about="Why.",
+    corpora=("x",),
+    systems=(SYSTEM,),
+    grid={KEY: (0.1, 0.2, 0.3)},
+    budget=3,
+    quick=2,
+)
 LABELS = {"valid": (0, 0, 0, 1), "test": (1, 1, 0, 0)}
 RIGHT, ALL_ZERO, WRONG = (0, 0, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0)
 
@@ -53,17 +59,19 @@ def trained(
                     )
     with tempfile.TemporaryDirectory() as folder:
         write_protocol(Path(folder, "protocol"), Protocol(("a", "b"), entries))
-        write_epochs(Path(folder, "epochs"), rows)
+        write_epochs(Path(folder, "epochs"), rows, {})
         return {
             (name, str(paths.protocol("x"))): Path(folder, "protocol").read_bytes(),
-            (name, str(paths.epochs("x"))): Path(folder, "epochs").read_bytes(),
+            (name, str(paths.epochs("x", SYSTEM))): Path(folder, "epochs").read_bytes(),
         }
 
 
 def test_figures_are_those_of_the_selected_epochs_folds_pooled() -> None:
     """All zeros, of 6 zeros and 2 ones: F1 of a is 12/14, of b 0; weighted 6/8 of 12/14."""
     files = trained("e", [(ALL_ZERO, RIGHT), (RIGHT, WRONG)], test=RIGHT)
-    assert validated(reader(files), "e", "x") == pytest.approx([100 * 6 / 8 * 12 / 14, 100])
+    plan = [Experiment("p1", "e", (), allow_missing=False, targets=())]
+    found = rank(plan, "x", SYSTEM, reader(files)).by_seed["p1"]
+    assert found == pytest.approx([100 * 6 / 8 * 12 / 14, 100])
 
 
 def test_validation_chooses_though_test_would_choose_otherwise() -> None:
@@ -73,7 +81,7 @@ def test_validation_chooses_though_test_would_choose_otherwise() -> None:
     files |= trained("r-p2", [(ALL_ZERO, ALL_ZERO)], test=WRONG)
     names = ("as_it_is", "p1", "p2")
     plan = [Experiment(name, f"r-{name}", (), allow_missing=False, targets=()) for name in names]
-    found = rank(plan, "x", reader(files))
+    found = rank(plan, "x", SYSTEM, reader(files))
     assert found.chosen == "p2", "though p1 is right on test, and as_it_is no point of the grid"
     assert list(found.by_seed) == list(names) and found.by_seed["p1"] == [0]
 
@@ -97,7 +105,11 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     state = [""]
 
     def experiments(
-        label: str, corpora: Sequence[str], runs: Mapping[str, Sequence[str]], last: str = "end"
+        label: str,
+        corpora: Sequence[str],
+        systems: Sequence[str],
+        runs: Mapping[str, Sequence[str]],
+        last: str = "end",
     ) -> list[Experiment]:
         return [
             Experiment(name, f"{label}-{name}-{last}{state[0]}", tuple(settings), False, ())
@@ -105,8 +117,15 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ]
 
     monkeypatch.setattr(command, "experiments", experiments)
-    monkeypatch.setattr(running, "check", lambda plan: None)
     return state
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, workspace: Path) -> list[Experiment]:
+    """What is run, which DVC would do; see test_run.py."""
+    found: list[Experiment] = []
+    monkeypatch.setattr(command, "run", lambda label, again, plan, jobs: found.extend(plan()))
+    return found
 
 
 @pytest.fixture
@@ -120,18 +139,17 @@ def files() -> Files:
 
 
 def search(files: Files) -> list[Path]:
-    return command.search(Request("r"), SEARCH, Queue(), reader(files))
+    return command.search(Request("r"), SEARCH, reader(files))
 
 
 def test_only_the_choice_is_tested(
-    dvc: FakeDvc, planned: list[str], files: Files, capsys: pytest.CaptureFixture[str]
+    ran: list[Experiment], planned: list[str], files: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, table, plot = search(files)
     points = [f"r-{name}-train" for name in ("as_it_is", "p1", "p2", "p3")]
-    assert dvc.queued() == [*points, "r-as_it_is-end", "r-chosen-end"]
-    (asked,) = (words for words in dvc.asked("exp", "run") if "r-chosen-end" in words)
-    assert asked[5:] == ["-S", "x.train.learning_rate=0.2"]
-    assert "x: validation chose p2, CORPUS.train.learning_rate=0.2" in capsys.readouterr().out
+    assert [e.name for e in ran] == [*points, "r-as_it_is-end", "r-chosen-end"]
+    assert ran[-1].settings == ("x.mcn_cl.learning_rate=0.2",)
+    assert "x: validation chose p2, CORPUS.SYSTEM.learning_rate=0.2" in capsys.readouterr().out
 
     text = page.read_text()
     assert text.startswith("# r\n\n```sh\npython -m pipeline experiment r\n```\n")
@@ -139,7 +157,7 @@ def test_only_the_choice_is_tested(
         "The budget is 3 points; the grid has 3, so all were tried.",
         f"| point | {KEY} | x |\n|---|---|---:|\n| as_it_is |  | 64.3 ± 0.0 |\n| p1 | 0.1 | 0.0 ± ",
         "| p2 | 0.2 | 100.0 ± 0.0, chosen |\n| p3 | 0.3 | 32.1 ± 45.5 |\n",
-        "x: validation chose p2, CORPUS.train.learning_rate=0.2.",
+        "x: validation chose p2, CORPUS.SYSTEM.learning_rate=0.2.",
         "](r.png)",
         "| chosen | ",
     ):
@@ -161,36 +179,27 @@ def test_only_the_choice_is_tested(
     assert rows["test_difference"]["p2"] < 0 and plot.is_file()
 
 
-def test_again_nothing_runs_and_the_bytes_are_the_same(
-    dvc: FakeDvc, planned: list[str], files: Files
+def test_again_the_bytes_are_the_same(
+    ran: list[Experiment], planned: list[str], files: Files
 ) -> None:
     written = [file.read_bytes() for file in search(files)]
-    queued = dvc.queued()
     assert [file.read_bytes() for file in search(files)] == written
-    assert dvc.queued() == queued
-
-
-def test_a_search_that_was_killed_while_it_tested_goes_on(
-    dvc: FakeDvc, planned: list[str], files: Files
-) -> None:
-    done = [f"r-{name}-train" for name in ("as_it_is", "p1", "p2", "p3")]
-    left = {"id": "b582254", "name": "r-chosen-end", "status": "Queued"}
-    dvc.set(finished=[*done, "r-as_it_is-end"], tasks=[left])
-    search(files)
-    assert dvc.queued() == [] and "r-chosen-end" in dvc.state["finished"]
 
 
 def test_a_point_that_fails_leaves_nothing_tested(
-    dvc: FakeDvc, planned: list[str], files: Files
+    monkeypatch: pytest.MonkeyPatch, planned: list[str], files: Files
 ) -> None:
-    dvc.set(failing=["r-p3-train"])
-    with pytest.raises(PipelineError, match="1 of 4 experiments failed:\nr-p3-train failed"):
+    def failing(label: str, again: str, plan: Plan, jobs: int) -> None:
+        assert {e.name for e in plan()} == {f"r-{n}-train" for n in ("as_it_is", "p1", "p2", "p3")}
+        raise PipelineError("1 of 4 experiments failed")
+
+    monkeypatch.setattr(command, "run", failing)
+    with pytest.raises(PipelineError, match="1 of 4 experiments failed"):
         search(files)
-    assert not any("end" in name for name in dvc.queued())
 
 
 def test_files_that_change_during_the_search_leave_nothing_tested(
-    dvc: FakeDvc, planned: list[str], files: Files
+    ran: list[Experiment], planned: list[str], files: Files
 ) -> None:
     kept = reader(files)
 
@@ -199,15 +208,15 @@ def test_files_that_change_during_the_search_leave_nothing_tested(
         return kept(name, path)
 
     with pytest.raises(PipelineError, match=r"changed during the search\. `python -m pipeline exp"):
-        command.search(Request("r"), SEARCH, Queue(), read)
-    assert not any("end" in name for name in dvc.queued())
+        command.search(Request("r"), SEARCH, read)
+    assert not any("end" in experiment.name for experiment in ran)
 
 
-def test_a_sample_is_said_to_be_one(dvc: FakeDvc, planned: list[str], files: Files) -> None:
+def test_a_sample_is_said_to_be_one(
+    ran: list[Experiment], planned: list[str], files: Files
+) -> None:
     points = SEARCH.model_copy(update={"budget": 2}).points()
     assert len(points) == 2
-    page, *_ = command.search(
-        Request("r"), SEARCH.model_copy(update={"budget": 2}), Queue(), reader(files)
-    )
+    page, *_ = command.search(Request("r"), SEARCH.model_copy(update={"budget": 2}), reader(files))
     said = "The grid has 3 points, the budget is 2: those were drawn without replacement, with seed"
     assert said in page.read_text()

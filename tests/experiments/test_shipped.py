@@ -8,9 +8,8 @@ from ruamel.yaml import YAML
 from pipeline.base import lockfile
 from pipeline.experiments import plan
 from pipeline.experiments.checking import check
-from pipeline.experiments.grid import Search
-from pipeline.experiments.reading import FOLDER, read_recipe
-from pipeline.experiments.recipe import QUICK
+from pipeline.experiments.reading import FOLDER, Request
+from pipeline.experiments.recipe import QUICK, Search
 from tests.conftest import ROOT
 
 NAMES = sorted(file.stem for file in (ROOT / FOLDER).glob("*.yaml"))
@@ -39,26 +38,28 @@ def test_what_the_issue_asks_for_is_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_fit_params_yaml(name: str) -> None:
     """Every key exists, and every value passes the checks of the stages."""
-    recipe = read_recipe(name)
-    everywhere = recipe.on([*recipe.corpora, *(WHOLE[corpus] for corpus in recipe.corpora)])
-    experiments = plan.experiments(name, everywhere.corpora, everywhere.runs())
+    recipe = Request(name).recipe("mcn_cl")
+    corpora = [*recipe.corpora, *(WHOLE[corpus] for corpus in recipe.corpora)]
+    everywhere = recipe.on(corpora, recipe.systems)
+    systems = (*recipe.systems, *recipe.beside)
+    experiments = plan.experiments(name, corpora, systems, everywhere.runs())
     assert len({e.name for e in experiments}) == len(experiments) == len(recipe.runs())
     check(experiments)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_quick_run_is_small(name: str) -> None:
-    recipe = read_recipe(name)
+    recipe = Request(name).recipe("mcn_cl")
     quick = recipe.quickened()
     points = len(quick.points()) if isinstance(quick, Search) else len(quick.runs())
     assert 2 <= points <= QUICK
     for settings in quick.runs().values():
         seeds = [setting for setting in settings if ".seeds=" in setting]
-        assert seeds == [f"{corpus}.train.seeds=[1]" for corpus in recipe.corpora]
+        assert seeds == [f"{corpus}.mcn_cl.seeds=[1]" for corpus in recipe.corpora]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_on_whole_corpora_nothing_of_the_demo_is_set(name: str) -> None:
-    recipe = read_recipe(name)
-    whole = recipe.on([WHOLE[corpus] for corpus in recipe.corpora])
+    recipe = Request(name).recipe("mcn_cl")
+    whole = recipe.on([WHOLE[corpus] for corpus in recipe.corpora], recipe.systems)
     assert not [s for settings in whole.runs().values() for s in settings if "demo" in s]

@@ -101,6 +101,13 @@ def test_without_mcn_heads_and_classifier_act_on_the_context(residual):
         assert torch.equal(output.extra[modality][real], expected)
 
 
+def test_the_order_of_the_dict_changes_nothing():
+    batch = collate(make_dialogues(LENGTHS))
+    model, other = make_model(), make_model(dimensions=dict(reversed(DIMENSIONS.items())))
+    assert list(model.state_dict()) == list(other.state_dict())
+    assert torch.equal(model(batch).logits, other(batch).logits)
+
+
 def test_every_modality_is_standardised_and_clamped():
     model, batch = make_model(limit=2.0), collate(make_dialogues(LENGTHS))
     clamped = {m: f.clamp(-2, 2) for m, f in batch.features.items()}

@@ -7,13 +7,14 @@ import pytest
 
 from pipeline.base import paths
 from pipeline.records.protocol import Entry
-from pipeline.systems.mcn_cl import MCNCL
 from pipeline.training.card import card
-from pipeline.training.train import train_corpus
+from pipeline.training.checkpoint import stated_system
+from pipeline.training.train import train_system
 from tests.synthetic import lay_out
-from tests.training.toy import toy_settings
+from tests.systems.dialogues import settings_of
+from tests.training.toy import toy
 
-CHECKPOINT = Path("models/checkpoints/demo_x/fold1-seed7.safetensors")
+CHECKPOINT = Path("models/checkpoints/demo_x/mcn_cl/fold1-seed7.safetensors")
 ENCODER = {
     "name": "some-bert",
     "architecture": "BertModel",
@@ -24,16 +25,16 @@ ENCODER = {
 FACTS: dict[str, Any] = {
     "corpus": "demo_x",
     "classes": ["calm", "ang|ry"],
-    "model": {"dimensions": {"text": 4, "audio": 3}, "classes": 2, "width": 16, "projection": 8}
-    | {"psa": True, "layers": 2, "heads": 4, "context": "gru"},
+    "system": "mcn_cl",
+    "settings": settings_of(context="gru").model_dump(exclude={"enabled", "workers"}),
+    "shape": {"features": {"text": 4, "audio": 3}, "classes": 2, "speakers": 2},
+    "sizes": {},
     "features": {
         "text": {"extractor": "text", "settings": {"pooling": "cls"}, "encoder": ENCODER}
         | {"dimension": 4},
         "audio": {"extractor": "opensmile", "settings": {"feature_set": "IS09", "level": "x"}}
         | {"dimension": 3, "versions": {"opensmile": "2.6"}},
     },
-    "loss": {"temperature": 0.8},
-    "train": {"seeds": (7,)},
     "fold": 1,
     "seed": 7,
     "epoch": 3,
@@ -83,12 +84,12 @@ def test_says_what_computes_and_under_which_licence() -> None:
     assert "| audio | `IS09 x` | `openSMILE 2.6` |  | openSMILE's own | 3 |" in text
     assert "no commercial use" in text
     alone = {"text": FACTS["features"]["text"]}
-    model = {**FACTS["model"], "dimensions": {"text": 4}}
-    assert "commercial" not in made(features=alone, model=model)
+    shape = {**FACTS["shape"], "features": {"text": 4}}
+    assert "commercial" not in made(features=alone, shape=shape)
 
 
 def test_every_parameter_is_counted_once() -> None:
-    whole = sum(parameter.numel() for parameter in MCNCL(**FACTS["model"]).parameters())
+    whole = sum(parameter.numel() for parameter in stated_system(FACTS).parameters())
     rows = [line for line in made().splitlines() if line.startswith("| ") and "," in line]
     assert f"| **all** | **{whole:,}** |" in rows
     text = made()
@@ -106,12 +107,12 @@ def test_names_the_epoch_the_command_and_where_test_figures_are() -> None:
     text = made()
     assert "Epoch 3 of 5" in text and "61.23 %" in text
     assert f"python -m pipeline predict --model {CHECKPOINT} --input DIR" in text
-    assert "`metrics/demo_x/metrics.json`" in text
+    assert "`metrics/demo_x/mcn_cl/metrics.json`" in text
 
 
 def test_training_writes_one_beside_each_checkpoint(workspace: Path) -> None:
     lay_out("toy")
-    train_corpus("toy", toy_settings(seeds=(1,), epochs=1))
-    text = (paths.checkpoints("toy") / "fold0-seed1.md").read_text()
-    assert text.startswith("# Model card: MCN-CL, `toy`, fold 0, seed 1\n")
+    train_system(toy(seeds=(1,), epochs=1))
+    text = (paths.checkpoints("toy", "mcn_cl") / "fold0-seed1.md").read_text()
+    assert text.startswith("# Model card: `mcn_cl`, `toy`, fold 0, seed 1\n")
     assert "| train | 8 | 3 | 48 | 48 |" in text and "not read" in text

@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,20 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
+from pipeline.nn.batch import collate
 from pipeline.records.epochs import read_epochs
 from pipeline.records.features import Features, read_features
-from pipeline.systems.mcn_cl import MCNCL
+from pipeline.systems.base import Shape
+from pipeline.systems.mcn_cl import McnCl
 from pipeline.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
-from pipeline.training.data import collate, dialogues
+from pipeline.training.data import dialogues
 from pipeline.training.inference import probabilities
-from pipeline.training.train import train_corpus
+from pipeline.training.train import train_system
 from tests.synthetic import CLASSES, lay_out
-from tests.training.toy import toy_settings
+from tests.systems.dialogues import settings_of
+from tests.training.toy import toy
 
-SECOND = paths.checkpoints("toy") / "fold0-seed2.safetensors"
+SECOND = paths.checkpoints("toy", "mcn_cl") / "fold0-seed2.safetensors"
 
 
 def stores() -> dict[str, Features]:
@@ -37,13 +42,13 @@ def stores_about() -> dict[str, dict[str, Any]]:
 
 def test_the_checkpoint_gives_the_recorded_probabilities(workspace: Path) -> None:
     entries = lay_out("toy")
-    train_corpus("toy", toy_settings())
+    train_system(toy())
     model, facts = load_checkpoint(SECOND, stores_about())
     assert facts["classes"] == list(CLASSES) and facts["seed"] == 2
-    test = dialogues(entries, stores(), 0, "test")
+    test = dialogues(entries, stores(), defaultdict(str), 0, "test")
     (row,) = (
         r
-        for r in read_epochs(paths.epochs("toy"))
+        for r in read_epochs(paths.epochs("toy", "mcn_cl"))[0]
         if r.seed == 2 and r.selected and r.split == "test"
     )
     with torch.inference_mode():
@@ -53,17 +58,17 @@ def test_the_checkpoint_gives_the_recorded_probabilities(workspace: Path) -> Non
 
 def test_says_what_it_was_made_from(workspace: Path) -> None:
     lay_out("toy")
-    settings = toy_settings()
-    train_corpus("toy", settings)
+    training = toy()
+    train_system(training)
     _, facts = load_checkpoint(SECOND, stores_about())
     assert facts["features"] == stores_about()
-    given = settings.train.model_dump(exclude={"workers"})
-    assert facts["train"] == json.loads(json.dumps(given))
+    given = training.settings.model_dump(exclude={"enabled", "workers"})
+    assert facts["settings"] == json.loads(json.dumps(given)) and facts["system"] == "mcn_cl"
 
 
 def test_other_features_are_refused_and_each_difference_is_named(workspace: Path) -> None:
     lay_out("toy")
-    train_corpus("toy", toy_settings())
+    train_system(toy())
     about = stores_about()
     about["audio"] |= {"dimension": 88, "settings": {"feature_set": "eGeMAPSv02"}}
     about["text"] |= {"encoder": {"name": "roberta-base"}}
@@ -83,7 +88,7 @@ def test_other_features_are_refused_and_each_difference_is_named(workspace: Path
 
 def test_what_moves_last_bits_alone_is_no_difference(workspace: Path) -> None:
     lay_out("toy")
-    train_corpus("toy", toy_settings())
+    train_system(toy())
     about = stores_about()
     about["text"] |= {"versions": {"torch": "9.9"}, "compute": {"threads": 64}}
     load_checkpoint(SECOND, about)
@@ -94,28 +99,35 @@ def test_a_damaged_file_and_another_version_are_told(workspace: Path) -> None:
     with pytest.raises(PipelineError, match="cannot be read as a checkpoint"):
         load_checkpoint(Path("broken.safetensors"), {})
     save_file({"x": torch.zeros(1)}, "old.safetensors", {"erc": '{"version": "checkpoint/0"}'})
-    with pytest.raises(PipelineError, match="'checkpoint/0', expected 'checkpoint/2'"):
+    with pytest.raises(PipelineError, match="'checkpoint/0', expected 'checkpoint/3'"):
         load_checkpoint(Path("old.safetensors"), {})
     save_file({"x": torch.zeros(1)}, "encoder.safetensors")
     with pytest.raises(PipelineError, match="is not a checkpoint of this pipeline"):
         load_checkpoint(Path("encoder.safetensors"), {})
 
 
-@pytest.mark.parametrize("model", [{"wheels": 4}, {"dimensions": {"text": 3}, "classes": 2}])
-def test_weights_of_another_model_are_told(tmp_path: Path, model: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", [{"settings": {"wheels": 4}}, {"shape": {}}, {"system": "os"}])
+def test_weights_of_another_model_are_told(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "other.safetensors"
-    save_checkpoint(path, {"x": torch.zeros(1)}, {"model": model, "features": {}})
+    save_checkpoint(path, {"x": torch.zeros(1)}, small()[1] | change)
     with pytest.raises(PipelineError, match="does not fit the model as its code is here"):
         load_checkpoint(path, {})
 
 
 def small() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The state of an untrained model that tells three classes apart, and what it says."""
-    sizes = {"width": 16, "projection": 4, "layers": 1, "heads": 4, "residual": True}
-    model = {"dimensions": {"text": 3, "audio": 2}, "classes": 3, **sizes}
-    features = {m: {"dimension": d, "extractor": m} for m, d in model["dimensions"].items()}
-    facts = {"corpus": "toy", "classes": ["a", "b", "c"], "model": model, "features": features}
-    return MCNCL(**model).state_dict(), facts
+    settings = settings_of(projection=4, layers=1, heads=4, modalities=("text", "audio"))
+    shape = Shape({"text": 3, "audio": 2}, classes=3, speakers=2)
+    facts = {
+        "corpus": "toy",
+        "system": "mcn_cl",
+        "settings": settings.model_dump(mode="json", exclude={"enabled", "workers"}),
+        "shape": asdict(shape),
+        "sizes": {},
+        "classes": ["a", "b", "c"],
+        "features": {m: {"dimension": d, "extractor": m} for m, d in shape.features.items()},
+    }
+    return McnCl(settings, shape).state_dict(), facts
 
 
 def edited(path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> None:
@@ -128,15 +140,15 @@ def edited(path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]
 
 
 def flip_a_bit(facts: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
-    state["missing"].view(torch.int32)[0] ^= 1
+    state["inputs.missing"].view(torch.int32)[0] ^= 1
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda facts, state: facts["model"].update(heads=2),
-        lambda facts, state: facts["model"].update(residual=False),
-        lambda facts, state: facts["model"].update(limit=3.0),
+        lambda facts, state: facts["settings"].update(heads=2),
+        lambda facts, state: facts["settings"].update(residual=True),
+        lambda facts, state: facts["settings"].update(limit=3.0),
         lambda facts, state: facts["classes"].reverse(),
         lambda facts, state: facts.update(corpus="other"),
         lambda facts, state: facts["features"]["text"].update(extractor="other"),
@@ -150,7 +162,7 @@ def test_a_checkpoint_that_was_changed_is_refused(tmp_path: Path, change: Any) -
     state, facts = small()
     save_checkpoint(path, state, facts)
     model, read = load_checkpoint(path, facts["features"])
-    assert read == {"version": "checkpoint/2", **facts}
+    assert read == {"version": "checkpoint/3", **facts}
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     edited(path, change)
     for reading in (read_facts, lambda path: load_checkpoint(path, facts["features"])):
@@ -159,7 +171,7 @@ def test_a_checkpoint_that_was_changed_is_refused(tmp_path: Path, change: Any) -
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", ["missing", "encoders.text.standardise.scale"])
+@pytest.mark.parametrize("name", ["inputs.missing", "inputs.encoders.text.standardise.scale"])
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, name: str, value: float) -> None:
     state, facts = small()
     state[name].view(-1)[0] = value
@@ -169,30 +181,40 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, name: str, valu
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("part", "change", "message"),
     [
-        ({"classes": 2}, "tells 2 classes apart, names"),
-        ({"width": 4096, "layers": 24}, "classifier.combine.1.bias: got F32 .16., expected F32"),
-        ({"width": 10**9}, "width: Input should be less than or equal to 4096"),
-        ({"layers": 10**9}, "layers: Input should be less than or equal to 24"),
-        ({"layers": 2}, "mcn.layers.1.*got nothing"),
-        ({"mcn": False}, "mcn.layers.0.*expected no such tensor"),
-        ({"dimensions": {"text": 10**12, "audio": 2}}, "text: Input should be less than"),
-        ({"dimensions": {"text": 5, "audio": 2}}, "its features are"),
-        ({"dimensions": {"smell": 5}}, "'text', 'audio' or 'visual'"),
-        ({"dropout": float("nan")}, "dropout: Input should be a finite number"),
+        ("shape", {"classes": 2}, "tells 2 classes apart, names"),
+        ("settings", {"width": 4096, "layers": 24}, "classifier.combine.1.bias: got F32 .16."),
+        ("settings", {"width": 10**9}, "width: Input should be less than or equal to 4096"),
+        ("settings", {"layers": 10**9}, "layers: Input should be less than or equal to 24"),
+        ("settings", {"layers": 2}, "mcn.layers.1.*got nothing"),
+        ("settings", {"mcn": False}, "mcn.layers.0.*expected no such tensor"),
+        ("settings", {"dropout": float("nan")}, "dropout: Input should be a finite number"),
+        ("shape", {"features": {"text": 10**12, "audio": 2}}, "text: Input should be less than"),
+        ("shape", {"features": {"text": 5, "audio": 2}}, "its features are"),
+        ("shape", {"features": {"smell": 5}}, "'text', 'audio' or 'visual'"),
+        ("sizes", {"terms": 3}, "unexpected keyword argument 'terms'"),
+        ("sizes", {"terms": 10**12}, "terms: Input should be less than"),
     ],
 )
 def test_a_model_that_its_tensors_are_not_is_refused(
-    tmp_path: Path, model: dict[str, Any], message: str
+    tmp_path: Path, part: str, change: dict[str, Any], message: str
 ) -> None:
     state, facts = small()
-    save_checkpoint(tmp_path / "x.safetensors", state, facts | {"model": facts["model"] | model})
+    save_checkpoint(tmp_path / "x.safetensors", state, facts | {part: facts[part] | change})
     with pytest.raises(PipelineError, match=f"(?s)does not fit the model.*{message}"):
         load_checkpoint(tmp_path / "x.safetensors", facts["features"])
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"version": "checkpoint/2"}'])
+@pytest.mark.parametrize("name", ["base", "registry", "os", "../x", "mcn_cl.x", ""])
+def test_no_other_module_is_imported_than_a_system(tmp_path: Path, name: str) -> None:
+    state, facts = small()
+    save_checkpoint(tmp_path / "x.safetensors", state, facts | {"system": name})
+    with pytest.raises(PipelineError, match="does not fit the model"):
+        read_facts(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"version": "checkpoint/3"}'])
 def test_facts_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors", {"erc": text})
     with pytest.raises(PipelineError, match=r"cannot be read as a|does not fit"):
@@ -207,9 +229,9 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_scores_that_are_not_finite_are_refused(workspace: Path) -> None:
     entries = lay_out("toy")
-    train_corpus("toy", toy_settings(seeds=(2,)))
+    train_system(toy(seeds=(2,)))
     model, _ = load_checkpoint(SECOND, stores_about())
-    test = dialogues(entries, stores(), 0, "test")
+    test = dialogues(entries, stores(), defaultdict(str), 0, "test")
     with torch.no_grad():
         model.classifier.combine[1].weight.fill_(1e38)
     with pytest.raises(PipelineError, match=r"scores are NaN or infinite.*test/dia\d"):
