@@ -182,4 +182,7 @@ def _instead(path: Path, system: str) -> str:
         return f"holds no checkpoint of {system}; name one of these by --system: {systems}."
     inside = sorted({str(file.parents[1]) for file in path.glob("*/*/*.safetensors")})
     hint = f" Did you mean {', '.join(inside)}?" if inside else ""
-    return f"holds no checkpoint (*.safetensors); `dvc repro` trains.{hint}"
+    return (
+        "holds no checkpoint (*.safetensors); `dvc repro` trains, unless the stage `train` says that "
+        f"the system is left out.{hint}"
+    )
