@@ -57,9 +57,8 @@ class Entries:
     ) -> Iterator[tuple[Utterance, pa.RecordBatch | MediaError | None]]:
         """Look up or make the entry of each piece, in groups that one reading of a file serves.
 
-        Yields:
-            Utterances in order, each with its entry, the error that took its place, or None where
-            the manifest says that the segment cannot be used.
+        Yields utterances in order, each with its entry, the error that took its place, or None
+        where the manifest says that the segment cannot be used.
         """
         planned = ((group, self._lacking(group)) for group in files)
         items = (((group, lacking), lacking or None) for group, lacking in planned)
@@ -135,9 +134,6 @@ def check_content(root: Path, piece: Piece) -> None:
 
     To be called before they are read, and again before what was made of them is kept under their
     digests. A file is hashed once as long as its state stays the same.
-
-    Raises:
-        PipelineError: A file is another one now.
     """
     for segment in (piece.segment, *piece.besides):
         path = root / segment.path

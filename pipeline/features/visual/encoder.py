@@ -51,12 +51,8 @@ class ImageEncoder:
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         """Start on a batch, filled into `room`, not to be changed before the vectors are there.
 
-        Returns:
-            A function that waits for the vectors, [batch_size, feature] float32.
-
-        Raises:
-            PipelineError: No such architecture, the weights are not a state dict of it, or it
-                cannot be exported.
+        What is returned waits for them, [batch_size, feature] float32. Unknown architectures and
+        other weights are refused.
         """
         return self._start(batch)
 
