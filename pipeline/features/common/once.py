@@ -93,26 +93,21 @@ class Entries:
                 self._failed[key] = error
 
     def _entry(self, piece: Piece) -> pa.RecordBatch | MediaError | None:
+        """A piece's entry, made alone where its neighbours failed or the entry was damaged."""
         if piece.segment.missing is not None:
             return None
-        if piece.key in self._failed:
-            return self._failed[piece.key]
-        entry = self.cache.get(piece.key)
-        return self._made_alone(piece) if entry is None else entry
-
-    def _made_alone(self, piece: Piece) -> pa.RecordBatch | MediaError:
-        """Make the entry of a piece whose neighbours failed, or whose entry was damaged."""
-        ((_, result),) = isolated(self.make, [(piece, [piece])], _patience, self.preload)
-        self._note([piece], result)
-        if piece.key in self._failed:
-            return self._failed[piece.key]
-        entry = self.cache.get(piece.key)
-        if entry is None:
-            raise PipelineError(
-                f"{self.cache.folder}: what was just put there is gone; something else deletes "
-                "from the clip cache, such as `python -m pipeline cache --prune-days`: run again."
-            )
-        return entry
+        for alone in (False, True):
+            if alone:
+                ((_, result),) = isolated(self.make, [(piece, [piece])], _patience, self.preload)
+                self._note([piece], result)
+            if piece.key in self._failed:
+                return self._failed[piece.key]
+            if (entry := self.cache.get(piece.key)) is not None:
+                return entry
+        raise PipelineError(
+            f"{self.cache.folder}: what was just put there is gone; something else deletes "
+            "from the clip cache, such as `python -m pipeline cache --prune-days`: run again."
+        )
 
 
 def _patience(pieces: Sequence[Piece]) -> float:
