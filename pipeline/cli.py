@@ -39,7 +39,7 @@ def _chosen(params: Params, corpora: list[str] | None) -> list[str]:
 @app.command()
 def doctor(corpus: Corpora = None) -> None:
     """Look for what would stop a run, and say what to do about it."""
-    from pipeline.doctor import examine
+    from pipeline.doctor.examine import examine
 
     raise typer.Exit(examine(corpus or ()))
 
@@ -120,30 +120,41 @@ def experiment(
 @app.command()
 def robustness(
     corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
+    system: Annotated[
+        list[str] | None,
+        typer.Option("--system", help="Repeatable. Default: all with checkpoints."),
+    ] = None,
     quick: Quick = False,
 ) -> None:
     """Drop or corrupt each modality at test time, in steps, and draw what is left of F1."""
     from pipeline.corruption.robustness import carry_out
 
-    carry_out(corpus, quick)
+    carry_out(corpus, system or (), quick)
 
 
 @app.command()
 def predict(
     model: Annotated[
-        Path, typer.Option("--model", help="A checkpoint, or a folder: the mean of all in it.")
+        Path,
+        typer.Option(
+            "--model", help="A checkpoint; a system's folder: the mean of all; or a corpus' folder."
+        ),
     ],
     folder: Annotated[Path, typer.Option("--input", help="Holds utterances.csv and its clips.")],
+    system: Annotated[
+        str | None,
+        typer.Option("--system", help="In a corpus' folder. Default: the reference."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Default: the folder predictions in the input.")
     ] = None,
 ) -> None:
-    """Predict the emotions of a new conversation with a trained model."""
+    """Predict the emotions of a new conversation with a trained system."""
     from pipeline.prediction.predict import predict as carry_out
 
     # Its words lie in a temporary folder until it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    carry_out(model, folder, out or folder / "predictions")
+    carry_out(model, folder, out or folder / "predictions", system)
 
 
 @app.command("contact-sheet")

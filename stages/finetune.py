@@ -7,8 +7,8 @@ from pipeline.base.settings import ComputeSettings
 from pipeline.base.stage import run
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.text.settings import TextSettings
-from pipeline.records.head import write_head
 from pipeline.finetuning.settings import FinetuneSettings
+from pipeline.records.head import write_head
 from pipeline.weights.folder import write_none, write_pointer
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.corpora.iemocap import COSMIC
+from pipeline.systems.registry import SYSTEMS
 from pipeline.weights.fetch import install
 from tests.conftest import PARAMS
 from tests.corpora.iemocap_tree import conversation
@@ -97,6 +98,12 @@ def test_doctor_opens_no_file_in_its_own_process(
 def with_value(repository: Path, setting: str, value: object) -> None:
     path = repository / "params.yaml"
     path.write_text(with_values(path.read_text(), {setting: value}, "meld"))
+
+
+def with_text_alone(repository: Path, corpus: str) -> None:
+    path = repository / "params.yaml"
+    values = {f"{name}.modalities": ["text"] for name in ("extract", *SYSTEMS)}
+    path.write_text(with_values(path.read_text(), values, corpus))
 
 
 def with_encoder(repository: Path, role: str, encoder: str) -> None:
@@ -235,8 +242,7 @@ def test_doctor_advises_nothing_about_a_modality_that_was_taken_out(repository: 
     lay_out_meld(root, "train_splits/dia0_utt0.mp4")
     (root / "train_splits/dia0_utt1.mkv").touch()
     assert "which are not read: rename or convert them" in doctor_on_meld()
-    with_value(repository, "extract.modalities", ["text"])
-    with_value(repository, "model.modalities", ["text"])
+    with_text_alone(repository, "meld")
     found = doctor_on_meld()
     assert "ok    meld: 1 of 4 media files" in found
     for advice in ("mkv", "Unpack", "masked", "headers of", "or take", "test_twins"):
@@ -246,12 +252,12 @@ def test_doctor_advises_nothing_about_a_modality_that_was_taken_out(repository: 
 def test_doctor_tells_the_release_without_videos_and_advises_nothing(repository: Path) -> None:
     root = repository / "data/raw/iemocap"
     lay_out_iemocap(root, [conversation(name) for name in COSMIC])
-    path = repository / "params.yaml"
     found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
-    assert "or take ['visual', 'audio'] out of iemocap.extract.modalities" in found
-    for section in ("extract", "model"):
-        changed = with_values(path.read_text(), {f"{section}.modalities": ["text"]}, "iemocap")
-        path.write_text(changed)
+    assert (
+        "or take ['visual', 'audio'] out of iemocap.extract.modalities and "
+        "iemocap.{logistic_regression,linear_svm,"
+    ) in found
+    with_text_alone(repository, "iemocap")
     found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
     assert "note  iemocap: no video at all, the release without videos\n" in found
     assert " out of " not in found and "masked" not in found
@@ -348,3 +354,28 @@ def test_doctor_tells_what_dvc_lock_has_lost(
     assert len(told) == (said is not None)
     if said is not None:
         assert said in told[0] and "`git checkout dvc.lock`" in told[0]
+
+
+def test_doctor_names_the_systems_that_are_run_left_out_and_trained(repository: Path) -> None:
+    lay_out_meld(repository / "data/raw/meld")
+    found = doctor_on_meld()
+    assert "ok    meld: systems majority, " in found and "; reference mcn_cl\n" in found
+    assert "ok    meld: checkpoints: none yet\n" in found and "left out, as" not in found
+    with_value(repository, "tfidf.enabled", False)
+    for name in ("mcn_cl/fold0-seed1", "mcn_cl/fold0-seed2", "tfidf/fold0-seed0", "gone/x"):
+        file = Path("models/checkpoints/meld", f"{name}.safetensors")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    found = doctor_on_meld()
+    assert "note  meld: left out, as `enabled` is false: tfidf\n" in found
+    assert "ok    meld: checkpoints: mcn_cl 2\n" in found
+    assert "note  meld: checkpoints of gone, tfidf, which no stage trains here\n" in found
+    with_value(repository, "mcn_cl.enabled", False)
+    assert "note  meld: the reference mcn_cl is left out, so no difference" in doctor_on_meld()
+
+
+def test_doctor_names_the_nearest_system(repository: Path) -> None:
+    path = repository / "params.yaml"
+    path.write_text(path.read_text().replace("systems: [majority, ", "systems: [majorty, ", 1))
+    found = doctor_on_meld()
+    assert "systems: got 'majorty'; did you mean 'majority'?" in found and "fix first" in found

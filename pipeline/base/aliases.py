@@ -6,10 +6,7 @@ LARGEST = 100_000  # values, each counted as often as an alias names it; params.
 
 
 def check_aliases(root: Any) -> None:
-    """Check a document as PyYAML or ruamel composes it, before it is built.
-
-    Args:
-        root: Its topmost node, None where it is empty.
+    """Check a document by its topmost node, as PyYAML or ruamel composes it, before it is built.
 
     Raises:
         ValueError: Its aliases stand for too many values, or for themselves.

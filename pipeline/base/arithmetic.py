@@ -28,12 +28,9 @@ PINNED = "ERC_ARITHMETIC"
 def pin(words: Sequence[str], params: Path = Path("params.yaml")) -> None:
     """Pin this process and those that it starts, if params.yaml asks for it.
 
-    With `compute.arithmetic: auto` that is where `words` name a generated corpus, whose results are
-    the same everywhere; those of real corpora are computed as fast as the CPU can.
-
-    Args:
-        words: Of the command line.
-        params: The settings; a file that cannot be read is reported by whoever checks it.
+    With `compute.arithmetic: auto` that is where `words`, of the command line, name a generated
+    corpus, whose results are the same everywhere; those of real corpora are computed as fast as the
+    CPU can. A file that cannot be read is reported by whoever checks it.
     """
     try:
         loader = yaml.CSafeLoader(params.read_bytes())

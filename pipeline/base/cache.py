@@ -29,17 +29,10 @@ def digest_of(*facts: Any) -> str:
 
 
 class ClipCache:
-    """The entries of one step under one fingerprint.
+    """The entries of one step, a row of `schema` each, under one fingerprint.
 
-    Args:
-        step: What is computed: `frames`, `visual`, `audio`, `text`.
-        fingerprint: Everything but the clip that the result depends on; JSON can hold it.
-        schema: The Arrow columns of an entry, one row each.
-        root: The cache's folder.
-        about: What a person is told of the fingerprint, such as a store's provenance.
-
-    Attributes:
-        folder: Where its entries lie.
+    The fingerprint, which JSON can hold, is everything but the clip that the result depends on;
+    `about` is what a person is told of it, such as a store's provenance.
     """
 
     def __init__(
@@ -93,11 +86,7 @@ class ClipCache:
 def folder_of(step: str, *facts: Any, about: Mapping[str, Any], root: Path | None = None) -> Path:
     """The folder of a step's entries under a fingerprint, marked as in use.
 
-    Args:
-        step: What is computed.
-        facts: The fingerprint: everything but an entry's key that the entry depends on.
-        about: What a person is told of the fingerprint.
-        root: The cache's folder.
+    The fingerprint are `facts`: everything but an entry's key that the entry depends on.
     """
     folder = (root or cache_root()) / step / digest_of(*facts)[:32]
     write_text(_about(folder), json.dumps(about, sort_keys=True, indent=1) + "\n")
@@ -111,21 +100,13 @@ def _about(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Held:
-    """What a cache holds of one step under one fingerprint.
+    """What a cache holds of one step under one fingerprint."""
 
-    Attributes:
-        folder: Where the entries lie, in a folder named after the step.
-        entries: How many there are.
-        total_bytes: Of all entries.
-        used: When a run last read or wrote here, seconds since 1970.
-        about: What computed them, in words; empty where that is absent or damaged.
-    """
-
-    folder: Path
+    folder: Path  # in one that is named after the step
     entries: int
     total_bytes: int
-    used: float
-    about: Mapping[str, Any]
+    used: float  # when a run last read or wrote here, seconds since 1970
+    about: Mapping[str, Any]  # what computed them, in words; empty where absent or damaged
 
     @property
     def step(self) -> str:

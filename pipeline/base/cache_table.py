@@ -41,10 +41,7 @@ def _age(held: Held) -> float:
 
 def made_with(about: Mapping[str, Any]) -> str:
     """The encoder and the settings of entries, for a person; empty where none are recorded."""
-    encoder, settings = (_mapping(about.get(name)) for name in ("encoder", "settings"))
+    given = (about.get(name) for name in ("encoder", "settings"))
+    encoder, settings = (value if isinstance(value, dict) else {} for value in given)
     words = [f"{k} {v}" for k, v in settings.items() if k != "encoder"]
     return ", ".join([str(encoder["name"]), *words] if "name" in encoder else words)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

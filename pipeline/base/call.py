@@ -50,41 +50,35 @@ def words_in(command: Sequence[str]) -> list[str]:
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
-    """Return the checked params of a stage's call.
+    """Return the checked params of a stage's call; refuse wrong settings, words and outputs.
 
-    Raises:
-        PipelineError: A setting or a word is wrong, or an output cannot be written.
-        SystemExit: Help was asked for, or there are too many or too few words.
+    It exits where help was asked for, and for too many or too few words.
     """
     entry = _stages()[stage]
     matrix = entry.get("matrix", {})
-    names = list(matrix)
-    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(_spoken, names)])
+    usage = " ".join(["usage: python -m", f"stages.{stage}", *map(_spoken, matrix)])
     if {"-h", "--help"} & set(words):
         say(f"{usage}\n\n{_described(entry)}")
         sys.exit()
-    if len(words) != len(names):
+    if len(words) != len(matrix):
         sys.exit(usage)
     params = read_params()
     if words:
         params.check(words[0])
-    for name, word in zip(names, words, strict=True):
+    given = dict(zip(matrix, words, strict=True))
+    for name, word in given.items():
         if name == "system":
             params.check_system(word)
         known = matrix[name]
         if isinstance(known, list) and word not in known:
             raise PipelineError(f"{name}: got {word!r}{hint(word, known)}")
-    given = dict(zip(names, words, strict=True))
-    check_writable([cache_root(), *(Path(_filled(out, given)) for out in _outs(entry))])
+    outs = (PLACEHOLDER.sub(lambda match: given[match[1]], out) for out in _outs(entry))
+    check_writable([cache_root(), *map(Path, outs)])
     return params
 
 
 def check_writable(paths: Iterable[Path]) -> None:
-    """Check that files and folders can be made and replaced.
-
-    Raises:
-        PipelineError: The folder that is, or will hold, one of them is not writable.
-    """
+    """Refuse files and folders that cannot be made or replaced where they are to be."""
     for path in paths:
         folder = next(p for p in (path, *path.absolute().parents) if p.is_dir())
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -115,10 +109,6 @@ def _stages() -> dict[str, Any]:
 def _outs(entry: dict[str, Any]) -> list[str]:
     outs = [out for key in ("outs", "metrics", "plots") for out in entry.get(key, ())]
     return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
-
-
-def _filled(text: str, words: dict[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: words[match[1]], text)
 
 
 def _described(entry: dict[str, Any]) -> str:

@@ -86,12 +86,12 @@ def write_csv(path: Path, table: "DataFrame", float_format: str | None = None) -
     A text that a spreadsheet would compute (`=1+1`, `-x`) gets an apostrophe in front, as
     spreadsheets have it; `plain_cell` takes it off. Cells with a line end of any kind are quoted.
     """
-    safe = table.assign(
-        **{
-            str(name): table[name].map(_no_formula, na_action="ignore")
-            for name in table.select_dtypes(["object", "string"])
-        }
-    )
+
+    def no_formula(cell: object) -> object:
+        return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+    texts = table.select_dtypes(["object", "string"])
+    safe = table.assign(**{str(n): texts[n].map(no_formula, na_action="ignore") for n in texts})
     with (
         replacing(path) as part,
         _LineFeeds(part.open("wb"), encoding="utf-8", newline="") as file,
@@ -103,10 +103,6 @@ def write_csv(path: Path, table: "DataFrame", float_format: str | None = None) -
 def plain_cell(text: str) -> str:
     """A text as it was before `write_csv` put an apostrophe in front."""
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
-
-
-def _no_formula(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 class _LineFeeds(io.TextIOWrapper):

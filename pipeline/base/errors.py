@@ -8,9 +8,7 @@ class PipelineError(Exception):
 class MediaError(PipelineError):
     """A media file that cannot be used; it masks a modality and goes to the ledger.
 
-    Attributes:
-        kind: One of the ledger's kinds (`absent`, `empty`, `unreadable`, `no_video`, ...).
-        detail: What was seen, in words.
+    Its kind is one of the ledger's (`absent`, `empty`, `unreadable`, ...), its detail is in words.
     """
 
     def __init__(self, kind: str, detail: str) -> None:

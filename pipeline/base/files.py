@@ -3,17 +3,18 @@
 import errno
 import glob
 import hashlib
+import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 if sys.platform != "win32":
     import fcntl
@@ -66,9 +67,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 def scratch_folder(name: str, where: Path | None = None) -> Iterator[Path]:
     """Yields an empty folder that is deleted after the block, or by the next one of that name.
 
-    Args:
-        name: What it is for.
-        where: The folder to make it in; None for the system's folder of temporary files.
+    It lies `where`, or else in the system's folder of temporary files.
     """
     with _temporary((where or Path(tempfile.gettempdir())) / name, folder=True) as scratch:
         try:
@@ -112,10 +111,7 @@ def _full_disk_named(path: Path) -> Iterator[None]:
 def locked(path: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
     """Holds a file's or folder's lock; the system ends it with the process, however that ends.
 
-    Args:
-        path: Which is there.
-        wait: Whether to wait for another process that holds it.
-        note: Printed before that.
+    A `note` is printed before another process that holds it is waited for.
 
     Yields:
         Whether it is held: False where another process holds it and `wait` is not set, where the
@@ -173,6 +169,11 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text with LF line ends, whole or not at all."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write indented JSON, for readable diffs."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def sha256_file(path: Path) -> str:

@@ -21,13 +21,10 @@ NOT_COMPUTING = ("settings", "extract")
 
 @lru_cache
 def code_digest(*modules: str) -> str:
-    """Hex SHA-256 of what modules, and all computing modules that they import, do.
+    """Hex SHA-256 of what modules, by dotted name, and all computing modules they import do.
 
     Comments, docstrings and layout do not enter. The digest is kept under one of all bytes that
     could enter: parsing them takes a quarter of the time of a stage with nothing to do.
-
-    Args:
-        modules: Dotted names; they are read, not imported.
     """
     kept = cache_root() / "code" / _sources(modules)
     with suppress(OSError, ValueError):

@@ -17,11 +17,7 @@ LOCK = Path("dvc.lock")
 
 
 def stages_of(text: str) -> dict[str, Any]:
-    """The stages of a dvc.lock, by name.
-
-    Raises:
-        PipelineError: It is no dvc.lock: a run was killed while DVC wrote it.
-    """
+    """The stages of a dvc.lock by name; refuse what is left of one whose writing was killed."""
     try:
         content = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError:
@@ -74,13 +70,6 @@ def _committed() -> str:
 
 
 def digest(stages: dict[str, Any], stage: str, side: str, path: Path) -> str | None:
-    """What a stage read or wrote at a path; None if it is not known.
-
-    Args:
-        stages: Of a dvc.lock.
-        stage: Its name, `train@demo_meld`.
-        side: `deps` or `outs`.
-        path: Of the file.
-    """
+    """What a stage (`train@demo_meld`) read (`deps`) or wrote (`outs`) at a path, if known."""
     files = stages.get(stage, {}).get(side, [])
     return next((file["md5"] for file in files if file["path"] == path.as_posix()), None)

@@ -9,10 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import resource_tracker, util
 from multiprocessing.connection import wait
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -67,13 +66,6 @@ def place_sockets() -> None:
         tempfile.tempdir = before
 
 
-@dataclass
-class _Job(Generic[L, T]):
-    label: L
-    item: T | None
-    future: Any
-
-
 def run_isolated(
     work: Callable[[T], R],
     items: Iterable[tuple[L, T | None]],
@@ -85,35 +77,33 @@ def run_isolated(
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     context.set_forkserver_preload([*preload, "__main__"])
     pool = ProcessPool(max_workers=workers(), context=context, initializer=_adopt, initargs=(work,))
-    waiting: deque[_Job[L, T]] = deque()
+    waiting: deque[tuple[L, T | None, Any]] = deque()
 
     def start(item: T, times: float = 1.0) -> Any:
         with deaf_to_interrupts():  # the first item starts the processes
             return pool.schedule(_do, args=(item,), timeout=times * patience(item))
 
-    def result(job: _Job[L, T]) -> R | MediaError | None:
-        if job.future is None:
-            return None
-        if (first := _problem(job.future)) is None:
-            done: R = job.future.result()
-            return done
+    def first_done() -> tuple[L, R | MediaError | None]:
+        label, item, future = waiting.popleft()
+        if item is None:
+            return label, None
+        if (first := _problem(future)) is None:
+            return label, future.result()
         # The machine may have been too busy, or its memory too full: now with nothing beside it.
-        futures.wait([other.future for other in waiting if other.future is not None])
-        assert job.item is not None
-        again = start(job.item, LONGER)
-        if (second := _problem(again)) is None:
-            done = again.result()
-            return done
+        futures.wait([other for _, _, other in waiting if other is not None])
+        future = start(item, LONGER)
+        if (second := _problem(future)) is None:
+            return label, future.result()
         kind, detail = second
-        return MediaError(kind, f"tried alone, {detail}; tried before, {first[1]}")
+        return label, MediaError(kind, f"tried alone, {detail}; tried before, {first[1]}")
 
     try:
         for label, item in items:
-            waiting.append(_Job(label, item, None if item is None else start(item)))
+            waiting.append((label, item, None if item is None else start(item)))
             if len(waiting) > workers() * AHEAD:
-                yield waiting[0].label, result(waiting.popleft())
+                yield first_done()
         while waiting:
-            yield waiting[0].label, result(waiting.popleft())
+            yield first_done()
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
@@ -123,18 +113,15 @@ def _problem(future: Any) -> tuple[str, str] | None:
     """Kind and detail of what befell the process of an item; waits for its end."""
     error = future.exception()
     if isinstance(error, ProcessExpired):
-        return "crashed", f"its process died ({_ended(error)})"
+        code = error.exitcode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return "crashed", f"its process died ({how})"
     # Pebble's has words where the system's (a network disk's) has its number, or nothing.
     if isinstance(error, TimeoutError) and isinstance(error.errno, str):
         return "hung", f"it was not done after {error.args[1]:.0f} s"
     if isinstance(error, MemoryError):
         return "no_memory", "its process had too little memory"
     return None
-
-
-def _ended(error: ProcessExpired) -> str:
-    code = error.exitcode
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 _work: Callable[[Any], Any] | None = None
@@ -148,13 +135,13 @@ def _adopt(work: Callable[[Any], Any]) -> None:
 
 def end_with_parent() -> None:
     """End this process from now on, a hung one too, when the one that started it was killed."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
+    def wait_for_parent() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            wait([parent.sentinel])
+            os._exit(1)
 
-def _wait_for_parent() -> None:
-    if (parent := multiprocessing.parent_process()) is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    threading.Thread(target=wait_for_parent, daemon=True).start()
 
 
 def _do(item: Any) -> Any:

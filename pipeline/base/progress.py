@@ -18,27 +18,18 @@ SECONDS_BETWEEN_LINES = 15.0
 class Loop:
     """How far along a loop is.
 
-    Attributes:
-        total: How many items there are, at most.
-        done: How many are done; the rate counts from the first that is done here, so that neither
-            an interrupted run's items nor the start of processes enter it.
-        show: Displays the loop anew.
-        note: Where the last item stands, in words.
+    The rate counts from the first item that is done here, so that neither an interrupted run's
+    items nor the start of processes enter it.
     """
 
     total: int
     done: int
     show: Callable[["Loop"], None]
-    note: str = ""
+    note: str = ""  # where the last item stands, in words
     _first: tuple[int, float] | None = field(default=None, init=False)
 
     def advance(self, note: str = "", total: int | None = None) -> None:
-        """Counts an item, and shows it.
-
-        Args:
-            note: Where the item stands, in words.
-            total: How many items there are now, if that has changed.
-        """
+        """Counts an item and shows it, with the number of items if that has changed."""
         self.done, self.note = self.done + 1, note
         self.total = self.total if total is None else total
         self._first = self._first or (self.done, time.monotonic())
@@ -59,10 +50,7 @@ class Loop:
 def progress(label: str, total: int, done: int = 0) -> Iterator[Loop]:
     """Show a loop while the block runs, which calls `advance` after each item.
 
-    Args:
-        label: What is being done, for example `audio demo_meld`.
-        total: How many items there are, at most.
-        done: How many of them an earlier, interrupted run did.
+    The label is such as `audio demo_meld`; `done` items were done by an interrupted run.
     """
     if not sys.stderr.isatty():
         yield Loop(total, done, _Lines(label))
@@ -86,13 +74,7 @@ def progress(label: str, total: int, done: int = 0) -> Iterator[Loop]:
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:
-    """Yield `items`, showing how far along the loop is, its rate and the time left.
-
-    Args:
-        items: What to loop over.
-        label: What is being done, for example `audio demo_meld`.
-        total: How many items there are.
-    """
+    """Yield `items`, showing how far along the loop is, its rate and the time left."""
     with progress(label, total) as loop:
         for item in items:
             yield item

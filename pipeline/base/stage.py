@@ -20,8 +20,7 @@ from pipeline.base.params import DEMO
 def run(work: Callable[..., None]) -> None:
     """Runs a stage with the words of its command line; what a user can fix exits with 1.
 
-    Args:
-        work: Takes the checked params, the corpus and whatever else the command line names.
+    `work` takes the checked params, the corpus and whatever else the command line names.
     """
     stage, words = Path(sys.argv[0]).stem, words_in(sys.argv)
     name = " ".join([stage, *words])
@@ -54,16 +53,14 @@ def _named(text: str, words: list[str]) -> str:
 
 
 def in_words(error: OSError | RuntimeError, stage: str) -> str | None:
-    """The error with what helps; None if it is one that nobody foresaw.
-
-    Args:
-        error: What was raised.
-        stage: While it ran.
-    """
-    if isinstance(error, RuntimeError):
-        return _no_room(error, stage)
-    advice = "\nFree disk space and run it again; the stage resumes." * (error.errno in FULL)
-    return f"{error.strerror or error}: {error.filename or ''}{advice}"
+    """What a stage raised, with what helps; None if it is an error that nobody foresaw."""
+    if isinstance(error, OSError):
+        advice = "\nFree disk space and run it again; the stage resumes." * (error.errno in FULL)
+        return f"{error.strerror or error}: {error.filename or ''}{advice}"
+    if type(error).__name__ != NO_ROOM:
+        return None
+    how = f"{LOWER[stage]}, or " if stage in LOWER else ""
+    return f"{error}\nOut of GPU memory: {how}set compute.device: cpu."
 
 
 # torch's error of it, by name: most stages do not import torch.
@@ -75,10 +72,3 @@ LOWER = {
     "gradient_checkpointing or a lora_rank",
     "train": "lower CORPUS.SYSTEM.batch_size or CORPUS.SYSTEM.workers",
 }
-
-
-def _no_room(error: RuntimeError, stage: str) -> str | None:
-    if type(error).__name__ != NO_ROOM:
-        return None
-    how = f"{LOWER[stage]}, or " if stage in LOWER else ""
-    return f"{error}\nOut of GPU memory: {how}set compute.device: cpu."

@@ -54,19 +54,16 @@ def schema_of(row: type) -> pa.Schema:
     Columns are nullable where the type is `X | None`. Literals are strings, lists and tuples are
     lists, dataclasses are structs; `Annotated[X, arrow_type]` chooses another type.
     """
-    return pa.schema(_fields(row))
+    return pa.schema(list(_fields(row)))
 
 
-def _fields(row: Any) -> list[pa.Field]:
+def _fields(row: Any) -> Iterator[pa.Field]:
     hints = get_type_hints(row, include_extras=True)
-    return [_field(field.name, hints[field.name]) for field in dataclasses.fields(row)]
-
-
-def _field(name: str, hint: Any) -> pa.Field:
-    if get_origin(hint) in (Union, UnionType):
-        (hint,) = (option for option in get_args(hint) if option is not NoneType)
-        return pa.field(name, _arrow_type(hint))
-    return pa.field(name, _arrow_type(hint), nullable=False)
+    for field in dataclasses.fields(row):
+        hint = hints[field.name]
+        if nullable := get_origin(hint) in (Union, UnionType):
+            (hint,) = (option for option in get_args(hint) if option is not NoneType)
+        yield pa.field(field.name, _arrow_type(hint), nullable=nullable)
 
 
 def _arrow_type(hint: Any) -> pa.DataType:
@@ -78,16 +75,12 @@ def _arrow_type(hint: Any) -> pa.DataType:
     if kind in (list, tuple):
         return pa.list_(_arrow_type(arguments[0]))
     if dataclasses.is_dataclass(hint):
-        return pa.struct(_fields(hint))
+        return pa.struct(list(_fields(hint)))
     return ARROW_TYPES[hint]
 
 
 def table_of(rows: Iterable[Any], schema: pa.Schema, version: str) -> pa.Table:
-    """Converts dataclass instances to a table of their schema.
-
-    Raises:
-        PipelineError: A value is not of its column's type.
-    """
+    """Converts dataclass instances to a table of their schema; refuses a value of another type."""
     try:
         return pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -105,17 +98,7 @@ def with_metadata(
 def write_table(
     path: Path, table: pa.Table, version: str, provenance: Provenance | None = None
 ) -> None:
-    """Writes a small table as one row group, whole or not at all.
-
-    Args:
-        path: Where to.
-        table: Its rows and columns.
-        version: Name and version of the schema, checked on reading.
-        provenance: Further facts that JSON can hold.
-
-    Raises:
-        PipelineError: A column that is not nullable holds nulls.
-    """
+    """Write a small table as one row group, whole or not at all; refuse nulls where none may be."""
     try:
         table.validate(full=True)
         columns = [column.combine_chunks() for column in table.columns]
@@ -137,15 +120,9 @@ def streaming(
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Writes a large table, uncompressed, whole or not at all.
 
-    Args:
-        path: Where to.
-        schema: Its columns.
-        version: Name and version of the schema, checked on reading.
-        provenance: Further facts that JSON can hold.
-        footer: Filled while the table is written; it is kept as the file's own metadata.
-
     Yields:
-        A function that takes the next row group.
+        A function that takes the next row group. The `footer`, filled while the table is written,
+        is kept as the file's own metadata.
     """
     full = with_metadata(schema, version, provenance)
     with (
@@ -157,11 +134,9 @@ def streaming(
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, Provenance]:
-    """Reads a table and its provenance.
+    """Read a table and its provenance; refuse files of another schema or version.
 
-    Raises:
-        PipelineError: The file is missing, not Parquet, or of another schema or version, or it
-            unpacks to far more than such a table holds.
+    Nor is one read that unpacks to far more than such a table holds.
     """
     provenance = read_provenance(path, version)
     with opened(path, schema, version) as file:
@@ -172,11 +147,7 @@ def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, P
 def read_streamed(
     path: Path, schema: pa.Schema, version: str
 ) -> tuple[pa.Table, Provenance, Mapping[bytes, bytes]]:
-    """Reads a table that `streaming` wrote, its provenance and its footer.
-
-    Raises:
-        PipelineError: The file is missing, not Parquet, of another schema or version, or packed.
-    """
+    """Read a table that `streaming` wrote, its provenance and its footer; refuse other files."""
     provenance = read_provenance(path, version)
     with opened(path, schema, version) as file:
         refuse_packed(path, file)
@@ -184,21 +155,13 @@ def read_streamed(
 
 
 def read_rows(path: Path, row: type[R], version: str) -> tuple[list[R], Provenance]:
-    """Reads a table as dataclass instances, and its provenance.
-
-    Raises:
-        PipelineError: As `read_table`, or a value is none of those that its column has.
-    """
+    """Read a table as dataclass instances, and its provenance; refuse what `read_table` refuses."""
     table, provenance = read_table(path, schema_of(row), version)
     return validated(path, TypeAdapter(list[row]), table), provenance  # type: ignore[valid-type]
 
 
 def validated(path: Path, rows: TypeAdapter[list[R]], table: pa.Table | pa.RecordBatch) -> list[R]:
-    """The rows of a table.
-
-    Raises:
-        PipelineError: A value is none of those that its column has.
-    """
+    """The rows of a table; refuses a value that is none of those that its column has."""
     try:
         return rows.validate_python(table.to_pylist())
     except ValidationError as error:
@@ -207,11 +170,7 @@ def validated(path: Path, rows: TypeAdapter[list[R]], table: pa.Table | pa.Recor
 
 
 def read_provenance(path: Path, version: str) -> Provenance:
-    """Checks a table's version and reads the provenance in its footer.
-
-    Raises:
-        PipelineError: The file is missing, not Parquet, or of another version.
-    """
+    """Check a table's version and read the provenance in its footer; refuse other files."""
     with _one_error(path):
         metadata = pq.read_schema(path).metadata or {}
     try:
@@ -228,11 +187,7 @@ def read_provenance(path: Path, version: str) -> Provenance:
 
 @contextmanager
 def opened(path: Path, schema: pa.Schema, version: str) -> Iterator[pq.ParquetFile]:
-    """Opens a table to be read.
-
-    Raises:
-        PipelineError: Its columns are others, or what is read of it in this block is damaged.
-    """
+    """Opens a table to be read; refuses other columns, and damaged parts that the block reads."""
     with _one_error(path), pq.ParquetFile(path) as file:
         if not file.schema_arrow.equals(schema):
             raise PipelineError(
@@ -242,11 +197,7 @@ def opened(path: Path, schema: pa.Schema, version: str) -> Iterator[pq.ParquetFi
 
 
 def refuse_packed(path: Path, file: pq.ParquetFile) -> None:
-    """Refuse a table that is larger in memory than in its file; none that `streaming` wrote is.
-
-    Raises:
-        PipelineError: A column is compressed, or written in other ways that save room.
-    """
+    """Refuse a table that is larger in memory than in its file; none that `streaming` wrote is."""
     groups, columns = range(file.metadata.num_row_groups), range(file.metadata.num_columns)
     for column in (file.metadata.row_group(g).column(c) for g in groups for c in columns):
         if column.compression != "UNCOMPRESSED" or set(column.encodings) - {"PLAIN", "RLE"}:
@@ -263,11 +214,7 @@ def refused(path: Path, reason: str) -> PipelineError:
 
 
 def of_sane_size(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a table that `opened` gave.
-
-    Raises:
-        PipelineError: They are too many bytes: a few may stand for many.
-    """
+    """Yield the rows of an `opened` table; refuse too many bytes, as a few may stand for many."""
     metadata, limit = file.metadata, max(UNPACKED, RATIO * path.stat().st_size)
     stated = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     unpacked = 0

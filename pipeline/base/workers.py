@@ -30,16 +30,7 @@ def workers() -> int:
 def ordered_map(
     work: Callable[[T], R], items: Iterable[T], ahead: int | None = None
 ) -> Iterator[R]:
-    """Like `map`, in threads and a few items ahead.
-
-    Args:
-        work: Safe to run in several threads.
-        items: Taken one by one as room becomes free.
-        ahead: How many items may wait to be yielded; None for a few per thread.
-
-    Yields:
-        Results in the order of the items.
-    """
+    """Like `map`, in threads and a few items (`ahead`, or a few per thread) ahead, in order."""
     threads = workers()
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -71,19 +62,14 @@ def isolated(
 ) -> Iterator[tuple[L, R | MediaError | None]]:
     """Run items in processes of their own, which an item may crash or hang.
 
-    An item whose process dies or lacks memory, or that takes longer than its patience, is tried
-    once more, alone and with twice the patience; if that fails too, a MediaError stands in its
-    place and the rest goes on. Processes start with
-    the first item, so nothing is started where there is none, and end with this iterator, however
-    it ends.
+    An item whose process dies or lacks memory, or that takes longer than its patience in seconds,
+    is tried once more, alone and with twice the patience; if that fails too, a MediaError stands in
+    its place and the rest goes on. Processes start with the first item, so nothing is started where
+    there is none, and end with this iterator, however it ends.
 
-    Args:
-        work: A function of a module, or an object that can be pickled. Each process gets one copy
-            of it and keeps it, so it may hold what is costly to make.
-        items: A label and an item each, taken one by one as room becomes free. None as item is
-            passed by: there is nothing to do.
-        patience: Seconds that an item may take.
-        preload: Modules that processes find loaded when they start.
+    `work` is a function of a module, or an object that can be pickled: each process gets one copy
+    of it and keeps it, so it may hold what is costly to make. Items, each after its label, are
+    taken one by one as room becomes free; None is passed by. Processes find `preload` imported.
 
     Yields:
         Labels in order, each with its result: None where there was nothing to do, `crashed`,

@@ -58,15 +58,7 @@ class CremadOptions(ReaderOptions):
 
 
 def read(root: Path, options: CremadOptions) -> RawCorpus:
-    """Reads a CREMA-D tree.
-
-    Args:
-        root: The repository's folder, or one that holds it.
-        options: The corpus' block of params.yaml.
-
-    Raises:
-        PipelineError: Neither folder of clips is there, or no clip is in them.
-    """
+    """Read a CREMA-D tree, the repository's folder or one that holds it; refuse others."""
     home = unpacked(root, lambda folder: any(is_folder(folder / n) for n in (VIDEO, SOUND)))
     if home is None:
         raise wrong_tree(root, "is not a CREMA-D tree", EXPECTED)
@@ -77,14 +69,11 @@ def read(root: Path, options: CremadOptions) -> RawCorpus:
         folder = next(home / name for name in (SOUND, VIDEO) if is_folder(home / name))
         raise wrong_tree(root, f"holds no clip in {folder.relative_to(root)}", EXPECTED, folder)
     place = home.relative_to(root)
-    utterances = [
-        _utterance(
-            clip,
-            place / VIDEO / videos.get(clip, f"{clip}.flv"),
-            place / SOUND / sounds.get(clip, f"{clip}.wav"),
-        )
-        for clip in clips
-    ]
+    utterances = []
+    for clip in clips:
+        video = place / VIDEO / videos.get(clip, f"{clip}.flv")
+        sound = place / SOUND / sounds.get(clip, f"{clip}.wav")
+        utterances.append(_utterance(clip, video, sound))
     return RawCorpus(utterances, {"files that are not clips": no_videos + no_sounds})
 
 
@@ -92,13 +81,9 @@ def _clips(folder: Path, ending: str) -> tuple[dict[str, str], int]:
     """The file of each clip in a folder by the clip's name, and the number of other files."""
     names = names_in(folder)
     stems = [name.removesuffix(ending) for name in names if name.endswith(ending)]
-    clips = {_whole(stem): f"{stem}{ending}" for stem in stems if CLIP.fullmatch(stem)}
+    # `1040_ITH_SAD_X.wav` lacks an X that its picture's name has.
+    clips = {re.sub("_X$", "_XX", s): f"{s}{ending}" for s in stems if CLIP.fullmatch(s)}
     return clips, len(names) - len(clips)
-
-
-def _whole(stem: str) -> str:
-    """A clip's name with the X that `1040_ITH_SAD_X.wav` lacks, so that it meets its picture."""
-    return f"{stem}X" if stem.endswith("_X") else stem
 
 
 def _utterance(clip: str, video: Path, sound: Path) -> Utterance:

@@ -134,29 +134,15 @@ class IemocapOptions(ReaderOptions):
 
 @dataclass(frozen=True)
 class Session:
-    """A session of the release, as it lies on disk.
+    """A session of the release, as it lies on disk."""
 
-    Attributes:
-        number: `1` to `5`.
-        folder: Holds `dialog` and `sentences`.
-        videos: Path of each dialogue's video below `folder`.
-    """
-
-    number: str
-    folder: Path
-    videos: dict[str, str]
+    number: str  # `1` to `5`
+    folder: Path  # holds `dialog` and `sentences`
+    videos: dict[str, str]  # path of each dialogue's below `folder`
 
 
 def read(root: Path, options: IemocapOptions) -> RawCorpus:
-    """Reads an IEMOCAP tree.
-
-    Args:
-        root: The folder of the five sessions, or one that holds it.
-        options: The corpus' block of params.yaml.
-
-    Raises:
-        PipelineError: The tree or an annotation file is not what it should be.
-    """
+    """Read an IEMOCAP tree, the folder of the five sessions or one that holds it; refuse others."""
     home = unpacked(root, lambda folder: bool(_sessions(folder)))
     if home is None:
         one_session = {"dialog", "sentences"} & set(names_in(root))

@@ -41,19 +41,13 @@ EVALUATION = "evaluation lines outside the grammar"
 
 @dataclass
 class Evaluation:
-    """The raters' labels and ratings of one turn.
+    """The raters' labels and mean ratings of one turn."""
 
-    Attributes:
-        code: Three letters; `xxx` where no majority was found, None where there is no evaluation.
-        valence: Mean of the raters, None where unstated; activation and dominance likewise.
-        votes: By rater, in the file's order.
-    """
-
-    code: str | None
+    code: str | None  # `xxx` where no majority was found, None where there is no evaluation
     valence: float | None = None
     activation: float | None = None
     dominance: float | None = None
-    votes: dict[str, Vote] = field(default_factory=dict)
+    votes: dict[str, Vote] = field(default_factory=dict)  # by rater, in the file's order
 
 
 @dataclass(frozen=True)
@@ -67,12 +61,7 @@ class Line:
 
 
 def parse_evaluations(text: str, skipped: Counter[str]) -> dict[str, Evaluation]:
-    """Parses the evaluations of a dialogue, by turn.
-
-    Args:
-        text: The content of `EmoEvaluation/<dialogue>.txt`.
-        skipped: Counts the lines that are passed over, by kind.
-    """
+    """Parses `EmoEvaluation/<dialogue>.txt` by turn; counts by kind the lines that are skipped."""
     evaluations: dict[str, Evaluation] = {}
     current: Evaluation | None = None
     for line in _lines(text):
@@ -120,12 +109,7 @@ def _number(text: str) -> float | None:
 
 
 def parse_transcription(text: str, skipped: Counter[str]) -> list[Line]:
-    """Parses the turns of a dialogue in the order they are transcribed, which is the dialogue's.
-
-    Args:
-        text: The content of `transcriptions/<dialogue>.txt`.
-        skipped: Counts the lines that are passed over, by kind.
-    """
+    """Parses `transcriptions/<dialogue>.txt` in its order; counts the lines that are skipped."""
     turns: dict[str, Line] = {}
     for line in _lines(text):
         match = LINE.fullmatch(line)

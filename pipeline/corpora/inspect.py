@@ -27,13 +27,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Look:
-    """What opening a file showed.
-
-    Attributes:
-        sha256: Digest of its bytes, None where it could not be opened.
-        probe: Its streams, None likewise.
-        error: Kind and detail of what kept it from being opened.
-    """
+    """What opening a file showed: its digest and streams, or kind and detail of the error."""
 
     sha256: str | None = None
     probe: Probe | None = None
@@ -52,51 +46,40 @@ def inspected(
 ) -> tuple[list[Utterance], list[Problem]]:
     """Completes utterances with digests and ends, and lists what is wrong with their media.
 
-    Args:
-        utterances: As a reader gives them: a segment without an end lasts to its file's end.
-        root: The raw folder.
-        max_seconds: Longer segments are cut to this.
-        label: Of the progress display.
-        modalities: Whose files are compared with each other.
-
-    Returns:
-        The completed utterances and the ledger, both in the given order.
+    A segment without an end lasts to its file's end; longer ones are cut to `max_seconds`. Files of
+    the modalities are compared with each other. Both results are in the given order.
     """
-    utterances = [_on_disk(u, root) for u in utterances]
-    files = list(dict.fromkeys(p for u in utterances for p in (u.video.path, u.audio.path)))
+    segments = [
+        [replace(s, path=spelled(root, s.path)) for s in (u.video, u.audio)] for u in utterances
+    ]
+    files = list(dict.fromkeys(segment.path for both in segments for segment in both))
     seen = dict(track(_looks(files, root), label, len(files)))
     done, problems = [], []
-    for u in utterances:
-        video, of_video = _completed(u.video, "visual", seen[u.video.path], max_seconds)
-        audio, of_audio = _completed(u.audio, "audio", seen[u.audio.path], max_seconds)
+    for u, (video, audio) in zip(utterances, segments, strict=True):
+        video, of_video = _completed(video, "visual", seen[video.path], max_seconds)
+        audio, of_audio = _completed(audio, "audio", seen[audio.path], max_seconds)
         done.append(replace(u, video=video, audio=audio))
         problems += [Problem(u.utterance, *finding) for finding in (*of_video, *of_audio)]
     return done, problems + list(_identical(done, modalities))
 
 
-def _on_disk(u: Utterance, root: Path) -> Utterance:
-    """An utterance with the paths of its media as the disk spells them."""
-    video, audio = (replace(s, path=spelled(root, s.path)) for s in (u.video, u.audio))
-    return replace(u, video=video, audio=audio)
-
-
 def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
     """Looks at each file, unless it was looked at before and its state is still the same."""
     cache = ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
-    known = ((path, _known(root / path, cache)) for path in files)
-    items = (((path, look), None if look else root / path) for path, look in known)
+
+    def known(path: Path) -> Look | None:
+        key = _key(path)
+        entry = None if key is None else cache.get(key)
+        return None if entry is None else AS_JSON.validate_json(entry["look"][0].as_py())
+
+    looks = ((path, known(root / path)) for path in files)
+    items = (((path, look), None if look else root / path) for path, look in looks)
     for (path, look), result in isolated(_Opener(cache), items, preload=(__name__,)):
         if isinstance(result, MediaError):
             result = Look(error=(result.kind, result.detail))
         shown = look or result
         assert shown is not None
         yield path, shown
-
-
-def _known(path: Path, cache: ClipCache) -> Look | None:
-    key = _key(path)
-    entry = None if key is None else cache.get(key)
-    return None if entry is None else AS_JSON.validate_json(entry["look"][0].as_py())
 
 
 def _key(path: Path) -> str | None:
@@ -115,7 +98,11 @@ class _Opener:
 
     def __call__(self, path: Path) -> Look:
         for _ in range(TRIES):
-            key, look = _key(path), _opened(path)
+            key = _key(path)
+            try:
+                look = Look(probe=probe(path), sha256=sha256_file(path))
+            except MediaError as error:
+                look = Look(error=(error.kind, error.detail))
             if key == _key(path):
                 break
         else:
@@ -127,13 +114,6 @@ class _Opener:
         if key is not None and look.probe is not None:
             self.cache.put(key, {"look": AS_JSON.dump_json(look).decode()})
         return look
-
-
-def _opened(path: Path) -> Look:
-    try:
-        return Look(probe=probe(path), sha256=sha256_file(path))
-    except MediaError as error:
-        return Look(error=(error.kind, error.detail))
 
 
 Finding = tuple[Modality, str, str]
@@ -151,9 +131,15 @@ def _completed(
     promised = max(duration, look.probe.promised or 0.0)
     wanted = promised if segment.end is None else segment.end
     end = min(wanted, duration, segment.start + max_seconds)
-    return replace(segment, end=end, sha256=look.sha256), [
-        (modality, kind, detail) for kind, detail in _shortened(segment, wanted, duration, end)
-    ]
+    done, findings = replace(segment, end=end, sha256=look.sha256), []
+    if end < min(wanted, duration):
+        detail = f"lasts {wanted - segment.start:.2f} s, {end - segment.start:.2f} s are used"
+        findings.append((modality, "cut", detail))
+    elif duration < wanted - SLACK:
+        whose = "its header says" if segment.end is None else "ends at"
+        detail = f"{whose} {wanted:.3f} s, the file lasts {duration:.3f} s"
+        findings.append((modality, "short_file", detail))
+    return done, findings
 
 
 def _wrong(segment: Segment, modality: Modality, look: Look) -> tuple[str, str] | None:
@@ -169,17 +155,6 @@ def _wrong(segment: Segment, modality: Modality, look: Look) -> tuple[str, str] 
     if duration is not None and start >= duration:
         return "outside", f"starts at {start:.3f} s, the file lasts {duration:.3f} s"
     return None
-
-
-def _shortened(
-    segment: Segment, wanted: float, duration: float, end: float
-) -> Iterator[tuple[str, str]]:
-    length = wanted - segment.start
-    if end < min(wanted, duration):
-        yield "cut", f"lasts {length:.2f} s, {end - segment.start:.2f} s are used"
-    elif duration < wanted - SLACK:
-        whose = "its header says" if segment.end is None else "ends at"
-        yield "short_file", f"{whose} {wanted:.3f} s, the file lasts {duration:.3f} s"
 
 
 def _identical(utterances: Sequence[Utterance], modalities: Sequence[str]) -> Iterator[Problem]:

@@ -8,17 +8,11 @@ from pipeline.records.manifest import Utterance
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes of a task.
+    """The classes of a task."""
 
-    Attributes:
-        column: The manifest column that holds the raw code: `emotion` or `sentiment`.
-        classes: Class names in the field's order; a class's index is its number everywhere.
-        codes: Raw code to class name; codes not named here have no label in this set.
-    """
-
-    column: str
-    classes: tuple[str, ...]
-    codes: Mapping[str, str]
+    column: str  # of the manifest, that holds the raw code: `emotion` or `sentiment`
+    classes: tuple[str, ...]  # in the field's order; a class's index is its number everywhere
+    codes: Mapping[str, str]  # to class names; codes not named here have no label in this set
 
     def index(self, code: str | None) -> int | None:
         """The class number of a raw code, None where it has no class in this set."""
@@ -39,15 +33,10 @@ def plain(column: str, *classes: str) -> LabelSet:
 
 @dataclass(frozen=True)
 class LabelPolicy:
-    """A rule for which raw emotion code counts.
-
-    Attributes:
-        code: The code of an utterance, None where it has none.
-        description: What the label is, for reports.
-    """
+    """A rule for which raw emotion code of an utterance counts, if any."""
 
     code: Callable[[Utterance], str | None]
-    description: str
+    description: str  # what the label is, for reports
 
 
 CONSENSUS = LabelPolicy(lambda u: u.emotion, "the one that the corpus' authors found")

@@ -98,15 +98,9 @@ class Split:
 
 
 def read(root: Path, options: MeldOptions) -> RawCorpus:
-    """Reads a MELD tree.
+    """Read a MELD tree: the folder of the three CSVs and clip folders, or one that holds it.
 
-    Args:
-        root: The folder of the three CSVs and the three clip folders, or one that holds it. A tree
-            without any clip folder is read too: its text can be used.
-        options: The corpus' block of params.yaml.
-
-    Raises:
-        PipelineError: The tree is not MELD's, or a CSV is outside MELD's format.
+    Without any clip folder its text can be used. Other trees and CSVs are refused.
     """
     home = unpacked(root, lambda folder: any(_csv(folder, split) for split in FOLDERS))
     if home is None:
@@ -118,7 +112,11 @@ def read(root: Path, options: MeldOptions) -> RawCorpus:
     unannotated = 0
     for split in splits:
         rows = read_csv(split.csv)
-        utterances += _utterances(rows, split, root, options)
+        for _, dialogue in groupby(rows, key=lambda row: row.dialogue):
+            # Turns are counted, since ids have gaps.
+            utterances += [
+                _utterance(r, turn, split, root, options) for turn, r in enumerate(dialogue)
+            ]
         unannotated += len(split.clips - {name for row in rows for name in _names(row)})
         few += _few_clips(split, rows)
     notes = dict.fromkeys(few, MEDIA) | _notes(splits, options)
@@ -154,11 +152,7 @@ def _check_folders(root: Path, home: Path, splits: list[Split]) -> None:
     lacking = [FOLDERS[split.name][0] for split in splits if split.folder is None]
     places = [home, *(home / name for name in names_in(home) if is_folder(home / name))]
     known = [split.folder for split in splits]
-    others = [
-        place
-        for place in places
-        if place not in known and any(map(CLIP.fullmatch, names_in(place)))
-    ]
+    others = [p for p in places if p not in known and any(map(CLIP.fullmatch, names_in(p)))]
     if lacking and len(others) == 1 and len(lacking) == len(splits):
         raise wrong_tree(
             root,
@@ -227,15 +221,6 @@ def _names(row: Row) -> tuple[str, str]:
     return plain, f"{TWIN}{plain}"
 
 
-def _utterances(rows: list[Row], split: Split, root: Path, options: MeldOptions) -> list[Utterance]:
-    """The utterances of a split; turns are counted, since ids have gaps."""
-    return [
-        _utterance(row, turn, split, root, options)
-        for _, dialogue in groupby(rows, key=lambda row: row.dialogue)
-        for turn, row in enumerate(dialogue)
-    ]
-
-
 def _utterance(row: Row, turn: int, split: Split, root: Path, options: MeldOptions) -> Utterance:
     plain, final = _names(row)
     name = final if options.test_twins == "final" and final in split.clips else plain
@@ -258,12 +243,7 @@ def _utterance(row: Row, turn: int, split: Split, root: Path, options: MeldOptio
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Reads a CSV of either byte flavour, in dialogue order.
-
-    Raises:
-        PipelineError: Not readable, not UTF-8, other columns, or a cell that is not what it
-            should be.
-    """
+    """Read a CSV of either byte flavour, in dialogue order; refuse others and odd cells."""
     lines = csv.reader(io.StringIO(_decode(path), newline=""), strict=True)
     try:
         header, *body = list(lines) or [[]]

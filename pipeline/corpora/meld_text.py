@@ -17,11 +17,7 @@ PUBLISHED = {
 
 
 def lay_out(folder: Path) -> None:
-    """Copies the CSVs to `data/raw/meld_text`, and says whether they are the published bytes.
-
-    Raises:
-        PipelineError: A CSV is missing.
-    """
+    """Copy the CSVs to `data/raw/meld_text`, and say whether they are the published bytes."""
     lacking = [name for name in PUBLISHED if not (folder / name).is_file()]
     if lacking:
         raise PipelineError(

@@ -18,11 +18,10 @@ from pipeline.records.protocol import SPLITS, Entry, Protocol
 def make_protocol(
     utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
 ) -> Protocol:
-    """Applies labels and splits to a manifest.
+    """Apply labels and splits to a manifest.
 
-    Raises:
-        PipelineError: The corpus lacks what the splits are made by, or a split of a fold has no
-            labelled utterance, or train those of one class alone.
+    Refuse a corpus that lacks what the splits are made by, a split without a labelled utterance,
+    and a train split of one class.
     """
     label_set = reader.label_set(settings.label_set)
     codes = _codes(utterances, settings, reader)
@@ -37,38 +36,22 @@ def make_protocol(
     return Protocol(label_set.classes, entries)
 
 
-def unlabelled(
-    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
-) -> Counter[str]:
-    """Counts the utterances without a class in the label set, by raw code."""
-    label_set = reader.label_set(settings.label_set)
-    codes = _codes(utterances, settings, reader)
-    return Counter(code or "no code" for code in codes if label_set.index(code) is None)
-
-
 def remarks(
     utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
 ) -> list[str]:
     """Which raw codes the label set leaves out, and which of its own nobody has, in words."""
-    without = unlabelled(utterances, settings, reader)
+    label_set, codes = reader.label_set(settings.label_set), _codes(utterances, settings, reader)
+    without = Counter(code or "no code" for code in codes if label_set.index(code) is None)
+    # Another corpus' or a typing mistake.
+    unused = [
+        f"no utterance has the label set's code {c!r}" for c in label_set.codes if c not in codes
+    ]
+    if not without:
+        return unused
     listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
     what = "kept as context" if settings.unlabelled == "context" else "left out"
-    lines = [f"{what}, without a label in the set: {without.total()} utterances ({listed})"]
-    return [
-        *(lines if without else []),
-        *(
-            f"no utterance has the label set's code {code!r}"
-            for code in unused(utterances, settings, reader)
-        ),
-    ]
-
-
-def unused(
-    utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
-) -> list[str]:
-    """Codes of the label set that no utterance has: another corpus' or a typing mistake."""
-    there = set(_codes(utterances, settings, reader))
-    return [code for code in reader.label_set(settings.label_set).codes if code not in there]
+    line = f"{what}, without a label in the set: {without.total()} utterances ({listed})"
+    return [line, *unused]
 
 
 def _codes(

@@ -32,10 +32,8 @@ def groups(table: str) -> Groups:
 class Published:
     """What a whole release holds.
 
-    Attributes:
-        by: The manifest column that divides it: `official_split` or `session`.
-        counts: By group of that column's values (none: the whole release): `dialogues`,
-            `utterances`, `speakers`, and utterances of an emotion or sentiment code.
+    Counts are `dialogues`, `utterances`, `speakers`, and utterances of an emotion or sentiment
+    code, by group of values of the manifest column `by` (none: the whole release).
     """
 
     by: str
@@ -44,28 +42,17 @@ class Published:
 
 @dataclass(frozen=True)
 class PublishedSplits:
-    """Labelled utterances of a whole release by class, under certain settings of `protocol`.
-
-    Attributes:
-        label_set: As in params.yaml; `label_policy` and `splits` likewise.
-        counts: By group of splits.
-        validation: Likewise; None where the counts do not depend on it.
-    """
+    """Labelled utterances of a whole release by class, under certain settings of `protocol`."""
 
     label_set: str
     label_policy: str
     splits: str
-    counts: Groups
-    validation: str | None = None
+    counts: Groups  # by group of splits
+    validation: str | None = None  # None where the counts do not depend on it
 
 
 def split_differences(counts: Mapping[str, Counts], published: Groups) -> list[str]:
-    """One line per group of splits whose counts differ from the published ones.
-
-    Args:
-        counts: Labelled utterances by split and class.
-        published: By group of splits, as `ProtocolSettings.published` gives them.
-    """
+    """One line per group of splits whose labelled utterances by class differ from the published."""
     lines = []
     for splits, expected in published.items():
         pooled = sum((Counter(counts[split]) for split in splits), Counter())

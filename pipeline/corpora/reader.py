@@ -28,11 +28,9 @@ class ReaderOptions(Section):
 class RawCorpus:
     """A raw tree as read, before any media file has been opened.
 
-    Attributes:
-        utterances: In dialogue order. A segment has no digest yet, and no end where it lasts to
-            the end of its file.
-        left_aside: The number of things that were skipped, by kind.
-        notes: What a user should know of the tree as a whole, with the modalities concerned.
+    Utterances are in dialogue order; a segment has no digest yet, and no end where it lasts to the
+    end of its file. Skipped things are counted by kind. Notes tell a user of the tree as a whole,
+    with the modalities concerned.
     """
 
     utterances: list[Utterance]
@@ -46,34 +44,21 @@ class RawCorpus:
 
 @dataclass(frozen=True)
 class Reader:
-    """All that is known of a corpus.
+    """All that is known of a corpus; label sets, policies and validation dialogues by name."""
 
-    Attributes:
-        title: The corpus' name as people write it.
-        options: Settings class of the block `CORPUS.corpus`.
-        read: Turns a raw tree and options into raw facts; opens no media.
-        label_sets: By name, as `CORPUS.protocol.label_set` has it.
-        published: Counts of a whole release.
-        published_splits: Counts of its labelled utterances by split.
-        test_support: Utterances by class in the test split that the field compares on; empty where
-            there is no such split.
-        label_policies: By name, as `CORPUS.protocol.label_policy` has it.
-        validation: Dialogues to validate on, by a name that `CORPUS.protocol.validation` may have.
-        marks: Pattern of a file or folder name by which a misplaced tree of it is recognised.
-    """
-
-    title: str
+    title: str  # as people write it
     options: type[ReaderOptions]
-    read: Callable[[Path, Any], RawCorpus]
+    read: Callable[[Path, Any], RawCorpus]  # opens no media
     label_sets: Mapping[str, LabelSet]
     published: Published
     published_splits: tuple[PublishedSplits, ...] = ()
+    # By class in the test split that the field compares on; empty where there is none.
     test_support: Counts = field(default_factory=dict)
     label_policies: Mapping[str, LabelPolicy] = field(
         default_factory=lambda: {"consensus": CONSENSUS}
     )
     validation: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    marks: str | None = None
+    marks: str | None = None  # pattern of a name by which a misplaced tree of it is recognised
 
     def label_set(self, chosen: str | Mapping[str, list[str]]) -> LabelSet:
         """Looks up a label set by name, or makes one from the emotion codes of each class."""

@@ -21,15 +21,9 @@ Named = Mapping[str, tuple[str, ...]]
 def folds(
     utterances: Sequence[Utterance], settings: ProtocolSettings, validation: Named
 ) -> list[Fold]:
-    """The split of each dialogue, one mapping a fold.
+    """The split of each dialogue, one mapping a fold; refuse what the splits cannot be made of.
 
-    Args:
-        utterances: The manifest.
-        settings: How to split it.
-        validation: Dialogues to validate on, by a name that `settings.validation` may have.
-
-    Raises:
-        PipelineError: The corpus lacks what the splits are made by, or too few dialogues.
+    `validation` has dialogues to validate on, by a name that `settings.validation` may have.
     """
     dialogues = {name: list(turns) for name, turns in groupby(utterances, lambda u: u.dialogue)}
     if settings.splits == "official":

@@ -83,8 +83,7 @@ def nfc(text: str) -> str:
 def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
     """The folder that holds the corpus: `root`, or one in it (`NAME.Raw/NAME.Raw`), else None.
 
-    Raises:
-        PipelineError: Two folders side by side hold it.
+    Two of them side by side are refused.
     """
     level = [root]
     for _ in range(3):
@@ -105,12 +104,8 @@ def wrong_tree(
 ) -> PipelineError:
     """The error for a tree that is not what it should be: found, expected, and what mends it.
 
-    Args:
-        root: What the user gave.
-        what: What is wrong, after the root's name.
-        expected: What should be there.
-        looked_in: The folder whose content is shown; `root` unless given.
-        advice: What mends it, where the reader knows; else it is guessed from the file names.
+    The content of `looked_in`, or else of `root`, is shown; advice that the reader does not know is
+    guessed from the file names.
     """
     folder = looked_in or root
     if not root.exists():
@@ -127,12 +122,7 @@ def wrong_tree(
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of an annotation file.
-
-    Raises:
-        PipelineError: It cannot be read, is no file or larger than any of a corpus, or a Git-LFS
-            pointer stands in its place.
-    """
+    """The bytes of an annotation file; refuse pipes, huge files and Git-LFS pointers."""
     try:
         if not path.is_file():  # a pipe or a device would be read for ever
             raise PipelineError(f"{path} is not a regular file, expected one; take it away.")

@@ -2,31 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from pipeline.base.settings import Modality
-from pipeline.corruption import picture, sound, words
+from pipeline.corruption import content
 
 SHARES = (25.0, 50.0, 75.0, 100.0)
-# A quick curve leaves out the last step but one: with the clean test split it has four points.
-QUICK = (0, 1, 3)
-
-
-@dataclass(frozen=True)
-class Step:
-    """A corruption at one level; it can be pickled.
-
-    Attributes:
-        apply: Takes what is corrupted and the level.
-        level: See `Corruption.levels`.
-    """
-
-    apply: Callable[[Any, float], Any]
-    level: float
-
-    def __call__(self, content: Any) -> Any:
-        """The corrupted content; a new one, or the same where nothing is changed."""
-        return self.apply(content, self.level)
+DROPPED = ("% of utterances", SHARES)
+QUICK = (0, 1, 3)  # without the last step but one: with the clean test split these are four points
 
 
 @dataclass(frozen=True)
@@ -40,7 +26,7 @@ class Corruption:
         unit: Of the levels.
         levels: From the mildest on; the clean test split is no level.
         apply: What is done to an utterance's sound, to each of its stored pictures, or to the
-            utterance with its text; None: the modality is absent.
+            utterance with its text, at a `level`; None: the modality is absent.
     """
 
     modality: Modality
@@ -48,91 +34,93 @@ class Corruption:
     about: str
     unit: str
     levels: tuple[float, ...]
-    apply: Callable[[Any, float], Any] | None = None
+    apply: Callable[..., Any] | None = None
 
     def steps(self, quick: bool) -> tuple[float, ...]:
         """The levels that are measured."""
         return tuple(self.levels[place] for place in QUICK) if quick else self.levels
 
-    def at(self, level: float) -> Step:
-        """The corruption at one level.
+    def at(self, level: float) -> Callable[[Any], Any]:
+        """The corruption at one level; it can be pickled.
 
         Raises:
             ValueError: The modality is dropped, which changes no content.
         """
         if self.apply is None:
-            raise ValueError(f"{self.modality}, {self.name}: nothing is changed, all is absent")
-        return Step(self.apply, level)
+            raise ValueError(f"{self.title}: nothing is changed, all is absent")
+        return partial(self.apply, level=level)
 
-    def called(self, level: float) -> str:
+    @property
+    def title(self) -> str:
+        """Modality and corruption, in words."""
+        return f"{self.modality} {self.name}"
+
+    def step(self, level: float) -> str:
         """A level with its unit."""
         return f"{level:g} {self.unit}"
 
-    def title(self, level: float) -> str:
-        """Modality, corruption and level, in words."""
-        return f"{self.modality} {self.name} {self.called(level)}"
+
+@dataclass(frozen=True)
+class CorruptedSound:
+    """Features of sounds that are corrupted first; it can be pickled if what it wraps can be.
+
+    Attributes:
+        corrupt: Sounds to worse ones.
+        extract: [sample] float32 and its rate in hertz to [feature].
+    """
+
+    corrupt: Callable[[Any], Any]
+    extract: Callable[[np.ndarray, int], np.ndarray]
+
+    def __call__(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        """[feature] of a sound once corrupted."""
+        return self.extract(self.corrupt(samples), rate)
 
 
 CORRUPTIONS = (
+    Corruption("text", "drop", "the text of a share of the test utterances is absent", *DROPPED),
     Corruption(
-        modality="text",
-        name="drop",
-        about="the text of a share of the test utterances is absent",
-        unit="% of utterances",
-        levels=SHARES,
+        "text",
+        "word dropout",
+        "each word is left out with this probability; where none is left, the text is absent",
+        "% of words",
+        SHARES,
+        content.thinned,
+    ),
+    Corruption("audio", "drop", "the sound of a share of the test utterances is absent", *DROPPED),
+    Corruption(
+        "audio",
+        "noise",
+        "white Gaussian noise at this signal-to-noise ratio over the utterance",
+        "dB",
+        (40.0, 20.0, 10.0, 0.0),
+        content.noisy_sound,
     ),
     Corruption(
-        modality="text",
-        name="word dropout",
-        about="each word is left out with this probability; where none is left, the text is absent",
-        unit="% of words",
-        levels=SHARES,
-        apply=words.thinned,
+        "audio",
+        "silence",
+        "each stretch of 0.1 s is set to zero with this probability",
+        "% of the sound",
+        SHARES,
+        content.silenced,
     ),
     Corruption(
-        modality="audio",
-        name="drop",
-        about="the sound of a share of the test utterances is absent",
-        unit="% of utterances",
-        levels=SHARES,
+        "visual", "drop", "the pictures of a share of the test utterances are absent", *DROPPED
     ),
     Corruption(
-        modality="audio",
-        name="noise",
-        about="white Gaussian noise at this signal-to-noise ratio over the utterance",
-        unit="dB",
-        levels=(40.0, 20.0, 10.0, 0.0),
-        apply=sound.noisy,
+        "visual",
+        "blur",
+        "a Gaussian blur of this standard deviation on the stored 224 x 224 pictures",
+        "pixels",
+        (2.0, 4.0, 8.0, 16.0),
+        content.blurred,
     ),
     Corruption(
-        modality="audio",
-        name="silence",
-        about="each stretch of 0.1 s is set to zero with this probability",
-        unit="% of the sound",
-        levels=SHARES,
-        apply=sound.silenced,
-    ),
-    Corruption(
-        modality="visual",
-        name="drop",
-        about="the pictures of a share of the test utterances are absent",
-        unit="% of utterances",
-        levels=SHARES,
-    ),
-    Corruption(
-        modality="visual",
-        name="blur",
-        about="a Gaussian blur of this standard deviation on the stored 224 x 224 pictures",
-        unit="pixels",
-        levels=(2.0, 4.0, 8.0, 16.0),
-        apply=picture.blurred,
-    ),
-    Corruption(
-        modality="visual",
-        name="noise",
-        about="Gaussian noise of this standard deviation on their pixels (0 to 255)",
-        unit="grey levels",
-        levels=(16.0, 32.0, 64.0, 128.0),
-        apply=picture.noisy,
+        "visual",
+        "noise",
+        "Gaussian noise of this standard deviation on their pixels (0 to 255)",
+        "grey levels",
+        (16.0, 32.0, 64.0, 128.0),
+        content.noisy_picture,
     ),
 )

@@ -1,45 +1,46 @@
-"""From corruptions to curves: features made worse, models asked again, scores compared."""
+"""From corruptions to curves: features made worse, systems asked again, scores compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.base import paths
 from pipeline.base.progress import track
-from pipeline.base.settings import MODALITIES
+from pipeline.corruption.corrupted import Extract, corrupted_store, corrupted_texts
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
-from pipeline.corruption.extracting import Extractors
-from pipeline.corruption.scoring import Score, Scorer, majority_in
-from pipeline.corruption.stores import CorruptedStores
-from pipeline.corruption.trained import TrainedModels, check_clean
-from pipeline.evaluation.evaluate import labelled_test_set
-from pipeline.evaluation.intervals import Difference
+from pipeline.corruption.tested import Stores, Tested, Texts, check_clean
+from pipeline.evaluation.evaluate import labelled_test_set, selected_runs
+from pipeline.evaluation.intervals import (
+    Difference,
+    Interval,
+    Resampled,
+    difference,
+    resample_counts,
+    resample_weights,
+)
+from pipeline.evaluation.scores import confusions, weighted_f1
+from pipeline.records.epochs import EpochPrediction
 from pipeline.records.features import Features, of_utterances
+from pipeline.records.manifest import stream_manifest
+from pipeline.records.predictions import TestSet
 
 
 @dataclass(frozen=True)
 class Point:
-    """What the models reach where test utterances are corrupted in one step.
+    """What a system reaches on the test split, clean or corrupted in one step.
 
     Attributes:
-        level: See `Corruption.levels`.
+        f1: Weighted F1 in percent, mean over seeds, with its 95 % interval by dialogue.
+        std: Its sample standard deviation over seeds; None where there is one.
+        difference: To the clean test split; 0 there.
         masked: Labelled test utterances without the modality; some lack it when clean.
-        score: Weighted F1.
-        difference: To the clean test split.
     """
 
-    level: float
-    masked: int
-    score: Score
+    f1: Interval
+    std: float | None
     difference: Difference
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A corruption and its points, from the mildest step on."""
-
-    corruption: Corruption
-    points: Sequence[Point]
+    masked: int
 
 
 @dataclass(frozen=True)
@@ -48,88 +49,107 @@ class Robustness:
 
     Attributes:
         corpus: Which.
-        seeds: Whose models were averaged.
-        folds: How many the protocol has.
-        utterances: Labelled test utterances.
-        dialogues: That they are from.
-        masked: How many of them lack a modality when clean, by modality of the models.
-        left_out: Modalities that the models do not have.
-        clean: The score without corruption.
-        majority: The weighted F1 of the majority class, in percent.
-        curves: In the order of `CORRUPTIONS`.
+        test_set: The labelled test utterances.
+        seeds: Whose models were averaged, by system.
+        steps: The corruptions and their levels, in the order of `CORRUPTIONS`.
+        points: By system and corruption, the clean one first; a corruption of a modality that a
+            system does not read has that one alone.
     """
 
     corpus: str
-    seeds: tuple[int, ...]
-    folds: int
-    utterances: int
-    dialogues: int
-    masked: Mapping[str, int]
-    left_out: tuple[str, ...]
-    clean: Score
-    majority: float
-    curves: Sequence[Curve]
+    test_set: TestSet
+    seeds: Mapping[str, tuple[int, ...]]
+    steps: Mapping[Corruption, tuple[float, ...]]
+    points: Mapping[tuple[str, Corruption], Sequence[Point]]
+
+    @property
+    def read(self) -> dict[tuple[str, Corruption], Sequence[Point]]:
+        """The points of corruptions of what a system reads."""
+        return {key: points for key, points in self.points.items() if len(points) > 1}
+
+    def clean(self, system: str) -> Point:
+        """What a system reaches without corruption."""
+        return next(points[0] for (name, _), points in self.points.items() if name == system)
 
 
-def measure(trained: TrainedModels, extractors: Extractors, quick: bool) -> Robustness:
-    """Corrupts each modality of the test split in steps, and scores the models on each.
+def measure(
+    systems: Sequence[Tested],
+    stores: Stores,
+    extract: Mapping[str, Extract],
+    quick: bool,
+) -> Robustness:
+    """Corrupt each modality of the test split in steps, and score the systems on each.
 
     Args:
-        trained: The models, with the clean features.
-        extractors: By modality of the models.
+        systems: Of one corpus.
+        stores: The clean features, of all modalities that a system reads.
+        extract: By modality, what makes corrupted ones.
         quick: Whether a few steps are enough.
 
     Raises:
-        PipelineError: The models do not say on clean features what training recorded.
+        PipelineError: A system does not predict of clean features what training recorded.
     """
-    measuring = _Measuring(trained, extractors)
-    test_set, scorer = measuring.test_set, measuring.scorer
-    chosen = [corruption for corruption in CORRUPTIONS if corruption.modality in trained.stores]
-    return Robustness(
-        corpus=trained.corpus,
-        seeds=trained.seeds,
-        folds=len(trained.protocol.folds),
-        utterances=len(test_set.utterances),
-        dialogues=len(set(test_set.dialogues)),
-        masked={m: measuring.masked(store) for m, store in trained.stores.items()},
-        left_out=tuple(m for m in MODALITIES if m not in trained.stores),
-        clean=scorer.score(measuring.clean),
-        majority=scorer.score(majority_in(trained.protocol)).value,
-        curves=[measuring.curve(corruption, quick) for corruption in chosen],
+    corpus, protocol = systems[0].checkpoints.corpus, systems[0].protocol
+    test_set, tested = (
+        labelled_test_set(protocol),
+        {e.utterance for e in protocol.entries if e.split == "test"},
     )
+    utterances = [u for u in stream_manifest(paths.manifest(corpus)) if u.utterance in tested]
+    texts = {u.utterance: u.text for u in utterances}
+    scorers = [_Scorer(system, stores, texts, test_set) for system in systems]
+    steps = {c: c.steps(quick) for c in CORRUPTIONS if c.modality in stores}
+    points = {
+        (scorer.system.name, corruption): [scorer.clean(stores[corruption.modality])]
+        for scorer in scorers
+        for corruption in steps
+    }
+    for corruption, levels in steps.items():
+        modality = corruption.modality
+        readers = [scorer for scorer in scorers if modality in scorer.system.modalities]
+        for level in levels:
+            made = corrupted_store(
+                utterances, stores[modality], corruption, level, extract[modality]
+            )
+            words = corrupted_texts(utterances, made, corruption, level)
+            label = f"{corpus}, predictions, {corruption.title} {corruption.step(level)}"
+            for scorer in track(readers, label, len(readers)):
+                point = scorer.point({**stores, modality: made}, words, made)
+                points[scorer.system.name, corruption].append(point)
+    seeds = {s.name: tuple(sorted({one.seed for one in s.trained})) for s in systems}
+    return Robustness(corpus, test_set, seeds, steps, points)
 
 
-class _Measuring:
-    """Asks models about features made worse, and scores what they say beside the clean ones."""
+class _Scorer:
+    """Scores what a system predicts of corrupted features beside the clean ones."""
 
-    def __init__(self, trained: TrainedModels, extractors: Extractors) -> None:
-        self.trained = trained
-        self.test_set = labelled_test_set(trained.protocol)
-        self.scorer = Scorer(self.test_set)
-        self.stores = CorruptedStores(trained, extractors)
-        predictions = self._predictions(trained.stores, "clean")
-        check_clean(trained, predictions)
-        self.clean = trained.classes(predictions)
+    def __init__(self, system: Tested, stores: Stores, texts: Texts, test_set: TestSet) -> None:
+        self.system, self.test_set = system, test_set
+        predictions = system.predict(stores, texts)
+        check_clean(system, predictions)
+        self._clean = self._counts(predictions)
+        self._weights = resample_weights(self._clean.shape[1])
 
-    def curve(self, corruption: Corruption, quick: bool) -> Curve:
-        levels = corruption.steps(quick)
-        return Curve(corruption, [self._point(corruption, level) for level in levels])
+    def clean(self, store: Features) -> Point:
+        """Without corruption; `store` is that of a modality."""
+        return self._point(self._clean, store)
 
-    def _point(self, corruption: Corruption, level: float) -> Point:
-        store = self.stores.make(corruption, level)
-        stores = {**self.trained.stores, corruption.modality: store}
-        predicted = self.trained.classes(self._predictions(stores, corruption.title(level)))
+    def point(self, stores: Stores, texts: Texts, corrupted: Features) -> Point:
+        """With other stores and texts, of which one modality is `corrupted`."""
+        return self._point(self._counts(self.system.predict(stores, texts)), corrupted)
+
+    def _counts(self, predictions: Sequence[EpochPrediction]) -> np.ndarray:
+        """[seed, dialogue, actual, predicted]."""
+        test, runs = self.test_set, selected_runs(predictions, self.system.protocol, "test")
+        predicted = np.stack([run.predicted for run in runs])
+        return confusions(test.actual, predicted, test.clusters, len(test.classes))
+
+    def _point(self, counts: np.ndarray, store: Features) -> Point:
+        draws = Resampled(counts.sum(1), resample_counts(counts, self._weights))
+        by_seed = 100 * weighted_f1(draws.whole)
+        present = store.present[of_utterances(store, self.test_set.utterances)]
         return Point(
-            level=level,
-            masked=self.masked(store),
-            score=self.scorer.score(predicted),
-            difference=self.scorer.difference(predicted, self.clean),
+            f1=draws.interval(weighted_f1),
+            std=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None,
+            difference=difference(counts, self._clean, self._weights),
+            masked=int((~present).sum()),
         )
-
-    def _predictions(self, stores: Mapping[str, Features], name: str) -> list[np.ndarray]:
-        label = f"{self.trained.corpus}, predictions, {name}"
-        return list(track(self.trained.predict(stores), label, len(self.trained.models)))
-
-    def masked(self, store: Features) -> int:
-        """Labelled test utterances that lack the modality of a store."""
-        return int((~store.present[of_utterances(store, self.test_set.utterances)]).sum())

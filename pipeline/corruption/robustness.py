@@ -1,27 +1,48 @@
-"""`python -m pipeline robustness CORPUS`: trained models on test utterances made worse in steps."""
+"""`python -m pipeline robustness CORPUS`: trained systems on test utterances made worse."""
 
+from collections.abc import Sequence
+
+from pipeline.base import paths
 from pipeline.base.display import say
+from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
-from pipeline.base.paths import places
-from pipeline.corruption import report
+from pipeline.base.settings import MODALITIES
+from pipeline.corruption import page
+from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.curves import measure
-from pipeline.corruption.extracting import extractors
-from pipeline.corruption.trained import read_trained
+from pipeline.corruption.tested import read_tested
+from pipeline.prediction.checkpoints import find_checkpoints
+from pipeline.prediction.features import provenance
+from pipeline.records.features import Features, read_features
+from pipeline.records.protocol import read_protocol
 
 
-def carry_out(corpus: str, quick: bool) -> None:
-    """Measures, prints the table and writes it to docs/robustness.
+def carry_out(corpus: str, systems: Sequence[str], quick: bool) -> None:
+    """Measure, print the table and write it to docs/robustness.
 
     Args:
         corpus: Whose checkpoints.
+        systems: Which; empty for all that have checkpoints.
         quick: One seed and fewer steps, to docs/robustness/quick.
 
     Raises:
         PipelineError: There is no checkpoint, or something is not as it was trained with.
     """
     params = read_params()
-    trained = read_trained(params, corpus, quick)
-    ours = extractors(params, corpus, places(corpus), trained.stores)
-    measured = measure(trained, ours, quick)
-    report.show(measured)
-    say("written:", *report.write(measured, quick))
+    params.check(corpus)
+    names = systems or [s for s in params.systems if any(paths.checkpoints(corpus, s).glob("*.s*"))]
+    if not names:
+        raise PipelineError(
+            f"{corpus} has no checkpoint in {paths.checkpoints(corpus, '')}: `dvc repro` trains."
+        )
+    found = [find_checkpoints(paths.checkpoints(corpus, name)) for name in names]
+    places, protocol = paths.places(corpus), read_protocol(paths.protocol(corpus))
+    used = [m for m in MODALITIES if any(m in one.dimensions for one in found)]
+    made = provenance(params, corpus, places, used)
+    for one in found:
+        one.check(made)
+    stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in used}
+    tested = [read_tested(params, protocol, one, stores, quick) for one in found]
+    measured = measure(tested, stores, extractors(params, corpus, places, used), quick)
+    page.show(measured)
+    say("written:", *page.write(measured, systems, quick))

@@ -27,10 +27,9 @@ Job = TypeVar("Job")
 def render_all(
     render: Callable[[Job], None], jobs: Sequence[Job], workers: int, label: str
 ) -> None:
-    """Call `render` on every job, showing the progress under `label`.
+    """Call `render` on every job, in spawned processes if there are several workers, with progress.
 
-    Several workers are spawned processes, so `render` must be picklable and the calling script
-    needs the usual `if __name__ == "__main__"` guard.
+    So it must be picklable, and the calling script needs its `if __name__ == "__main__"` guard.
     """
     with ExitStack() as stack:
         done: Iterator[None] = map(render, jobs)
@@ -60,13 +59,9 @@ def write_mp4(
 ) -> None:
     """Write a clip in H.264 and AAC.
 
-    Args:
-        path: The mp4 to write.
-        frames: Pictures (height, width, 3), uint8, BGR.
-        size: Their width and height, pixels.
-        fps: Frames per second.
-        sound: Mono (samples,) at `RATE`, float32 within -1 to 1.
-        layout: `stereo`, `5.1` (the speech in the centre channel), or None for no audio stream.
+    Frames are (height, width, 3), uint8, BGR; sound is mono (samples,) at `RATE`, float32 within
+    -1 to 1. The layout is `stereo`, `5.1` (the speech in the centre channel), or None for no audio
+    stream.
     """
     with _opened(path) as box:
         video = _video(box, "libx264", size, fps, preset="ultrafast", crf="24")

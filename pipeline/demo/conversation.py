@@ -33,16 +33,11 @@ def generator(seed: int, *key: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Emotions:
-    """The emotions of a corpus.
+    """The emotions of a corpus."""
 
-    Attributes:
-        shares: Probability of each emotion, summing to 1.
-        common: Emotions of which every part holds a few.
-        near: Emotions that the key is often mistaken for.
-    """
-
-    shares: Mapping[str, float]
-    common: tuple[str, ...]
+    shares: Mapping[str, float]  # probability of each, summing to 1
+    common: tuple[str, ...]  # those of which every part holds a few
+    # Those that the key is often mistaken for.
     near: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def draw(self, rng: np.random.Generator) -> str:
@@ -138,14 +133,8 @@ def converse(
 ) -> list[Turn]:
     """Draw the turns of one part of the corpus, in order of dialogue and position.
 
-    A part is drawn again until each common emotion occurs `min_per_class` times.
-
-    Args:
-        settings: Settings of the corpus.
-        part: Number of the split or session; it only seeds the draw.
-        dialogues: Number of dialogues.
-        speakers: Who speaks in each dialogue; empty draws two to four of the cast.
-        count: Counts the emotions as the corpus will label them.
+    A part, whose number only seeds the draw, is drawn again until each common emotion, as `count`
+    counts them, occurs `min_per_class` times. Without `speakers` two to four of the cast talk.
 
     Raises:
         PipelineError: There are too few dialogues for `min_per_class`.

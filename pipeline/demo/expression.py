@@ -63,19 +63,12 @@ def course(kind: str, frames: int, fps: int, rng: np.random.Generator) -> np.nda
 
 @dataclass(frozen=True)
 class Motion:
-    """How a head moves, frame by frame.
+    """How a head moves, frame by frame."""
 
-    Attributes:
-        actions: (frames, len(ACTIONS)), about -1 to 1, 0 at rest.
-        shut: How far blinks close the lids, (frames,), 0–1.
-        sway: Gaze (2) and place (x, y, roll, distance), (frames, 6), about unit variance.
-        loudness: Of the voice, which opens the mouth, (frames,), 0–1.
-    """
-
-    actions: np.ndarray
-    shut: np.ndarray
-    sway: np.ndarray
-    loudness: np.ndarray
+    actions: np.ndarray  # (frames, len(ACTIONS)), about -1 to 1, 0 at rest
+    shut: np.ndarray  # (frames,), 0 to 1: how far blinks close the lids
+    sway: np.ndarray  # (frames, 6), about unit variance: gaze (2), x, y, roll, distance
+    loudness: np.ndarray  # (frames,), 0 to 1, of the voice, which opens the mouth
 
 
 def speaking(cue: Cue, loudness: np.ndarray, fps: int, rng: np.random.Generator) -> Motion:

@@ -67,10 +67,7 @@ def draw_look(rng: np.random.Generator, speaker: int) -> Look:
 
 
 class Portrait:
-    """A speaker before a background, with or without markers for motion capture.
-
-    `size` is the frames' width and height in pixels; `rng` draws the background and the noise.
-    """
+    """A speaker before a background, with or without markers for motion capture."""
 
     def __init__(
         self, look: Look, size: tuple[int, int], rng: np.random.Generator, markers: bool = False
@@ -115,18 +112,9 @@ def talking_head(
     fps: int,
     rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
-    """Draw a speaker saying one utterance.
+    """Draw a speaker saying one utterance, (height, width, 3), uint8, BGR each frame.
 
-    Args:
-        look: The speaker's looks.
-        cue: What the face shows.
-        loudness: Of the voice, (frames,), 0–1.
-        size: Width and height of the frames, pixels.
-        fps: Frames per second.
-        rng: Draws the motion, the background and the noise.
-
-    Yields:
-        Frames (height, width, 3), uint8, BGR.
+    `loudness`, 0–1 of the voice, is (frames,); `rng` draws motion, background and noise.
     """
     motion = speaking(cue, loudness, fps, rng)
     portrait = Portrait(look, size, rng)
@@ -166,12 +154,7 @@ def _scene(look: Look, size: tuple[int, int], rng: np.random.Generator) -> np.nd
 
 
 def _head_layers(look: Look, markers: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The head without eyes, brows and mouth.
-
-    Returns:
-        Its colours (height, width, 3), float32 in 0–255, and its cover (height, width), uint8,
-        255 inside.
-    """
+    """The head without eyes, brows and mouth: colours, float32 in 0–255, and cover, 255 inside."""
     cover = np.zeros((HEAD[1], HEAD[0]), np.uint8)
     head = np.zeros((HEAD[1], HEAD[0], 3), np.uint8)
     for image, hair, skin in ((head, look.hair, look.skin), (cover, (255,) * 3, (255,) * 3)):

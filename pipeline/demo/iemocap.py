@@ -34,6 +34,8 @@ template sentences. It holds nothing of the IEMOCAP database.
 ROOM = 0.0008  # noise of a silent channel, relative to full scale
 TOP, BOTTOM = 112 / 480, 368 / 480  # rows that hold a picture, as shares of the height
 REDRAWN = 3  # a listener is redrawn every third frame
+# The files of a dialogue: their folders below `dialog`, and how their names end.
+KINDS = {"avi/DivX": "avi", "wav": "wav", "EmoEvaluation": "txt", "transcriptions": "txt"}
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,8 @@ def _odd_lines(one: Dialogue) -> list[str]:
 def _write_litter(folder: Path, one: Dialogue) -> None:
     """Write AppleDouble files beside one file of every kind."""
     dialog, name = _dialog(folder, one), one.annotation.dialogue
-    write_apple_double(dialog / f"avi/DivX/{name}.avi")
-    write_apple_double(dialog / f"wav/{name}.wav")
-    write_apple_double(dialog / f"EmoEvaluation/{name}.txt")
-    write_apple_double(dialog / f"transcriptions/{name}.txt")
+    for kind, ending in KINDS.items():
+        write_apple_double(dialog / kind / f"{name}.{ending}")
     write_apple_double(_sentences(folder, one) / f"{one.annotation.turns[0].utterance}.wav")
 
 
@@ -152,17 +152,9 @@ def two_actors(
     fps: int,
     rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
-    """Draw a dialogue.
+    """Draw a dialogue, (height, width, 3), uint8, BGR each frame.
 
-    Args:
-        actors: Looks and turns of the left actor, who wears markers, and of the right one.
-        seconds: Length of the dialogue.
-        size: Width and height of the frames, pixels.
-        fps: Frames per second.
-        rng: Draws motion, background and noise.
-
-    Yields:
-        Frames (height, width, 3), uint8, BGR.
+    Actors are the left one, who wears markers, and the right one, with their turns.
     """
     frames, (width, height) = round(seconds * fps), size
     # Even rows, so that no chroma sample lies half on the black.

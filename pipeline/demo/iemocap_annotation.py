@@ -67,23 +67,14 @@ COMMENTS = (
 
 @dataclass(frozen=True)
 class Rating:
-    """How one rater judges a turn: a line of labels (C) and one of numbers (A).
+    """How one rater judges a turn: a line of labels (C) and one of numbers (A), each 1–5."""
 
-    Attributes:
-        rater: `E1` to `E6`, or `F1`, `M1` for the speaker's own report.
-        labels: Words of `CLASSES`; none is written as an empty line of labels.
-        valence: 1–5; this and the next two are None if missing.
-        activation: 1–5.
-        dominance: 1–5.
-        comment: In the brackets of the line of labels; the other line's stay empty.
-    """
-
-    rater: str
-    labels: tuple[str, ...]
+    rater: str  # `E1` to `E6`, or `F1`, `M1` for the speaker's own report
+    labels: tuple[str, ...]  # words of `CLASSES`; none is written as an empty line of labels
     valence: int | None
     activation: int | None
     dominance: int | None
-    comment: str = ""
+    comment: str = ""  # in the brackets of the line of labels; the other line's stay empty
 
 
 @dataclass(frozen=True)
@@ -136,23 +127,16 @@ def split_happiness(
 
 def consensus(ratings: Sequence[Rating]) -> str:
     """Code of the label that most of the three external raters chose, `xxx` if there is none."""
-    votes = Counter(label for rating in _external(ratings) for label in rating.labels)
+    votes = Counter(label for r in ratings if r.rater in EXTERNAL for label in r.labels)
     (label, most), (_, next_most) = [*votes.most_common(2), ("", 0), ("", 0)][:2]
     return CLASSES[label] if most >= 2 and most > next_most else NO_MAJORITY
 
 
 def mean_numbers(ratings: Sequence[Rating]) -> tuple[float, float, float]:
     """Mean valence, activation and dominance of the external raters, to four decimals."""
-    external = _external(ratings)
-    return (
-        _mean([rating.valence for rating in external]),
-        _mean([rating.activation for rating in external]),
-        _mean([rating.dominance for rating in external]),
-    )
-
-
-def _external(ratings: Sequence[Rating]) -> list[Rating]:
-    return [rating for rating in ratings if rating.rater in EXTERNAL]
+    numbers = [(r.valence, r.activation, r.dominance) for r in ratings if r.rater in EXTERNAL]
+    valence, activation, dominance = (_mean(list(values)) for values in zip(*numbers, strict=True))
+    return valence, activation, dominance
 
 
 def _mean(values: list[int | None]) -> float:

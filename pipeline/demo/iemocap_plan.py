@@ -43,25 +43,15 @@ Times = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A dialogue's annotation, and what is rendered of it.
+    """A dialogue's annotation, and what is rendered of it."""
 
-    Attributes:
-        session: 1–5.
-        number: Of the dialogue in its session, from 0.
-        annotation: The annotation.
-        turns: What is shown and spoken, in the order of `annotation.turns`.
-        seconds: Length of the recording.
-        absent: Utterances without a sentence wav.
-        empty: Utterances whose sentence wav has no bytes.
-    """
-
-    session: int
-    number: int
+    session: int  # 1 to 5
+    number: int  # in its session, from 0
     annotation: Annotation
-    turns: tuple[Turn, ...]
+    turns: tuple[Turn, ...]  # in the order of the annotation's
     seconds: float
-    absent: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()  # utterances without a sentence wav
+    empty: tuple[str, ...] = ()  # utterances whose sentence wav has no bytes
 
 
 def plan(settings: DemoSettings) -> list[Dialogue]:

@@ -43,27 +43,16 @@ KEPT_OF_BROKEN = 0.6  # of a truncated clip's bytes; the moov atom lies at the e
 
 @dataclass(frozen=True)
 class Split:
-    """A split's turns and its faults.
-
-    Attributes:
-        turns: All turns, in order.
-        unannotated: Turns without a row in the CSV.
-        absent: Turns without a clip.
-        broken: The turn whose clip ends too early.
-        silent: The turn whose clip has no audio stream.
-        surround: The turn whose clip has 5.1 audio.
-        twin: The turn whose plain clip shows another turn, and that other turn.
-        missing_dialogue: The dialogue id that is left out.
-    """
+    """A split's turns, in order, and its faults."""
 
     turns: tuple[Turn, ...]
-    unannotated: tuple[Turn, ...] = ()
-    absent: tuple[Turn, ...] = ()
-    broken: Turn | None = None
-    silent: Turn | None = None
-    surround: Turn | None = None
-    twin: tuple[Turn, Turn] | None = None
-    missing_dialogue: int | None = None
+    unannotated: tuple[Turn, ...] = ()  # without a row in the CSV
+    absent: tuple[Turn, ...] = ()  # without a clip
+    broken: Turn | None = None  # its clip ends too early
+    silent: Turn | None = None  # its clip has no audio stream
+    surround: Turn | None = None  # its clip has 5.1 audio
+    twin: tuple[Turn, Turn] | None = None  # of the first the plain clip shows the second
+    missing_dialogue: int | None = None  # an id that is left out
 
     def dialogue_id(self, turn: Turn) -> int:
         """The id on disk: a missing dialogue moves the later ones up by one."""

@@ -12,11 +12,7 @@ WRITERS = {"meld": write_meld_tree, "iemocap": write_iemocap_tree}
 
 
 def write_tree(settings: DemoSettings, folder: Path) -> None:
-    """Write a demo corpus to `folder`, which appears only when the corpus is complete.
-
-    Raises:
-        PipelineError: `folder` exists and is not empty.
-    """
+    """Write a demo corpus, whole or not at all, to a folder that is empty or not there."""
     if folder.exists() and any(folder.iterdir()):
         raise PipelineError(
             f"{folder} exists and is not empty. A demo corpus is written as a whole: remove the "

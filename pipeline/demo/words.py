@@ -1,5 +1,7 @@
 """Template sentences: talk about a topic, mostly with a phrase that hints at the emotion."""
 
+import re
+
 import numpy as np
 
 CAST = ("Nora", "Ben", "Tess", "Omar", "Ida", "Hugo", "Lena", "Raj", "Mina", "Karl", "Zoe", "Theo")
@@ -46,108 +48,71 @@ CLAUSES = (
 )
 DAYS = ("Monday", "Tuesday", "Thursday", "Friday", "the weekend", "Sunday night")
 
-# Templates and their fillers; positive and negative surprise have their own.
 Group = tuple[tuple[str, ...], tuple[str, ...]]
-HINTS: dict[str, tuple[Group, ...]] = {
-    "neutral": (
-        (
-            ("I'll get the {}.", "Let me check the {}.", "Where's the {}?", "Here's the {}."),
-            ("keys", "list", "coffee", "schedule", "paper", "bag", "phone", "address"),
-        ),
-        (
-            ("That's {}, I suppose.", "It's {} with me.", "It was {}.", "Sounds {}."),
-            ("fine", "okay", "normal", "about right", "pretty good", "all right"),
-        ),
-    ),
-    "surprise+": (
-        (
-            ("{}!", "Wow, {}!", "Oh my God, {}!", "I mean, {}!", "Oh, {}!"),
-            ("really", "no way", "look at that", "you made it", "just like that", "already"),
-        ),
-    ),
-    "surprise-": (
-        (
-            ("{}?", "Wait, {}?", "Oh my God, {}?", "What, {}?", "I'm sorry, {}?"),
-            ("what", "since when", "are you serious", "you did what", "how", "really", "now"),
-        ),
-    ),
-    "fear": (
-        (
-            ("I'm so {}.", "Oh God, I'm {}.", "I get {}, okay?", "I'm {}, I'm really {}."),
-            ("scared", "nervous", "worried", "terrified", "afraid", "freaked out", "sorry"),
-        ),
-        (
-            ("Oh God, {}.", "Please, {}.", "What if {}?"),
-            ("something's wrong", "they know", "it's too late", "we lose it", "he comes back"),
-        ),
-    ),
-    "sadness": (
-        (
-            ("I'm {}.", "I just feel {}.", "I'm so {}.", "I guess I'm {}."),
-            ("sad", "sorry", "lonely", "heartbroken", "lost", "tired", "no good at this"),
-        ),
-        (
-            ("It's {}.", "I know, it's {}.", "Oh, it's {}.", "Now it's {}."),
-            ("over", "awful", "too late", "hopeless", "gone", "my fault", "really sad"),
-        ),
-    ),
-    "joy": (
-        (
-            ("That's {}!", "It's so {}!", "Oh my God, it's {}!", "You're {}!", "This is {}!"),
-            ("great", "wonderful", "perfect", "amazing", "beautiful", "fun", "sweet"),
-        ),
-        (
-            ("I'm so {}!", "I'm really {}.", "Oh, I'm {}!", "You look {}!"),
-            ("happy", "excited", "glad", "proud", "lucky", "in love"),
-        ),
-    ),
-    "happiness": (
-        (
-            ("That's {}.", "It's so {}.", "You're {}!", "Oh, this is {}.", "Well, that's {}!"),
-            ("great", "wonderful", "lovely", "nice", "beautiful", "good news", "sweet"),
-        ),
-        (
-            ("I'm so {}.", "I'm really {}.", "I'm {} for you.", "You look {}!"),
-            ("happy", "glad", "proud", "lucky", "in love", "pleased"),
-        ),
-    ),
-    "excited": (
-        (
-            ("That's {}!", "This is {}!", "Oh my God, that's {}!", "It's {}!"),
-            ("amazing", "great", "wonderful", "fantastic", "incredible", "awesome", "huge"),
-        ),
-        (
-            ("{}!", "Oh, {}!", "Guess what, {}!", "Oh my God, {}!"),
-            ("I can't wait", "I got in", "we did it", "I'm so excited", "I love it", "we're going"),
-        ),
-    ),
-    "frustration": (
-        (
-            ("This is {}.", "It's {}, okay?", "Well, that's {}.", "That's just {}."),
-            ("ridiculous", "pointless", "unfair", "hopeless", "a waste of time", "wrong"),
-        ),
-        (
-            ("{}.", "Look, {}.", "I mean, {}.", "I said {}."),
-            ("I've told you twice", "I give up", "nobody listens", "it never works", "not again"),
-        ),
-    ),
-    "disgust": (
-        (
-            ("It's so {}.", "Eww, that's {}.", "Oh, that's {}.", "Ugh, {}!", "This is {}."),
-            ("gross", "disgusting", "sick", "nasty", "awful", "creepy", "rotten", "wrong"),
-        ),
-    ),
-    "anger": (
-        (
-            ("That's {}!", "This is {}!", "You're {}!", "It's {}, okay?"),
-            ("ridiculous", "unfair", "insane", "wrong", "unbelievable", "awful", "sick"),
-        ),
-        (
-            ("{}!", "Oh, {}!", "I said {}!", "Okay, {}!"),
-            ("stop it", "get out", "shut up", "no", "don't touch it", "leave me alone"),
-        ),
-    ),
-}
+
+
+def _groups(text: str) -> dict[str, tuple[Group, ...]]:
+    """Templates, a line, and their fillers, the next line, under the name of an emotion."""
+    hints = {}
+    for block in re.split(r"\n(?=\S)", text.strip()):
+        name, *lines = block.splitlines()
+        rows = [tuple(line.strip().split(" / ")) for line in lines]
+        hints[name] = tuple(zip(rows[::2], rows[1::2], strict=True))
+    return hints
+
+
+# Positive and negative surprise have their own.
+HINTS = _groups("""
+neutral
+  I'll get the {}. / Let me check the {}. / Where's the {}? / Here's the {}.
+    keys / list / coffee / schedule / paper / bag / phone / address
+  That's {}, I suppose. / It's {} with me. / It was {}. / Sounds {}.
+    fine / okay / normal / about right / pretty good / all right
+surprise+
+  {}! / Wow, {}! / Oh my God, {}! / I mean, {}! / Oh, {}!
+    really / no way / look at that / you made it / just like that / already
+surprise-
+  {}? / Wait, {}? / Oh my God, {}? / What, {}? / I'm sorry, {}?
+    what / since when / are you serious / you did what / how / really / now
+fear
+  I'm so {}. / Oh God, I'm {}. / I get {}, okay? / I'm {}, I'm really {}.
+    scared / nervous / worried / terrified / afraid / freaked out / sorry
+  Oh God, {}. / Please, {}. / What if {}?
+    something's wrong / they know / it's too late / we lose it / he comes back
+sadness
+  I'm {}. / I just feel {}. / I'm so {}. / I guess I'm {}.
+    sad / sorry / lonely / heartbroken / lost / tired / no good at this
+  It's {}. / I know, it's {}. / Oh, it's {}. / Now it's {}.
+    over / awful / too late / hopeless / gone / my fault / really sad
+joy
+  That's {}! / It's so {}! / Oh my God, it's {}! / You're {}! / This is {}!
+    great / wonderful / perfect / amazing / beautiful / fun / sweet
+  I'm so {}! / I'm really {}. / Oh, I'm {}! / You look {}!
+    happy / excited / glad / proud / lucky / in love
+happiness
+  That's {}. / It's so {}. / You're {}! / Oh, this is {}. / Well, that's {}!
+    great / wonderful / lovely / nice / beautiful / good news / sweet
+  I'm so {}. / I'm really {}. / I'm {} for you. / You look {}!
+    happy / glad / proud / lucky / in love / pleased
+excited
+  That's {}! / This is {}! / Oh my God, that's {}! / It's {}!
+    amazing / great / wonderful / fantastic / incredible / awesome / huge
+  {}! / Oh, {}! / Guess what, {}! / Oh my God, {}!
+    I can't wait / I got in / we did it / I'm so excited / I love it / we're going
+frustration
+  This is {}. / It's {}, okay? / Well, that's {}. / That's just {}.
+    ridiculous / pointless / unfair / hopeless / a waste of time / wrong
+  {}. / Look, {}. / I mean, {}. / I said {}.
+    I've told you twice / I give up / nobody listens / it never works / not again
+disgust
+  It's so {}. / Eww, that's {}. / Oh, that's {}. / Ugh, {}! / This is {}.
+    gross / disgusting / sick / nasty / awful / creepy / rotten / wrong
+anger
+  That's {}! / This is {}! / You're {}! / It's {}, okay?
+    ridiculous / unfair / insane / wrong / unbelievable / awful / sick
+  {}! / Oh, {}! / I said {}! / Okay, {}!
+    stop it / get out / shut up / no / don't touch it / leave me alone
+""")
 EMPTY = (
     *("Yeah.", "I don't know.", "Okay.", "Right.", "Uh-huh.", "Well, you know.", "I guess."),
     *("Hey.", "Hi.", "All right.", "So...", "I mean, yeah.", "Sure.", "Um...", "No, no, no."),

@@ -1,7 +1,7 @@
 """Metrics: from every epoch's predictions to the reported figures."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import OVERALL, Scores, deviation, ece, mean, score
 from pipeline.records.epochs import EpochPrediction
-from pipeline.records.predictions import MODEL, ModelPredictions, Predictions, TestSet
+from pipeline.records.predictions import SystemPredictions, TestSet
 from pipeline.records.protocol import Protocol
 
 
@@ -105,14 +105,9 @@ def runs_of(rows: Sequence[EpochPrediction], protocol: Protocol) -> list[Run]:
 
 
 def collect_predictions(
-    rows: Sequence[EpochPrediction], protocol: Protocol, baselines: Mapping[str, ModelPredictions]
-) -> Predictions:
-    """Join the baselines' test predictions to the model's, at the epochs chosen on validation.
-
-    Args:
-        rows: Every epoch's predictions.
-        protocol: With all labels.
-        baselines: Their predictions in protocol order, one fold after another.
+    rows: Sequence[EpochPrediction], protocol: Protocol
+) -> tuple[TestSet, SystemPredictions]:
+    """A system's predictions for the test utterances, at the epochs chosen on validation.
 
     Raises:
         PipelineError: The rows are of other utterances or classes than the protocol.
@@ -125,12 +120,11 @@ def collect_predictions(
                 f"utterances, not just for the {len(test_set.utterances)} of the protocol: they "
                 "are of another training. Run `dvc repro`."
             )
-    model = ModelPredictions(
+    return test_set, SystemPredictions(
         seeds=tuple(run.seed for run in runs),
         predicted=np.stack([run.predicted for run in runs]),
         probabilities=np.stack([run.probabilities for run in runs]),
     )
-    return Predictions(test_set, {MODEL: model, **baselines})
 
 
 def labelled_test_set(protocol: Protocol) -> TestSet:
@@ -150,34 +144,26 @@ def labelled_test_set(protocol: Protocol) -> TestSet:
     )
 
 
-def metrics(
-    predictions: Predictions, rows: Sequence[EpochPrediction], protocol: Protocol
-) -> dict[str, Any]:
-    """Compute the content of metrics.json, in percent.
+def metrics(rows: Sequence[EpochPrediction], protocol: Protocol) -> dict[str, Any]:
+    """Compute the content of a system's metrics.json, in percent.
 
     Args:
-        predictions: The model's and the baselines' predictions for the test utterances.
         rows: Every epoch's predictions.
         protocol: With all labels.
     """
-    test_set, classes = predictions.test_set, protocol.classes
+    test_set, predictions = collect_predictions(rows, protocol)
     valid = selected_runs(rows, protocol, "valid")
     chosen_on_test = runs_chosen_on_test(rows, protocol)
-    folds = dict(_folds(test_set, predictions.by_model[MODEL]))
+    folds = dict(_folds(test_set, predictions))
     return {
-        "test": _on_test(test_set, predictions.by_model[MODEL]),
-        "validation": overall([run.scores(classes) for run in valid]),
-        "test_selected": overall([run.scores(classes) for run in chosen_on_test]),
+        "test": on_test(test_set, predictions),
+        "validation": overall([run.scores(protocol.classes) for run in valid]),
+        "test_selected": overall([run.scores(protocol.classes) for run in chosen_on_test]),
         **({"folds": folds} if len(folds) > 1 else {}),
-        "baselines": {
-            name: _on_test(test_set, baseline)
-            for name, baseline in predictions.by_model.items()
-            if name != MODEL
-        },
     }
 
 
-def scores_of(test_set: TestSet, predictions: ModelPredictions) -> list[Scores]:
+def scores_of(test_set: TestSet, predictions: SystemPredictions) -> list[Scores]:
     """Score each seed."""
     return [score(test_set.actual, run, test_set.classes) for run in predictions.predicted]
 
@@ -193,7 +179,7 @@ def overall(runs: Sequence[Scores]) -> dict[str, float]:
     return figures
 
 
-def _on_test(test_set: TestSet, predictions: ModelPredictions) -> dict[str, Any]:
+def on_test(test_set: TestSet, predictions: SystemPredictions) -> dict[str, Any]:
     """Overall figures with their intervals, calibration error and F1 by class."""
     runs = scores_of(test_set, predictions)
     figures: dict[str, Any] = overall(runs)
@@ -211,7 +197,7 @@ def _on_test(test_set: TestSet, predictions: ModelPredictions) -> dict[str, Any]
 
 
 def _folds(
-    test_set: TestSet, predictions: ModelPredictions
+    test_set: TestSet, predictions: SystemPredictions
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Overall figures of each fold's own test split."""
     for fold in np.unique(test_set.folds):

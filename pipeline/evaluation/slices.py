@@ -7,10 +7,10 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
+from pipeline.base.errors import PipelineError
 from pipeline.evaluation.intervals import resample
 from pipeline.evaluation.scores import OVERALL
-from pipeline.records.features import Features, of_utterances
-from pipeline.records.predictions import ModelPredictions, TestSet
+from pipeline.records.predictions import SystemPredictions, TestSet
 from pipeline.records.protocol import Entry
 
 POSITIONS = (1, 2, 4, 7, 11, 21, 41)  # first turn of each slice
@@ -20,21 +20,22 @@ OTHERS = "other speakers"
 SHIFT, CONSTANT, FIRST = "shift", "constant", "first"
 # By kind of slice and utterance: the slice's name.
 Kinds = Mapping[str, Mapping[str, str]]
+Presence = Mapping[str, bool]  # of a modality, by utterance
 
 
 def slices(
     test_set: TestSet,
-    predictions: ModelPredictions,
+    predictions: SystemPredictions,
     entries: Sequence[Entry],
-    stores: Mapping[str, Features],
+    present: Mapping[str, Presence],
 ) -> pd.DataFrame:
     """Score every slice.
 
     Args:
         test_set: The labelled test utterances.
-        predictions: The model's predictions.
+        predictions: A system's predictions.
         entries: The protocol's entries.
-        stores: Feature stores of the modalities in use.
+        present: Which utterances have it, by modality that the system reads.
 
     Returns:
         A row per slice: by, slice, utterances, dialogues, and weighted_f1 and accuracy in percent,
@@ -46,7 +47,7 @@ def slices(
         "turn position": {u: p for u, (p, _) in turns.items()},
         "dialogue length": {u: n for u, (_, n) in turns.items()},
         "speaker": _speakers(test_set, entries),
-        "modalities present": _present(test_set, stores),
+        "modalities present": _present(test_set, present),
         "emotion shift": dict(_shifts(entries)),
     }
     rows = [row for by, names in kinds.items() for row in _rows(by, names, test_set, predictions)]
@@ -54,7 +55,7 @@ def slices(
 
 
 def _rows(
-    by: str, slice_of: Mapping[str, str], test_set: TestSet, predictions: ModelPredictions
+    by: str, slice_of: Mapping[str, str], test_set: TestSet, predictions: SystemPredictions
 ) -> Iterator[dict[str, object]]:
     names = np.array([slice_of[utterance] for utterance in test_set.utterances])
     for name in sorted(dict.fromkeys(names), key=_order(by, names)):
@@ -62,7 +63,7 @@ def _rows(
 
 
 def _figures(
-    mask: np.ndarray, test_set: TestSet, predictions: ModelPredictions
+    mask: np.ndarray, test_set: TestSet, predictions: SystemPredictions
 ) -> dict[str, float]:
     _, clusters = np.unique(test_set.clusters[mask], return_inverse=True)
     dialogues = clusters.max() + 1
@@ -126,10 +127,14 @@ def _speakers(test_set: TestSet, entries: Sequence[Entry]) -> dict[str, str]:
     return {u: name if name in named else OTHERS for u, name in speaker.items()}
 
 
-def _present(test_set: TestSet, stores: Mapping[str, Features]) -> dict[str, str]:
-    rows = [store.present[of_utterances(store, test_set.utterances)] for store in stores.values()]
-    counts = np.sum(rows, axis=0)
-    return {u: str(number) for u, number in zip(test_set.utterances, counts, strict=True)}
+def _present(test_set: TestSet, present: Mapping[str, Presence]) -> dict[str, str]:
+    for modality, there in present.items():
+        if lacking := [u for u in test_set.utterances if u not in there]:
+            raise PipelineError(
+                f"The {modality} store lacks {len(lacking)} utterances, such as {lacking[0]}; it "
+                "was made from another manifest: run `dvc repro`."
+            )
+    return {u: str(sum(there[u] for there in present.values())) for u in test_set.utterances}
 
 
 def _shifts(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:

@@ -1,123 +1,85 @@
-"""Summary of a run: the table on the terminal, and run.json."""
+"""The results of a corpus on the terminal."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.base import paths
-from pipeline.base.display import terminal
+from pipeline.base.display import plain_cell, short_name, terminal
 from pipeline.base.errors import PipelineError
-from pipeline.evaluation.scores import OVERALL
-from pipeline.records.features import Features
-from pipeline.records.ledger import Problem, counted, read_ledger
-from pipeline.records.predictions import MODEL, model_name
-from pipeline.records.protocol import Protocol, counts
 
-LEDGERS = ("manifest", "frames", "audio")
-
-
-def read_ledgers(corpus: str) -> dict[str, list[Problem]]:
-    """Read the problems met, by stage."""
-    return {stage: read_ledger(paths.ledger(corpus, stage)) for stage in LEDGERS}
-
-
-def about_run(
-    corpus: str,
-    protocol: Protocol,
-    stores: Mapping[str, Features],
-    ledgers: Mapping[str, Sequence[Problem]],
-) -> dict[str, Any]:
-    """Content of run.json: what the figures were computed from."""
-    return {
-        "corpus": corpus,
-        "labelled_utterances": _by_fold(protocol),
-        "features": {m: store.provenance for m, store in stores.items()},
-        "masked": {m: int((~store.present).sum()) for m, store in stores.items()},
-        "ledger": {stage: counted(problems) for stage, problems in ledgers.items()},
-    }
-
-
-def _by_fold(protocol: Protocol) -> dict[str, Any]:
-    """Labelled utterances by split and class; by fold first if there are several."""
-    by_fold = {f"fold {fold}": counts(protocol, fold) for fold in protocol.folds}
-    return by_fold if len(by_fold) > 1 else counts(protocol)
+NOTE = """\
+  F1 on test in percent, epochs chosen on validation: mean ± std over seeds;
+  95 % intervals by resampling test dialogues. first: share of resamples.
+"""
 
 
 def show(corpus: str, console: Console | None = None) -> None:
-    """Print a corpus' results.
+    """Print a corpus' leaderboard, and what it was computed from.
 
     Raises:
-        PipelineError: There are none yet.
+        PipelineError: There are no results yet.
     """
     console = console or terminal()
-    metrics, run = (_read(corpus, name) for name in ("metrics.json", "run.json"))
-    console.print(_table(corpus, metrics))
+    path = paths.metrics(corpus, "leaderboard.csv")
+    try:
+        board = pd.read_csv(path, dtype={"system": str, "title": str}, keep_default_na=False)
+        run = json.loads(paths.metrics(corpus, "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PipelineError(f"{error.filename} is missing: run `dvc repro` first.") from error
+    console.print(_table(corpus, board))
+    console.print(NOTE, end="", soft_wrap=True)
     for modality, provenance in run["features"].items():
         console.print(
             f"  {modality}: {_source(provenance)}, {run['masked'][modality]} masked",
             soft_wrap=True,
         )
-    console.print(
-        "  mean ± std over seeds; 95 % intervals by resampling test dialogues",
-        soft_wrap=True,
-    )
     problems = {f"{s}: {k}": n for s, kinds in run["ledger"].items() for k, n in kinds.items()}
     listed = ", ".join(f"{kind} {count}" for kind, count in problems.items()) or "empty"
     console.print(f"  ledger: {listed}", soft_wrap=True)
 
 
-def headline(corpus: str) -> str:
-    """Weighted F1 on validation and test in one line."""
-    metrics = _read(corpus, "metrics.json")
+def headline(corpus: str, title: str, metrics: Mapping[str, Any]) -> str:
+    """A system's weighted F1 on validation and test in one line."""
     splits = ("validation", "test")
-    figures = ", ".join(f"{_cell(metrics[s], 'weighted_f1')} on {s}" for s in splits)
-    return f"{corpus}: weighted F1 {figures}; `python -m pipeline summary {corpus}` prints the rest"
+    figures = ", ".join(f"{_spread(metrics[s], 'weighted_f1')} on {s}" for s in splits)
+    return f"{corpus}, {title}: weighted F1 {figures}"
 
 
-def _read(corpus: str, name: str) -> dict[str, Any]:
-    path = paths.metrics(corpus, name)
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PipelineError(f"{path} is missing: run `dvc repro` first.") from error
-    return content
-
-
-def _table(corpus: str, metrics: Mapping[str, Any]) -> Table:
-    columns = {
-        f"{MODEL}\nvalidation-\nselected": metrics["test"],
-        f"{MODEL}\ntest-\nselected": metrics["test_selected"],
-        **{model_name(name): scores for name, scores in metrics["baselines"].items()},
-    }
-    table = Table(title=f"{corpus}: F1 on test, in percent", title_justify="left", box=SIMPLE_HEAD)
+def _table(corpus: str, board: pd.DataFrame) -> Table:
+    table = Table(title=f"{corpus}: leaderboard", title_justify="left", box=SIMPLE_HEAD)
     table.pad_edge, table.collapse_padding = False, True  # seven columns fit into 80 characters
-    for head in ("", *columns):
-        table.add_column(head, min_width=max(map(len, head.split()), default=0))
-    for name in metrics["test"]["f1"]:
-        table.add_row(name, *(_cell(c.get("f1", {}), name) for c in columns.values()))
-    table.add_section()
-    for name in OVERALL:
-        table.add_row(name.replace("_", " "), *(_cell(c, name) for c in columns.values()))
-        table.add_row("  95 %", *(_interval(c, name) for c in columns.values()), style="dim")
+    for head in ("", "weighted F1", "macro F1", "rare", "to reference", "first"):
+        table.add_column(head, justify="left" if not head else "right")
+    for row in board.to_dict("records"):
+        difference = f"{float(row['difference']):+.1f}" if row["difference"] != "" else "-"
+        table.add_row(
+            short_name(plain_cell(str(row["title"]))),
+            _spread(row, "weighted_f1"),
+            _spread(row, "macro_f1"),
+            f"{float(row['rare_f1']):.1f}",
+            difference,
+            f"{float(row['first']):.0f} %",
+        )
+        ends = [_interval(row, name) for name in ("weighted_f1", "macro_f1")]
+        table.add_row("", *ends, "", _interval(row, "difference", "+"), "", style="dim")
     return table
 
 
-def _cell(summary: Mapping[str, Any], name: str) -> str:
-    if name not in summary:
-        return "-"
-    deviation = summary.get(f"{name}_std")
-    return f"{summary[name]:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "")
+def _spread(row: Mapping[Any, Any], name: str) -> str:
+    deviation = row.get(f"{name}_std", "")
+    mean = f"{float(row[name]):.2f}"
+    return mean if deviation == "" else f"{mean} ± {float(deviation):.2f}"
 
 
-def _interval(summary: Mapping[str, Any], name: str) -> str:
-    """Interval by dialogue; test-selected epochs have none."""
-    if f"{name}_low" not in summary:
-        return ""
-    return f"{summary[f'{name}_low']:.1f}-{summary[f'{name}_high']:.1f}"
+def _interval(row: Mapping[Any, Any], name: str, sign: str = "") -> str:
+    ends = [row[f"{name}_{end}"] for end in ("low", "high")]
+    return "" if "" in ends else " to ".join(f"{float(end):{sign}.1f}" for end in ends)
 
 
 def _source(provenance: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
-from pipeline.doctor import programs, repository
+from pipeline.doctor.machine import programs, repository
 from pipeline.experiments import pages, tables
 from pipeline.experiments.outcomes import Comparison, compare, rank
 from pipeline.experiments.plan import Experiment, experiments

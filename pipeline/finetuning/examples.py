@@ -1,4 +1,4 @@
-"""Fine-tuning data: labelled utterances of train and validation, as padded batches of tokens.
+"""What a fine-tuning learns from: labelled utterances, in padded batches of tokens, and settings.
 
 Test dialogues are left out before their texts are read, and their labels are never read. A turn's
 context comes from its own dialogue alone, so no word of a test dialogue enters.
@@ -7,6 +7,7 @@ context comes from its own dialogue alone, so no word of a test dialogue enters.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,13 +16,17 @@ from torch import Tensor
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import chunked
+from pipeline.base.settings import ComputeSettings
 from pipeline.features.text.encoder import TextNetwork, TurnBatch
+from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.tokens import Tokens
 from pipeline.features.text.turns import Turn, Window, read_turns
+from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.records.manifest import Utterance, stream_manifest
 from pipeline.records.protocol import LEARNT, Protocol, read_protocol
 
 TOKENS_AT_ONCE = 8192
+BATCHES_PER_POOL = 32
 # GPU kernels are fastest when row lengths are multiples of this.
 MULTIPLE_ON_GPU = 8
 
@@ -34,11 +39,11 @@ class PaddedTurns:
     """
 
     def __init__(
-        self, network: TextNetwork, tokens: Sequence[Tokens], padding: int, device: str
+        self, network: TextNetwork, tokens: Sequence[Tokens], padding: int, device: torch.device
     ) -> None:
         self.lengths = [len(of_turn.ids) for of_turn in tokens]
-        self._multiple = MULTIPLE_ON_GPU if device == "cuda" else 1
-        self._all = network.batch(tokens, max(self.lengths, default=0), padding).to(device)
+        self._multiple = MULTIPLE_ON_GPU if device.type == "cuda" else 1
+        self._all = network.batch(tokens, max(self.lengths), padding).to(device.type)
 
     def batch(self, places: Sequence[int]) -> TurnBatch:
         """Batch some of the turns, padded to the longest of them."""
@@ -48,11 +53,7 @@ class PaddedTurns:
     def by_length(self) -> Iterator[list[int]]:
         """All indices, in batches of turns of similar length and about the same size in tokens."""
         order = sorted(range(len(self.lengths)), key=lambda place: (self.lengths[place], place))
-        longest = max(self.lengths, default=1)
-        return iter(chunked(order, max(1, TOKENS_AT_ONCE // longest)))
-
-
-BATCHES_PER_POOL = 32
+        return chunked(order, max(1, TOKENS_AT_ONCE // max(self.lengths)))
 
 
 def draw(labels: Tensor, sampling: str, generator: torch.Generator) -> Tensor:
@@ -77,8 +78,8 @@ def batches(
 ) -> list[list[int]]:
     """Make batches of utterances of similar length, which need little padding.
 
-    Utterances are sorted by length within pools of 32 batches, so that batches differ from epoch
-    to epoch.
+    Utterances are sorted by length within pools of `BATCHES_PER_POOL` batches, so that batches
+    differ from epoch to epoch.
 
     Args:
         drawn: Utterance indices in random order.
@@ -86,14 +87,9 @@ def batches(
         batch_size: Utterances per batch; the last has the rest.
         generator: Source of randomness for the order of the batches.
     """
-    pool = batch_size * BATCHES_PER_POOL
-    order = drawn.tolist()
-    ordered = [
-        place
-        for start in range(0, len(order), pool)
-        for place in sorted(order[start : start + pool], key=lengths.__getitem__)
-    ]
-    whole = [ordered[n : n + batch_size] for n in range(0, len(ordered), batch_size)]
+    pools = chunked(drawn.tolist(), batch_size * BATCHES_PER_POOL)
+    ordered = [place for pool in pools for place in sorted(pool, key=lengths.__getitem__)]
+    whole = list(chunked(ordered, batch_size))
     return [whole[n] for n in torch.randperm(len(whole), generator=generator).tolist()]
 
 
@@ -101,16 +97,12 @@ class Example(NamedTuple):
     """A labelled utterance with text.
 
     Attributes:
-        dialogue: Id of its dialogue.
         turn: Its text with context.
         label: Class number.
-        sentiment: Raw code, None if there is none.
     """
 
-    dialogue: str
     turn: Turn
     label: int
-    sentiment: str | None
 
 
 @dataclass(frozen=True)
@@ -119,15 +111,30 @@ class Examples:
 
     Attributes:
         classes: Names by class number.
-        dialogues: All train dialogues, labelled or not, in protocol order.
         train: Examples of the train split.
         valid: Examples of the validation split.
     """
 
     classes: tuple[str, ...]
-    dialogues: tuple[str, ...]
     train: list[Example]
     valid: list[Example]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one fine-tuning learns from, and how.
+
+    Attributes:
+        folder: Folder of the pretrained encoder.
+        text: Settings of reading and pooling turns.
+        compute: Settings of the machine; `device` is resolved, never `auto`.
+    """
+
+    folder: Path
+    examples: Examples
+    text: TextSettings
+    settings: FinetuneSettings
+    compute: ComputeSettings
 
 
 def read_examples(corpus: str, window: Window) -> Examples:
@@ -161,7 +168,7 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
     for u, turn in read_turns((u for u in utterances if u.dialogue in split_of), window):
         label = labels.get(u.utterance)
         if label is not None and u.text.strip():
-            by_split[split_of[u.dialogue]].append(Example(u.dialogue, turn, label, u.sentiment))
+            by_split[split_of[u.dialogue]].append(Example(turn, label))
     for split, members in by_split.items():
         if not members:
             raise PipelineError(
@@ -169,5 +176,4 @@ def examples(utterances: Iterable[Utterance], protocol: Protocol, window: Window
                 "expected some in train and in validation. Set it to false, or choose other "
                 "labels or splits in CORPUS.protocol."
             )
-    dialogues = tuple(name for name, split in split_of.items() if split == "train")
-    return Examples(protocol.classes, dialogues, by_split["train"], by_split["valid"])
+    return Examples(protocol.classes, by_split["train"], by_split["valid"])

@@ -1,9 +1,13 @@
 """Fine-tune a corpus' text encoder and write the folder that the stage `text` reads."""
 
 import json
-from collections.abc import Sequence
+import shutil
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from safetensors.torch import save_file
+from sklearn.metrics import classification_report
 
 from pipeline.base import paths
 from pipeline.base.cache import folder_of
@@ -21,19 +25,25 @@ from pipeline.features.common.device import (
 )
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
-from pipeline.finetuning.cross_fit import Gap, parts_of
-from pipeline.finetuning.examples import Examples, read_examples
-from pipeline.records.head import Head, write_head
-from pipeline.finetuning.loop import Run, TuningState
+from pipeline.finetuning.examples import Examples, Task, read_examples
+from pipeline.finetuning.learner import TextLearner, limits_of
 from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.finetuning.task import Task, task_of
-from pipeline.finetuning.writing import figures, write_encoder, write_finetuned_record
-from pipeline.weights.folder import PART_FOLDER, Encoder, FinetunedRecord, load
+from pipeline.records.head import Head, write_head
+from pipeline.training.fit import Run, RunState
+from pipeline.weights.folder import (
+    Encoder,
+    FinetunedRecord,
+    load,
+    read_record,
+    record_of,
+    write_record,
+)
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
-CODE = ("pipeline.finetuning.loop",)
+CODE = ("pipeline.finetuning.learner",)
 NOT_READING = {"encoder", "tokens_per_batch"}  # the encoder's files count, not its name
+WEIGHTS = "model.safetensors"
 
 
 def finetune_corpus(
@@ -42,29 +52,17 @@ def finetune_corpus(
     """Fine-tune an encoder; write it, its head and its validation scores.
 
     Raises:
-        PipelineError: A file is missing; the protocol has several folds; a split or what a part
-            leaves of it has nothing to learn from; no such device; training diverged.
+        PipelineError: A file is missing; the protocol has several folds; a split has nothing to
+            learn from; no such device; training diverged.
     """
     pretrained = load(paths.pretrained(corpus, "text"))
     examples = read_examples(corpus, window_of(text))
-    task = task_of(examples, pretrained.folder, text, settings, prepared(compute))
-    parts = parts_of(examples.dialogues, settings.cross_fit, settings.seed)
-    # Cached, so that editing a file that changes nothing here costs no training.
-    values = {**text.model_dump(), **settings.model_dump()}
-    about = {"encoder": pretrained.about, "settings": values}
-    folder = folder_of("finetune", *_key(task, parts, pretrained), about=about)
-    for part in parts:
-        task.without(part, task.epochs)  # raise before hours of training
-    whole = _trained(task, folder / "whole/run.pt", f"finetune {corpus}, steps at most")
-    tasks = [task.without(part, whole.best_epoch) for part in parts]
-    states = [
-        _trained(part, folder / f"part{n}/run.pt", f"finetune {corpus} without part {n}, steps")
-        for n, part in enumerate(tasks)
-    ]
-    _write(corpus, pretrained, examples, [(task, whole), *zip(tasks, states, strict=True)], parts)
+    task = Task(pretrained.folder, examples, text, settings, _prepared(compute))
+    state = _trained(task, _cache(task, pretrained) / "run.pt", f"finetune {corpus}")
+    _write(corpus, pretrained, task, state)
 
 
-def prepared(compute: ComputeSettings) -> ComputeSettings:
+def _prepared(compute: ComputeSettings) -> ComputeSettings:
     """Set threads and determinism for this process; return the settings with a resolved device.
 
     Raises:
@@ -76,16 +74,19 @@ def prepared(compute: ComputeSettings) -> ComputeSettings:
     return compute.model_copy(update={"device": resolve_device(compute.device)})
 
 
-def _key(task: Task, parts: Sequence[Sequence[str]], pretrained: Encoder) -> list[Any]:
-    """Cache key of the runs: examples, settings, code, encoder and library versions."""
-    return [
+def _cache(task: Task, pretrained: Encoder) -> Path:
+    """Where a run is kept, so that editing a file that changes nothing here costs no training."""
+    values = {**task.text.model_dump(), **task.settings.model_dump()}
+    return folder_of(
+        "finetune",
         code_digest(*CODE),
-        [task.train, task.valid, task.classes, parts],
+        [task.examples.train, task.examples.valid, len(task.examples.classes)],
         [task.text.model_dump(exclude=NOT_READING), task.settings.model_dump()],
         _arithmetic(task.compute),
         pretrained.digest,
         _versions(task.settings),
-    ]
+        about={"encoder": pretrained.about, "settings": values},
+    )
 
 
 def _arithmetic(compute: ComputeSettings) -> dict[str, Any]:
@@ -98,67 +99,70 @@ def _versions(settings: FinetuneSettings) -> dict[str, str]:
     return versions(*LIBRARIES, *["peft"] * bool(settings.lora_rank))
 
 
-def _trained(task: Task, path: Path, label: str) -> TuningState:
+def _trained(task: Task, path: Path, label: str) -> RunState:
     """Finish a run, or read its state if it has finished before."""
-    file = StateFile(path, TuningState)
-    with file.alone():
-        state = file.read() or TuningState()
-        if state.finished(task.epochs, task.settings):
-            return state
-        if state.step:
-            say(f"  {label}: resumes at step {state.step + 1}")
-        run = Run(task)
-        with progress(label, task.epochs * run.steps_per_epoch, done=state.step) as loop:
-            for _ in run.steps(file):
-                loop.advance()
-        return run.state
+    file = StateFile(path, RunState)
+    state = file.read() or RunState()
+    if state.finished(limits_of(task.settings)):
+        return state
+    learner = TextLearner(task)
+    done = len(state.history) * learner.steps_per_epoch + len(state.terms)
+    if done:
+        say(f"  {label}: resumes at step {done + 1}")
+    steps = task.settings.epochs * learner.steps_per_epoch
+    with progress(f"{label}, steps at most", steps, done=done) as loop:
+        for so_far in Run(learner).go(file):
+            state = so_far
+            loop.advance()
+    return file.read() or state  # the file's if another process ended the run meanwhile
 
 
-def _write(
-    corpus: str,
-    pretrained: Encoder,
-    examples: Examples,
-    runs: Sequence[tuple[Task, TuningState]],
-    parts: Sequence[Sequence[str]],
-) -> None:
-    """Write the results of the run on all dialogues, the first, and of those of the parts."""
-    (task, state), *rest = runs
-    encoder = _restored(task, state)
-    gap = Gap(encoder, examples.classes)
+def _write(corpus: str, pretrained: Encoder, task: Task, state: RunState) -> None:
+    """Write the encoder, its record, its head and its scores on validation, never on test."""
+    encoder = TunedEncoder(task)
+    encoder.restore(state.best)
     with replacing_folder(paths.text_encoder(corpus)) as folder:
-        write_encoder(folder, encoder, pretrained)
-        for number, ((part_task, part_state), names) in enumerate(zip(rest, parts, strict=True)):
-            unseeing = _restored(part_task, part_state)
-            write_encoder(folder / f"{PART_FOLDER}{number}", unseeing, pretrained)
-            left_out = set(names)
-            gap.add([e for e in task.train if e.dialogue in left_out], unseeing)
-        record = _record(corpus, task, state, parts)
-        write_finetuned_record(folder, paths.pretrained(corpus, "text"), record)
+        _write_encoder(folder, encoder, pretrained)
+        _write_record(folder, corpus, task, state)
     head = encoder.model.head
     weight, bias = (p.detach().cpu().numpy() for p in (head.weight, head.bias))
-    write_head(paths.head(corpus), Head(examples.classes, weight, bias))
-    actual = [e.label for e in examples.valid]
-    validation = figures(actual, state.valid.numpy(), examples.classes)
-    metrics: dict[str, Any] = {"epoch": state.best_epoch, "validation": validation}
-    if parts:
-        metrics["train_weighted_f1"] = gap.figures()
+    write_head(paths.head(corpus), Head(task.examples.classes, weight, bias))
+    scores = _scores(task.examples, state.valid[state.best_epoch - 1].numpy())
+    metrics = {"epoch": state.best_epoch, "validation": scores}
     write_text(paths.metrics(corpus, "finetune.json"), json.dumps(metrics, indent=2) + "\n")
     say(
         f"finetune: epoch {state.best_epoch} of {len(state.history)}, validation weighted F1 "
-        f"{validation['weighted_f1']:.2f}"
+        f"{scores['weighted_f1']:.2f}"
     )
 
 
-def _restored(task: Task, state: TuningState) -> TunedEncoder:
-    encoder = TunedEncoder(task)
-    encoder.restore(state.best)
-    return encoder
+def _write_encoder(folder: Path, encoder: TunedEncoder, pretrained: Encoder) -> None:
+    """Write an encoder's files into a folder.
+
+    Args:
+        folder: Exists.
+        encoder: After `restore`, so that LoRA is merged.
+        pretrained: The encoder it came from; configuration and tokenizer are copied.
+    """
+    for name in pretrained.files:
+        if ".safetensors" not in name:  # weights, shards or their index
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(pretrained.folder / name, target)
+    state = encoder.model.text.network.state_dict()
+    tensors = {name: value.contiguous().cpu() for name, value in state.items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def _record(
-    corpus: str, task: Task, state: TuningState, parts: Sequence[Sequence[str]]
-) -> FinetunedRecord:
-    return FinetunedRecord(
+def _write_record(folder: Path, corpus: str, task: Task, state: RunState) -> None:
+    base = read_record(paths.pretrained(corpus, "text"))
+    provenance = base.model_copy(
+        update={
+            "revision": f"{base.revision}, fine-tuned on {corpus}",
+            "description": f"{base.description} Fine-tuned on the train split of {corpus}.",
+        }
+    )
+    finetuned = FinetunedRecord(
         corpus=corpus,
         settings={
             "finetune": task.settings.model_dump(),
@@ -168,5 +172,29 @@ def _record(
         },
         epoch=state.best_epoch,
         history=tuple({n: float(f"{v:.6g}") for n, v in row.items()} for row in state.history),
-        parts=tuple(map(tuple, parts)),
     )
+    write_record(folder, record_of(folder, provenance, finetuned))
+
+
+def _scores(examples: Examples, probabilities: np.ndarray) -> dict[str, Any]:
+    """Weighted F1, macro F1, accuracy and F1 by class on validation, in percent."""
+    report = classification_report(
+        [e.label for e in examples.valid],
+        probabilities.argmax(1),
+        labels=range(len(examples.classes)),
+        output_dict=True,
+        zero_division=0,
+    )
+
+    def percent(share: float) -> float:
+        return round(100 * share, 2)
+
+    return {
+        "weighted_f1": percent(report["weighted avg"]["f1-score"]),
+        "macro_f1": percent(report["macro avg"]["f1-score"]),
+        "accuracy": percent(report["accuracy"]),
+        "f1": {
+            name: percent(report[str(number)]["f1-score"])
+            for number, name in enumerate(examples.classes)
+        },
+    }

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipeline.base.settings import Section
 
@@ -28,7 +28,7 @@ class FinetuneSettings(Section):
     layer_decay: float = Field(
         gt=0, le=1, description="Ratio of a layer's learning rate to that of the layer above."
     )
-    head_learning_rate: float = Field(gt=0, le=1, description="Peak rate of the heads.")
+    head_learning_rate: float = Field(gt=0, le=1, description="Peak rate of the head.")
     weight_decay: float = Field(ge=0, le=1)
     warmup: float = Field(ge=0, lt=1, description="Share of all steps with a rising learning rate.")
     gradient_clip: float = Field(gt=0, description="Largest norm of the gradient.")
@@ -37,29 +37,6 @@ class FinetuneSettings(Section):
         description="Cross-entropy weights from the train split's class counts."
     )
     label_smoothing: float = Field(ge=0, lt=1)
-    sentiment: float = Field(
-        ge=0, description="Weight of the cross-entropy of a second head for the raw sentiment."
-    )
-    contrastive: float = Field(
-        ge=0, description="Weight of the supervised contrastive loss over a step's utterances."
-    )
-    temperature: float = Field(gt=0, description="Tau of the contrastive loss.")
-    hard_ratio: float | None = Field(
-        gt=0, le=1, description="Share of most similar negatives that are kept; null: all."
-    )
-    projection: int = Field(ge=2, le=4096, description="Features of the contrastive loss' head.")
-    ema: float = Field(
-        ge=0,
-        lt=1,
-        description="Decay of the running mean of the weights, which is what is validated and "
-        "kept; 0: the weights themselves.",
-    )
-    cross_fit: int = Field(
-        ge=0,
-        le=100,
-        description="Features of train utterances come from so many further encoders, each of "
-        "which has not seen their dialogues; 0: from the one encoder, which has.",
-    )
     lora_rank: int = Field(
         ge=0, le=1024, description="Rank of LoRA's updates (needs peft); 0: train all weights."
     )
@@ -67,10 +44,3 @@ class FinetuneSettings(Section):
     gradient_checkpointing: bool = Field(
         description="Recompute layers in the backward pass: less memory, a third more time."
     )
-
-    @field_validator("cross_fit")
-    @classmethod
-    def _parts(cls, value: int) -> int:
-        if value == 1:
-            raise ValueError("one part leaves nothing to learn from: 0, or 2 and more")
-        return value

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
 from pipeline.media.mixing import Form, Mixer, decoder_options
-from pipeline.media.opening import audio_stream, message, open_media
+from pipeline.media.opening import message, needed_stream, open_media
 from pipeline.media.packets import Clock
 
 # openSMILE multiplies by 32768 and casts to int16, where a sample of +1.0 wraps round to -32768.
@@ -29,35 +29,25 @@ def load_mono(
     end: float | None = None,
     max_seconds: float,
 ) -> NDArray[np.float32]:
-    """Decodes, mixes all channels down to one (the centre of 5.1 too) and resamples.
+    """Decodes, mixes all channels down to one (the centre of 5.1 too), resamples to `rate` hertz.
 
     Samples lie where their time stamps say, by the clock of the pictures. Before the first of them,
     in a hole of the stamps and where nothing can be decoded there is silence.
 
-    The file is decoded from its beginning, so that a segment is an exact slice of the whole; a late
-    segment of a long compressed file costs the decoding of all that comes before it.
-
-    Args:
-        path: The media file.
-        rate: Samples per second wanted, in hertz.
-        start: The segment's start in seconds from the file's beginning.
-        end: Its end in seconds, None for the file's end.
-        max_seconds: A longer segment is cut to this many seconds.
+    The file is decoded from its beginning, so that a segment, from `start` to `end` in seconds
+    (None: the file's end) but no longer than `max_seconds`, is an exact slice of the whole.
 
     Returns:
         float32 [sample] within [-1, 32767/32768].
 
     Raises:
-        MediaError: `no_audio`, `no_samples` (the segment lies behind the sound), `not_finite`,
-            `unreadable` (nothing could be decoded), and those of `open_media`.
+        MediaError: `no_audio`, `no_decoder`, `no_samples` (the segment lies behind the sound),
+            `not_finite`, `unreadable` (nothing could be decoded), and those of `open_media`.
     """
     stop = start + max_seconds if end is None else min(end, start + max_seconds)
     first, last = round(start * rate), round(stop * rate)
     with open_media(path) as container:
-        stream = audio_stream(container)
-        if stream is None:
-            raise MediaError("no_audio", "the file holds no audio stream")
-        stream.codec_context.thread_count = 1
+        stream = needed_stream(container, "audio")
         stream.codec_context.options = decoder_options(stream.codec_context)
         parts, until = _within(_placed(container, stream, rate), first, last)
     if until <= first:

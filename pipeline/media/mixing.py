@@ -57,14 +57,10 @@ class Form(NamedTuple):
 
 
 class Mixer:
-    """Mixes and resamples frames of one form to mono float32 samples of one rate.
+    """Mixes and resamples frames of one form to mono float32 samples of one rate, in hertz.
 
     The mean of the channels is taken where FFmpeg knows no mix, or would have to guess one for
     three channels and more without a layout; of ambisonic sound the channel from all sides is.
-
-    Args:
-        form: Of all frames.
-        rate: Hertz wanted.
 
     Raises:
         MediaError: `unreadable` for a rate that no sound has.

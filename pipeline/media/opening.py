@@ -5,16 +5,18 @@ is one and the same ("Invalid data found"), so this module looks at the bytes fi
 """
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import av
 
 from pipeline.base.errors import MediaError
 from pipeline.base.files import LFS_HEAD
 
+Kind = Literal["video", "audio"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 MICROSECONDS = 1_000_000
 # Before version 19 PyAV raised for a title that is not UTF-8 unless told not to.
 TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -36,10 +38,7 @@ ODD = (av.error.FFmpegError, OSError, ValueError, ArithmeticError, RuntimeError)
 
 @contextmanager
 def open_media(path: Path) -> Iterator[Any]:
-    """Opens a media file for reading.
-
-    Yields:
-        A `av.container.InputContainer`, closed at the end of the block.
+    """Opens a media file for reading: an `av.container.InputContainer`, closed after the block.
 
     Raises:
         MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`, the last also for
@@ -57,7 +56,10 @@ def open_media(path: Path) -> Iterator[Any]:
         if _lacks_moov(path):
             detail = "no moov atom: the file was cut short; download it again"
             raise MediaError("truncated", detail) from error
-        raise MediaError("unreadable", f"FFmpeg cannot open it: {_advice(error)}") from error
+        detail = f"FFmpeg cannot open it: {message(error)}"
+        if isinstance(error, av.error.ArgumentError):  # its format is not one of FORMATS
+            detail += "; playlists and rare formats are not read: convert it to mp4 or wav"
+        raise MediaError("unreadable", detail) from error
     try:
         with container:
             yield container
@@ -78,45 +80,34 @@ def message(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _advice(error: BaseException) -> str:
-    """FFmpeg's message; formats off the list are refused as an invalid argument."""
-    if isinstance(error, av.error.ArgumentError):
-        return (
-            f"{message(error)}; playlists and rare formats are not read: convert it to mp4 or wav"
-        )
-    return message(error)
-
-
-def video_stream(container: Any) -> Any | None:
-    """The video stream that players choose; cover pictures do not count."""
-    cover = av.stream.Disposition.attached_pic
-    return _chosen(s for s in container.streams.video if not s.disposition & cover)
-
-
-def audio_stream(container: Any) -> Any | None:
-    """The audio stream that players choose."""
-    return _chosen(container.streams.audio)
-
-
-def _chosen(streams: Iterable[Any]) -> Any | None:
-    """Of the streams that can be decoded the first that is marked `default`, else the first."""
-    usable = [stream for stream in streams if stream.codec_context is not None]
-    marked = av.stream.Disposition.default
+def chosen_stream(container: Any, kind: Kind) -> Any | None:
+    """The stream that players choose: the first decodable one marked `default`, else the first."""
+    cover, marked = av.stream.Disposition.attached_pic, av.stream.Disposition.default
+    streams = [s for s in getattr(container.streams, kind) if s.codec_context is not None]
+    usable = [s for s in streams if not s.disposition & cover]
     return next((s for s in usable if s.disposition & marked), usable[0] if usable else None)
 
 
+def needed_stream(container: Any, kind: Kind) -> Any:
+    """The stream that players choose, to be decoded in one thread; else `no_KIND`, `no_decoder`."""
+    stream = chosen_stream(container, kind)
+    if stream is None and kind in without_decoder(container):
+        raise undecodable(kind)
+    if stream is None:
+        raise MediaError(f"no_{kind}", f"the file holds no {kind} stream")
+    stream.codec_context.thread_count = 1
+    return stream
+
+
 def without_decoder(container: Any) -> tuple[str, ...]:
-    """The kinds, `video` and `audio`, of which a file has streams but none that can be decoded."""
-    streams = container.streams
-    kinds = (
-        ("video", streams.video, video_stream(container)),
-        ("audio", streams.audio, audio_stream(container)),
-    )
-    return tuple(
-        kind
-        for kind, all_of_kind, usable in kinds
-        if usable is None and any(stream.codec_context is None for stream in all_of_kind)
-    )
+    """The kinds of which a file has streams but none that can be decoded."""
+
+    def lacks(kind: Kind) -> bool:
+        streams = getattr(container.streams, kind)
+        unknown = any(stream.codec_context is None for stream in streams)
+        return unknown and chosen_stream(container, kind) is None
+
+    return tuple(kind for kind in KINDS if lacks(kind))
 
 
 def undecodable(kind: str) -> MediaError:

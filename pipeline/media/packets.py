@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 
@@ -66,8 +66,7 @@ class Clock:
         return self.seconds(packet.dts if packet.pts is None else packet.pts)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """A packet's time stamps and the length of its frame, in the stream's units."""
 
     pts: int | None
@@ -75,26 +74,14 @@ class Stamp:
     duration: int | None
     is_discard: bool
 
-    @classmethod
-    def of(cls, packet: Any) -> "Stamp":
-        """The stamp of a packet."""
-        return cls(packet.pts, packet.dts, packet.duration, packet.is_discard)
-
 
 @dataclass
 class Stretch:
-    """The packets from a key frame at or before a window to the first frame after it.
+    """The packets from a key frame at or before a window to the first frame after it."""
 
-    Attributes:
-        passed: Packets of the stream that were read before the first of these.
-        stamps: One per packet, in the file's order.
-        packets: The packets themselves; None where they are too large to be held, and must be
-            read again.
-    """
-
-    passed: int = 0
-    stamps: list[Stamp] = field(default_factory=list)
-    packets: list[Any] | None = field(default_factory=list)
+    passed: int = 0  # packets of the stream that were read before the first of these
+    stamps: list[Stamp] = field(default_factory=list)  # one per packet, in the file's order
+    packets: list[Any] | None = field(default_factory=list)  # None: too large, must be read again
     _bytes: int = 0
 
     def restart(self) -> None:
@@ -104,7 +91,7 @@ class Stretch:
 
     def add(self, packet: Any) -> None:
         """Adds one more packet."""
-        self.stamps.append(Stamp.of(packet))
+        self.stamps.append(Stamp(packet.pts, packet.dts, packet.duration, packet.is_discard))
         self._bytes += packet.size
         if self._bytes > MOST_BYTES:
             self.packets = None
@@ -113,26 +100,22 @@ class Stretch:
 
 
 def read_stretch(container: Any, stream: Any, window: Window, seek_back: float) -> Stretch | None:
-    """Reads the packets of a window.
-
-    Args:
-        container: An open `av` input container, at its beginning.
-        stream: Its video stream.
-        window: Whose packets.
-        seek_back: How far before the window to seek, in seconds; inf reads from the beginning.
+    """Reads the packets of a window, from so many seconds before it on; inf: from the beginning.
 
     Returns:
         None if the seek met no key frame at or before the start.
     """
     clock = Clock.of(container, stream)
     stretch = Stretch()
+    start = window.start - seek_back
+    sought = _can_seek(container, start)
     try:
-        sought = _sought(container, stream, window, seek_back)
+        seek(container, stream, start)
         _collect(container.demux(stream), clock, window, stretch, from_key=sought)
     except av.error.MemoryError:
         raise
     except av.error.FFmpegError:
-        sought = _seeks(container, window, seek_back)  # Cut short: what comes before is used.
+        pass  # cut short: what comes before is used
     late = not stretch.stamps or clock.shown(stretch.stamps[0]) > window.start
     return None if sought and late else stretch
 
@@ -141,22 +124,19 @@ def read_again(
     container: Any, stream: Any, window: Window, seek_back: float, stretch: Stretch
 ) -> Iterator[Any]:
     """The packets of a stretch that is too large to be held, from a container opened anew."""
-    _sought(container, stream, window, seek_back)
+    seek(container, stream, window.start - seek_back)
     packets = (p for p in container.demux(stream) if not _is_end(p))
     return islice(packets, stretch.passed, stretch.passed + len(stretch.stamps))
 
 
-def _seeks(container: Any, window: Window, seek_back: float) -> bool:
-    return window.start > seek_back and container.format.name not in SHIFTED_BY_SEEK
+def _can_seek(container: Any, start: float) -> bool:
+    return start > 0 and container.format.name not in SHIFTED_BY_SEEK
 
 
-def _sought(container: Any, stream: Any, window: Window, seek_back: float) -> bool:
-    """Seeks to before a window, unless it is read from the file's beginning."""
-    seeks = _seeks(container, window, seek_back)
-    if seeks:
-        clock = Clock.of(container, stream)
-        container.seek(clock.stamp(window.start - seek_back), stream=stream)
-    return seeks
+def seek(container: Any, stream: Any, start: float) -> None:
+    """Seek to the key frame before `start` in seconds, or stay where seeking does no good."""
+    if _can_seek(container, start):
+        container.seek(Clock.of(container, stream).stamp(start), stream=stream)
 
 
 def _is_end(packet: Any) -> bool:
@@ -188,8 +168,7 @@ def _collect(
             return
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """When the frames of some packets are shown: from the first to the end of the last, seconds.
 
     `usual` is how long a frame is shown where the file does not say.
@@ -201,11 +180,7 @@ class Span:
 
 
 def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
-    """The span of some packets.
-
-    Raises:
-        MediaError: `no_frames` if there is no frame.
-    """
+    """The span of some packets; `no_frames` if there is no frame."""
     shown = [stamp for stamp in stamps if not stamp.is_discard]
     if not shown:
         raise MediaError("no_frames", "the video stream holds no frame")
@@ -215,11 +190,7 @@ def span(stream: Any, clock: Clock, stamps: Sequence[Stamp]) -> Span:
 
 
 def extent(shown: Span, window: Window) -> tuple[float, float]:
-    """Where a window really begins and ends, in seconds.
-
-    Raises:
-        MediaError: `no_frames` if it lies outside the video.
-    """
+    """Where a window really begins and ends, in seconds; `no_frames` if it is outside the video."""
     begin = max(window.start, shown.first)
     end = min(window.end, shown.last, begin + window.longest)
     if end <= begin:

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 
 from pipeline.base.errors import MediaError
 from pipeline.media.mixing import layout_of
 from pipeline.media.opening import (
+    KINDS,
     MICROSECONDS,
-    audio_stream,
+    Kind,
+    chosen_stream,
     open_media,
     undecodable,
-    video_stream,
     without_decoder,
 )
 from pipeline.media.packets import FALLBACK_RATE, Clock
@@ -49,15 +50,9 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Probe:
-    """A file's usable streams.
+    """A file's usable streams, and the kinds of stream of which none can be decoded.
 
-    Attributes:
-        video: None where there is none.
-        audio: Likewise.
-        duration: Of the file in seconds, borne out by its packets; None where it holds none.
-        without_decoder: `video` and `audio`, where all streams of the kind are in a codec that
-            FFmpeg cannot decode.
-        promised: The length in seconds that its index promises; None where the format has none.
+    Its duration is in seconds, borne out by its packets; what its index promises may differ.
     """
 
     video: VideoInfo | None
@@ -68,29 +63,24 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Reads what a media file holds.
-
-    Raises:
-        MediaError: `absent`, `empty`, `lfs_pointer`, `truncated` or `unreadable`.
-    """
+    """Read what a media file holds; raises as `open_media`."""
     with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
+        video, audio = (chosen_stream(container, kind) for kind in KINDS)
         streams = [stream for stream in (video, audio) if stream is not None]
+        lengths = (float(s.duration * s.time_base) for s in streams if s.duration)
         return Probe(
             without_decoder=without_decoder(container),
             video=None if video is None else _video_info(video),
             audio=None if audio is None else _audio_info(audio),
             duration=_duration(container, streams),
-            promised=_promised(container, streams),
+            promised=max(lengths, default=None) if container.format.name in INDEXED else None,
         )
 
 
-def unusable(probed: Probe, modality: Literal["video", "audio"]) -> MediaError | None:
+def unusable(probed: Probe, modality: Kind) -> MediaError | None:
     """Why a modality of a probed file cannot be used, None if it can.
 
-    Returns:
-        A MediaError to raise or to write down: `no_video`, `no_audio`, `no_decoder`, or
-        `no_duration` for a file without a packet that tells when it ends.
+    `no_video`, `no_audio`, `no_decoder`, or `no_duration` where no packet tells when it ends.
     """
     if modality in probed.without_decoder:
         return undecodable(modality)
@@ -123,17 +113,14 @@ def _duration(container: Any, streams: list[Any]) -> float | None:
     return measured
 
 
-def _promised(container: Any, streams: list[Any]) -> float | None:
-    if container.format.name not in INDEXED:
-        return None
-    lengths = (float(s.duration * s.time_base) for s in streams if s.duration)
-    return max(lengths, default=None)
-
-
 def _measured(container: Any, streams: list[Any]) -> float | None:
     """When the last packet of some streams ends, as far as the file can be read."""
     clocks = {stream.index: Clock.of(container, stream) for stream in streams}
-    usual = {stream.index: _usual(stream, clocks[stream.index]) for stream in streams}
+    usual = dict.fromkeys(clocks, 0)  # the length of a packet that states none, in stream's units
+    for stream in streams:
+        if stream.type == "video":
+            rate = float(stream.guessed_rate or FALLBACK_RATE)
+            usual[stream.index] = round(1 / rate / clocks[stream.index].base)
     ends: dict[int, int] = {}
     try:
         for packet in container.demux(streams) if streams else ():
@@ -147,10 +134,3 @@ def _measured(container: Any, streams: list[Any]) -> float | None:
     except av.error.FFmpegError:
         pass  # cut short: what comes before is measured
     return max((clocks[index].seconds(end) for index, end in ends.items()), default=None)
-
-
-def _usual(stream: Any, clock: Clock) -> int:
-    """The length of a packet that states none, in the stream's units."""
-    if stream.type == "audio":
-        return 0
-    return round(1 / float(stream.guessed_rate or FALLBACK_RATE) / clock.base)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.base.errors import MediaError
 from pipeline.media.opening import message
 
-Region = tuple[float, float, float, float]
+Region = tuple[float, float, float, float]  # left, top, width, height as shares of the picture's
 MATRIX = struct.Struct("=9i")
 SQUARE = Fraction(1)
 # Film's widest pixels are twice as wide as high; ten times is a mistake in a header.
@@ -29,12 +29,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded frame.
-
-    Attributes:
-        frame: `av.VideoFrame`.
-        ratio: Of the width of a pixel to its height.
-    """
+    """An `av.VideoFrame`, and the ratio of the width of its pixels to their height."""
 
     frame: Any
     ratio: Fraction = SQUARE
@@ -46,20 +41,12 @@ class Decoded:
         return 1 / shape if 45 < abs(self.frame.rotation) < 135 else shape
 
     def rgb(self, most_pixels: int) -> Pixels:
-        """The picture in at most about so many pixels, uint8 RGB [height, width, 3].
-
-        Raises:
-            MediaError: `unreadable`, where FFmpeg knows no way from its pixels to RGB.
-        """
+        """The picture in about so many pixels at most, uint8 RGB [height, width, 3]."""
         width, height = self._size(lambda w, h: (most_pixels / (w * h)) ** 0.5)
         return self._converted(width, height, "rgb24")
 
     def grey(self, longest_side: int) -> Pixels:
-        """The picture scaled down to `longest_side`, uint8 [height, width].
-
-        Raises:
-            MediaError: As `rgb`.
-        """
+        """The picture scaled down to `longest_side`, uint8 [height, width]; see `pixels`."""
         width, height = self._size(lambda w, h: longest_side / max(w, h))
         return self._converted(width, height, "gray", "AREA")
 
@@ -76,10 +63,10 @@ class Decoded:
         return _turned(self.pixels(width, height, kind, way), self.frame)
 
     def pixels(self, width: int, height: int, kind: str, way: str | None = None) -> Pixels:
-        """The frame as it lies in the file, scaled, in a pixel format; `way` is FFmpeg's.
+        """The frame as it lies in the file, scaled in FFmpeg's `way`, in a pixel format.
 
         Raises:
-            MediaError: As `rgb`.
+            MediaError: `unreadable`, where FFmpeg knows no way from its pixels to that format.
         """
         try:
             shown = self.frame.reformat(width, height, format=kind, interpolation=way)
@@ -126,11 +113,7 @@ def part(image: Pixels, region: Region) -> Pixels:
 
 
 def check_size(width: int, height: int, most_pixels: int) -> None:
-    """Refuse a picture before it takes the memory of many.
-
-    Raises:
-        MediaError: `too_large`.
-    """
+    """Refuse a picture before it takes the memory of many: `too_large`."""
     if width * height > most_pixels:
         raise MediaError(
             "too_large",

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.base.errors import MediaError
-from pipeline.media.opening import message, open_media, undecodable, video_stream, without_decoder
+from pipeline.media.opening import message, needed_stream, open_media
 from pipeline.media.packets import (
     SEEK_BACK,
     Clock,
@@ -44,13 +44,10 @@ MOST_PIXELS_HELD = 100_000_000
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A decoded picture.
+    """A picture, shown at a time in seconds from the file's beginning, and its shot's number.
 
-    Attributes:
-        time: When it is shown, in seconds from the file's beginning.
-        image: RGB, uint8 [height, width, 3], upright and with square pixels. Sizes may differ
-            within a segment.
-        shot: Number of its shot; those of one camera position have the same.
+    RGB, uint8 [height, width, 3], upright and with square pixels. Sizes may differ within a
+    segment; shots of one camera position have the same number.
     """
 
     time: float
@@ -60,13 +57,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A part of a video to take frames of.
-
-    Attributes:
-        window: When.
-        region: The part of the picture to keep: (left, top, width, height), each as a fraction
-            of the frame's width or height; None keeps all of it.
-    """
+    """A part of a video to take frames of; a region is the part of the picture to keep."""
 
     window: Window
     region: Region | None = None
@@ -77,11 +68,7 @@ def sample_segments(
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
     """Yields the frames nearest to the centres of `count` equal parts of each segment.
 
-    Args:
-        path: The media file.
-        count: How many frames, at least 1; a segment with fewer gives all it has, each once.
-        wanted: The segments, in any order; a segment past its `longest` is cut there.
-        most_pixels: Of a picture in the file; a larger one costs more memory than it is worth.
+    A segment with fewer frames gives all it has, each once; one past its `longest` is cut there.
 
     Yields:
         For each segment, as soon as it is complete: its place in `wanted` and its frames in order
@@ -89,8 +76,9 @@ def sample_segments(
         error hides frames, the nearest of the others.
 
     Raises:
-        MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `too_large`,
-            `unreadable` (nothing could be decoded), and those of `open_media`.
+        MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `too_large` (a
+            picture has more than `most_pixels`), `unreadable` (nothing could be decoded), and those
+            of `open_media`.
     """
     for run in _runs(wanted):
         asked = [(place, wanted[place]) for place in run]
@@ -186,14 +174,10 @@ def spaced(begin: float, end: float, count: int) -> list[float]:
 def nearest(
     items: Iterable[tuple[float, Any]], targets: Sequence[float]
 ) -> Iterator[tuple[float, Any]]:
-    """Yields the nearest of a stream of timed items for each target time.
+    """Yields the item of a stream that is nearest to each target time, nothing without items.
 
-    Args:
-        items: (time in seconds, anything), times rising; read no further than needed.
-        targets: Times in seconds, rising. Of two items equally near, the earlier is taken.
-
-    Yields:
-        One item per target, the same one where it is nearest to several; nothing without items.
+    Times of items and targets rise; of two items equally near, the earlier is taken. Items are read
+    no further than needed.
     """
     waiting = deque(targets)
     previous = None
@@ -219,12 +203,7 @@ class _Video:
 
     @classmethod
     def of(cls, container: Any, most_pixels: int) -> "_Video":
-        stream = video_stream(container)
-        if stream is None and "video" in without_decoder(container):
-            raise undecodable("video")
-        if stream is None:
-            raise MediaError("no_video", "the file holds no video stream")
-        stream.codec_context.thread_count = 1
+        stream = needed_stream(container, "video")
         check_size(stream.codec_context.width, stream.codec_context.height, most_pixels)
         return cls(stream, Clock.of(container, stream), most_pixels)
 

@@ -169,6 +169,11 @@ class Inputs(nn.Module):
         ]
         return torch.where(available.unsqueeze(-1), torch.stack(encoded), self.missing)
 
+    def joined(self, batch: DialogueBatch) -> Tensor:
+        """Map a batch to the modalities side by side, [batch, turn, modality * width]."""
+        stacked: Tensor = self(batch)
+        return stacked.movedim(0, 2).flatten(2)
+
     def standardised(self) -> Iterator[tuple[str, Standardise]]:
         """What takes the train split's statistics, by modality."""
         for modality, encoder in self.encoders.items():

@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class ChainedGRU(nn.Module):
@@ -50,13 +51,18 @@ class ChainedGRU(nn.Module):
         new = torch.tanh(gates[..., 2 * hidden :] + reset * recurrent[..., 2 * hidden :])
         return torch.lerp(new, state, update)
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        """Map [chain, turn, batch, feature] to the states, [chain, turn, batch, hidden]."""
+    def forward(self, sequence: Tensor, dropout: float = 0.0) -> Tensor:
+        """Map [chain, turn, batch, feature] to the states, [chain, turn, batch, hidden].
+
+        Args:
+            sequence: The inputs.
+            dropout: Of every new state, before anything reads it.
+        """
         chains, _, batch, _ = sequence.shape
         state = sequence.new_zeros(chains, batch, self.weight_hidden.shape[1])
         states = []
         for gates in self.project(sequence).unbind(dim=1):
-            state = self.step(gates, state)
+            state = functional.dropout(self.step(gates, state), dropout, self.training)
             states.append(state)
         return torch.stack(states, dim=1)
 

@@ -1,7 +1,7 @@
-"""The checkpoints that predict together: one file, or all of a training's folder."""
+"""The checkpoints of a system that predict together: one file, or all of a training's folder."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,57 @@ import numpy as np
 import torch
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.progress import track
-from pipeline.base.settings import MODALITIES
-from pipeline.records.features import FLOATS, Features
+from pipeline.base.params import DEMO
+from pipeline.base.settings import MODALITIES, ComputeSettings
+from pipeline.features.common.device import resolve_device, set_threads
+from pipeline.nn.batch import Dialogue
+from pipeline.systems.base import System
 from pipeline.training.checkpoint import check_features, load_checkpoint, read_facts
-from pipeline.training.data import Dialogue
-from pipeline.training.inference import probabilities
+from pipeline.training.inference import BATCH_SIZE, lower_precision, probabilities
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A system as one checkpoint has it: at the epoch that validation chose.
+
+    Attributes:
+        facts: What the checkpoint was saved with.
+        system: On the device it runs on.
+        precision: See `lower_precision`.
+    """
+
+    facts: Mapping[str, Any]
+    system: System
+    precision: torch.dtype | None
+
+    @property
+    def fold(self) -> int:
+        """Whose test split it is for."""
+        return int(self.facts["fold"])
+
+    @property
+    def seed(self) -> int:
+        """Of its training."""
+        return int(self.facts["seed"])
+
+    def probabilities(
+        self, dialogues: Sequence[Dialogue], batch_size: int | None = None
+    ) -> np.ndarray:
+        """[utterance, class] float32, dialogues in order.
+
+        In the batches and with the threads of its training, unless `batch_size` is given: then the
+        bytes are those that training recorded.
+        """
+        settings = self.facts["settings"]
+        if "threads" in settings:  # else it was fitted at once
+            set_threads(settings["threads"])
+        size = batch_size or settings.get("batch_size", BATCH_SIZE)
+        return torch.cat(probabilities(self.system, dialogues, size, self.precision)).numpy()
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Checkpoints of one corpus, with the same classes and features.
+    """Checkpoints of one system and corpus, with the same classes and features.
 
     Attributes:
         files: At least one, sorted by name.
@@ -30,9 +70,24 @@ class Checkpoints:
     facts: tuple[Mapping[str, Any], ...]
 
     @property
+    def system(self) -> str:
+        """The system's name."""
+        return str(self.facts[0]["system"])
+
+    @property
     def corpus(self) -> str:
         """Whose settings made the features."""
         return str(self.facts[0]["corpus"])
+
+    @property
+    def stage(self) -> str:
+        """What DVC calls the stage that trains them."""
+        return f"train@{self.corpus}-{self.system}"
+
+    @property
+    def generated(self) -> bool:
+        """Whether they learned from drawn faces and synthetic voices."""
+        return self.corpus.startswith(DEMO)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -46,7 +101,7 @@ class Checkpoints:
         return {m: features[m]["dimension"] for m in MODALITIES if m in features}
 
     def check(self, provenance: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuses features that are made otherwise than those of the training.
+        """Refuse features that are made otherwise than those of the training.
 
         Args:
             provenance: By modality; a number of features is filled in where it is not known yet.
@@ -60,35 +115,37 @@ class Checkpoints:
         for file, facts in zip(self.files, self.facts, strict=True):
             check_features(file, facts, known)
 
-    def probabilities(
-        self, dialogues: Sequence[Dialogue], stores: Mapping[str, Features]
-    ) -> np.ndarray:
-        """What each model says, [checkpoint, utterance, class] float32, dialogues in order.
-
-        Args:
-            dialogues: Made of `stores`.
-            stores: By modality.
+    def load(
+        self, features: Mapping[str, Mapping[str, Any]], compute: ComputeSettings | None = None
+    ) -> Iterator[Trained]:
+        """Load one after another, for the device of `compute` (None: the CPU).
 
         Raises:
-            PipelineError: The stores are not made as those of the training.
+            PipelineError: The features, by their provenance, are not made as those of the training.
         """
-        features = {m: store.provenance for m, store in stores.items()}
-        predictions = []
-        for file in track(self.files, "models", len(self.files)):
-            model, _ = load_checkpoint(file, features)
-            predictions.append(torch.cat(probabilities(model, dialogues, batch_size=1)).numpy())
-        return np.stack(predictions)
+        device = resolve_device(compute.device) if compute else "cpu"
+        precision = lower_precision(device, compute.precision) if compute else None
+        for file in self.files:
+            system, facts = load_checkpoint(file, features)
+            yield Trained(facts, system.to(device), precision)
 
 
-def find_checkpoints(path: Path) -> Checkpoints:
-    """The checkpoint of a file, or those of a folder.
+def find_checkpoints(path: Path, system: str | None = None, reference: str = "") -> Checkpoints:
+    """The checkpoint of a file, those of a folder, or those of a system in a corpus' folder.
+
+    Args:
+        path: A file, the folder of a system, or that of a corpus with a folder for each system.
+        system: Which; None for the reference in a corpus' folder, else for that which is there.
+        reference: Its name.
 
     Raises:
-        PipelineError: There is none, one cannot be read, or they are not of one training.
+        PipelineError: There is none, one cannot be read, or they are not of one training, or of
+            another system.
     """
-    files = (path,) if path.is_file() else tuple(sorted(path.glob("*.safetensors")))
+    name = system or reference
+    files = (path,) if path.is_file() else _inside(path) or _inside(path / name)
     if not files:
-        raise PipelineError(f"{path} {_instead(path)}")
+        raise PipelineError(f"{path} {_instead(path, name)}")
     checkpoints = Checkpoints(files, tuple(read_facts(file) for file in files))
     first = _task(checkpoints.facts[0])
     for file, facts in zip(files, checkpoints.facts, strict=True):
@@ -97,28 +154,31 @@ def find_checkpoints(path: Path) -> Checkpoints:
                 f"{path} holds checkpoints that cannot be averaged: {files[0].name} is of {first}, "
                 f"{file.name} of {_task(facts)}. Name one of them."
             )
+    if system not in (None, checkpoints.system):
+        raise PipelineError(
+            f"{files[0]} is a checkpoint of {checkpoints.system}, not of {system}; leave --system "
+            "out, or name the folder of the corpus."
+        )
     return checkpoints
+
+
+def _inside(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob("*.safetensors")))
 
 
 def _task(facts: Mapping[str, Any]) -> str:
     """What a checkpoint was trained for, in words."""
-    return f"{facts['corpus']}, classes {facts['classes']}, modalities {sorted(facts['features'])}"
+    return (
+        f"{facts['system']} on {facts['corpus']}, classes {facts['classes']}, modalities "
+        f"{sorted(facts['features'])}"
+    )
 
 
-def _instead(path: Path) -> str:
+def _instead(path: Path, system: str) -> str:
     if not path.exists():
         return "does not exist; expected a checkpoint, or a folder of them: `dvc repro` trains."
-    inside = sorted(str(file.parent) for file in path.glob("*/*.safetensors"))
-    hint = f" Did you mean {', '.join(dict.fromkeys(inside))}?" if inside else ""
+    if systems := sorted({file.parent.name for file in path.glob("*/*.safetensors")}):
+        return f"holds no checkpoint of {system}; name one of these by --system: {systems}."
+    inside = sorted({str(file.parents[1]) for file in path.glob("*/*/*.safetensors")})
+    hint = f" Did you mean {', '.join(inside)}?" if inside else ""
     return f"holds no checkpoint (*.safetensors); `dvc repro` trains.{hint}"
-
-
-def with_width(store: Features, dimension: int) -> Features:
-    """A store in which no utterance has the modality, as wide as the model expects it.
-
-    Nobody knows how wide an extractor's vectors are that computed none.
-    """
-    if store.present.any():
-        return store
-    provenance = {**store.provenance, "dimension": dimension}
-    return replace(store, values=np.zeros((0, dimension), FLOATS), provenance=provenance)

@@ -24,11 +24,9 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the CSV.
+    """One line of the CSV: its number (the header is 1), and cells by column.
 
-    Attributes:
-        number: In the file, the header being 1.
-        cells: By column; all but `text` in NFC and without white space around.
+    All but `text` are in NFC and without white space around.
     """
 
     number: int
@@ -38,11 +36,7 @@ class Row:
         return self.cells.get(column, "")
 
     def seconds(self, column: str) -> float | None:
-        """A time in seconds, None where the cell is empty.
-
-        Raises:
-            ValueError: It is no number from 0 on.
-        """
+        """A time in seconds, None where the cell is empty; raises a ValueError if it is neither."""
         if not self[column]:
             return None
         value = float(self[column])
@@ -52,19 +46,17 @@ class Row:
 
 
 def read_conversation(folder: Path) -> list[Utterance]:
-    """The utterances of a folder, dialogue by dialogue, before any clip has been opened.
+    """The utterances of `folder`/utterances.csv, dialogue by dialogue, before a clip is opened.
 
     Segments have no digest yet. Those of a row that names no clip have `missing` set to `NO_CLIP`.
-
-    Args:
-        folder: Holds `utterances.csv` and the clips that it names.
 
     Raises:
         PipelineError: There is no such file, or not in this form: up to ten problems are named.
     """
     rows = _rows(folder / FILE, _text(folder))
     problems = [f"row {row.number}: {problem}" for row in rows for problem in _wrong(row)]
-    problems += _repeated(rows)
+    counts = Counter(row["utterance"] for row in rows if row["utterance"])
+    problems += [f"utterance {name!r} stands in {n} rows" for name, n in counts.items() if n > 1]
     if problems:
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         listed = "\n".join(f"  {problem}" for problem in problems[:SHOWN])
@@ -110,32 +102,32 @@ def _rows(path: Path, text: str) -> list[Row]:
                 f"{path}, row {number}: got {len(line)} cells, expected {len(columns)}. A text "
                 'with a comma in it stands between double quotes: "well, yes".'
             )
-    return [Row(number, _cells(columns, line)) for number, line in body]
-
-
-def _cells(columns: Sequence[str], line: Sequence[str]) -> dict[str, str]:
-    pairs = zip(columns, line, strict=True)
-    return {name: cell if name == "text" else nfc(cell.strip()) for name, cell in pairs}
+    paired = ((number, zip(columns, line, strict=True)) for number, line in body)
+    return [
+        Row(number, {c: cell if c == "text" else nfc(cell.strip()) for c, cell in cells})
+        for number, cells in paired
+    ]
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL)]
     lacking = [name for name in NEEDED if name not in columns]
     twice = [name for name, count in Counter(columns).items() if count > 1]
-    if not unknown and not lacking and not twice:
-        return
-    lines = [
-        f"it lacks {lacking}" if lacking else "",
-        f"it has {unknown}, which nothing reads" if unknown else "",
-        f"it has {twice} more than once" if twice else "",
+    problems = [
+        *([f"it lacks {lacking}"] if lacking else ()),
+        *([f"it has {unknown}, which nothing reads"] if unknown else ()),
+        *([f"it has {twice} more than once"] if twice else ()),
     ]
+    if not problems:
+        return
     advice = ""
     if LABELS & {name.lower() for name in unknown}:
         advice = " Labels are not read: leave them out."
     elif len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
         advice = " Cells must be separated by commas."
-    problems = ", ".join(filter(None, lines))
-    raise PipelineError(f"{path}: {problems}; expected {EXPECTED}; got {list(columns)}.{advice}")
+    raise PipelineError(
+        f"{path}: {', '.join(problems)}; expected {EXPECTED}; got {list(columns)}.{advice}"
+    )
 
 
 def _wrong(row: Row) -> Iterator[str]:
@@ -153,11 +145,6 @@ def _wrong(row: Row) -> Iterator[str]:
         return
     if end is not None and end <= (start or 0.0):
         yield f"it ends at {end} s, not after its start at {start or 0.0} s"
-
-
-def _repeated(rows: Sequence[Row]) -> list[str]:
-    counts = Counter(row["utterance"] for row in rows if row["utterance"])
-    return [f"utterance {name!r} stands in {n} rows" for name, n in counts.items() if n > 1]
 
 
 def _utterances(rows: Sequence[Row], folder: Path) -> Iterator[Utterance]:

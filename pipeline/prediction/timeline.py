@@ -18,7 +18,9 @@ INCHES = 12.0  # of the turns of a row
 LETTER, LEAST = 0.07, 0.6  # inches: of a label's letter, and of a turn at least
 LINE = 0.3  # inches of a speaker's or a class's line
 ROWS_A_PAGE = 12
-NAME, TITLE = 18, 60  # letters of a name that are shown
+NAME, LONGEST = 18, 60  # letters of a name, and of a dialogue's in a title
+TITLE = "predicted class of each turn, and the probabilities in %"
+WORDS, WIDEST = 4.8, 0.18  # inches of a title without the name, and of a name's widest letter
 DARK = 0.55  # from this probability on, writing is white
 OURS = re.compile(r"\d+-[\w.-]*\.png")
 
@@ -92,9 +94,8 @@ def _draw(path: Path, dialogue: Predicted, rows: list[Row], page: str) -> None:
     turns = max(row.end - row.begin for row in rows)
     bands = LINE * len(dialogue.classes)
     height = sum(row.inches + bands + 0.9 for row in rows) + 0.6
-    figure = Figure(
-        figsize=(max(5.0, turns * _turn_width(dialogue) + 2.2), height), layout="constrained"
-    )
+    width = max(5.0, turns * _turn_width(dialogue) + 2.2)
+    figure = Figure(figsize=(width, height), layout="constrained")
     ratios = [ratio for row in rows for ratio in (row.inches, bands)]
     axes = figure.subplots(2 * len(rows), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for place, row in enumerate(rows):
@@ -104,9 +105,9 @@ def _draw(path: Path, dialogue: Predicted, rows: list[Row], page: str) -> None:
         for part in (above, below):
             part.set_xlim(row.begin - 0.5, row.begin + turns - 0.5)
     axes[-1].set_xlabel("turn")
-    name = short_name(dialogue.utterances[0].dialogue, TITLE)
-    title = f"{name}: predicted class of each turn, and the probabilities in %{page}"
-    figure.suptitle(title, fontsize=10)
+    name = short_name(dialogue.utterances[0].dialogue, min(LONGEST, int(width / WIDEST)))
+    between = ": " if len(name) * WIDEST + WORDS < width else "\n"
+    figure.suptitle(f"{name}{between}{TITLE}{page}", fontsize=10)
     save(figure, path)
 
 

@@ -19,7 +19,15 @@ import pyarrow as pa
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import chunked
-from pipeline.base.tables import Provenance, read_streamed, refused, schema_of, streaming
+from pipeline.base.tables import (
+    Provenance,
+    opened,
+    read_provenance,
+    read_streamed,
+    refused,
+    schema_of,
+    streaming,
+)
 
 VERSION = "features/1"
 DIGEST = "sha256"  # of all rows, in the footer
@@ -185,6 +193,18 @@ def read_features(path: Path) -> Features:
     if features.digest != (stated := footer.get(DIGEST.encode(), b"none").decode()):
         raise refused(path, f"its rows have the SHA-256 {features.digest}, expected {stated}")
     return features
+
+
+def read_presence(path: Path) -> tuple[Provenance, dict[str, bool]]:
+    """Reads a store's provenance, and which utterances have the modality, without its vectors.
+
+    Raises:
+        PipelineError: The file is missing, of another version or damaged.
+    """
+    with opened(path, SCHEMA, VERSION) as file:
+        table = file.read(columns=["utterance", "present"])
+    there = zip(table["utterance"].to_pylist(), table["present"].to_pylist(), strict=True)
+    return read_provenance(path, VERSION), dict(there)
 
 
 def _cells(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,11 @@
 """The classification head that was fine-tuned with an encoder.
 
-The head is one linear map of the vector that the stage `text` writes, so the fine-tuned encoder's
-own predictions follow from the feature store without running a network.
+It is one linear map of the vector that the stage `text` writes, so the fine-tuned encoder's own
+predictions follow from the feature store without running a network.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from scipy.special import softmax
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import METADATA_KEY, replacing
-from pipeline.records.features import Features, of_utterances
 
 VERSION = "head/1"
 
@@ -35,11 +33,6 @@ class Head:
     classes: tuple[str, ...]
     weight: np.ndarray
     bias: np.ndarray
-
-    def probabilities(self, vectors: np.ndarray) -> np.ndarray:
-        """Map [utterance, feature] to [utterance, class]."""
-        probabilities: np.ndarray = softmax(vectors @ self.weight.T + self.bias, axis=1)
-        return probabilities
 
 
 def write_head(path: Path, head: Head | None) -> None:
@@ -85,24 +78,3 @@ def _head(path: Path, classes: Any, tensors: Mapping[str, np.ndarray]) -> Head:
             "feature] and biases [class]; delete it and run `dvc repro`."
         )
     return Head(tuple(classes), tensors["weight"], tensors["bias"])
-
-
-def predict_utterances(head: Head, store: Features, utterances: Sequence[str]) -> np.ndarray:
-    """Predict the classes of utterances from stored text features.
-
-    Args:
-        head: The head of the encoder that made the store.
-        store: Text features.
-        utterances: Ids. Utterances without text have the vector 0, so the biases decide.
-
-    Returns:
-        [utterance, class] probabilities.
-
-    Raises:
-        PipelineError: The store lacks an utterance.
-    """
-    rows = of_utterances(store, utterances)
-    vectors = np.zeros((len(rows), store.dimension), np.float32)
-    present = store.present[rows]
-    vectors[present] = store.values[store.offsets[rows[present]]]
-    return head.probabilities(vectors)

@@ -1,13 +1,19 @@
-"""The paper's Tables 1 to 4, read from `paper.yaml`."""
+"""The paper's Tables 1 to 4, read from `paper.yaml`, and the rows measured here beside them."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
+from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora.registry import READERS
+from pipeline.report.read import Results, SystemResults
+from pipeline.report.words import NONE, listed, number, spread, whole
 
+OURS = "Ours"  # the paper's name for its method
 PAPER = Path(__file__).with_name("paper.yaml")
 
 
@@ -45,12 +51,26 @@ class PaperTable(Strict):
     classes: tuple[str, ...]
     rows: tuple[PaperRow, ...]
 
+    @property
+    def ablation(self) -> bool:
+        """Whether all rows are of the paper's own method."""
+        return not self.citations
+
+    @property
+    def citations(self) -> list[int]:
+        """Numbers of the references that its rows cite."""
+        return sorted({row.citation for row in self.rows if row.citation is not None})
+
 
 class Source(Strict):
-    """The paper itself."""
+    """The paper itself, its method by its name there and here, and what it says of that."""
 
     title: str
     authors: str
+    name: str
+    system: str
+    encoders: dict[Modality, str]
+    parts: dict[str, tuple[str, ...]]
 
 
 class Paper(Strict):
@@ -66,6 +86,12 @@ def read_paper() -> Paper:
     return Paper.model_validate(YAML(typ="safe", pure=True).load(PAPER.read_text("utf-8")))
 
 
+def fitting_tables(paper: Paper, results: Results) -> list[PaperTable]:
+    """The paper's tables with the corpus and classes of a run."""
+    fits = (results.origin.reader, results.protocol.classes)
+    return [table for table in paper.tables if (table.reader, table.classes) == fits]
+
+
 def weighted_f1_of(table: PaperTable, row: PaperRow) -> float:
     """Weighted F1 from a row's F1 by class and the official test supports.
 
@@ -74,3 +100,56 @@ def weighted_f1_of(table: PaperTable, row: PaperRow) -> float:
     supports = READERS[table.reader].test_support
     weights = np.array([supports[name] for name in table.classes])
     return float(np.average(np.array(row.f1, float), weights=weights))
+
+
+def printed(paper: Paper, row: PaperRow) -> list[str]:
+    """A row's method with its citation, and its figures as printed."""
+    name = f"{OURS} ({paper.paper.name})" if row.method == OURS else row.method
+    if row.citation is not None:
+        name = f"{name} [{row.citation}]"
+    figures = (*row.f1, row.weighted_f1)
+    return [name, *(NONE if figure is None else f"{figure:g}" for figure in figures)]
+
+
+def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[list[str]]:
+    """Rows of systems run here: name, F1 by class, weighted F1 and the epoch's choice.
+
+    An ablation table is beside the paper's method alone.
+    """
+    for system in results.systems:
+        if system.settings is None or (table.ablation and system.name != paper.system):
+            continue
+        test, name = system.metrics["test"], variant(paper, system)
+        f1 = [number(test["f1"].get(c), 2) for c in table.classes]
+        yield [name, *f1, whole(test, "weighted_f1", 2), "measured here"]
+        if system.curves is not None:
+            blank = [NONE] * len(table.classes)
+            on_test = spread(system.metrics["test_selected"], "weighted_f1", 2)
+            yield [f"{name}, epoch chosen on test", *blank, on_test, "measured here"]
+
+
+def variant(paper: Source, system: SystemResults) -> str:
+    """Name a system with the parts that are off, as the paper's Tables 3 and 4 do."""
+    settings, name = system.settings or {}, str(system.about["title"])
+    off, words = set(), []
+    if system.name == paper.system:
+        switches = [switch for part in paper.parts.values() for switch in part]
+        off = {switch for switch in switches if not settings.get(switch, True)}
+    for word, part in paper.parts.items():
+        if off.issuperset(part):
+            words.append(word)
+            off -= set(part)
+    name = f"{name} w/o {listed(words)}" if words else name
+    used = settings.get("modalities", MODALITIES)
+    return name if tuple(used) == MODALITIES else f"{name} on {listed(used)} alone"
+
+
+def encoder_name(provenance: Mapping[str, Any]) -> str:
+    """A store's encoder or feature set, and which of its layers or levels."""
+    settings = provenance["settings"]
+    if "encoder" in provenance:
+        name = provenance["encoder"]["name"]
+        kind = settings.get("layer") or settings.get("pooling") or settings.get("layers")
+    else:
+        name, kind = settings.get("feature_set", provenance["extractor"]), settings.get("level")
+    return f"{name} ({kind})" if kind else str(name)

@@ -1,57 +1,64 @@
 """Read the results and settings of one corpus that a report is written from."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel
 
 from pipeline.base import paths
-from pipeline.base.display import plain_cell
+from pipeline.base.costs import Timing, read_timings
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
-from pipeline.base.settings import ComputeSettings
+from pipeline.base.settings import MODALITIES, ComputeSettings
 from pipeline.corpora.reader import Reader
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
-from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.records.ledger import Problem, read_ledger
+from pipeline.evaluation.evaluate import on_test
+from pipeline.evaluation.slices import Presence, slices
+from pipeline.evaluation.tables import CURVES, class_table, leaderboard
+from pipeline.records.features import read_presence
+from pipeline.records.ledger import Problem, counted, read_ledger
 from pipeline.records.manifest import Origin, Utterance, read_manifest, read_origin
-from pipeline.records.predictions import Predictions, read_predictions
-from pipeline.records.protocol import Protocol, read_protocol
-from pipeline.systems.settings import LossSettings, ModelSettings
-from pipeline.training.settings import TrainSettings
+from pipeline.records.predictions import Predictions, SystemPredictions, read_systems
+from pipeline.records.protocol import Entry, Protocol, counts, read_protocol
+from pipeline.report.words import records
+from pipeline.systems.registry import title
 
-COLUMNS = {
-    "classes": ("class", "model", "precision", "recall", "f1", "f1_low", "f1_high", "support"),
-    "slices": (
-        *("by", "slice", "utterances", "dialogues", "accuracy"),
-        *("weighted_f1", "weighted_f1_low", "weighted_f1_high"),
-    ),
-    "reliability": ("low", "high", "confidence", "accuracy", "utterances"),
-    "curves": ("fold", "seed", "epoch", "split", "weighted_f1"),
-    "history": ("fold", "seed", "epoch", "train_total", "train_cross_entropy"),
-}
-WORDS = ("class", "model", "by", "slice", "split")
+FOREIGN = "not run here"  # the fidelity of predictions that others made
+LEDGERS = ("manifest", "frames", "audio")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The sections of params.yaml that define a run."""
+class SystemResults:
+    """The results of one system.
 
-    protocol: ProtocolSettings
-    model: ModelSettings
-    loss: LossSettings
-    train: TrainSettings
-    evaluate: EvaluateSettings
-    compute: ComputeSettings
+    Attributes:
+        name: Its name.
+        about: Its row of the leaderboard, citation, commit and what was adapted.
+        predictions: For the test utterances.
+        metrics: Content of metrics.json; of a foreign system `test` alone.
+        classes: See `tables.class_table`.
+        slices: See `slices.slices`.
+        settings: Its block of params.yaml; None if it is foreign.
+        history: Losses by epoch; None where it was fitted at once, or is foreign.
+        curves: F1 by epoch; likewise.
+        timing: Of training and prediction; None if it was not trained here.
+    """
 
-    def sections(self) -> Mapping[str, BaseModel]:
-        """Each section by its name."""
-        return vars(self)
+    name: str
+    about: Mapping[str, Any]
+    predictions: SystemPredictions
+    metrics: Mapping[str, Any]
+    classes: pd.DataFrame
+    slices: pd.DataFrame
+    settings: Mapping[str, Any] | None
+    history: pd.DataFrame | None
+    curves: pd.DataFrame | None
+    timing: Timing | None
 
 
 @dataclass(frozen=True)
@@ -61,27 +68,35 @@ class Results:
     Attributes:
         corpus: The corpus' name.
         generated: Whether the stage `demo` made it.
-        settings: Settings of the run.
+        protocol_settings: Its block `protocol`.
+        compute: The block `compute`.
         origin: Its reader, and whether it should be the whole release.
         utterances: The manifest.
         protocol: Labels, folds and splits.
-        metrics: Content of metrics.json.
-        run: Content of run.json.
-        tables: The CSV files, by name: `COLUMNS`.
-        predictions: Every model's predictions for the test utterances.
+        predictions: Every system's predictions for the test utterances.
+        leaderboard: See `tables.leaderboard`.
+        reference: The title of the system that others are compared with.
+        systems: Best first.
+        left_out: Why, by title.
+        features: Provenance of the stores, by modality in use.
+        present: Which utterances have it, by modality in use.
         ledgers: Problems by stage.
     """
 
     corpus: str
     generated: bool
-    settings: Settings
+    protocol_settings: ProtocolSettings
+    compute: ComputeSettings
     origin: Origin
     utterances: Sequence[Utterance]
     protocol: Protocol
-    metrics: Mapping[str, Any]
-    run: Mapping[str, Any]
-    tables: Mapping[str, pd.DataFrame]
     predictions: Predictions
+    leaderboard: pd.DataFrame
+    reference: str
+    systems: Sequence[SystemResults]
+    left_out: Mapping[str, str]
+    features: Mapping[str, Mapping[str, Any]]
+    present: Mapping[str, Presence]
     ledgers: Mapping[str, Sequence[Problem]]
 
     @property
@@ -90,80 +105,132 @@ class Results:
         return READERS[self.origin.reader]
 
     @property
-    def best_baseline(self) -> list[str]:
-        """The baseline with the highest weighted F1 on test; empty if none was run."""
-        baselines = self.metrics["baselines"]
-        return sorted(baselines, key=lambda name: -baselines[name]["weighted_f1"])[:1]
+    def dialogues(self) -> int:
+        """Number of test dialogues."""
+        return len(set(self.predictions.test_set.dialogues))
+
+    @property
+    def masked(self) -> dict[str, int]:
+        """Number of utterances without it, by modality in use."""
+        return {m: sum(not there for there in of.values()) for m, of in self.present.items()}
+
+    def run(self) -> dict[str, Any]:
+        """Content of run.json: what the figures were computed from."""
+        by_fold = {f"fold {fold}": counts(self.protocol, fold) for fold in self.protocol.folds}
+        return {
+            "corpus": self.corpus,
+            "labelled_utterances": by_fold if len(by_fold) > 1 else counts(self.protocol),
+            "features": self.features,
+            "masked": self.masked,
+            "ledger": {stage: counted(problems) for stage, problems in self.ledgers.items()},
+        }
 
 
-def read_results(params: Params, corpus: str) -> Results:
+def read_results(
+    params: Params, corpus: str, foreign: Mapping[str, SystemPredictions] | None = None
+) -> Results:
     """Read all of a corpus' results.
+
+    Args:
+        params: Checked settings.
+        corpus: Which.
+        foreign: Predictions of systems that are not the pipeline's, by name.
 
     Raises:
         PipelineError: params.yaml does not know the corpus, or a file is absent or unreadable.
     """
-    settings = _settings(params, corpus)
-    run = _json(paths.metrics(corpus, "run.json"))
+    protocol_settings = params.of(ProtocolSettings, corpus)
+    predictions = _with(read_systems(corpus, params.systems), foreign or {})
+    about, protocol = predictions.about, read_protocol(paths.protocol(corpus))
+    board = leaderboard(predictions, params.reference)
+    settings = [of.get("settings", {}) for of in about.values()]
+    used: list[str] = [
+        m for m in MODALITIES if any(m in of.get("modalities", ()) for of in settings)
+    ]
+    stores = {m: read_presence(paths.features(corpus, m)) for m in used}
+    present = {modality: there for modality, (_, there) in stores.items()}
     return Results(
         corpus=corpus,
         generated="demo" in params.blocks[corpus],
-        settings=settings,
+        protocol_settings=protocol_settings,
+        compute=params.of(ComputeSettings),
         origin=read_origin(paths.manifest(corpus)),
         utterances=read_manifest(paths.manifest(corpus)),
-        protocol=read_protocol(paths.protocol(corpus)),
-        metrics=_json(paths.metrics(corpus, "metrics.json")),
-        run=run,
-        tables={name: _csv(paths.metrics(corpus, f"{name}.csv"), name) for name in COLUMNS},
-        predictions=read_predictions(paths.predictions(corpus)),
-        ledgers={stage: read_ledger(paths.ledger(corpus, stage)) for stage in run["ledger"]},
+        protocol=protocol,
+        predictions=predictions,
+        leaderboard=board,
+        reference=title(params.reference),
+        systems=[
+            _system(corpus, predictions, row, protocol.entries, present) for row in records(board)
+        ],
+        left_out={of["title"]: of["left_out"] for of in about.values() if "left_out" in of},
+        features={modality: provenance for modality, (provenance, _) in stores.items()},
+        present=present,
+        ledgers={stage: read_ledger(paths.ledger(corpus, stage)) for stage in LEDGERS},
     )
 
 
-def _settings(params: Params, corpus: str) -> Settings:
-    return Settings(
-        protocol=params.of(ProtocolSettings, corpus),
-        model=params.of(ModelSettings, corpus),
-        loss=params.of(LossSettings, corpus),
-        train=params.of(TrainSettings, corpus),
-        evaluate=params.of(EvaluateSettings, corpus),
-        compute=params.of(ComputeSettings),
+def _with(predictions: Predictions, foreign: Mapping[str, SystemPredictions]) -> Predictions:
+    about = {**predictions.about, **{name: {"fidelity": FOREIGN} for name in foreign}}
+    titled = {name: {"title": title(name), **facts} for name, facts in about.items()}
+    return replace(predictions, by_system={**predictions.by_system, **foreign}, about=titled)
+
+
+def _system(
+    corpus: str,
+    predictions: Predictions,
+    row: Mapping[str, Any],
+    entries: Sequence[Entry],
+    present: Mapping[str, Presence],
+) -> SystemResults:
+    name = row["system"]
+    about = {**predictions.about[name], **row}
+    settings = about.get("settings")
+    test_set, of_system = predictions.test_set, predictions.by_system[name]
+    read = settings["modalities"] if settings else list(present)
+    history = curves = None
+    if settings is None:
+        metrics = {"test": on_test(test_set, of_system)}
+    else:
+        metrics = _json(paths.metrics(corpus, name, "metrics.json"))
+        losses = _csv(paths.metrics(corpus, name, "history.csv"), CURVES[:3])
+        if len(losses) and losses["epoch"].max() > 1:
+            path = paths.metrics(corpus, name, "tables", "curves.csv")
+            history, curves = losses, _csv(path, CURVES)
+    return SystemResults(
+        name=name,
+        about=about,
+        predictions=of_system,
+        metrics=metrics,
+        classes=class_table(test_set, of_system),
+        slices=slices(test_set, of_system, entries, {m: present[m] for m in read}),
+        settings=settings,
+        history=history,
+        curves=curves,
+        timing=read_timings(corpus).get(name),
     )
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
+    with _results(path):
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except ValueError as error:
-        raise PipelineError(
-            f"{path} is not JSON: {error}. Delete it and run `dvc repro`."
-        ) from error
     return content
 
 
-def _csv(path: Path, name: str) -> pd.DataFrame:
-    try:
-        # A speaker may be called NA: only an empty cell means a missing figure.
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""]
-        )
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except ValueError as error:
-        raise PipelineError(
-            f"{path} is not a CSV: {error}. Delete it and run `dvc repro`."
-        ) from error
-    for column in filter(set(table).__contains__, WORDS):
-        table[column] = table[column].map(plain_cell, na_action="ignore")
-    missing = [column for column in COLUMNS[name] if column not in table]
-    if missing:
-        raise PipelineError(
-            f"{path} has the columns {list(table.columns)} and lacks {missing}: it was written by "
-            "another version. Run `dvc repro`."
-        )
+def _csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    with _results(path):
+        table = pd.read_csv(path)
+        if missing := [column for column in columns if column not in table]:
+            raise ValueError(f"it has the columns {list(table.columns)} and lacks {missing}")
     return table
 
 
-def _missing(path: Path) -> PipelineError:
-    return PipelineError(f"{path} is missing: run `dvc repro` first.")
+@contextmanager
+def _results(path: Path) -> Iterator[None]:
+    """Turn what may be wrong with a file of results into one kind of error."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PipelineError(f"{path} is missing: run `dvc repro` first.") from error
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path}: {error}. Delete it and run `dvc repro`.") from error

@@ -1,14 +1,16 @@
-"""The report's setup: corpus, protocol in words, features, all settings."""
+"""The setup of a run in numbers and words: corpus, protocol, features, settings."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pipeline.corpora.published import side_by_side
 from pipeline.corpora.reader import Reader
 from pipeline.corpora.settings import ProtocolSettings
-from pipeline.report.blocks import Points, Row, Section, Table
-from pipeline.report.counts import corpus
-from pipeline.report.read import Results
-from pipeline.report.words import NONE, listed, many, sentence, value
+from pipeline.records.protocol import SPLITS, Protocol
+from pipeline.report.read import Results, SystemResults
+from pipeline.report.words import NONE, sentence, value
 
 SPLITTING = {
     "official": "the splits are the official ones of the corpus",
@@ -19,36 +21,66 @@ SPLITTING = {
 DIGITS = 12  # shown of a digest
 
 
-def section(results: Results) -> Section:
-    """Corpus, protocol, features and settings."""
-    return Section(
-        "setup",
-        "Setup",
-        (
-            *corpus(results),
-            Points(tuple(map(sentence, _protocol(results, results.settings.protocol)))),
-            _features(results),
-            _settings(results),
-        ),
-    )
+def by_split(protocol: Protocol) -> Iterator[list[str]]:
+    """Dialogues, speakers, utterances and labelled ones by split, and by fold if several."""
+    for fold in protocol.folds:
+        for split in SPLITS:
+            entries = [e for e in protocol.entries if (e.fold, e.split) == (fold, split)]
+            labels = Counter(e.label for e in entries if e.label is not None)
+            numbers = [
+                len({e.dialogue for e in entries}),
+                len({e.speaker for e in entries}),
+                len(entries),
+                labels.total(),
+                *(labels[label] for label in range(len(protocol.classes))),
+            ]
+            name = f"fold {fold}, {split}" if len(protocol.folds) > 1 else split
+            yield [name, *(f"{number:,}" for number in numbers)]
 
 
-def _protocol(results: Results, settings: ProtocolSettings) -> Iterator[str]:
-    train = results.settings.train
+@dataclass(frozen=True)
+class Count:
+    """A published count beside the one of the corpus here."""
+
+    name: str
+    here: int
+    published: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are the same."""
+        return self.here == self.published
+
+
+def published_counts(results: Results) -> list[Count]:
+    """All counts that are published of a whole release; none where the corpus is not one."""
+    if results.generated or not results.origin.full:
+        return []
+    groups = [*side_by_side(results.utterances, results.reader.published)]
+    for splits, expected in results.protocol_settings.published(results.reader).items():
+        labels = Counter(
+            results.protocol.classes[entry.label]
+            for entry in results.protocol.entries
+            if entry.fold == 0 and entry.split in splits and entry.label is not None
+        )
+        groups.append(("+".join(splits), labels, expected))
+    return [
+        Count(f"{where}: {name}", counted[name], number)
+        for where, counted, expected in groups
+        for name, number in expected.items()
+    ]
+
+
+def protocol_words(
+    settings: ProtocolSettings, reader: Reader, classes: Sequence[str]
+) -> Iterator[str]:
+    """Labels and splits in sentences."""
     name = settings.label_set if isinstance(settings.label_set, str) else "custom"
-    yield (
-        f"label set `{name}` ({', '.join(results.protocol.classes)}); "
-        f"the label is {results.reader.label_policies[settings.label_policy].description}."
-    )
+    policy = reader.label_policies[settings.label_policy]
+    yield f"Label set {name} ({', '.join(classes)}); the label is {policy.description}."
     use = "dropped" if settings.unlabelled == "drop" else "kept as context without loss or score"
-    yield f"utterances without a label in the set are {use}."
-    yield f"{SPLITTING[settings.splits]}{_validation(settings, results.reader)}."
-    yield (
-        f"seeds {listed(train.seeds)}, one model per seed and fold; each trains for up to "
-        f"{many(train.epochs, 'epoch')}, stops after {many(train.patience, 'epoch')} without a "
-        "better weighted F1 on validation, and keeps the first epoch with the best one. The test "
-        "split is not used."
-    )
+    yield f"Utterances without a label in the set are {use}."
+    yield f"{sentence(SPLITTING[settings.splits])}{_validation(settings, reader)}."
 
 
 def _validation(settings: ProtocolSettings, reader: Reader) -> str:
@@ -63,7 +95,7 @@ def _validation(settings: ProtocolSettings, reader: Reader) -> str:
         return ""
     if settings.validation in reader.validation:
         count = len(reader.validation[settings.validation])
-        return f"; validation is the {count} dialogues of `{settings.validation}`"
+        return f"; validation is the {count} dialogues of {settings.validation}"
     fraction = f"{100 * (settings.valid_fraction or 0):g} %"
     return {
         "last_20": "; validation is the last 20 dialogues outside the test split",
@@ -72,24 +104,19 @@ def _validation(settings: ProtocolSettings, reader: Reader) -> str:
     }[settings.validation]
 
 
-def _features(results: Results) -> Table:
-    """A table of facts with a column for each modality in use."""
-    stores = results.run["features"]
-    facts = {name: _facts(results, name) for name in stores}
-    rows = [
-        Row((fact, *(facts[name][fact] or NONE for name in stores)))
-        for fact in next(iter(facts.values()))
-        if any(facts[name][fact] for name in stores)
-    ]
-    return Table("Features", ("", *stores), tuple(rows), "l" * (1 + len(stores)))
+def features(results: Results) -> Iterator[list[str]]:
+    """What each modality's store was made with: a fact, and a cell per modality in use."""
+    facts = [_facts(store, results.masked[name]) for name, store in results.features.items()]
+    for name in facts[0] if facts else ():
+        if any(of[name] for of in facts):
+            yield [name, *(of[name] or NONE for of in facts)]
 
 
-def _facts(results: Results, modality: str) -> dict[str, str | None]:
-    store: dict[str, Any] = results.run["features"][modality]
-    encoder, frames = store.get("encoder", {}), store.get("frames", {})
+def _facts(store: Mapping[str, Any], masked: int) -> dict[str, str | None]:
+    frames = store.get("frames", {})
     return {
         "extractor": store.get("extractor"),
-        **_encoder(encoder),
+        **_encoder(store.get("encoder", {})),
         "dimension": f"{store['dimension']:,}" if "dimension" in store else None,
         "settings": _lines(store["settings"]),
         "computed on": _lines(store.get("compute", {})),
@@ -97,7 +124,7 @@ def _facts(results: Results, modality: str) -> dict[str, str | None]:
         "frames": _lines(frames.get("settings", {})),
         "faces": _lines(frames.get("faces", {})),
         **{f"faces, {name}": fact for name, fact in _encoder(frames.get("encoder", {})).items()},
-        "masked utterances": f"{results.run['masked'][modality]:,}",
+        "masked utterances": f"{masked:,}",
     }
 
 
@@ -115,18 +142,17 @@ def _lines(settings: Mapping[str, Any]) -> str:
     return "\n".join(f"{name}: {value(setting)}" for name, setting in settings.items())
 
 
-def _settings(results: Results) -> Table:
-    rows = tuple(
-        Row((f"{section}.{name}", value(setting)))
-        for section, settings in results.settings.sections().items()
-        for name, setting in settings.model_dump().items()
-        if setting is not None
-    )
-    return Table(
-        "All settings of protocol, model, loss, training and evaluation",
-        ("setting", "value"),
-        rows,
-        "ll",
-        ("Named as in params.yaml; the settings.py of each package describes them.",),
-        folded=True,
-    )
+def common_settings(results: Results) -> Iterator[list[str]]:
+    """The settings of protocol and computing that are set."""
+    sections = {"protocol": results.protocol_settings, "compute": results.compute}
+    for section, settings in sections.items():
+        for name, setting in settings.model_dump().items():
+            if setting is not None:
+                yield [f"{section}.{name}", value(setting)]
+
+
+def system_settings(systems: Sequence[SystemResults]) -> Iterator[list[str]]:
+    """Each setting of any system, and a cell per system."""
+    blocks = [system.settings for system in systems if system.settings]
+    for name in dict.fromkeys(name for block in blocks for name in block):
+        yield [name, *(value(block[name]) if name in block else NONE for block in blocks)]

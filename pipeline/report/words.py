@@ -1,9 +1,11 @@
-"""Formatting of figures and names, shared by all tables."""
+"""Formatting of figures and names, shared by the whole page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
+from pipeline.records.ledger import Problem
 
 NONE = "-"
 MEASURES = {
@@ -12,10 +14,6 @@ MEASURES = {
     "accuracy": "accuracy",
     "uar": "unweighted average recall",
 }
-INTERVALS = (
-    "In percent. ± is the sample standard deviation over seeds; brackets hold the 95 % interval of "
-    "the mean over seeds, from resampling whole test dialogues."
-)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -23,9 +21,10 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
 
 
-def number(value: Any, decimals: int = 1) -> str:
+def number(value: Any, decimals: int = 1, signed: bool = False) -> str:
     """A figure, `-` if there is none."""
-    return NONE if value is None or pd.isna(value) else f"{value:.{decimals}f}"
+    sign = "+" if signed else ""
+    return NONE if value is None or pd.isna(value) else f"{value:{sign}.{decimals}f}"
 
 
 def spread(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
@@ -35,9 +34,9 @@ def spread(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
     return mean if deviation == NONE else f"{mean} ± {deviation}"
 
 
-def interval(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
+def interval(summary: Mapping[str, Any], name: str, decimals: int = 1, signed: bool = False) -> str:
     """The 95 % interval: `[58.1, 75.2]`; empty if there is none."""
-    ends = [number(summary.get(f"{name}_{end}"), decimals) for end in ("low", "high")]
+    ends = [number(summary.get(f"{name}_{end}"), decimals, signed) for end in ("low", "high")]
     return "" if NONE in ends else f"[{ends[0]}, {ends[1]}]"
 
 
@@ -45,6 +44,27 @@ def whole(summary: Mapping[str, Any], name: str, decimals: int = 1) -> str:
     """Mean and standard deviation, and below them the interval."""
     lines = (spread(summary, name, decimals), interval(summary, name, decimals))
     return "\n".join(line for line in lines if line)
+
+
+def difference(row: Mapping[str, Any]) -> str:
+    """A difference with its sign, and below it the interval; `-` for the reference itself."""
+    lines = (number(row["difference"], signed=True), interval(row, "difference", signed=True))
+    return "\n".join(line for line in lines if line)
+
+
+def wholes(columns: Iterable[tuple[str, Mapping[str, Any]]], name: str) -> list[str]:
+    """`whole` of one figure in each column."""
+    return [whole(summary, name) for _, summary in columns]
+
+
+def spreads(summary: Mapping[str, Any]) -> list[str]:
+    """`spread` of each overall figure."""
+    return [spread(summary, name) for name in MEASURES]
+
+
+def count(value: Any) -> str:
+    """A number of things, `-` if there is none."""
+    return NONE if value is None or pd.isna(value) else f"{value:,.0f}"
 
 
 def listed(words: Iterable[object], joint: str = "and") -> str:
@@ -58,9 +78,34 @@ def many(count: int, one: str, ending: str = "s") -> str:
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}{ending}"
 
 
+def distinct(rows: Iterable[object], name: str) -> int:
+    """How many values an attribute has."""
+    return len({getattr(row, name) for row in rows})
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names and how many more there are: `a, b and 3 more`."""
+    more = len(names) - most
+    return listed([*names[:most], *([f"{more} more"] if more > 0 else [])])
+
+
+def examples(problems: Sequence[Problem], most: int = 3) -> str:
+    """The first problems of a kind, a line each."""
+    return "\n".join(f"{p.utterance}: {p.detail}" for p in problems[:most])
+
+
 def sentence(text: str) -> str:
     """Capitalise the first letter."""
     return text[:1].upper() + text[1:]
+
+
+def duration(seconds: float) -> str:
+    """`1 h 03 min`, `2 min 05 s` or `0.5 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
 
 
 def value(setting: Any) -> str:

@@ -25,6 +25,8 @@ class FinetunedHead(Fitted):
         head = read_head(paths.head(corpus))
         if head is None:
             raise LeftOut(f"{corpus}.finetune.enabled is false: there is no such encoder")
+        if "text" not in self.shape.features:
+            raise LeftOut(f"it reads text alone, which {corpus}.finetuned_head.modalities lacks")
         if (got := head.weight.shape) != tuple(self.scores.weight.shape):
             raise LeftOut(f"{paths.head(corpus)} has the shape {got}: run `dvc repro`")
         with torch.no_grad():

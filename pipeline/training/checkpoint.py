@@ -19,12 +19,12 @@ from torch import Tensor
 
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import METADATA_KEY, replacing
-from pipeline.base.settings import Modality
+from pipeline.base.settings import MODALITIES, Modality
 from pipeline.systems.base import Shape, System, system
 
 VERSION = "checkpoint/3"
 DIGEST = "sha256"  # of the facts and the tensors, beside the facts
-UNFITTED = ".standardise.bound"  # infinite where no utterance of the train split has the modality
+UNFITTED = ".bound"  # of `Standardise`: infinite where no train utterance has the modality
 LARGEST_DIMENSION = 10**6
 LARGEST_SIZE = 10**8
 NOT_STATED = {"enabled": True, "workers": 1}  # settings that change no weight
@@ -152,7 +152,9 @@ def stated_system(facts: Mapping[str, Any]) -> System:
         ValueError: They contradict themselves, or there is no such system or setting.
     """
     stated = _Facts.model_validate(facts)
-    shape, classes = Shape(**stated.shape.model_dump()), stated.classes
+    features = stated.shape.features  # in the order of JSON's sorted keys
+    canonical = {modality: features[modality] for modality in MODALITIES if modality in features}
+    shape, classes = Shape(**{**vars(stated.shape), "features": canonical}), stated.classes
     dimensions = {modality: about.dimension for modality, about in stated.features.items()}
     if shape.features != dimensions:
         raise ValueError(f"reads {shape.features}, its features are {dimensions}")

@@ -70,7 +70,8 @@ def _leave_out(training: Training, reason: str) -> None:
 
 def about(training: Training) -> dict[str, Any]:
     """What is printed beside a system's figures."""
-    return asdict(system(training.name).SOURCE)
+    settings = training.settings.model_dump(mode="json", exclude=set(NOT_STATED))
+    return {**asdict(system(training.name).SOURCE), "settings": settings}
 
 
 def _train_all(data: TrainingData) -> None:

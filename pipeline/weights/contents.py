@@ -38,9 +38,8 @@ class EncoderFiles(NamedTuple):
 def repository_encoder(source: Repository, role: Role, by_hand: Path, setting: str) -> EncoderFiles:
     """The encoder in a repository, of which the commit stands for the content.
 
-    Raises:
-        PipelineError: The files cannot be had, or are not what the role needs; what is in the
-            folder `by_hand` goes before what the hub has.
+    What is in the folder `by_hand` goes before what the hub has. Files that cannot be had, or that
+    are not what the role needs, are refused.
     """
     folder = by_hand
     if not folder.is_dir():
@@ -69,11 +68,7 @@ def repository_encoder(source: Repository, role: Role, by_hand: Path, setting: s
 
 
 def local_encoder(name: str, local: LocalFolder, role: Role, setting: str) -> EncoderFiles:
-    """The encoder in a folder of this machine, as it is now.
-
-    Raises:
-        PipelineError: The folder cannot be read or does not hold what the role needs.
-    """
+    """The encoder in a folder of this machine, as it is now; refuse one that is incomplete."""
     folder, place = local.path, local.path.absolute()
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -102,11 +97,7 @@ def local_encoder(name: str, local: LocalFolder, role: Role, setting: str) -> En
 
 
 def _of_transformers(folder: Path, role: Role, where: str) -> list[str]:
-    """The names of the files that an encoder of transformers needs; no pickles.
-
-    Raises:
-        PipelineError: The settings, the weights as safetensors or the tokenizer are not there.
-    """
+    """The names of the files that an encoder of transformers needs; refuse pickles and gaps."""
     there = sorted(path.name for path in folder.iterdir() if path.is_file())
     besides = [name for name in BESIDES[role] if name in there]
     weights = [WEIGHTS] if WEIGHTS in there else [n for n in there if SHARDS.fullmatch(n)]

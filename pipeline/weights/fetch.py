@@ -39,16 +39,8 @@ def install(
 ) -> None:
     """Fetch an encoder and write its encoder folder, whole or not at all; the same bytes each time.
 
-    Args:
-        name: As params.yaml has it in `setting`; see `names`.
-        role: What the encoder is for.
-        folder: The folder to write; one that is there is replaced.
-        store: See `store_root`.
-        setting: Such as `meld.visual.encoder`, for errors.
-        lock: None for the committed one.
-
-    Raises:
-        PipelineError: The encoder is unknown, or its files cannot be had or are not the right ones.
+    The encoder is named in params.yaml as `names` has it, by a setting such as
+    `meld.visual.encoder`. Unknown encoders and wrong files are refused.
     """
     encoder = fetch(name, role, store, setting, lock=lock)
     with replacing_folder(folder) as part:
@@ -81,11 +73,9 @@ def fetch(
 
 
 def _missing(encoder: KnownEncoder, folder: Path) -> Files:
-    """The files that are not in the store.
+    """The files that are not in the store; refuse another one that is there.
 
-    Raises:
-        PipelineError: A file that is there is another one. Somebody put it there, as nothing here
-            writes a wrong file: it is theirs to remove.
+    Somebody put it there, as nothing here writes a wrong file: it is theirs to remove.
     """
     there = [name for name in encoder.files if (folder / name).exists()]
     wrong = [

@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,6 @@ from pipeline.weights.lock import PATH, FileDigest, Provenance, RelativePath
 RECORD = "encoder.json"
 FORMAT: Literal["encoder/1"] = "encoder/1"
 NO_ENCODER = {"format": FORMAT, "name": None}
-PART_FOLDER = "part"
 # Where a file of an encoder names others, which transformers then reads wherever they lie.
 NAMING = {
     "config.json": "transformers_weights",
@@ -43,29 +42,21 @@ class FinetunedRecord(Strict):
         settings: The sections `finetune` and `text`, and the arithmetic.
         epoch: The one that validation chose.
         history: One row of numbers per epoch.
-        parts: Dialogues that the encoder in the folder `part0`, `part1`, ... has not seen, and
-            that it reads; the encoder beside the record reads all others. Empty without cross-fit.
     """
 
     corpus: str
     settings: dict[str, Any]
     epoch: int
     history: tuple[dict[str, float], ...]
-    parts: tuple[tuple[str, ...], ...] = ()
 
 
 class EncoderRecord(Provenance):
-    """What `encoder.json` holds.
-
-    Attributes:
-        files: By name.
-        folder: Where the files lie, from the record's folder on; None: in it. From
-            models/encoders/CORPUS/text it cannot leave models/.
-        finetuned: None for a pretrained encoder.
-    """
+    """What `encoder.json` holds."""
 
     format: Literal["encoder/1"] = FORMAT
     files: dict[RelativePath, FileDigest] = Field(min_length=1)
+    # Where the files lie, from the record's folder on, if not in it. From
+    # models/encoders/CORPUS/text it cannot leave models/.
     folder: Annotated[str, Field(pattern=rf"^(\.\./){{0,3}}{PATH}$")] | None = None
     finetuned: FinetunedRecord | None = None
 
@@ -77,7 +68,6 @@ class Encoder:
     Attributes:
         folder: Where the files lie.
         files: Hex SHA-256 by file name.
-        parts: Dialogues that are read by another encoder, number 0, 1, ...; see `part`.
     """
 
     name: str
@@ -87,19 +77,6 @@ class Encoder:
     licence: str
     folder: Path
     files: dict[str, str]
-    parts: Sequence[Sequence[str]] = ()
-
-    @property
-    def whole(self) -> "Encoder":
-        """The encoder of all dialogues that are in no part."""
-        own = {name: sha256 for name, sha256 in self.files.items() if "/" not in name}
-        return replace(self, files=own, parts=()) if self.parts else self
-
-    def part(self, number: int) -> "Encoder":
-        """The encoder of the dialogues of one part."""
-        start = f"{PART_FOLDER}{number}/"
-        own = {n.removeprefix(start): s for n, s in self.files.items() if n.startswith(start)}
-        return replace(self, folder=self.folder / start, files=own, parts=())
 
     @property
     def digest(self) -> str:
@@ -108,30 +85,21 @@ class Encoder:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What tells it from every other encoder."""
+    def about(self) -> dict[str, str]:
+        """What a feature store keeps of its encoder."""
         return {
             "name": self.name,
             "architecture": self.architecture,
             "revision": self.revision,
             "sha256": self.digest,
+            "licence": self.licence,
         }
-
-    @property
-    def about(self) -> dict[str, str]:
-        """What a feature store keeps of its encoder."""
-        return {**self.identity, "licence": self.licence}
 
 
 def load(folder: Path, *, verify: bool = True) -> Encoder:
-    """Read an encoder folder and check that it holds just the files of its record.
+    """Read an encoder folder; refuse one that does not hold just the files of its record.
 
-    Args:
-        folder: What `install` or `finetune` wrote.
-        verify: Whether to hash the files; without, only their sizes are compared.
-
-    Raises:
-        PipelineError: There is no usable record, or the files are not those of the record.
+    Files are hashed to `verify` them; without, only their sizes are compared.
     """
     record = read_record(folder)
     place = folder / record.folder if record.folder else folder
@@ -145,7 +113,6 @@ def load(folder: Path, *, verify: bool = True) -> Encoder:
         **record.model_dump(include={"name", "role", "architecture", "revision", "licence"}),
         folder=place,
         files={name: file.sha256 for name, file in sorted(record.files.items())},
-        parts=record.finetuned.parts if record.finetuned else (),
     )
 
 
@@ -191,9 +158,8 @@ def record_of(
 ) -> EncoderRecord:
     """The record of an encoder and all files that lie in its folder.
 
-    Raises:
-        PipelineError: A file is empty, its name is not one of letters, digits and `._-`, or it
-            names files outside the folder.
+    Refuse empty files, names of other characters than letters, digits and `._-`, and files that
+    name others outside the folder.
     """
     content = provenance.model_dump(include=set(Provenance.model_fields))
     try:
@@ -229,11 +195,7 @@ def write_record(folder: Path, record: EncoderRecord | None) -> None:
 
 
 def read_record(folder: Path) -> EncoderRecord:
-    """Read and check `encoder.json`.
-
-    Raises:
-        PipelineError: There is none, it is not one, or it says that there is no encoder.
-    """
+    """Read and check `encoder.json`; refuse an absent or odd one, and one that names no encoder."""
     try:
         text = (folder / RECORD).read_text(encoding="utf-8")
         if json.loads(text) == NO_ENCODER:

@@ -46,11 +46,8 @@ class FileDigest(Strict):
 class Provenance(Strict):
     """What an encoder is and where it comes from.
 
-    Attributes:
-        name: As the lock, its publisher or params.yaml has it.
-        architecture: Name of a torchvision model or a transformers class, or `YuNet`.
-        revision: The upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
-        licence: As its publisher states it.
+    Its architecture is a torchvision model, a transformers class or `YuNet`; its revision the
+    upstream release, such as `ResNet101_Weights.IMAGENET1K_V2`.
     """
 
     name: str = Field(min_length=1)
@@ -72,11 +69,7 @@ Lock = dict[Annotated[str, Field(pattern=f"^{NAME}$")], KnownEncoder]
 
 
 def read_lock(path: Path = LOCK_PATH) -> Lock:
-    """Read and check the lock file: encoders by name.
-
-    Raises:
-        PipelineError: It cannot be read or breaks the schema.
-    """
+    """Read the lock file: encoders by name; refuse one that breaks the schema."""
     import yaml  # here, as stages that read an encoder's folder read no lock
 
     try:

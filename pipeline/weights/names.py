@@ -55,16 +55,9 @@ Reference = KnownEncoder | Repository | LocalFolder
 
 
 def parse(name: str, role: Role, setting: str, lock: Lock) -> Reference:
-    """What an encoder's name stands for.
+    """What an encoder's name stands for; refuse other forms and unknown names.
 
-    Args:
-        name: As params.yaml has it.
-        role: What the encoder is for.
-        setting: The setting that names it, for errors, such as `meld.visual.encoder`.
-        lock: The weights' lock.
-
-    Raises:
-        PipelineError: It is none of the accepted forms, or names nothing that is known.
+    `setting`, such as `meld.visual.encoder`, is for the message.
     """
     if name in (known := of_role(lock, role)):
         return lock[name]

@@ -18,12 +18,12 @@ def ended(workspace, monkeypatch):
     """What a stage whose work raises an error says in the end."""
     shutil.copy(PARAMS, "params.yaml")
 
-    def run(name, error):
+    def run(name, error, raised=SystemExit):
         def work(params, corpus):
             raise error
 
         monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", "demo_meld"])
-        with pytest.raises(SystemExit) as end:
+        with pytest.raises(raised) as end:
             stage.run(work)
         return str(end.value)
 
@@ -59,15 +59,8 @@ def test_an_interrupted_stage_ends_in_one_line(ended, capsys):
     assert capsys.readouterr().err == "\ntext demo_meld: interrupted. Run again: it resumes.\n"
 
 
-def test_a_fault_of_ours_keeps_its_traceback(workspace, monkeypatch):
-    shutil.copy(PARAMS, "params.yaml")
-
-    def work(params, corpus):
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(sys, "argv", ["stages/text.py", "demo_meld"])
-    with pytest.raises(RuntimeError, match="shapes"):
-        stage.run(work)
+def test_a_fault_of_ours_keeps_its_traceback(ended):
+    assert ended("text", RuntimeError("shapes do not fit"), RuntimeError) == "shapes do not fit"
 
 
 NAMES = ("weights@demo_meld-faces", "text@demo_meld", "demo@meld")

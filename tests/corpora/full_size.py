@@ -17,17 +17,13 @@ import numpy as np
 
 from pipeline.corpora.iemocap import COSMIC, COSMIC_SIX, SIX
 from pipeline.corpora.meld import FOLDERS
-from pipeline.demo.iemocap_annotation import (
-    CLASSES,
-    AnnotatedTurn,
-    Annotation,
-    Rating,
-    evaluation_text,
-    transcription_text,
-)
+from pipeline.demo.iemocap_annotation import AnnotatedTurn, Annotation
+from tests.corpora.iemocap_tree import lay_out, turn
 from tests.media.make_media import write_media, write_wav
 
-WORDS = {code: word for word, code in CLASSES.items()}
+# Labels of three raters and of the speaker; `xxx!` is one that the rule makes happy.
+SPLIT = (("Happiness",), ("Neutral",), ("Excited",))
+VOTES = {"xxx!": (*SPLIT, ("Happiness",)), "xxx": (*SPLIT, ("Anger",))}
 RARE = Counter(sur=107, fea=40, oth=3, dis=2)
 # Of the happy ones, those whose raters found no majority: sessions 1 to 4, session 5.
 UNDECIDED = {"train": 52, "valid": 0, "test": 1}
@@ -63,18 +59,16 @@ def write_iemocap(root: Path, sizes: Sequence[Size]) -> None:
     write_media(stub, stamps=range(SECONDS), video_codec="mpeg4", rate=Fraction(1))
     video = _taken(stub)
     sound = _taken(write_wav(root / "stub.wav", np.zeros(160, np.float32)))
-    for number, recorded in enumerate(conversations(sizes)):
+    dialogues = list(conversations(sizes))
+    lay_out(root, dialogues)
+    for number, recorded in enumerate(dialogues):
         session = root / f"Session{recorded.dialogue[4]}"
-        texts = {"EmoEvaluation": evaluation_text, "transcriptions": transcription_text}
-        for part, text in texts.items():
-            path = session / f"dialog/{part}/{recorded.dialogue}.txt"
-            _write(path, text(recorded).encode("latin-1"))
         avi = session / f"dialog/avi/DivX/{recorded.dialogue}.avi"
         _write(avi, video + number.to_bytes(4, "big"))
-        for place, turn in enumerate(recorded.turns):
+        for place, one in enumerate(recorded.turns):
             # Other samples in every file: the last two of its data, which end the file.
             samples = (1000 * number + place).to_bytes(4, "little")
-            wav = session / f"sentences/wav/{recorded.dialogue}/{turn.utterance}.wav"
+            wav = session / f"sentences/wav/{recorded.dialogue}/{one.utterance}.wav"
             _write(wav, sound[:-4] + samples)
 
 
@@ -115,22 +109,7 @@ def _shuffled(counts: Counter[str]) -> list[str]:
 def _turns(dialogue: str, codes: Sequence[str]) -> Iterator[AnnotatedTurn]:
     for place, code in enumerate(codes):
         utterance = f"{dialogue}_{'FM'[place % 2]}{place // 2:03}"
-        said = _votes(code)
-        raters = ("E1", "E2", "E4", f"{utterance[-4]}1")
-        ratings = tuple(Rating(r, labels, 3, 3, 3) for r, labels in zip(raters, said, strict=True))
-        start = 3.2 * place
-        yield AnnotatedTurn(
-            utterance, "Words.", start, start + 3.5, code.rstrip("!"), 3, 3, 3, ratings
-        )
-
-
-def _votes(code: str) -> list[tuple[str, ...]]:
-    """Labels of three raters and of the speaker; `xxx!` is one that the rule makes happy."""
-    if code == "xxx!":
-        return [("Happiness",), ("Neutral",), ("Excited",), ("Happiness",)]
-    if code == "xxx":
-        return [("Happiness",), ("Neutral",), ("Excited",), ("Anger",)]
-    return [(WORDS[code],)] * 4
+        yield turn(utterance, 3.2 * place, code.rstrip("!"), *VOTES.get(code, ()))
 
 
 def write_meld(root: Path, annotations: Path) -> None:

@@ -34,16 +34,11 @@ from pipeline.records.manifest import (
     read_manifest,
     write_manifest,
 )
-from pipeline.records.protocol import Entry, counts
+from pipeline.records.protocol import Entry
 from tests.conftest import PARAMS
 from tests.corpora.cremad_tree import EMOTIONS, FOLDERS, lay_out, lay_out_media, names
 
 OPTIONS = CremadOptions(reader="cremad", full=False, max_seconds=60)
-POINTER = (
-    b"version https://git-lfs.github.com/spec/v1\n"
-    b"oid sha256:10dc3fd1f2bc8203657431598bd7dc9312462008f93d08fda786043ae6a8d2f4\n"
-    b"size 265922\n"
-)
 
 
 def test_each_clip_is_a_dialogue_of_one_turn_in_sorted_order(tmp_path: Path) -> None:
@@ -184,16 +179,6 @@ def test_the_archive_in_place_of_its_folder(tmp_path: Path) -> None:
     assert f"unzip {tmp_path / 'cremad.zip'}" in str(error.value)
 
 
-def test_a_clone_without_lfs_goes_to_the_ledger(workspace: Path) -> None:
-    clips = names(1)
-    lay_out(workspace, clips, POINTER)
-    done, problems = inspected(read(workspace, OPTIONS).utterances, workspace, 60, "test")
-    assert len(POINTER) == 131  # as in the repository
-    assert all(u.video.missing == u.audio.missing == "lfs_pointer" for u in done)
-    assert counted(problems) == {"audio lfs_pointer": 6, "visual lfs_pointer": 6}
-    assert all("git lfs pull" in p.detail for p in problems)
-
-
 def test_real_media_are_usable(workspace: Path) -> None:
     clips = names(1)
     lay_out_media(workspace, clips)
@@ -236,16 +221,6 @@ def test_splits_by_speakers_and_the_committed_label_set(tmp_path: Path) -> None:
 
 def labels(entries: list[Entry]) -> list[tuple[int | None, str]]:
     return [(entry.label, entry.utterance.split("_")[2]) for entry in entries]
-
-
-def test_a_label_set_may_leave_codes_out(tmp_path: Path) -> None:
-    utterances = read(lay_out(tmp_path, names(10)), OPTIONS).utterances
-    fewer = {"good": ["HAP"], "bad": ["ANG", "SAD"]}
-    protocol = make_protocol(
-        utterances, committed().model_copy(update={"label_set": fewer}), READER
-    )
-    assert len(protocol.entries) == 30
-    assert {name for split in counts(protocol).values() for name in split} == {"good", "bad"}
 
 
 def release() -> list[str]:

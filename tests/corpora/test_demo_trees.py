@@ -17,24 +17,23 @@ from pipeline.demo.tree import write_tree
 from pipeline.media.packets import Window
 from pipeline.media.video import Wanted, sample_segments
 from pipeline.records.manifest import Utterance
+from tests.demo.conftest import SESSIONS
+from tests.demo.conftest import SMALL as TINY
 
-SMALL = {
+SMALL = TINY | {
     "workers": 2,
     "min_turns": 6,
     "max_turns": 7,
-    "min_per_class": 0,
-    "width": 256,
-    "height": 192,
     "min_seconds": 0.6,
     "max_seconds": 0.9,
 }
-SESSIONS = {"Session1": 2, "Session2": 1, "Session3": 1, "Session4": 1, "Session5": 2}
 OPTIONS = iemocap.IemocapOptions(reader="iemocap", full=False, max_seconds=60, letterbox=112 / 480)
 
 
 @pytest.fixture(scope="module")
 def settings() -> DemoSettings:
-    return DemoSettings(layout="iemocap", dialogues=SESSIONS, fps=10, **SMALL)  # type: ignore[arg-type]
+    dialogues = SESSIONS | {"Session1": 2, "Session5": 2}
+    return DemoSettings(layout="iemocap", dialogues=dialogues, fps=10, **SMALL)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +122,8 @@ def motion(root: Path, u: Utterance, *, own: bool) -> float:
 
 
 def test_meld_comes_back_too(workspace: Path) -> None:
-    settings = DemoSettings(
-        layout="meld",
-        dialogues={"train": 2, "dev": 1, "test": 1},
-        fps=10,
-        **SMALL,  # type: ignore[arg-type]
-    )
+    dialogues = {"train": 2, "dev": 1, "test": 1}
+    settings = DemoSettings(layout="meld", dialogues=dialogues, fps=10, **SMALL)  # type: ignore[arg-type]
     root = workspace / "MELD.Raw"
     write_tree(settings, root)
     options = meld.MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")

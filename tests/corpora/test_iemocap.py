@@ -233,14 +233,6 @@ def test_an_archive_in_place_of_the_folder(tmp_path: Path) -> None:
     assert f"mv {path} {path}.tar, then tar -xf {path}.tar" in str(error.value)
 
 
-def test_a_git_lfs_pointer_in_place_of_an_annotation(tmp_path: Path) -> None:
-    lay_out(tmp_path, [conversation("Ses01F_impro01", "F")])
-    path = tmp_path / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(PipelineError, match="lfs pull"):
-        read(tmp_path, OPTIONS)
-
-
 def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
     names = [f"Ses01F_impro0{number}" for number in (1, 2, 3, 4)]
     lay_out(tmp_path, [conversation(name, "F") for name in names])
@@ -308,22 +300,3 @@ def test_what_an_editor_did_to_the_files_loses_no_turn(
     ]
     assert [u.emotion for u in found.utterances] == ["neu"] * 3
     assert found.left_aside == expected.left_aside
-
-
-@pytest.mark.parametrize("part", ["transcriptions", "EmoEvaluation"])
-def test_a_pipe_in_place_of_an_annotation_is_passed_over_and_counted(
-    tmp_path: Path, part: str
-) -> None:
-    """It would be waited for for ever."""
-    lay_out(tmp_path, [conversation(name, "FM") for name in ("Ses01F_impro01", "Ses01M_impro01")])
-    path = tmp_path / f"Session1/dialog/{part}/Ses01F_impro01.txt"
-    path.unlink()
-    os.mkfifo(path)
-    found = read(tmp_path, OPTIONS)
-    kind = {
-        "transcriptions": "files that are not transcriptions of their session",
-        "EmoEvaluation": "dialogues without an evaluation file",
-    }[part]
-    assert found.left_aside[kind] == 1
-    labelled = [u.utterance for u in found.utterances if u.emotion]
-    assert labelled == ["Ses01M_impro01_F000", "Ses01M_impro01_M000"]

@@ -141,10 +141,3 @@ def test_no_text_is_refused(text: str) -> None:
     skipped: Counter[str] = Counter()
     evaluations, turns = parse_evaluations(text, skipped), parse_transcription(text, skipped)
     assert len(evaluations) <= 1 and len(turns) <= 1
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_are_refused(data: bytes) -> None:
-    text = data.decode("latin-1")
-    parse_evaluations(text, Counter())
-    parse_transcription(text, Counter())

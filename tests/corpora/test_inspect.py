@@ -59,40 +59,24 @@ def found(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Looked, lis
     return {u.utterance: u for u in done}, problems
 
 
-@pytest.fixture
-def looked(found: tuple[Looked, list[Problem]]) -> Looked:
-    return found[0]
-
-
-def test_a_whole_clip_ends_where_it_ends(looked: Looked) -> None:
-    assert looked["whole.mp4"].video.end == 2.5
-    assert looked["whole.mp4"].audio.missing is None
-
-
-def test_a_clip_without_sound_keeps_its_picture(looked: Looked) -> None:
-    assert looked["mute.mp4"].audio.missing == "no_audio"
-    assert looked["mute.mp4"].video.missing is None and looked["mute.mp4"].video.end == 2.0
-
-
-def test_a_picture_nobody_can_decode_leaves_the_sound(looked: Looked) -> None:
-    assert looked["odd.mp4"].video.missing == "no_decoder"
-    assert looked["odd.mp4"].audio.missing is None
-
-
-def test_a_long_clip_is_cut_and_noted(found: tuple[Looked, list[Problem]]) -> None:
-    looked, problems = found
-    assert looked["long.mp4"].video.end == 60.0 and looked["long.mp4"].video.missing is None
-    cut = [p for p in problems if p.utterance == "long.mp4"]
-    assert [(p.modality, p.kind) for p in cut] == [("visual", "cut"), ("audio", "cut")]
-    assert cut[0].detail == "lasts 305.00 s, 60.00 s are used"
-
-
-def test_absent_and_empty_clips_are_masked_with_their_reason(
+def test_each_part_of_a_clip_is_masked_alone_and_a_long_one_is_cut(
     found: tuple[Looked, list[Problem]],
 ) -> None:
     looked, problems = found
-    assert looked["gone.mp4"].video.missing == "absent" and looked["gone.mp4"].video.end is None
-    assert looked["still.mp4"].audio.missing == "no_duration"
+    assert {
+        name: (u.video.end, u.video.missing, u.audio.end, u.audio.missing)
+        for name, u in looked.items()
+    } == {
+        "whole.mp4": (2.5, None, 2.5, None),
+        "mute.mp4": (2.0, None, None, "no_audio"),
+        "long.mp4": (60.0, None, 60.0, None),
+        "still.mp4": (None, "no_duration", None, "no_duration"),
+        "odd.mp4": (None, "no_decoder", 2.0, None),
+        "gone.mp4": (None, "absent", None, "absent"),
+    }
+    cut = [p for p in problems if p.utterance == "long.mp4"]
+    assert [(p.modality, p.kind) for p in cut] == [("visual", "cut"), ("audio", "cut")]
+    assert cut[0].detail == "lasts 305.00 s, 60.00 s are used"
     assert {p.kind for p in problems if p.utterance == "gone.mp4"} == {"absent"}
 
 

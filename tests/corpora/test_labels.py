@@ -1,15 +1,22 @@
-"""Label sets, their codes, and the rule behind the published 7,433 utterances of IEMOCAP."""
+"""Label sets, their codes, who may read them, and the rule behind IEMOCAP's 7,433 utterances."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from pipeline.base.errors import PipelineError
 from pipeline.corpora.iemocap import erc7433
 from pipeline.corpora.labels import CONSENSUS
-from pipeline.corpora.protocol import make_protocol
+from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import Segment, Utterance, Vote
+from pipeline.records.protocol import counts, read_protocol, write_protocol
+from tests.synthetic import bare_utterance
 
+MELD = READERS["meld"]
 GONE = Segment("x.avi", missing="absent")
 
 
@@ -119,3 +126,61 @@ def test_a_label_set_of_params_names_its_codes() -> None:
 def test_settings_that_do_not_agree_are_refused(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         protocol(**changes)
+
+
+ROWS = [
+    bare_utterance("train/d0", 0),
+    bare_utterance("train/d0", 1, "xxx"),
+    bare_utterance("train/d0", 2, "anger"),
+    bare_utterance("dev/d0", 0, "fear", "dev"),
+    bare_utterance("test/d0", 0, "anger", "test"),
+]
+
+
+def test_class_numbers_of_a_protocol() -> None:
+    made = make_protocol(ROWS, protocol(label_set="emotion"), MELD)
+    assert [(e.split, e.label) for e in made.entries] == [
+        ("train", 4),
+        ("train", 6),
+        ("valid", 2),
+        ("test", 6),
+    ]
+    assert counts(made)["valid"]["fear"] == 1
+    rows = [*ROWS[:2], replace(ROWS[2], sentiment="negative"), *ROWS[3:]]
+    sentiment = make_protocol(rows, protocol(label_set="sentiment"), MELD)
+    assert [e.label for e in sentiment.entries] == [1, 1, 2, 1, 1]
+
+
+def test_unlabelled_utterances_can_stay_as_context() -> None:
+    made = make_protocol(ROWS, protocol(label_set="emotion", unlabelled="context"), MELD)
+    assert [e.label for e in made.entries] == [4, None, 6, 2, 6]
+
+
+def test_training_cannot_see_test_labels(tmp_path: Path) -> None:
+    write_protocol(tmp_path / "p.parquet", make_protocol(ROWS, protocol(label_set="emotion"), MELD))
+    assert [e.label for e in read_protocol(tmp_path / "p.parquet").entries] == [4, 6, 2, 6]
+    seen = read_protocol(tmp_path / "p.parquet", labels_of=("train", "valid"))
+    assert [e.label for e in seen.entries] == [4, 6, 2, None]
+    assert seen.classes[4] == "joy"
+
+
+def test_an_empty_split_or_an_unknown_one_is_told() -> None:
+    with pytest.raises(PipelineError, match=r"splits \['test'\] of fold 0 has a label"):
+        make_protocol(ROWS[:4], protocol(label_set="emotion"), MELD)
+    with pytest.raises(PipelineError, match="official split None"):
+        make_protocol([replace(ROWS[0], official_split=None)], protocol(label_set="emotion"), MELD)
+
+
+@pytest.mark.parametrize("kept", ["drop", "context"])
+def test_a_train_split_of_one_class_is_refused_before_anything_is_trained(kept: str) -> None:
+    with pytest.raises(PipelineError, match="train split of fold 0 are of one class"):
+        make_protocol([*ROWS[:2], *ROWS[3:]], protocol(label_set="emotion", unlabelled=kept), MELD)
+
+
+def test_what_has_no_label_and_codes_nobody_has_are_counted() -> None:
+    chosen = protocol(label_set={"good": ["joy", "exce"], "bad": ["anger", "fear"]})
+    assert remarks(ROWS, chosen, MELD) == [
+        "left out, without a label in the set: 1 utterances (xxx 1)",
+        "no utterance has the label set's code 'exce'",
+    ]
+    assert "(no code 1)" in remarks([replace(ROWS[0], emotion=None)], chosen, MELD)[0]

@@ -9,6 +9,7 @@ import pytest
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.meld import FOLDERS, PUBLISHED, MeldOptions, read
 from pipeline.corpora.published import differences
+from pipeline.records.manifest import Utterance
 from tests.corpora.meld_tree import LINE, csv_bytes, tree
 
 OPTIONS = MeldOptions(reader="meld", full=False, max_seconds=60, test_twins="final")
@@ -182,24 +183,21 @@ def test_a_wrong_tree_is_told_with_what_mends_it(
         assert part in str(error.value)
 
 
-def test_the_archive_in_place_of_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "MELD.Raw.tar.gz").write_bytes(b"x")
-    with pytest.raises(PipelineError, match=r"tar -xf .*MELD\.Raw\.tar\.gz"):
-        read(tmp_path / "MELD.Raw.tar.gz", OPTIONS)
+@pytest.fixture(scope="module")
+def real(shared: Path) -> dict[str, Utterance]:
+    return {u.utterance: u for u in read(shared / "meld_csv", OPTIONS).utterances}
 
 
-def test_the_real_annotations_have_every_published_count(shared: Path) -> None:
-    found = read(shared / "meld_csv", OPTIONS).utterances
-    assert differences(found, PUBLISHED) == []
-    sentiments = Counter((u.official_split, u.sentiment) for u in found)
+def test_the_real_annotations_have_every_published_count(real: dict[str, Utterance]) -> None:
+    assert differences(list(real.values()), PUBLISHED) == []
+    sentiments = Counter((u.official_split, u.sentiment) for u in real.values())
     assert [sentiments[s, "neutral"] for s in FOLDERS] == [4710, 470, 1256]
 
 
-def test_the_real_dialogues(shared: Path) -> None:
-    found = read(shared / "meld_csv", OPTIONS).utterances
+def test_the_real_dialogues(real: dict[str, Utterance]) -> None:
     ids: dict[str, list[int]] = {}
     starts: dict[str, list[float]] = {}
-    for u in found:
+    for u in real.values():
         ids.setdefault(u.dialogue, []).append(int(u.utterance.rpartition("utt")[2]))
         starts.setdefault(u.dialogue, []).append(u.episode_start or 0)
     assert "train/dia60" not in ids
@@ -212,22 +210,21 @@ def test_the_real_dialogues(shared: Path) -> None:
     assert unordered == {"train": 23, "dev": 4, "test": 4}
 
 
-def test_the_real_times_of_two_digits(shared: Path) -> None:
-    found = {u.utterance: u for u in read(shared / "meld_csv", OPTIONS).utterances}
+def test_the_real_times_of_two_digits_and_the_cross_split_duplicate(
+    real: dict[str, Utterance],
+) -> None:
     for name in ("test/dia187_utt2", "test/dia233_utt8", "train/dia437_utt2"):
-        end = found[name].episode_end
+        end = real[name].episode_end
         assert end is not None and round(end * 100) == pytest.approx(end * 100, abs=1e-6)
-
-
-def test_the_real_cross_split_duplicate(shared: Path) -> None:
-    found = {u.utterance: u for u in read(shared / "meld_csv", OPTIONS).utterances}
-    one, other = found["train/dia12_utt7"], found["test/dia85_utt0"]
+    one, other = real["train/dia12_utt7"], real["test/dia85_utt0"]
     assert (one.text, one.episode_start) == (other.text, other.episode_start)
 
 
-def test_the_older_bytes_give_the_same_text_but_for_five_rows(shared: Path) -> None:
-    new, old = (read(shared / name, OPTIONS).utterances for name in ("meld_csv", "meld_csv_legacy"))
-    differing = [(a, b) for a, b in zip(new, old, strict=True) if a != b]
+def test_the_older_bytes_give_the_same_text_but_for_five_rows(
+    shared: Path, real: dict[str, Utterance]
+) -> None:
+    old = read(shared / "meld_csv_legacy", OPTIONS).utterances
+    differing = [(a, b) for a, b in zip(real.values(), old, strict=True) if a != b]
     assert len(differing) == 5
     assert all(a.text.replace("\xa0", " ") == b.text.replace("\xa0", " ") for a, b in differing)
 

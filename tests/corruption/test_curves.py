@@ -1,6 +1,6 @@
-"""From trained models to curves: the clean point is evaluate's, the others are what they say."""
+"""From trained systems to curves: the clean point is evaluate's, the others are what they say."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,18 @@ from sklearn.metrics import f1_score
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
-from pipeline.base.params import read_params
-from pipeline.base.paths import places
-from pipeline.corruption import extracting
-from pipeline.corruption.curves import Curve, Robustness, measure
-from pipeline.corruption.draws import drawn
+from pipeline.corruption.content import drawn, thinned
+from pipeline.corruption.corruptions import Corruption
+from pipeline.corruption.curves import Point, Robustness, measure
+from pipeline.corruption.tested import Tested
 from pipeline.evaluation.evaluate import labelled_test_set, selected_runs
 from pipeline.records.epochs import read_epochs, write_epochs
 from pipeline.records.features import Features, read_features
+from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
 from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
-from pipeline.training.train import train_corpus
-from tests.conftest import PARAMS
-from tests.corruption.toy import louder, of, read, trained
+from tests.corruption.toy import louder, of, read, stores, train, trained
 from tests.synthetic import CLASSES, lay_out
-from tests.training.toy import toy_settings
 
 TURNED = {"train": "train", "valid": "test", "test": "valid"}
 
@@ -35,33 +32,49 @@ def entries(workspace: Path) -> list[Entry]:
     return lay_out("toy")
 
 
-def curve(found: Robustness, modality: str, name: str) -> Curve:
-    (one,) = (
-        c for c in found.curves if (c.corruption.modality, c.corruption.name) == (modality, name)
+def measured(*systems: Tested, quick: bool = True, extract: Any = None) -> Robustness:
+    return measure(systems, stores(), extract or louder(), quick)
+
+
+def curve(
+    found: Robustness, modality: str, name: str, system: str = "mcn_cl"
+) -> tuple[Corruption, Sequence[Point]]:
+    ((corruption, points),) = (
+        (c, points)
+        for (of_system, c), points in found.points.items()
+        if (of_system, c.modality, c.name) == (system, modality, name)
     )
-    return one
+    return corruption, points
 
 
-def recorded() -> list[float]:
+def recorded(system: str = "mcn_cl") -> list[float]:
     """What `evaluate` makes of the recorded probabilities: weighted F1 of each seed."""
     protocol = read_protocol(paths.protocol("toy"))
-    runs = selected_runs(read_epochs(paths.epochs("toy")), protocol, "test")
+    rows, _ = read_epochs(paths.epochs("toy", system))
+    runs = selected_runs(rows, protocol, "test")
     return [run.scores(protocol.classes).weighted_f1 for run in runs]
 
 
+def texts() -> dict[str, str]:
+    return {u.utterance: u.text for u in read_manifest(paths.manifest("toy"))}
+
+
 def test_the_clean_point_is_what_evaluate_says(entries: list[Entry]) -> None:
-    found = measure(trained(), louder(), quick=True)
-    assert found.seeds == (1, 2)
-    assert np.isclose(found.clean.value, np.mean(recorded()))
-    assert found.clean.std is not None and np.isclose(found.clean.std, np.std(recorded(), ddof=1))
-    assert found.clean.low <= found.clean.value <= found.clean.high
+    found = measured(trained(), trained("majority"))
+    assert found.seeds == {"mcn_cl": (1, 2), "majority": (0,)}
+    clean = found.clean("mcn_cl")
+    assert np.isclose(clean.f1.value, np.mean(recorded()))
+    assert clean.std is not None and np.isclose(clean.std, np.std(recorded(), ddof=1))
+    assert clean.f1.low <= clean.f1.value <= clean.f1.high
+    assert (clean.difference.value, clean.difference.clear) == (0, False)
     test = [e for e in entries if e.split == "test"]
-    assert (found.utterances, found.dialogues, found.folds) == (len(test), 4, 1)
-    train = [e.label for e in entries if e.split == "train"]
+    assert len(found.test_set.utterances) == len(test)
+    assert len(set(found.test_set.dialogues)) == 4
+    train_labels = [e.label for e in entries if e.split == "train"]
     actual = [e.label for e in test]
-    most = max(range(len(CLASSES)), key=train.count)
+    most = max(range(len(CLASSES)), key=train_labels.count)
     expected = f1_score(actual, [most] * len(actual), average="weighted", zero_division=0)
-    assert np.isclose(found.majority, 100 * expected)
+    assert np.isclose(found.clean("majority").f1.value, 100 * expected)
 
 
 def without(store: Features, gone: Callable[[str], bool]) -> Features:
@@ -74,52 +87,55 @@ def without(store: Features, gone: Callable[[str], bool]) -> Features:
 
 def test_a_dropped_modality_is_masked_and_nothing_else_changes(entries: list[Entry]) -> None:
     models = trained()
-    found = measure(models, louder(), quick=True)
+    found = measured(models)
     test = [e.utterance for e in entries if e.split == "test"]
-    audio = models.stores["audio"]
+    audio = stores()["audio"]
     having = [u for u in test if len(of(audio, u))]
     assert 0 < len(having) < len(test), "some lack audio anyway"
-    half, every = (curve(found, "audio", "drop").points[n] for n in (1, 2))
-    assert (half.level, every.level) == (50, 100)
+    corruption, (clean, _, half, every) = curve(found, "audio", "drop")
+    assert found.steps[corruption] == (25, 50, 100)
+    assert clean.masked == len(test) - len(having)
     assert half.masked == len(test) - len(having) + round(len(having) / 2)
     assert every.masked == len(test)
     gone = drawn(having, 50, "audio", "drop")
+    actual = labelled_test_set(models.protocol).actual
     for point, store in (
         (half, without(audio, gone.__contains__)),
         (every, without(audio, lambda _: True)),
     ):
-        said = models.classes(list(models.predict({**models.stores, "audio": store})))
-        actual = labelled_test_set(models.protocol).actual
-        scores = [f1_score(actual, one, average="weighted", zero_division=0) for one in said]
-        assert np.isclose(point.score.value, 100 * np.mean(scores))
-        assert np.isclose(point.difference.value, point.score.value - found.clean.value)
+        scores = [
+            f1_score(actual, row.probabilities.argmax(1), average="weighted", zero_division=0)
+            for row in models.predict({**stores(), "audio": store}, texts())
+        ]
+        assert np.isclose(point.f1.value, 100 * np.mean(scores))
+        assert np.isclose(point.difference.value, point.f1.value - clean.f1.value)
         assert point.difference.low <= point.difference.value <= point.difference.high
 
 
-def test_extractors_are_asked_for_test_utterances_that_have_the_modality(
+def test_extractors_are_asked_once_for_test_utterances_that_have_the_modality(
     entries: list[Entry],
 ) -> None:
     models, extractors = trained(), louder()
-    found = measure(models, extractors, quick=False)
+    found = measured(models, trained("linear_svm"), quick=False, extract=extractors)
     test = [e.utterance for e in entries if e.split == "test"]
     asked = extractors["visual"].asked
     assert [(name, level) for name, level, _ in asked] == [
         *(("blur", level) for level in (2.0, 4.0, 8.0, 16.0)),
         *(("noise", level) for level in (16.0, 32.0, 64.0, 128.0)),
-    ]
-    having = [u for u in test if len(of(models.stores["visual"], u))]
+    ], "whichever number of systems reads them"
+    having = [u for u in test if len(of(stores()["visual"], u))]
     assert all(utterances == having for _, _, utterances in asked)
-    (blur,) = (c for c in found.curves if c.corruption.name == "blur")
-    assert [point.masked for point in blur.points] == [len(test) - len(having)] * 4
-    assert found.masked["visual"] == len(test) - len(having)
-    assert blur.points[-1].score != blur.points[0].score, "the features did change"
+    for system in ("mcn_cl", "linear_svm"):
+        _, points = curve(found, "visual", "blur", system)
+        assert [point.masked for point in points] == [len(test) - len(having)] * 5
+        assert points[-1].f1 != points[0].f1, "the features did change"
 
 
 def test_quick_takes_one_seed_and_few_steps(entries: list[Entry]) -> None:
-    found = measure(trained(quick=True), louder(), quick=True)
-    assert found.seeds == (1,) and found.clean.std is None
-    assert np.isclose(found.clean.value, recorded()[0])
-    assert [len(c.points) for c in found.curves] == [3] * 8
+    found = measured(trained(quick=True))
+    assert found.seeds == {"mcn_cl": (1,)} and found.clean("mcn_cl").std is None
+    assert np.isclose(found.clean("mcn_cl").f1.value, recorded()[0])
+    assert [len(points) for points in found.points.values()] == [4] * 8, "the clean one too"
 
 
 def test_folds_are_pooled_each_with_its_own_model(workspace: Path) -> None:
@@ -127,22 +143,44 @@ def test_folds_are_pooled_each_with_its_own_model(workspace: Path) -> None:
     laid = [replace(e, label=None) if n % 3 == 1 else e for n, e in enumerate(lay_out("toy"))]
     turned = [replace(e, fold=1, split=TURNED[e.split]) for e in laid]
     write_protocol(paths.protocol("toy"), Protocol(CLASSES, [*laid, *turned]))
-    found = measure(trained(epochs=3), louder(), quick=True)
-    assert found.folds == 2 and found.seeds == (1, 2)
-    assert np.isclose(found.clean.value, np.mean(recorded()))
+    found = measured(trained(epochs=3))
+    assert set(found.test_set.folds) == {0, 1} and found.seeds == {"mcn_cl": (1, 2)}
+    assert np.isclose(found.clean("mcn_cl").f1.value, np.mean(recorded()))
     tested = [e for e in [*laid, *turned] if e.split == "test" and e.label is not None]
-    assert found.utterances == len(tested)
+    assert len(found.test_set.utterances) == len(tested)
 
 
-def test_a_model_of_one_modality_can_lose_it(workspace: Path) -> None:
-    lay_out("toy")
-    settings = toy_settings(seeds=(1,), epochs=2)
-    alone = settings.model.model_copy(update={"modalities": ("audio",)})
-    train_corpus("toy", replace(settings, model=alone))
-    found = measure(read(), louder(), quick=True)
-    assert {c.corruption.modality for c in found.curves} == {"audio"}
-    assert found.left_out == ("text", "visual")
-    assert np.isfinite(curve(found, "audio", "drop").points[-1].score.value)
+def test_a_system_of_one_modality_can_lose_it_and_no_other(entries: list[Entry]) -> None:
+    train(seeds=(1,), epochs=2, modalities=("audio",))
+    found = measured(read(), trained("linear_svm"))
+    assert {c.modality for _, c in found.read if _ == "mcn_cl"} == {"audio"}
+    assert {c.modality for _, c in found.read if _ == "linear_svm"} == {"text", "audio", "visual"}
+    _, points = curve(found, "audio", "drop")
+    assert np.isfinite(points[-1].f1.value)
+    _, unmoved = curve(found, "text", "drop")
+    assert len(unmoved) == 1, "the clean point alone"
+
+
+def test_words_are_corrupted_for_systems_that_read_them(entries: list[Entry]) -> None:
+    words = trained("tfidf")
+    found = measured(words)
+    test = {e.utterance: e for e in entries if e.split == "test"}
+    rows = [u for u in read_manifest(paths.manifest("toy")) if u.utterance in test]
+
+    def score(given: dict[str, str]) -> float:
+        predicted = words.predict(stores(), given)[0].probabilities.argmax(1)
+        actual = labelled_test_set(words.protocol).actual
+        return 100 * float(f1_score(actual, predicted, average="weighted", zero_division=0))
+
+    _, (clean, _, half, every) = curve(found, "text", "word dropout", "tfidf")
+    assert np.isclose(clean.f1.value, score(texts()))
+    assert np.isclose(half.f1.value, score({u.utterance: thinned(u, 50.0).text for u in rows}))
+    nothing = score(dict.fromkeys(test, ""))
+    assert np.isclose(every.f1.value, nothing) and nothing < clean.f1.value
+    _, (_, _, half, every) = curve(found, "text", "drop", "tfidf")
+    gone = drawn(test, 50, "text", "drop")
+    kept = {u.utterance: "" if u.utterance in gone else u.text for u in rows}
+    assert np.isclose(half.f1.value, score(kept)) and np.isclose(every.f1.value, nothing)
 
 
 def told(act: Callable[[], Any]) -> str:
@@ -153,51 +191,32 @@ def told(act: Callable[[], Any]) -> str:
 
 def test_what_does_not_fit_is_told(entries: list[Entry]) -> None:
     models = trained()
-    folder = paths.checkpoints("toy")
-    rows = read_epochs(paths.epochs("toy"))
+    folder, epochs = paths.checkpoints("toy", "mcn_cl"), paths.epochs("toy", "mcn_cl")
+    rows, about = read_epochs(epochs)
 
     moved = [replace(row, probabilities=row.probabilities + np.float32(1e-4)) for row in rows]
-    write_epochs(paths.epochs("toy"), moved)
-    message = told(lambda: measure(models, louder(), quick=True))
-    assert "fold 0, seed 1" in message and "up to 1.0e-04" in message and "at most 1e-06" in message
-    write_epochs(paths.epochs("toy"), [row for row in rows if row.seed == 2])
-    assert "has no such run" in told(lambda: measure(models, louder(), quick=True))
-    write_epochs(paths.epochs("toy"), rows)
+    write_epochs(epochs, moved, about)
+    message = told(lambda: measured(models))
+    assert "train@toy-mcn_cl, fold 0, seed 1" in message
+    assert "up to 1.0e-04" in message and "at most 1e-06" in message
+    assert "dvc repro --force --single-item train@toy-mcn_cl" in message
+    write_epochs(epochs, [row for row in rows if row.seed == 2], about)
+    assert "has no such run" in told(lambda: measured(models))
+    write_epochs(epochs, rows, about)
 
-    abouts = {m: read_features(paths.features("toy", m)).provenance for m in models.stores}
+    abouts = {m: read_features(paths.features("toy", m)).provenance for m in stores()}
     second = folder / "fold0-seed2.safetensors"
     model, facts = load_checkpoint(second, abouts)
-    save_checkpoint(second, model.state_dict(), {**facts, "classes": ["other"] * len(CLASSES)})
+    other = {**facts, "classes": ["other"] * len(CLASSES)}
+    for file in sorted(folder.glob("*.safetensors")):
+        save_checkpoint(file, model.state_dict(), other)
     assert "tells ['other', 'other'" in told(read)
+    trained()
     save_checkpoint(second, model.state_dict(), {**facts, "fold": 1})
     assert "these checkpoints: fold 0 seed 1, fold 1 seed 2" in told(read)
-    for file in folder.iterdir():
-        file.unlink()
-    message = told(read)
-    assert "these checkpoints: none" in message and "dvc repro train@toy" in message
+    assert "dvc repro train@toy-mcn_cl" in told(read)
 
 
-def test_features_of_other_settings_are_refused(entries: list[Entry]) -> None:
-    models = trained(seeds=(1,), epochs=1)
-
-    class Other:
-        def __init__(self, params: object, corpus: str, places: object) -> None:
-            made = models.stores["audio"].provenance
-            self.about = made | {"settings": {"feature_set": "eGeMAPS"}}
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(extracting, "AudioExtractor", Other)
-        message = told(
-            lambda: extracting.extractors(  # no step is asked
-                read_params(PARAMS),
-                "toy",
-                places("toy"),
-                {"audio": models.stores["audio"]},
-            )
-        )
-    assert "audio.settings.feature_set: trained on 'synthetic', got 'eGeMAPS'" in message
-
-
-def test_the_same_models_give_the_same_curves(entries: list[Entry]) -> None:
+def test_the_same_systems_give_the_same_curves(entries: list[Entry]) -> None:
     models = trained(seeds=(1,), epochs=2)
-    assert measure(models, louder(), quick=True) == measure(read(), louder(), quick=True)
+    assert measured(models).points == measured(read()).points

@@ -1,4 +1,4 @@
-"""Trained toy models, and extractors that need no media."""
+"""Trained toy systems, and extractors that need no media."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,28 +6,41 @@ from typing import Any
 import numpy as np
 
 from pipeline.base import paths
-from pipeline.base.params import Params
+from pipeline.base.params import read_params
+from pipeline.corruption.corrupted import Row
 from pipeline.corruption.corruptions import Corruption
-from pipeline.corruption.extracting import Rows
-from pipeline.corruption.trained import TrainedModels, read_trained
+from pipeline.corruption.tested import Stores, Tested, read_tested
+from pipeline.prediction.checkpoints import find_checkpoints
 from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import Utterance
-from pipeline.training.train import train_corpus
+from pipeline.records.protocol import read_protocol
+from pipeline.training.train import train_system
+from tests.conftest import PARAMS
 from tests.synthetic import DIMENSIONS
-from tests.training.toy import toy_settings
+from tests.training.toy import toy
 
 
-def trained(quick: bool = False, **settings: Any) -> TrainedModels:
-    """Trains the models of the corpus that was laid out, and reads them."""
-    train_corpus("toy", toy_settings(**settings))
-    return read(quick)
+def train(system: str = "mcn_cl", **settings: Any) -> None:
+    """Train a system on the corpus that was laid out."""
+    train_system(toy(system, **settings))
 
 
-def read(quick: bool = False) -> TrainedModels:
-    """The models that were trained."""
-    settings = toy_settings()
-    params = Params(["toy"], [], settings.compute, {"toy": {"model": settings.model}})
-    return read_trained(params, "toy", quick)
+def stores() -> Stores:
+    """The clean features."""
+    return {m: read_features(paths.features("toy", m)) for m in DIMENSIONS}
+
+
+def read(system: str = "mcn_cl", quick: bool = False) -> Tested:
+    """A system that was trained."""
+    protocol = read_protocol(paths.protocol("toy"))
+    found = find_checkpoints(paths.checkpoints("toy", system))
+    return read_tested(read_params(PARAMS), protocol, found, stores(), quick)
+
+
+def trained(system: str = "mcn_cl", quick: bool = False, **settings: Any) -> Tested:
+    """Train a system, and read it."""
+    train(system, **settings)
+    return read(system, quick)
 
 
 class Louder:
@@ -35,10 +48,11 @@ class Louder:
 
     def __init__(self, modality: str) -> None:
         self.clean = read_features(paths.features("toy", modality))
-        self.about = self.clean.provenance
         self.asked: list[tuple[str, float, list[str]]] = []
 
-    def rows(self, utterances: Sequence[Utterance], corruption: Corruption, level: float) -> Rows:
+    def __call__(
+        self, utterances: Sequence[Utterance], corruption: Corruption, level: float
+    ) -> list[Row]:
         self.asked.append((corruption.name, level, [u.utterance for u in utterances]))
         return [(u.utterance, of(self.clean, u.utterance) + level) for u in utterances]
 

@@ -10,13 +10,11 @@ import pytest
 from pipeline.demo.conversation import Cue
 from pipeline.demo.expression import ACTIONS
 from pipeline.demo.iemocap import Speech, acting, actor, two_actors
-from pipeline.demo.iemocap_annotation import evaluation_text
 from pipeline.demo.iemocap_plan import plan
 from pipeline.demo.tree import write_tree
 from pipeline.demo.voice import speak
 from tests.demo.conftest import digests
 
-HEAD = re.compile(r"^\[(\d+\.\d+) - (\d+\.\d+)\]\t(Ses\S+)\t([a-z]{3})\t\[(.+)\]$", re.M)
 LINE = re.compile(r"^(Ses0\d[FM]_\S+_[FM]\d{3}) \[(\d+\.\d+)-(\d+\.\d+)\]:\s?(.*)$", re.M)
 FPS, SIZE, SECONDS = 15, (480, 320), 3.0
 
@@ -70,26 +68,6 @@ def test_layout(root, dialogues):
             assert any((folder / "EmoEvaluation" / kind).glob(f"{names[0]}_*.txt"))
         folders = sorted(path.name for path in (root / session / "sentences/wav").iterdir())
         assert folders == sorted(names)
-
-
-def test_evaluations_hold_the_plan(root, dialogues):
-    for one in dialogues:
-        path = dialog(root, one) / f"EmoEvaluation/{one.annotation.dialogue}.txt"
-        text = path.read_bytes().decode("latin-1")
-        assert text == evaluation_text(one.annotation)
-        found = {name: (start, end, code) for start, end, name, code, _ in HEAD.findall(text)}
-        assert found == {
-            t.utterance: (f"{t.start:.4f}", f"{t.end:.4f}", t.code) for t in one.annotation.turns
-        }
-
-
-def test_transcriptions_hold_the_plan_in_order(root, dialogues):
-    for one in dialogues:
-        path = dialog(root, one) / f"transcriptions/{one.annotation.dialogue}.txt"
-        found = LINE.findall(path.read_bytes().decode("ascii"))
-        assert [(name, float(start), float(end), text) for name, start, end, text in found] == [
-            (turn.utterance, turn.start, turn.end, turn.text) for turn in one.annotation.turns
-        ]
 
 
 def test_transcriptions_hold_odd_lines(root, dialogues):

@@ -44,19 +44,3 @@ def test_parts_without_dialogues_are_refused_once(layout, dialogues):
     with pytest.raises(ValidationError, match=f"do not fit the layout {layout}; expected") as error:
         DemoSettings(layout=layout, dialogues=dialogues)
     assert error.value.error_count() == 1
-
-
-@pytest.mark.parametrize("missing", GOOD)
-def test_layout_and_size_must_be_given(missing):
-    with pytest.raises(ValidationError, match=f"{missing}\n  Field required"):
-        DemoSettings(**{key: value for key, value in GOOD.items() if key != missing})
-
-
-@pytest.mark.parametrize("most", [{"train": 400, "dev": 1, "test": 1}])
-def test_meld_may_be_large(most):
-    assert DemoSettings(layout="meld", dialogues=most).dialogues == most
-
-
-def test_settings_are_frozen():
-    with pytest.raises(ValidationError, match="frozen"):
-        DemoSettings(**GOOD).seed = 3

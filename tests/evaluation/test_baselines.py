@@ -5,9 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-
-from pipeline.base import paths
 from pipeline.evaluation.baselines import (
     FINETUNED_HEAD,
     FoldPredictions,
@@ -22,10 +19,13 @@ from pipeline.evaluation.baselines import (
     predict_finetuned_head,
     tfidf,
 )
-from pipeline.evaluation.evaluate import labelled_test_set
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.finetuning.head import Head, write_head
+from sklearn.linear_model import LogisticRegression
+
+from pipeline.base import paths
+from pipeline.evaluation.evaluate import labelled_test_set
 from pipeline.records.features import read_features, write_features
+from pipeline.records.head import Head, write_head
 from pipeline.records.protocol import Protocol, read_protocol
 from tests.synthetic import CLASSES, DIMENSIONS, lay_out
 

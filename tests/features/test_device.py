@@ -7,7 +7,7 @@ import torch
 
 from pipeline.base.errors import PipelineError
 from pipeline.features.common import device
-from pipeline.features.common.device import resolve_device, set_threads
+from pipeline.features.common.device import resolve_device
 
 
 def test_auto_takes_cuda_where_there_is_one(
@@ -28,12 +28,3 @@ def test_absent_device_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(PipelineError, match="got 'cuda', which this machine lacks"):
         resolve_device("cuda")
-
-
-def test_threads_are_fixed() -> None:
-    before = torch.get_num_threads()
-    try:
-        set_threads(1)
-        assert torch.get_num_threads() == 1
-    finally:
-        set_threads(before)

@@ -143,12 +143,8 @@ def test_the_tally_writes_the_ledger_and_refuses_an_empty_modality(
     assert "1 utterances, 1 masked" in capsys.readouterr().out
     assert "dvc repro" not in capsys.readouterr().out
     for kind, modality, stage in (("hung", "visual", "frames"), ("no_memory", "audio", "audio")):
-        tally = Tally(modality)
-        list(
-            tally.rows(
-                [Outcome("u0", 1), Outcome("u1", None, [Problem("u1", modality, kind, "x")])]
-            )
-        )
+        tally, again = Tally(modality), Problem("u1", modality, kind, "x")
+        list(tally.rows([Outcome("u0", 1), Outcome("u1", None, [again])]))
         tally.check("toy")
         command = f"`dvc repro --force --single-item {stage}@toy && dvc repro` tries these again"
         assert command in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,11 +14,11 @@ from transformers import MPNetConfig, MPNetModel
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.finetuning.finetune import finetune_corpus
-from pipeline.finetuning.loop import Run
-from pipeline.finetuning.network import _enable_checkpointing
-from pipeline.finetuning.objective import Objective
+from pipeline.finetuning.learner import TextLearner
+from pipeline.finetuning.network import Classifier, TunedEncoder, enable_checkpointing
 from pipeline.records.manifest import Origin, Utterance, read_manifest, write_manifest
 from pipeline.records.protocol import Entry, Protocol, read_protocol, write_protocol
+from pipeline.training.fit import Run
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, finetune, lay_out_toy, text_settings
 
@@ -41,7 +42,7 @@ def test_settings_that_change_no_number_cost_no_second_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = finetune(epochs=1)
-    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains again"))
+    monkeypatch.setattr(TextLearner, "__init__", lambda *_: pytest.fail("it trains again"))
     assert finetune(text_settings(tokens_per_batch=99, encoder="another-name"), epochs=1).keys()
     on_a_gpu_alone = tiny.compute().model_copy(update={"precision": "bfloat16"})
     finetune_corpus(CORPUS, text_settings(), tiny.settings(epochs=1), on_a_gpu_alone)
@@ -56,35 +57,31 @@ def test_settings_that_change_a_number_do(
 ) -> None:
     finetune(epochs=1)
     with monkeypatch.context() as watched, pytest.raises(KeyboardInterrupt):
-        watched.setattr(Run, "__init__", mock.Mock(side_effect=KeyboardInterrupt))
+        watched.setattr(TextLearner, "__init__", mock.Mock(side_effect=KeyboardInterrupt))
         finetune(text_settings(**change), epochs=1)
 
 
-def test_other_parts_are_other_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Dialogues without labels are dealt out too, so that with them others are left out."""
-    whole = read_protocol(paths.protocol(CORPUS)).entries
-    bare = ("train/dia0", "train/dia4")
-    entries(lambda all_of: [e for e in all_of if e.dialogue not in bare])
-    finetune(epochs=1, cross_fit=3)
-    unlabelled = [replace(e, label=None) if e.dialogue in bare else e for e in whole]
-    entries(lambda _: unlabelled)
-    again = finetune(epochs=1, cross_fit=3)
-    monkeypatch.setenv("ERC_CACHE", str(tmp_path / "other"))
-    assert finetune(epochs=1, cross_fit=3) == again, "as without anything kept"
-
-
 def test_a_nan_loss_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    terms = Objective.terms
+    forward = Classifier.forward
 
-    def diverging(*given: Any) -> dict[str, torch.Tensor]:
-        return {name: value * torch.nan for name, value in terms(*given).items()}
+    def diverging(*given: Any) -> torch.Tensor:
+        return forward(*given) * torch.nan
 
     with monkeypatch.context() as broken:
-        broken.setattr(Objective, "terms", diverging)
+        broken.setattr(Classifier, "forward", diverging)
         with pytest.raises(PipelineError, match=r"Epoch 1 .* nan.*CORPUS\.finetune\.learning_rate"):
             finetune(epochs=2)
     assert not paths.text_encoder(CORPUS).exists()
     finetune(epochs=2)
+
+
+def test_weights_that_are_no_numbers_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean loss of their epoch may still be one."""
+    monkeypatch.setattr(
+        TunedEncoder, "probabilities", lambda _, turns: torch.full((len(turns.lengths), 7), nan)
+    )
+    with pytest.raises(PipelineError, match=r"Epoch 1 .* nan.*CORPUS\.finetune\.learning_rate"):
+        finetune(epochs=2)
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
@@ -96,26 +93,21 @@ def test_a_split_without_words_is_refused(split: str) -> None:
         finetune(epochs=1)
 
 
-def test_a_part_that_leaves_nothing_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "__init__", lambda *_: pytest.fail("it trains before refusing"))
-    without_words(lambda u: u.dialogue.startswith("train/") and u.dialogue != "train/dia3")
-    with pytest.raises(PipelineError, match="cross_fit: all labelled utterances"):
-        finetune(epochs=1, cross_fit=2)
-
-
 def test_a_network_that_cannot_be_checkpointed_is_refused() -> None:
     shape = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
     network = MPNetModel(MPNetConfig(vocab_size=9, num_hidden_layers=1, **shape))
     with pytest.raises(PipelineError, match="mpnet networks do not support it"):
-        _enable_checkpointing(network)
+        enable_checkpointing(network)
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_it_learns_in_low_precision(precision: torch.dtype) -> None:
     """As on a GPU: autocast, weights in float32, and in float16 a scaled loss."""
-    run = Run(tiny.task(epochs=8, patience=8, contrastive=0.5, sentiment=0.5, accumulation=2))
-    run.encoder.low_precision = precision
-    run._scaler = torch.GradScaler("cpu", enabled=precision == torch.float16)
-    assert len(list(run.steps())) == 8 * run.steps_per_epoch
-    assert max(row["valid_weighted_f1"] for row in run.state.history) > 80
-    assert {p.dtype for p in run.encoder.learning.values()} == {torch.float32}
+    learner = TextLearner(tiny.task(epochs=8, patience=8, accumulation=2))
+    run = Run(learner)
+    run.precision = learner.encoder.precision = precision
+    run.scaler = torch.GradScaler("cpu", enabled=precision == torch.float16)
+    *before, last = tiny.states(run)
+    assert len(before) + 1 == 8 * learner.steps_per_epoch
+    assert max(last.scores) > 80
+    assert {p.dtype for p in learner.encoder.learning.values()} == {torch.float32}

@@ -1,8 +1,8 @@
-"""Parts of fine-tuning against numbers by hand: rates, batches, losses, means, heads."""
+"""Parts of fine-tuning against numbers by hand: rates, batches, accumulation, LoRA."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,17 +12,12 @@ from torch import nn
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.features.text.turns import Turn, window_of
-from pipeline.finetuning.ema import RunningMean
 from pipeline.finetuning.examples import Example, batches, draw, examples
-from pipeline.finetuning.loop import Run
-from pipeline.finetuning.network import Output, TunedEncoder
-from pipeline.finetuning.objective import Objective, Targets
-from pipeline.finetuning.rates import parameter_groups, rate_factor
-from pipeline.nn.contrastive import supervised_contrastive_loss
-from pipeline.records.features import Features
-from pipeline.records.head import Head, predict_utterances, read_head, write_head
+from pipeline.finetuning.learner import TextLearner
+from pipeline.finetuning.network import TunedEncoder, parameter_groups
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
+from pipeline.training.fit import Run
 from tests.finetuning import tiny
 from tests.finetuning.tiny import CORPUS, lay_out_toy
 
@@ -32,19 +27,22 @@ def toy(workspace: Path) -> None:
     lay_out_toy()
 
 
-def test_the_rate_rises_and_falls_to_nothing() -> None:
-    shares = [rate_factor(step, 10, 0.2) for step in range(10)]
+def test_the_rate_rises_and_falls_to_nothing(toy: None) -> None:
+    learner = TextLearner(tiny.task(epochs=2, batch_size=10, warmup=0.2))
+    factors = [learner.rate(step, []) for step in range(10)]
+    shares = [numerator / denominator for numerator, denominator in factors]
     assert shares == [0.5, 1.0, *(pytest.approx((10 - step) / 8) for step in range(2, 10))]
-    assert rate_factor(0, 4, 0.0) == 1.0
+    at_once = TextLearner(tiny.task(warmup=0.0))
+    assert at_once.rate(0, []) == (1.0, 1.0)
 
 
 def test_each_layer_learns_slower_than_the_one_above(toy: None) -> None:
-    encoder = TunedEncoder(tiny.task(learning_rate=0.8, layer_decay=0.5, contrastive=1.0))
+    encoder = TunedEncoder(tiny.task(learning_rate=0.8, layer_decay=0.5))
     names = {id(p): name for name, p in encoder.learning.items()}
     rates = {}
     for group in parameter_groups(encoder.model, tiny.settings(learning_rate=0.8, layer_decay=0.5)):
-        for parameter in group["params"]:
-            rates[names[id(parameter)]] = (group["rate"], group["weight_decay"])
+        for parameter in group.parameters:
+            rates[names[id(parameter)]] = (0.8 * group.learning_rate, group.weight_decay)
     assert set(rates) == set(encoder.learning), "nothing is left out"
     query = "text.network.encoder.layer.{}.attention.self.query.{}"
     assert rates[query.format(1, "weight")] == (0.8, 0.01)
@@ -52,8 +50,7 @@ def test_each_layer_learns_slower_than_the_one_above(toy: None) -> None:
     assert rates[query.format(0, "bias")] == (0.4, 0.0)
     assert rates["text.network.embeddings.word_embeddings.weight"] == (0.2, 0.01)
     assert rates["text.network.embeddings.LayerNorm.weight"] == (0.2, 0.0)
-    for name in ("head.weight", "projection.hidden.weight"):
-        assert rates[name] == (0.01, 0.01)
+    assert rates["head.weight"] == (0.01, 0.01)
 
 
 def test_an_epoch_has_each_utterance_once_in_batches_of_like_length() -> None:
@@ -76,32 +73,20 @@ def test_class_balanced_draws_classes_alike() -> None:
     assert len(drawn) == 1000 and shares == pytest.approx([1 / 3] * 3, abs=0.05)
 
 
-def test_the_loss_by_hand() -> None:
-    settings = tiny.settings(sentiment=0.5, contrastive=2.0, temperature=0.5, hard_ratio=0.5)
-    generator = torch.Generator().manual_seed(0)
-    logits, sentiment = (torch.randn(5, n, generator=generator) for n in (3, 2))
-    projected = nn.functional.normalize(torch.randn(5, 4, generator=generator), dim=-1)
-    labels, sentiments = torch.tensor([0, 1, 2, 1, 0]), torch.tensor([0, -1, 1, -1, 0])
-    weights = torch.tensor([1.0, 2.0, 4.0])
-    targets = Targets(labels, sentiments)
-    terms = Objective(settings, weights).terms(
-        Output(logits, sentiment, projected), targets, targets
-    )
-    each = -logits.log_softmax(1)[range(5), labels] * weights[labels]
-    assert terms["cross_entropy"].item() == pytest.approx((each.sum() / 10).item())
-    known = -sentiment.log_softmax(1)[[0, 2, 4], [0, 1, 0]]
-    assert terms["sentiment"].item() == pytest.approx(known.mean().item())
-    contrast = supervised_contrastive_loss(projected, labels, temperature=0.5, hard_ratio=0.5)
-    assert terms["contrastive"].item() == pytest.approx(contrast.item())
-    total = terms["cross_entropy"] + 0.5 * terms["sentiment"] + 2 * terms["contrastive"]
-    assert terms["total"].item() == pytest.approx(total.item())
-
-
-def test_a_batch_without_sentiments_gives_no_nan() -> None:
-    targets = Targets(torch.tensor([0, 1]), torch.tensor([-1, -1]))
-    output = Output(torch.zeros(2, 3), torch.zeros(2, 2), None)
-    terms = Objective(tiny.settings(sentiment=1.0), None).terms(output, targets, targets)
-    assert terms["sentiment"].item() == 0
+def test_the_loss_by_hand(toy: None) -> None:
+    """The weighted mean over a batch, whose parts add up to it."""
+    learner = TextLearner(tiny.task(class_weights="inverse", accumulation=3))
+    learner.model.eval()  # without dropout
+    train, places = tiny.task().examples.train, [3, 1, 4, 15, 9, 26, 5]
+    counts = Counter(e.label for e in train)
+    labels = [train[place].label for place in places]
+    weights = torch.tensor([1 / counts[label] for label in labels])
+    turns = learner.encoder.read([train[place].turn for place in places])
+    each = -learner.encoder.probabilities(turns).log()[range(7), labels]
+    parts = list(learner.parts(places))
+    loss = sum(learner.losses(part)["cross_entropy"].item() for part in parts)
+    assert [len(part) for part, _ in parts] == [3, 3, 1]
+    assert loss == pytest.approx(((each * weights).sum() / weights.sum()).item())
 
 
 @pytest.mark.parametrize(
@@ -109,7 +94,6 @@ def test_a_batch_without_sentiments_gives_no_nan() -> None:
     [
         {"class_weights": "inverse"},
         {"label_smoothing": 0.2, "class_weights": "effective_number"},
-        {"sentiment": 1.0},
     ],
 )
 def test_a_batch_in_parts_learns_the_same(toy: None, options: dict[str, object]) -> None:
@@ -117,12 +101,12 @@ def test_a_batch_in_parts_learns_the_same(toy: None, options: dict[str, object])
 
     def after_a_step(accumulation: int) -> dict[str, torch.Tensor]:
         still = {"dropout": 0.0, "batch_size": 7, "accumulation": accumulation}
-        run = Run(tiny.task(**still, **options))
-        for module in run.encoder.model.modules():
+        learner = TextLearner(tiny.task(**still, **options))
+        for module in learner.model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-        next(run.steps())
-        return run.encoder.weights()
+        next(tiny.states(Run(learner)))
+        return learner.weights()
 
     whole, parts = after_a_step(1), after_a_step(3)
     for name, before in whole.items():
@@ -131,63 +115,38 @@ def test_a_batch_in_parts_learns_the_same(toy: None, options: dict[str, object])
 
 def test_checkpointing_learns_the_same(toy: None) -> None:
     def after_a_step(checkpointing: bool) -> dict[str, torch.Tensor]:
-        run = Run(tiny.task(gradient_checkpointing=checkpointing))
-        assert run.encoder.model.text.network.is_gradient_checkpointing == checkpointing
-        next(run.steps())
-        return run.encoder.weights()
+        learner = TextLearner(tiny.task(gradient_checkpointing=checkpointing))
+        assert learner.model.text.network.is_gradient_checkpointing == checkpointing
+        next(tiny.states(Run(learner)))
+        return learner.weights()
 
     plain, again = after_a_step(False), after_a_step(True)
     assert all(torch.allclose(plain[name], again[name], atol=1e-6) for name in plain)
 
 
-def test_a_running_mean_by_hand() -> None:
-    weight = nn.Parameter(torch.tensor([1.0]))
-    mean = RunningMean({"w": weight}, decay=0.15)
-    expected = 1.0
-    for n, value in enumerate([2.0, 3.0, 5.0]):
-        weight.data = torch.tensor([value])
-        mean.update()
-        decay = min(0.15, (1 + n) / (10 + n))
-        expected = decay * expected + (1 - decay) * value
-    with mean.in_place():
-        assert weight.item() == pytest.approx(expected)
-        weight_state = mean.state_dict()
-    assert weight.item() == 5.0
-    assert weight_state["w"].item() == 5.0, "the weights are kept in its place meanwhile"
-
-
-def test_without_a_mean_the_weights_are_taken(toy: None) -> None:
-    run = Run(tiny.task(epochs=1, ema=0.0))
-    list(run.steps())
-    assert all(torch.equal(run.state.best[n], p) for n, p in run.encoder.learning.items())
-    averaged = Run(tiny.task(epochs=1, ema=0.99))
-    list(averaged.steps())
-    assert all(torch.equal(averaged.encoder.learning[n], p) for n, p in run.state.best.items())
-    assert not all(torch.equal(averaged.state.best[n], p) for n, p in run.state.best.items())
-
-
 def test_merged_lora_equals_separate_lora(toy: None) -> None:
     pytest.importorskip("peft")
     task = tiny.task(epochs=2, lora_rank=4, learning_rate=0.02)
-    run = Run(task)
-    every = dict(run.encoder.model.named_parameters())
-    before = {name: p.clone() for name, p in every.items() if name not in run.encoder.learning}
-    list(run.steps())
-    after = dict(run.encoder.model.named_parameters())
+    learner = TextLearner(task)
+    encoder = learner.encoder
+    every = dict(learner.model.named_parameters())
+    before = {name: p.clone() for name, p in every.items() if name not in encoder.learning}
+    *_, last = tiny.states(Run(learner))
+    after = dict(learner.model.named_parameters())
     assert all(torch.equal(before[name], after[name]) for name in before), "what stays has stayed"
-    assert all("lora_" in n or n.startswith(("head", "sentiment")) for n in run.encoder.learning)
-    turns = run.encoder.read([e.turn for e in task.valid])
-    run.encoder.restore(run.state.best)
-    network = run.encoder.model.text.network
+    assert all("lora_" in n or n.startswith("head") for n in encoder.learning)
+    turns = [e.turn for e in task.examples.valid]
+    encoder.restore(last.best)
+    network = learner.model.text.network
     assert not any("lora" in name for name in network.state_dict())
-    merged = run.encoder.vectors(turns)
-    separate = Run(task)
+    merged = encoder.vectors(encoder.read(turns))
+    separate = TunedEncoder(task)
     with torch.no_grad():
-        for name, parameter in separate.encoder.learning.items():
-            parameter.copy_(run.state.best[name])
-    unmerged = separate.encoder.vectors(separate.encoder.read([e.turn for e in task.valid]))
-    pretrained = Run(task)
-    untouched = pretrained.encoder.vectors(pretrained.encoder.read([e.turn for e in task.valid]))
+        for name, parameter in separate.learning.items():
+            parameter.copy_(last.best[name])
+    unmerged = separate.vectors(separate.read(turns))
+    pretrained = TunedEncoder(task)
+    untouched = pretrained.vectors(pretrained.read(turns))
     assert (merged - unmerged).abs().max() < 1e-5
     assert (merged - untouched).abs().max() > 1e-2, "it did learn"
 
@@ -208,9 +167,8 @@ def test_examples_are_the_labelled_ones_of_train_and_validation(toy: None) -> No
     kept = examples(silent, protocol, window_of(tiny.text_settings()))
     assert (len(kept.train), len(kept.valid)) == (10 * 5, 3 * 5)
     assert chosen.train[0] == Example(
-        "train/dia0", Turn(rows[1].text, (rows[0].text,)), protocol.entries[1].label, "neutral"
+        Turn(rows[1].text, (rows[0].text,)), protocol.entries[1].label
     )
-    assert chosen.dialogues == tuple(f"train/dia{n}" for n in range(10))
 
 
 def test_several_folds_are_refused(toy: None) -> None:
@@ -218,42 +176,3 @@ def test_several_folds_are_refused(toy: None) -> None:
     two = [*protocol.entries, *(replace(e, fold=1) for e in protocol.entries)]
     with pytest.raises(PipelineError, match=r"the protocol has 2 folds.*expected one"):
         examples([], Protocol(protocol.classes, two), window_of(tiny.text_settings()))
-
-
-def test_a_head_predicts_from_stored_features(tmp_path: Path) -> None:
-    weight, bias = np.array([[1, 0], [0, 2]], np.float32), np.array([0, 1], np.float32)
-    head = Head(("a", "b"), weight, bias)
-    write_head(tmp_path / "head", head)
-    read = read_head(tmp_path / "head")
-    values = np.array([[1, 0], [0, 1], [3, 1]], np.float32)
-    present = np.array([True, False, True, True])
-    offsets = np.array([0, 1, 1, 2, 3])
-    store = Features(["x", "silent", "y", "z"], present, offsets, values, {"dimension": 2})
-    probabilities = predict_utterances(read, store, ["z", "x", "silent"])
-    scores = np.exp(np.array([[3.0, 3.0], [1.0, 1.0], [0.0, 1.0]]))
-    assert read.classes == ("a", "b")
-    assert probabilities == pytest.approx(scores / scores.sum(1, keepdims=True))
-    write_head(tmp_path / "head", None)
-    assert read_head(tmp_path / "head") is None
-    (tmp_path / "head").write_bytes(b"{}")
-    with pytest.raises(PipelineError, match="cannot be read as a head"):
-        read_head(tmp_path / "head")
-
-
-@pytest.mark.parametrize(
-    ("classes", "weight", "bias"),
-    [
-        (("a", "b", "c"), [[1, 0], [0, 2]], [0, 1]),
-        (("a", "b"), [[1, 0], [0, 2]], [0, 1, 2]),
-        (("a", "b"), [[1, np.nan], [0, 2]], [0, 1]),
-        (("a", "b"), [[1, 0], [0, 2]], [0, np.inf]),
-        (("a", "b"), [1, 0], [0, 1]),
-    ],
-)
-def test_a_head_that_is_none_is_refused(
-    tmp_path: Path, classes: tuple[str, ...], weight: Any, bias: Any
-) -> None:
-    head = Head(classes, np.array(weight, np.float32), np.array(bias, np.float32))
-    write_head(tmp_path / "head", head)
-    with pytest.raises(PipelineError, match="expected finite weights"):
-        read_head(tmp_path / "head")

@@ -1,19 +1,19 @@
-"""The stages `finetune` and `text` together, and what `evaluate` reads of both."""
+"""The stages `finetune` and `text` together, and the system that reads both."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.base import paths
-from pipeline.base.params import Params, read_params
-from pipeline.evaluation.baselines import FINETUNED_HEAD, predict_finetuned_head
+from pipeline.base.params import read_params
 from pipeline.features.text.extract import network
+from pipeline.records.epochs import read_epochs
 from pipeline.records.features import read_features
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import read_protocol
-from pipeline.weights.folder import load
-from stages import finetune, text
+from stages import finetune, text, train
 from tests.conftest import PARAMS
 from tests.finetuning import tiny
 from tests.finetuning.test_finetune import encode
@@ -30,10 +30,20 @@ def params(**changes):
     """The params of demo_meld for the toy corpus, with what the tiny network needs."""
     known = read_params(PARAMS)
     sections = {"text": tiny.text_settings(), "finetune": tiny.settings(**changes)}
-    return Params([CORPUS], [], tiny.compute(), {CORPUS: {**known.blocks["demo_meld"], **sections}})
+    block = known.blocks["demo_meld"] | {name: s.model_dump() for name, s in sections.items()}
+    return replace(
+        known, corpora=[CORPUS], compute=tiny.compute().model_dump(), blocks={CORPUS: block}
+    )
 
 
-def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
+def predictions():
+    """The system's predictions of test by utterance, and what is printed beside them."""
+    epochs, about = read_epochs(paths.epochs(CORPUS, "finetuned_head"))
+    test = [epoch for epoch in epochs if epoch.split == "test"]
+    return {u: p for e in test for u, p in zip(e.utterances, e.probabilities, strict=True)}, about
+
+
+def test_features_are_those_of_the_fine_tuned_encoder_and_its_head_predicts_from_them():
     chosen = params(epochs=6, patience=6)
     finetune.work(chosen, CORPUS)
     text.work(chosen, CORPUS)
@@ -41,31 +51,12 @@ def test_features_are_those_of_the_fine_tuned_encoder_and_the_head_fits_them():
     assert store.provenance["encoder"]["revision"] == "none, fine-tuned on toy"
     rows = read_manifest(paths.manifest(CORPUS))
     assert store.values == pytest.approx(encode(paths.text_encoder(CORPUS), rows), abs=1e-5)
-    protocol = read_protocol(paths.protocol(CORPUS))
-    baselines = predict_finetuned_head(paths.head(CORPUS), protocol, {"text": store})
-    actual = [e.label for e in protocol.entries if e.split == "test"]
-    assert np.mean(baselines[FINETUNED_HEAD].predicted[0] == actual) > 0.8, (
-        "the label is a word of the text"
-    )
-
-
-def test_train_dialogues_are_read_by_the_encoder_that_has_not_seen_them():
-    chosen = params(epochs=2, cross_fit=2)
-    finetune.work(chosen, CORPUS)
-    text.work(chosen, CORPUS)
-    store = read_features(paths.features(CORPUS, "text"))
-    encoder, rows = load(paths.text_encoder(CORPUS)), read_manifest(paths.manifest(CORPUS))
-    part_of = {name: n for n, part in enumerate(encoder.parts) for name in part}
-    by_encoder = [encode(encoder.part(n).folder, rows) for n in range(2)]
-    whole = encode(encoder.folder, rows)
-    for place, utterance in enumerate(rows):
-        part = part_of.get(utterance.dialogue)
-        assert (part is None) == (utterance.official_split != "train")
-        expected = whole if part is None else by_encoder[part]
-        assert store.values[place] == pytest.approx(expected[place], abs=1e-5)
-        others = [whole, *by_encoder]
-        near = [np.abs(store.values[place] - vectors[place]).max() < 1e-3 for vectors in others]
-        assert near.count(True) == 1, "the encoders do differ"
+    train.work(chosen, CORPUS, "finetuned_head")
+    predicted, _ = predictions()
+    entries = read_protocol(paths.protocol(CORPUS)).entries
+    labels = {e.utterance: e.label for e in entries if e.split == "test"}
+    right = [predicted[name].argmax() == label for name, label in labels.items()]
+    assert np.mean(right) > 0.8, "the label is a word of the text"
 
 
 def test_switched_off_the_pretrained_encoder_reads():
@@ -77,3 +68,6 @@ def test_switched_off_the_pretrained_encoder_reads():
     assert json.loads(paths.metrics(CORPUS, "finetune.json").read_text()) == {}
     rows = read_manifest(paths.manifest(CORPUS))
     assert store.values == pytest.approx(encode(paths.pretrained(CORPUS, "text"), rows), abs=1e-5)
+    train.work(chosen, CORPUS, "finetuned_head")
+    predicted, about = predictions()
+    assert not predicted and "finetune.enabled is false" in about["left_out"]

@@ -1,6 +1,8 @@
 """A BERT of two layers and width 32 with random weights, and a corpus whose labels are words."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -9,12 +11,13 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from pipeline.base import paths
 from pipeline.base.params import read_params
 from pipeline.base.settings import ComputeSettings
+from pipeline.base.state import StateFile
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
-from pipeline.finetuning.examples import read_examples
+from pipeline.finetuning.examples import Task, read_examples
 from pipeline.finetuning.finetune import finetune_corpus
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.finetuning.task import Task, task_of
+from pipeline.training.fit import Run, RunState
 from pipeline.weights.folder import record_of, write_record
 from pipeline.weights.lock import Provenance
 from tests.conftest import PARAMS
@@ -87,7 +90,12 @@ def task(text: TextSettings | None = None, **changes: Any) -> Task:
     text = text or text_settings()
     examples = read_examples(CORPUS, window_of(text))
     folder = paths.pretrained(CORPUS, "text")
-    return task_of(examples, folder, text, settings(**changes), compute())
+    return Task(folder, examples, text, settings(**changes), compute())
+
+
+def states(run: Run) -> Iterator[RunState]:
+    """Train in a new file: the run after each step."""
+    return run.go(StateFile(Path(mkdtemp(dir=".")) / "run.pt", RunState))
 
 
 def finetune(text: TextSettings | None = None, **changes: Any) -> dict[str, bytes]:

@@ -67,26 +67,11 @@ def write_media(
     turned: tuple[int, bool, bool] | None = None,
     pixel_ratio: Fraction | None = None,
 ) -> Path:
-    """Writes a clip.
+    """Writes a clip; without `stamps` it has no video, without `sound` no audio.
 
-    Args:
-        path: The suffix names the container.
-        stamps: When each picture is shown; in units of 1/rate s, of 1 ms without a rate. None
-            writes no video.
-        picture: The RGB picture of a number.
-        video_codec: FFmpeg's name.
-        video_options: Of the encoder.
-        rate: A constant frame rate.
-        sound: [channel, sample] float32; None writes no audio.
-        layout: Of the channels.
-        sound_rate: Hertz.
-        sound_codec: FFmpeg's name.
-        sound_start: Time stamp of the first sample, in samples.
-        sound_options: Of its encoder.
-        container_options: Of the muxer.
-        turned: How players turn the picture: degrees counter-clockwise, then mirrored left to
-            right, then top to bottom.
-        pixel_ratio: Of a pixel's width to its height.
+    Stamps are in units of 1/rate s, or of 1 ms without a rate; the sound is [channel, sample]
+    float32 and starts at a sample. Players turn the picture by degrees counter-clockwise, then
+    mirror it left to right, then top to bottom.
     """
     with av.open(str(path), "w", options=container_options or {}) as container:
         video = audio = None
@@ -135,13 +120,9 @@ def write_parts(
     codec: str = "mpeg2video",
     turned: Mapping[int, int] = MappingProxyType({}),
 ) -> Path:
-    """Writes parts of any size one after another into one stream, at 25 pictures a second.
+    """Writes parts of any size one after another into one `.ts`, at 25 pictures a second.
 
-    Args:
-        path: An MPEG transport stream, `.ts`.
-        parts: RGB pictures, those of a part of one size.
-        codec: With headers within the stream.
-        turned: By number of the part how far H.264's SEI turns it, in degrees counter-clockwise.
+    H.264's SEI turns some parts, by their number, in degrees counter-clockwise.
     """
     first = 0
     with av.open(str(path), "w") as container:

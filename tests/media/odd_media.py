@@ -1,6 +1,6 @@
 """Media that nobody expects: hundreds of formats, and hundreds of damaged files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -107,7 +107,10 @@ def formats(folder: Path) -> list[Path]:
     """Files of the formats that this PyAV can write, in a fixed order."""
     sounds = ((s, c, n) for s, codecs in SOUNDS.items() for c, n in product(codecs, LAYOUTS))
     wanted: list[Callable[[], Path]] = [
-        *(lambda s=s, c=c, n=n: _sound(folder, s, c, n) for s, c, n in sounds),
+        *(
+            lambda s=s, c=c, n=n: write_sound(folder / f"{c}_{n.replace(' ', '_')}.{s}", c, n)
+            for s, c, n in sounds
+        ),
         *(
             lambda s=s, c=c, f=f: _pictures(folder, s, c, f)
             for s, codecs in PICTURES.items()
@@ -126,23 +129,21 @@ def _tried(write: Callable[[], Path]) -> Path | None:
     return path if path.stat().st_size else None
 
 
-def _sound(folder: Path, suffix: str, codec: str, layout: str) -> Path:
-    path = folder / f"{codec}_{layout.replace(' ', '_')}.{suffix}"
+def write_sound(path: Path, codec: str, layout: str) -> Path:
+    """Less than half a second of 440 Hz in all channels."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE, layout=layout)
-        for _ in _heard(container, stream, layout):
-            pass
+        _encode_tone(container, stream, layout)
     return path
 
 
-def _heard(container: Any, stream: Any, layout: str) -> Iterator[None]:
+def _encode_tone(container: Any, stream: Any, layout: str) -> None:
     channels = av.AudioLayout(layout).nb_channels
     for first in range(0, round(SECONDS * RATE), 1024):
         part = (tone(SECONDS, RATE)[first : first + 1024] * 32767).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(part.repeat(channels)[None], "s16", layout)
         frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
         container.mux(stream.encode(frame))
-        yield
     container.mux(stream.encode(None))
 
 
@@ -165,8 +166,8 @@ def _pictures(folder: Path, suffix: str, codec: str, form: str) -> Path:
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        for _ in _heard(container, audio, "stereo") if audio is not None else ():
-            pass
+        if audio is not None:
+            _encode_tone(container, audio, "stereo")
     return path
 
 
@@ -178,7 +179,7 @@ def damaged(folder: Path, count: int, seed: int = 16) -> list[Path]:
     kinds += [("flv", "flv"), ("webm", "libvpx"), ("mov", "mjpeg"), ("mpg", "mpeg1video")]
     sources = [_pictures(whole, suffix, codec, _usual(codec)) for suffix, codec in kinds]
     kinds = [("wav", "pcm_s16le"), ("mp3", "libmp3lame"), ("ogg", "libopus"), ("caf", "pcm_s16le")]
-    sources += [_sound(whole, suffix, codec, "stereo") for suffix, codec in kinds]
+    sources += [write_sound(whole / f"{codec}.{end}", codec, "stereo") for end, codec in kinds]
     generator = np.random.default_rng(seed)
     paths = []
     for number in range(count):

@@ -34,15 +34,7 @@ def silent(pictures: Pictures) -> Pictures:
 def write_pair(
     path: Path, left: Pictures, right: Pictures, voice: Path | None, lost: int = 0
 ) -> Path:
-    """Writes two people side by side with the sound of a clip.
-
-    Args:
-        path: Where to, mp4.
-        left: Of the one.
-        right: Of the other; as many and as high.
-        voice: Whose sound; None writes none.
-        lost: Samples of 48 kHz at the sound's beginning that are not written.
-    """
+    """Writes two people side by side with the sound of a clip, without its first `lost` samples."""
     sound = None if voice is None else load_mono(voice, rate=RATE, max_seconds=60)[None, lost:]
     return write_media(
         path,

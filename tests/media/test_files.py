@@ -14,7 +14,7 @@ import pytest
 from pipeline.base.errors import MediaError
 from pipeline.media.audio import load_mono
 from pipeline.media.opening import open_media
-from pipeline.media.probe import probe, unusable
+from pipeline.media.probe import VideoInfo, probe, unusable
 from tests.media.make_media import tone, write_media, write_wav
 from tests.media.one_segment import sample_frames
 
@@ -83,33 +83,29 @@ def test_file_one_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(MediaError) as caught, open_media(path):
+    with (
+        pytest.raises(MediaError, match="unreadable: the file cannot be read: Permission denied"),
+        open_media(path),
+    ):
         pass
-    assert caught.value.kind == "unreadable"
-    assert caught.value.detail == "the file cannot be read: Permission denied"
 
 
 def test_clip_without_sound(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mp4", **VIDEO)
     assert len(sample_frames(path, 4, max_seconds=60)) == 4
-    with pytest.raises(MediaError) as caught:
+    with pytest.raises(MediaError, match="no_audio"):
         load_mono(path, max_seconds=60)
-    assert caught.value.kind == "no_audio"
     told = unusable(probe(path), "audio")
-    assert told is not None
-    assert (told.kind, told.detail) == ("no_audio", "the file holds no audio stream, only video")
+    assert str(told) == "no_audio: the file holds no audio stream, only video"
     assert unusable(probe(path), "video") is None
 
 
 def test_clip_without_pictures(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mp4", **STEREO)
     assert len(load_mono(path, max_seconds=60))
-    with pytest.raises(MediaError) as caught:
+    with pytest.raises(MediaError, match="no_video"):
         sample_frames(path, 4, max_seconds=60)
-    assert caught.value.kind == "no_video"
-    told = unusable(probe(path), "video")
-    assert told is not None
-    assert told.kind == "no_video"
+    assert str(unusable(probe(path), "video")).startswith("no_video")
 
 
 @pytest.mark.parametrize("reader", ["frames", "sound"])
@@ -134,12 +130,9 @@ def test_names_that_look_like_protocols(tmp_path: Path) -> None:
 def test_probe_tells_what_a_file_holds(tmp_path: Path) -> None:
     surround = tone(1, 48000)[None].repeat(6, 0)
     found = probe(write_media(tmp_path / "a.mp4", **VIDEO, sound=surround, layout="5.1"))
-    assert found.video is not None
+    assert found.video == VideoInfo(160, 96, 25, "h264")
     assert found.audio is not None
-    assert (found.video.width, found.video.height, found.video.rate) == (160, 96, 25)
-    assert found.video.codec == "h264"
-    assert (found.audio.rate, found.audio.channels) == (48000, 6)
-    assert found.audio.codec == "aac"
+    assert (found.audio.rate, found.audio.channels, found.audio.codec) == (48000, 6, "aac")
     assert found.duration == pytest.approx(1, abs=0.05)
 
 
@@ -154,9 +147,7 @@ def test_probe_of_a_sentence(tmp_path: Path) -> None:
 def test_sentence_of_no_length_is_told(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", "not compressed"))
-    told = unusable(probe(tmp_path / "a.wav"), "audio")
-    assert told is not None
-    assert told.kind == "no_duration"
+    assert str(unusable(probe(tmp_path / "a.wav"), "audio")).startswith("no_duration")
 
 
 def test_a_mistake_of_ours_does_not_pass_for_the_files(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pipeline.base.errors import MediaError
 from pipeline.media.audio import load_mono
 from pipeline.media.probe import probe
 from tests.media.make_media import tone, write_media
-from tests.media.one_segment import sample_frames
+from tests.media.odd_media import write_sound
 from tests.media.test_sound import strength
 
 RATE = 48_000
@@ -151,28 +151,12 @@ def test_channels_in_an_order_of_their_own_end_no_process(tmp_path: Path) -> Non
         assert (found, heard) == (channels, pytest.approx(0.5, rel=0.1)), path.name
 
 
-def write_sound(path: Path, codec: str, layout: str) -> Path:
-    """Half a second of 440 Hz in all channels."""
-    channels = av.AudioLayout(layout).nb_channels
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=RATE, layout=layout)
-        for first in range(0, RATE // 2, 1024):
-            part = tone(1, RATE, 440)[first : first + 1024]
-            data = (part * 32767).astype(np.int16).repeat(channels).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(data, format="s16", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
 @pytest.mark.parametrize("rate", [1, 999, 1_000_001, 0x7FFFFFFF])
 def test_a_rate_that_no_sound_has_is_refused(tmp_path: Path, rate: int) -> None:
     path = write_riff(tmp_path / "a.wav", in_channel(1, 0), rate=rate)
-    with pytest.raises(MediaError) as caught:
+    detail = f"unreadable: got {rate} samples a second, expected 1000 to 1000000$"
+    with pytest.raises(MediaError, match=detail):
         load_mono(path, max_seconds=60)
-    assert caught.value.kind == "unreadable"
-    assert caught.value.detail == f"got {rate} samples a second, expected 1000 to 1000000"
 
 
 @pytest.mark.parametrize("channels", [1, 2, 9])
@@ -182,12 +166,8 @@ def test_samples_that_are_no_numbers_are_refused(
     tmp_path: Path, channels: int, value: float, kind: type
 ) -> None:
     sound = np.full((RATE, channels), value, kind)
-    with pytest.raises(MediaError) as caught:
+    with pytest.raises(MediaError, match="not_finite: 16000 of 16000 samples are no numbers"):
         load_mono(write_riff(tmp_path / "a.wav", sound, kind=FLOAT), max_seconds=60)
-    assert (caught.value.kind, caught.value.detail) == (
-        "not_finite",
-        "16000 of 16000 samples are no numbers",
-    )
 
 
 def test_one_sample_that_is_no_number_spoils_the_segment_it_lies_in(tmp_path: Path) -> None:
@@ -197,24 +177,6 @@ def test_one_sample_that_is_no_number_spoils_the_segment_it_lies_in(tmp_path: Pa
     assert len(load_mono(path, end=1.0, max_seconds=60)) == 16000
     with pytest.raises(MediaError, match="not_finite: 1 of 16000 samples"):
         load_mono(path, start=1.0, max_seconds=60)
-
-
-@pytest.mark.parametrize("form", ["rgb4", "bgr4"])
-def test_pictures_that_cannot_be_converted_are_an_error_with_a_name(
-    tmp_path: Path, form: str
-) -> None:
-    path = tmp_path / "a.nut"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("rawvideo", rate=25, width=160, height=96)
-        stream.pix_fmt = form
-        frame = av.VideoFrame(160, 96, form)
-        frame.pts, frame.time_base = 0, Fraction(1, 25)
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    with pytest.raises(MediaError) as caught:
-        sample_frames(path, 2)
-    assert caught.value.kind == "unreadable"
-    assert str(tmp_path) not in caught.value.detail
 
 
 def test_the_layout_of_known_channels_is_kept(tmp_path: Path) -> None:

@@ -93,15 +93,9 @@ def test_png_is_exact_and_jpeg_is_stable() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff\xe0" + b"\0" * 40])
 def test_bytes_that_are_no_picture_are_told(data: bytes) -> None:
-    with pytest.raises(PipelineError, match=f"{len(data)} bytes that are no JPEG or PNG"):
+    with pytest.raises(PipelineError, match=f"{len(data)} bytes that are no JPEG or PNG") as caught:
         decode_image(data)
-
-
-def test_an_encoder_error_is_no_media_error() -> None:
-    """A damaged frame store is not a damaged clip: the ledger must not swallow it."""
-    with pytest.raises(PipelineError) as caught:
-        decode_image(b"no picture")
-    assert not isinstance(caught.value, MediaError)
+    assert not isinstance(caught.value, MediaError), "a damaged store is not a damaged clip"
 
 
 GREY = (128, 128, 128)
@@ -227,17 +221,19 @@ def test_all_pictures_of_a_segment_together_stay_below_a_limit(
     assert sample_frames(path, 1)[0].image.shape == (480, 640, 3)
 
 
-def test_pixels_that_cannot_be_turned_into_rgb_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["rgb4", "bgr4"])
+def test_pixels_that_cannot_be_turned_into_rgb_are_told(tmp_path: Path, form: str) -> None:
     path = tmp_path / "a.nut"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("rawvideo", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb4"
-        frame = av.VideoFrame(64, 48, "rgb4")
+        stream.width, stream.height, stream.pix_fmt = 64, 48, form
+        frame = av.VideoFrame(64, 48, form)
         frame.pts, frame.time_base = 0, Fraction(1, 25)
         container.mux(stream.encode(frame))
     for read in (lambda: sample_frames(path, 1), lambda: list(grey_frames(path, 0, 1, None, 64))):
-        with pytest.raises(MediaError, match="unreadable: FFmpeg cannot turn pixels of rgb4"):
+        with pytest.raises(MediaError, match=f"unreadable: FFmpeg .* pixels of {form}") as caught:
             read()
+        assert str(tmp_path) not in caught.value.detail
 
 
 def _assert_colour(image: np.ndarray, colour: tuple[int, int, int]) -> None:

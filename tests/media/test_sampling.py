@@ -117,10 +117,9 @@ def test_one_frame_clip(tmp_path: Path) -> None:
 
 
 def test_segment_behind_the_end_is_told(made: dict[str, Path]) -> None:
-    with pytest.raises(MediaError) as caught:
+    told = r"no_frames: asked for 50\.000 s to 51\.500 s; the video ends at 4\.000 s"
+    with pytest.raises(MediaError, match=told):
         sample_frames(made["mp4"], 4, start=50, end=51.5, max_seconds=600)
-    assert caught.value.kind == "no_frames"
-    assert caught.value.detail == "asked for 50.000 s to 51.500 s; the video ends at 4.000 s"
 
 
 def test_cut_file_gives_the_frames_before_the_cut(tmp_path: Path) -> None:

@@ -106,10 +106,9 @@ def test_sound_that_begins_late_keeps_its_time(tmp_path: Path) -> None:
 
 def test_segment_behind_the_end_is_told(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", tone(1, 16000))
-    with pytest.raises(MediaError) as caught:
+    told = r"no_samples: asked for sound from 7\.500 s on; the stream holds 1\.000 s"
+    with pytest.raises(MediaError, match=told):
         load_mono(path, start=7.5, max_seconds=60)
-    assert caught.value.kind == "no_samples"
-    assert caught.value.detail == "asked for sound from 7.500 s on; the stream holds 1.000 s"
 
 
 def test_channels_that_change_on_the_way(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.nn.context import DialogueRNN, make_context, one_hot_speakers
-from pipeline.nn.recurrence import ChainedGRU
+from pipeline.nn.context import make_context
+from pipeline.nn.dialogue_rnn import DialogueRNN, one_hot_speakers
+from tests.nn.naive import gru_cell, naive_dialogue_rnn
 
 LENGTHS = (6, 1, 4)
 WIDTH = 6
@@ -20,47 +21,22 @@ def dialogues():
     return utterances, turn_mask, speakers
 
 
-def gru_cell(gru: ChainedGRU, chain: int, extra: torch.Tensor | None = None) -> nn.GRUCell:
-    """nn.GRUCell with one chain's weights; `extra` are more rows of the input weights."""
-    weight = gru.weight_input[chain]
-    if extra is not None:
-        weight = torch.cat((weight, extra[chain]))
-    cell = nn.GRUCell(weight.shape[0], gru.weight_hidden.shape[1]).double()
-    with torch.no_grad():
-        cell.weight_ih.copy_(weight.T)
-        cell.weight_hh.copy_(gru.weight_hidden[chain].T)
-        cell.bias_ih.copy_(gru.bias_input[chain, 0])
-        cell.bias_hh.copy_(gru.bias_hidden[chain, 0])
-    return cell
+VARIANTS = [
+    {"attention": attention, "listeners": listeners}
+    for attention in ("simple", "general")
+    for listeners in (False, True)
+]
+variants = pytest.mark.parametrize("options", VARIANTS, ids=str)
 
 
-def naive_dialogue_rnn(model: DialogueRNN, chain: int, turns, speakers) -> list[torch.Tensor]:
-    """One direction of one modality over one dialogue, as Majumder et al. write it."""
-    chains = len(model.attention)
-    hidden = model.attention.shape[-1]
-    global_cell = gru_cell(model.cells, chain, model.recurrent)
-    party_cell = gru_cell(model.cells, chains + chain, model.recurrent)
-    emotion_cell = gru_cell(model.emotion, chain)
-    past, parties, emotions = [], {}, []
-    shared = emotion = torch.zeros(1, hidden, dtype=torch.float64)
-    for turn, speaker in zip(turns, speakers, strict=True):
-        party = parties.get(speaker, torch.zeros(1, hidden, dtype=torch.float64))
-        summary = torch.zeros(1, hidden, dtype=torch.float64)
-        if past:
-            scores = torch.stack([(g * model.attention[chain]).sum() for g in past])
-            shares = scores.exp() / scores.exp().sum()
-            summary = sum(a * g for a, g in zip(shares, past, strict=True))
-        shared = global_cell(torch.cat((turn[None], party), dim=1), shared)
-        parties[speaker] = party_cell(torch.cat((turn[None], summary), dim=1), party)
-        past.append(shared)
-        emotion = emotion_cell(parties[speaker], emotion)
-        emotions.append(emotion[0])
-    return emotions
+def dialogue_rnn(**options) -> DialogueRNN:
+    return DialogueRNN(2, WIDTH, 5, 4, **options).double()
 
 
-def test_dialogue_rnn_equals_the_paper():
+@variants
+def test_dialogue_rnn_equals_the_paper(options):
     utterances, turn_mask, speakers = dialogues()
-    model = make_context("dialogue_rnn", 2, WIDTH).double()
+    model = dialogue_rnn(**options)
     result = model(utterances, turn_mask, speakers)
     for modality in range(2):
         for row, length in enumerate(LENGTHS):
@@ -70,6 +46,42 @@ def test_dialogue_rnn_equals_the_paper():
             backward = naive_dialogue_rnn(model, 2 * modality + 1, turns.flip(0), names[::-1])
             expected = torch.cat((torch.stack(forward), torch.stack(backward[::-1])), dim=1)
             torch.testing.assert_close(result[modality, row, :length], expected)
+
+
+def test_listeners_change_nothing_in_a_monologue():
+    utterances, turn_mask, speakers = dialogues()
+    silent, listening = dialogue_rnn(), dialogue_rnn(listeners=True)
+    listening.load_state_dict(silent.state_dict(), strict=False)
+    alone, talk = torch.zeros_like(speakers), (utterances, turn_mask)
+    torch.testing.assert_close(silent(*talk, alone), listening(*talk, alone))
+    difference = (silent(*talk, speakers) - listening(*talk, speakers)).abs()
+    # Two people alternate in the first dialogue; in the second is one turn.
+    assert difference[:, 0].max() > 1e-3
+    assert difference[:, 1].max() < 1e-9
+
+
+def test_parties_of_other_dialogues_listen_to_no_avail():
+    utterances, turn_mask, speakers = dialogues()
+    model = dialogue_rnn(listeners=True)
+    expected = model(utterances[:, 2:], turn_mask[2:], speakers[2:])
+    crowd = torch.arange(6).repeat(3, 1).where(torch.tensor([[True], [True], [False]]), speakers)
+    result = model(utterances, turn_mask, crowd)
+    torch.testing.assert_close(result[:, 2:], expected)
+
+
+@variants
+def test_dropout_of_states(options):
+    utterances, turn_mask, speakers = dialogues()
+    model = dialogue_rnn(dropout=0.5, **options)
+    exact = dialogue_rnn(**options)
+    exact.load_state_dict(model.state_dict())
+    trained = [model(utterances, turn_mask, speakers) for _ in range(2)]
+    assert not torch.equal(*trained)
+    # An emotion state that is dropped is 0; an exact one never is.
+    share = (trained[0][:, turn_mask] == 0).double().mean()
+    assert 0.3 < share < 0.7
+    expected = exact(utterances, turn_mask, speakers)
+    assert torch.equal(model.eval()(utterances, turn_mask, speakers), expected)
 
 
 def test_gru_equals_pytorchs():
@@ -100,9 +112,16 @@ def test_padding_becomes_zeros(kind):
     assert torch.equal(result[:, ~turn_mask], torch.zeros(2, 7, WIDTH, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("kind", ["dialogue_rnn", "gru"])
-def test_gradient(kind):
-    model, (utterances, turn_mask, speakers) = make_context(kind, 2, WIDTH).double(), dialogues()
+MODELS = {
+    "dialogue_rnn": lambda: make_context("dialogue_rnn", 2, WIDTH),
+    "general": lambda: DialogueRNN(2, WIDTH, 5, 4, attention="general", listeners=True),
+    "gru": lambda: make_context("gru", 2, WIDTH),
+}
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_gradient(make):
+    model, (utterances, turn_mask, speakers) = make().double(), dialogues()
     utterances = utterances.nan_to_num().requires_grad_()
     leaves = (utterances, *model.parameters())
     assert torch.autograd.gradcheck(
@@ -125,8 +144,9 @@ def test_each_modality_has_its_own_context():
     assert not torch.equal(before[1], after[1])
 
 
-def test_a_long_dialogue_stays_finite():
-    model = make_context("dialogue_rnn", 1, 4)
+@pytest.mark.parametrize("attention", ["simple", "general"])
+def test_a_long_dialogue_stays_finite(attention):
+    model = DialogueRNN(1, 4, 2, 2, attention=attention)
     model.attention.data.mul_(1000)  # extreme scores: the softmax must not overflow
     utterances = torch.randn(1, 1, 120, 4, requires_grad=True)
     mask = torch.ones(1, 120, dtype=torch.bool)
@@ -141,3 +161,5 @@ def test_refusals():
         make_context("lstm", 1, 4)
     with pytest.raises(ValueError, match="Bad width 5"):
         make_context("gru", 1, 5)
+    with pytest.raises(ValueError, match="Bad attention 'dot'"):
+        DialogueRNN(1, 4, 2, 2, attention="dot")

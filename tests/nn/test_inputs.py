@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pipeline.nn.inputs import Encoder, FrameEncoder
+from pipeline.nn.batch import DialogueBatch
+from pipeline.nn.inputs import Encoder, FrameEncoder, Inputs
 from pipeline.nn.psa import PSA
 
 AVAILABLE = torch.tensor([[True, False, True], [True, True, False]])
@@ -58,3 +59,45 @@ def test_without_any_utterance():
     vectors = encoder(torch.randn(1, 2, 3, 6), torch.zeros(1, 2, dtype=torch.bool), None)
     vectors.sum().backward()
     assert torch.equal(vectors, torch.zeros(1, 2, 8))
+
+
+def batch():
+    """Two dialogues of three and two turns; what is missing or padded is NaN."""
+    text, visual = torch.randn(2, 3, 5), torch.randn(2, 3, 4, 6)
+    turn_mask = torch.tensor([[True, True, True], [True, True, False]])
+    frame_mask = torch.arange(4) < LENGTHS.unsqueeze(-1)
+    text[~(AVAILABLE & turn_mask)] = torch.nan
+    visual[~frame_mask] = torch.nan
+    return DialogueBatch(
+        features={"visual": visual, "text": text},
+        frame_mask=frame_mask,
+        present={"visual": torch.ones_like(turn_mask), "text": AVAILABLE},
+        turn_mask=turn_mask,
+        speakers=torch.zeros(2, 3, dtype=torch.long),
+        labels=torch.zeros(2, 3, dtype=torch.long),
+    )
+
+
+def test_a_learned_vector_where_a_modality_is_missing():
+    inputs, dialogues = Inputs({"text": 5, "visual": 6}, width=8, limit=10), batch()
+    stacked = inputs(dialogues)
+    for modality, vectors, missing in zip(inputs.modalities, stacked, inputs.missing, strict=True):
+        there = dialogues.available(modality)
+        encoder = inputs.encoders[modality]
+        alone = encoder(dialogues.features[modality], there, dialogues.frame_mask)
+        assert torch.equal(vectors[there], alone[there])
+        assert torch.equal(vectors[~there], missing[0].expand(int((~there).sum()), -1))
+    assert torch.equal(inputs.joined(dialogues), torch.cat(list(stacked), dim=-1))
+    inputs.joined(dialogues).sum().backward()
+    assert all(p.grad.isfinite().all() for p in inputs.parameters())
+
+
+def test_frames_are_pooled_by_what_is_asked_for():
+    inputs = Inputs({"text": 5, "visual": 6}, width=8, limit=10, psa=lambda: PSA(8, 4))
+    assert isinstance(inputs.encoders["visual"].psa, PSA)
+    assert inputs(batch()).isfinite().all()
+
+
+def test_the_train_splits_statistics_reach_every_modality():
+    inputs = Inputs({"text": 5, "visual": 6}, width=8, limit=10)
+    assert [(m, len(s.mean)) for m, s in inputs.standardised()] == [("text", 5), ("visual", 6)]

@@ -18,16 +18,17 @@ from pipeline.base.settings import Role
 from pipeline.features.text import extract as text
 from pipeline.features.text.turns import Turn
 from pipeline.features.visual import extract as visual
-from pipeline.prediction.extracting import places_of, provenance
-from pipeline.systems.mcn_cl import MCNCL
-from pipeline.training.checkpoint import save_checkpoint
+from pipeline.prediction.features import places_of, provenance
+from pipeline.systems.base import Shape, system
+from pipeline.training.checkpoint import NOT_STATED, save_checkpoint
 from pipeline.weights.folder import Encoder
 from tests.conftest import PARAMS
 from tests.dag.clone import with_values
 from tests.features.small_corpus import write_clip
 from tests.inline import run_inline
 
-CORPUS = "demo_meld"
+CORPUS, SYSTEM = "demo_meld", "mcn_cl"
+SMALL = {"width": 16, "projection": 4, "layers": 1}
 CLASSES = ["calm", "angry", "glad"]
 DIMENSIONS = {"text": 2, "audio": 88, "visual": 3}
 
@@ -83,22 +84,38 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, *, processes: bool = 
     return network
 
 
-def checkpoint(seed: int) -> Path:
-    return paths.checkpoints(CORPUS) / f"fold0-seed{seed}.safetensors"
+def checkpoint(seed: int, system: str = SYSTEM) -> Path:
+    return paths.checkpoints(CORPUS, system) / f"fold0-seed{seed}.safetensors"
 
 
 def write_checkpoint(
-    seed: int, modalities: Sequence[str] = tuple(DIMENSIONS), **facts: Any
+    seed: int,
+    modalities: Sequence[str] = tuple(DIMENSIONS),
+    name: str = SYSTEM,
+    **facts: Any,
 ) -> None:
-    """An untrained model that says of itself what a trained one does."""
-    where = places_of(CORPUS, Path("in"), Path("out"))
-    about = provenance(read_params(), CORPUS, where, modalities)
-    features = {m: {**about[m], "dimension": DIMENSIONS[m]} for m in modalities}
-    dimensions = {m: DIMENSIONS[m] for m in modalities}
-    model = {"dimensions": dimensions, "classes": 3, "width": 16, "projection": 4, "layers": 1}
+    """An untrained system that says of itself what a trained one does."""
+    params, where = read_params(), places_of(CORPUS, Path("in"), Path("out"))
+    made = provenance(params, CORPUS, where, modalities)
+    small = SMALL if name == SYSTEM else {}
+    settings = params.system(CORPUS, name).model_copy(
+        update={**small, "modalities": tuple(modalities)}
+    )
+    shape = Shape({m: DIMENSIONS[m] for m in modalities}, classes=len(CLASSES), speakers=2)
     torch.manual_seed(seed)
-    known = {"corpus": CORPUS, "classes": CLASSES, "model": model, "features": features}
-    save_checkpoint(checkpoint(seed), MCNCL(**model).state_dict(), {**known, **facts})
+    state = system(name)(settings, shape).state_dict()
+    known = {
+        "corpus": CORPUS,
+        "system": name,
+        "settings": settings.model_dump(exclude=set(NOT_STATED)),
+        "shape": vars(shape),
+        "sizes": {},
+        "classes": CLASSES,
+        "features": {m: {**made[m], "dimension": DIMENSIONS[m]} for m in modalities},
+        "fold": 0,
+        "seed": seed,
+    }
+    save_checkpoint(checkpoint(seed, name), state, {**known, **facts})
 
 
 def conversation(folder: Path, *rows: str, clips: int = 0) -> Path:

@@ -17,7 +17,7 @@ from tests.dag.clone import python
 
 pytestmark = pytest.mark.slow
 
-CORPUS, SEED = "demo_meld", 2
+CORPUS, SYSTEM, SEED = "demo_meld", "mcn_cl", 2
 
 
 def of_test(repository: Path) -> list[Utterance]:
@@ -51,7 +51,7 @@ def test_predict_gives_the_probabilities_that_were_evaluated(
     utterances = of_test(reproduced)
     folder = tmp_path / "talk"
     hand_over(reproduced / "data/raw" / CORPUS, utterances, folder)
-    checkpoint = f"models/checkpoints/{CORPUS}/fold0-seed{SEED}.safetensors"
+    checkpoint = f"models/checkpoints/{CORPUS}/{SYSTEM}/fold0-seed{SEED}.safetensors"
     before = entries(reproduced)
     words = ("predict", "--model", checkpoint, "--input", str(folder))
     done = python(reproduced, "pipeline", *words)
@@ -60,7 +60,7 @@ def test_predict_gives_the_probabilities_that_were_evaluated(
     table = pd.read_parquet(folder / "predictions/predictions.parquet")
     (known,) = (
         row
-        for row in read_epochs(reproduced / f"data/epochs/{CORPUS}.parquet")
+        for row in read_epochs(reproduced / f"data/epochs/{CORPUS}/{SYSTEM}.parquet")[0]
         if row.selected and row.split == "test" and row.seed == SEED
     )
     places = [known.utterances.index(u.utterance) for u in utterances]

@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
@@ -22,6 +25,7 @@ from pipeline.prediction import predict as command
 from tests.conftest import ROOT
 from tests.prediction.small_model import (
     CORPUS,
+    SYSTEM,
     Network,
     checkpoint,
     conversation,
@@ -58,7 +62,7 @@ def test_a_folder_of_checkpoints_is_their_mean(
     folder = conversation(Path("talk"), *TALK, clips=2)
     one, two = (shares(run(checkpoint(seed), folder)) for seed in (1, 2))
     assert "checkpoint fold0-seed2" in capsys.readouterr().out
-    table = run(paths.checkpoints(CORPUS), folder)
+    table = run(paths.checkpoints(CORPUS, SYSTEM), folder)
     assert "mean of the probabilities of 2 checkpoints" in capsys.readouterr().out
     assert np.abs(one - two).max() > 0.01
     assert np.allclose(shares(table), (one + two) / 2, atol=1e-6)
@@ -70,11 +74,59 @@ def test_a_folder_of_checkpoints_is_their_mean(
     assert [p.name for p in (folder / "predictions/timelines").iterdir()] == ["1-talk.png"]
 
 
+def test_a_system_is_named_in_the_folder_of_a_corpus(
+    network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, corpus = conversation(Path("talk"), *TALK, clips=2), Path("models/checkpoints", CORPUS)
+    write_checkpoint(0, name="linear_svm")
+
+    def asked(system: str | None, model: Path = corpus) -> pd.DataFrame:
+        command.predict(model, folder, folder / "predictions", system)
+        return pd.read_parquet(folder / "predictions/predictions.parquet")
+
+    reference = asked(None)
+    assert f"model: MCN-CL, {CORPUS}, mean of the probabilities of 2" in capsys.readouterr().out
+    assert reference.equals(asked(SYSTEM)) and reference.equals(asked(None, corpus / SYSTEM))
+    svm = asked("linear_svm")
+    assert f"model: linear SVM, {CORPUS}, checkpoint fold0-seed0" in capsys.readouterr().out
+    assert np.abs(shares(svm) - shares(reference)).max() > 0.01
+    about = read_provenance(folder / "predictions/predictions.parquet", "predicted/1")
+    assert about["system"] == "linear_svm"
+    with pytest.raises(
+        PipelineError, match=r"holds no checkpoint of bc.*\['linear_svm', 'mcn_cl'\]"
+    ):
+        asked("bc")
+    with pytest.raises(PipelineError, match="is a checkpoint of mcn_cl, not of linear_svm"):
+        asked("linear_svm", checkpoint(1))
+    write_checkpoint(2, system="linear_svm")
+    with pytest.raises(PipelineError, match="does not fit the model as its code is here"):
+        asked(None)
+
+
+def test_a_system_that_learned_from_generated_people_says_so(
+    network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of its card."""
+    folder = conversation(Path("talk"), *TALK, clips=2)
+    run(checkpoint(1), folder)
+    card = (ROOT / "pipeline/training/card.md.j2").read_text(encoding="utf-8")
+    assert command.GENERATED in " ".join(card.replace("**", "").split())
+    assert f"WARNING: {command.GENERATED}" in " ".join(capsys.readouterr().out.split())
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump({**params, "mine": params[CORPUS]}))
+    for folder_of in ("models/pretrained", "models/encoders"):
+        shutil.copytree(Path(folder_of, CORPUS), Path(folder_of, "mine"))
+    write_checkpoint(1, corpus="mine")
+    run(checkpoint(1), folder)
+    printed = capsys.readouterr().out
+    assert "model: MCN-CL, mine, checkpoint" in printed and "generated" not in printed
+
+
 SLOW = """
 import sys, time
 from pipeline.prediction import predict
 
-def predicted(checkpoints, utterances, folder, stores):
+def predicted(params, checkpoints, utterances, folder, stores):
     (stores / "manifest.parquet").write_text("words")
     print(flush=True)
     time.sleep(600)
@@ -110,7 +162,14 @@ def test_no_words_stay_in_a_temporary_folder(
 def test_what_an_utterance_lacks_is_masked_and_told(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = ("0.mp4,Ann,Hello", "0.mp4,Ann,", ",Bob,What?", "gone.mp4,Bob,No", "bad.mp4,A,Oh", ",B,")
+    rows = (
+        f"0.mp4,Ann,{'Hello ' * 20}",
+        "0.mp4,Ann,",
+        ",Bob,What?",
+        "gone.mp4,Bob,No",
+        "bad.mp4,A,Oh",
+        ",B,",
+    )
     folder = conversation(Path("talk"), *rows, clips=1)
     (folder / "bad.mp4").write_bytes(b"not a clip at all")
     table = run(checkpoint(1), folder)
@@ -127,6 +186,7 @@ def test_what_an_utterance_lacks_is_masked_and_told(
     printed = capsys.readouterr().out
     assert "masked: audio, in 4 of 6 utterances" in printed
     assert "audio absent: 1, such as talk_utt3 (there is no such file)" in printed
+    assert re.search(r"^ talk +0 +Ann +Hell.*… +(calm|angry|glad) +\d\d? *$", printed, re.MULTILINE)
 
 
 def test_one_utterance_alone_and_a_modality_that_nobody_has(network: Network) -> None:
@@ -146,7 +206,7 @@ def test_a_model_that_reads_text_alone_says_nothing_of_clips(network: Network) -
     assert list(table["modalities present"]) == ["text", "none"]
     assert ledger(folder) == [("words_utt1", "text", "no_text")]
     with pytest.raises(PipelineError, match="holds checkpoints that cannot be averaged"):
-        run(paths.checkpoints(CORPUS), folder)
+        run(paths.checkpoints(CORPUS, SYSTEM), folder)
 
 
 def test_a_prediction_depends_on_its_own_dialogue_alone(network: Network) -> None:
@@ -208,7 +268,7 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     folder = conversation(Path("talk"), *TALK, clips=2)
     with pytest.raises(PipelineError, match="does not exist; expected a checkpoint, or a folder"):
         run(Path("nowhere"), folder)
-    with pytest.raises(PipelineError, match=f"Did you mean {paths.checkpoints(CORPUS)}"):
+    with pytest.raises(PipelineError, match=f"Did you mean models/checkpoints/{CORPUS}?"):
         run(Path("models/checkpoints"), folder)
     with pytest.raises(PipelineError, match="cannot be read as a checkpoint"):
         run(folder / "0.mp4", folder)

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from pipeline.base.tables import read_provenance
 from pipeline.prediction import timeline
-from pipeline.prediction.predicted import write_predicted, write_problems
+from pipeline.prediction.predicted import write_predicted
 from pipeline.prediction.timeline import draw_timelines
 from pipeline.records.ledger import Problem
 from tests.prediction.conversation import predicted
@@ -19,7 +19,7 @@ from tests.prediction.conversation import predicted
 def test_both_files_hold_every_utterance(tmp_path: Path) -> None:
     found = predicted(3, 2)
     found = replace(found, probabilities=np.eye(3, dtype=np.float32)[[1, 0, 2, 0, 1]])
-    write_predicted(tmp_path, found, {"corpus": "x"})
+    write_predicted(tmp_path, found, {"corpus": "x"}, [])
     table = pd.read_parquet(tmp_path / "predictions.parquet")
     assert list(table.columns) == [
         *("dialogue", "utterance", "turn", "speaker", "text", "modalities present", "predicted"),
@@ -39,24 +39,25 @@ def test_both_files_hold_every_utterance(tmp_path: Path) -> None:
 
 
 def test_the_ledger_is_a_csv_of_all_problems(tmp_path: Path) -> None:
-    write_problems(tmp_path, [Problem("u", "audio", "no_audio", 'it has "none"')])
+    problem = Problem("u", "audio", "no_audio", 'it has "none"')
+    write_predicted(tmp_path, predicted(1), {}, [problem])
     assert pd.read_csv(tmp_path / "ledger.csv").to_dict("records") == [
         {"utterance": "u", "modality": "audio", "kind": "no_audio", "detail": 'it has "none"'}
     ]
-    write_problems(tmp_path, [])
+    write_predicted(tmp_path, predicted(1), {}, [])
     assert (tmp_path / "ledger.csv").read_text() == "utterance,modality,kind,detail\n"
 
 
 def test_a_timeline_for_each_dialogue_and_none_of_an_earlier_run(tmp_path: Path) -> None:
-    list(draw_timelines(tmp_path, predicted(3, 2, 1).dialogues()))
+    list(draw_timelines(tmp_path, list(predicted(3, 2, 1).dialogues())))
     names = ["1-a_d0.png", "2-a_d1.png", "3-a_d2.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     (tmp_path / "mine.png").touch()
     first = (tmp_path / "1-a_d0.png").read_bytes()
-    list(draw_timelines(tmp_path, predicted(3).dialogues()))
+    list(draw_timelines(tmp_path, [predicted(3)]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-a_d0.png", "mine.png"]
     assert imread(tmp_path / "1-a_d0.png").std() > 0.1
-    list(draw_timelines(tmp_path, predicted(3, 2, 1).dialogues()))
+    list(draw_timelines(tmp_path, list(predicted(3, 2, 1).dialogues())))
     assert (tmp_path / "1-a_d0.png").read_bytes() == first
 
 
@@ -64,7 +65,7 @@ def test_long_dialogues_are_drawn_in_rows_and_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, "ROWS_A_PAGE", 2)
-    (long,) = predicted(50).dialogues()
+    long = predicted(50)
     rows = timeline._rows(long)
     assert [row.begin for row in rows[1:]] == [row.end for row in rows[:-1]]
     assert (rows[0].begin, rows[-1].end) == (0, 50) and len(rows) == 3
@@ -77,5 +78,16 @@ def test_long_dialogues_are_drawn_in_rows_and_pages(
 def test_names_are_data(tmp_path: Path) -> None:
     found = predicted(2, classes=("$\\frac$", "x" * 300))
     rows = [replace(u, dialogue="../$a$\n<b>", speaker="$_^{") for u in found.utterances]
-    list(draw_timelines(tmp_path / "in", replace(found, utterances=rows).dialogues()))
+    list(draw_timelines(tmp_path / "in", [replace(found, utterances=rows)]))
     assert [path.parent.name for path in tmp_path.rglob("*.png")] == ["in"]
+
+
+@pytest.mark.parametrize("name", ["d", "demo_meld/test/dia12", "W" * 80, "日" * 80, "a talk " * 20])
+@pytest.mark.parametrize("turns", [1, 5, 40])
+def test_no_title_is_cut(tmp_path: Path, name: str, turns: int) -> None:
+    found = predicted(turns)
+    rows = [replace(u, dialogue=name) for u in found.utterances]
+    (page,) = draw_timelines(tmp_path, [replace(found, utterances=rows)])
+    drawn = imread(page)[:40]
+    assert drawn.min() == 0, "there is a title"
+    assert (drawn[:, :3] == 1).all() and (drawn[:, -3:] == 1).all()

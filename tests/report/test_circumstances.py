@@ -2,13 +2,34 @@
 
 import json
 import subprocess
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.base import machine
-from pipeline.report.blocks import Points, Table, Text
-from pipeline.report.circumstances import Circumstances, circumstances, section
+from pipeline.base.params import read_params
+from pipeline.report.circumstances import Circumstances, circumstances
+from pipeline.report.page import markdown_of
+from pipeline.report.pictures import pictures
+from pipeline.report.read import read_results
+from tests.report.small import Corpus, lay_out
+
+Section = Callable[[Circumstances], str]
+BARE = Circumstances(None, (), "now", "here", {})
+
+
+@pytest.fixture(scope="module")
+def section(tmp_path_factory: pytest.TempPathFactory) -> Section:
+    """The section on a run, of a page of small results."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("results"))
+        lay_out(Corpus())
+        results = read_results(read_params(), "demo_meld")
+        drawn = list(pictures(results))
+    title = "## This run and what it cost"
+    return lambda run: markdown_of(results, drawn, run).partition(title)[2]
 
 
 def git(*words: str) -> str:
@@ -16,22 +37,12 @@ def git(*words: str) -> str:
     return result.stdout.strip()
 
 
-def commit_line(run: Circumstances) -> str:
-    points = section(run).blocks[0]
-    assert isinstance(points, Points)
-    return points.items[0]
-
-
-def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
-    assert (
-        commit_line(circumstances("c"))
-        == "commit: none, this is not a git repository with a commit"
-    )
+def test_the_commit_and_what_is_not_in_it(workspace: Path, section: Section) -> None:
+    assert circumstances("c").commit is None
     git("init", "-q")
-    assert (
-        commit_line(circumstances("c"))
-        == "commit: none, this is not a git repository with a commit"
-    )
+    assert circumstances("c").commit is None
+    none = "- Commit: none, this is not a git repository with a commit\n- Written: now"
+    assert none in section(BARE)
     git("config", "user.name", "t")
     git("config", "user.email", "t@example.org")
     for name in ("params.yaml", "dvc.lock", "metrics/c/metrics.json", "old name"):
@@ -43,11 +54,11 @@ def test_the_commit_and_what_is_not_in_it(workspace: Path) -> None:
     for written in ("dvc.lock", "metrics/c/metrics.json", "nobody knows this"):
         Path(written).write_text("2")
     ending = "without uncommitted changes except a run's own outputs"
-    assert commit_line(circumstances("c")) == f"commit: `{commit}`, {ending}"
+    assert f"- Commit: `{commit}`, {ending}\n" in section(circumstances("c"))
     Path("params.yaml").write_text("2")
     git("mv", "old name", "new name")
     ending = "with uncommitted changes in new name and params.yaml"
-    assert commit_line(circumstances("c")) == f"commit: `{commit}`, {ending}"
+    assert f"- Commit: `{commit}`, {ending}\n" in section(circumstances("c"))
 
 
 def test_the_machine_is_named_by_its_cpu(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,34 +70,34 @@ def test_the_machine_is_named_by_its_cpu(workspace: Path, monkeypatch: pytest.Mo
     assert circumstances("c").machine.split(",")[0]
 
 
-def test_many_changes_are_counted() -> None:
-    run = Circumstances("c" * 40, tuple("abcdefgh"), "now", "here", {})
-    assert commit_line(run).endswith("uncommitted changes in a, b, c, d, e and 3 more")
+def test_many_changes_are_counted(section: Section) -> None:
+    run = replace(BARE, commit="c" * 40, changed=tuple("abcdefgh"))
+    assert "uncommitted changes in a, b, c, d, e and 3 more\n" in section(run)
 
 
-def test_costs_in_the_order_of_the_stages(workspace: Path) -> None:
+def test_costs_in_the_order_of_the_stages(workspace: Path, section: Section) -> None:
     folder = Path("data/costs/c")
     folder.mkdir(parents=True)
     costs = {
         "evaluate": (3.04, 100.0),
         "weights-text": (0.5, 50.0),
-        "train": (3725.0, 1200.0),
+        "train-mcn_cl": (3725.0, 1200.0),
         "demo": (75.0, 300.0),
     }
     for name, (seconds, memory) in costs.items():
         file = folder / f"{name}.json"
         file.write_text(json.dumps({"seconds": seconds, "peak_megabytes": memory}))
-    table = section(circumstances("c")).blocks[1]
-    assert isinstance(table, Table)
-    assert [row.cells for row in table.rows] == [
-        ("demo", "1 min 15 s", "300 MiB"),
-        ("weights-text", "0.5 s", "50 MiB"),
-        ("train", "1 h 02 min", "1,200 MiB"),
-        ("evaluate", "3.0 s", "100 MiB"),
-        ("all", "1 h 03 min", "1,200 MiB"),
+    page = section(circumstances("c"))
+    rows = [line.replace("*", "") for line in page.splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| stage | time | peak memory |",
+        "| demo | 1 min 15 s | 300 MiB |",
+        "| weights-text | 0.5 s | 50 MiB |",
+        "| train-mcn_cl | 1 h 02 min | 1,200 MiB |",
+        "| evaluate | 3.0 s | 100 MiB |",
+        "| all | 1 h 03 min | 1,200 MiB |",
     ]
 
 
-def test_no_cost_is_known() -> None:
-    run = Circumstances(None, (), "now", "here", {})
-    assert section(run).blocks[1] == Text("No stage has run in this folder yet.")
+def test_no_cost_is_known(section: Section) -> None:
+    assert "No stage has run in this folder yet." in section(BARE)

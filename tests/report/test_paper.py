@@ -1,16 +1,17 @@
 """The paper's rows are as printed, and are compared with ours where corpus and classes agree."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.base.params import read_params
+from pipeline.base.settings import MODALITIES
 from pipeline.corpora.registry import READERS
-from pipeline.report.comparison import variant
-from pipeline.report.paper import read_paper, weighted_f1_of
-from pipeline.systems.settings import ModelSettings
-from tests.report.small import Corpus
+from pipeline.report.paper import read_paper, variant, weighted_f1_of
+from pipeline.report.read import SystemResults, read_results
+from tests.report.small import Corpus, lay_out
 from tests.report.test_write import markdown, row
 
 TABLES = {table.number: table for table in read_paper().tables}
@@ -72,22 +73,31 @@ def test_melds_tables_stand_beside_a_run_on_its_emotions(workspace: Path) -> Non
     mm_dfn = ["77.76", "50.69", "-", "22.93", "54.78", "-", "47.82", "58.65", "as published"]
     assert row(page, "MM-DFN [10]") == mm_dfn
     assert row(page, "Ours (MCN-CL)")[-2:] == ["73.1", "as published"]
-    ours = row(page, "MCN-CL, validation-selected")
+    page = page.partition("## Comparison with published figures")[2]
+    ours = row(page, "MCN-CL on text and visual alone")
     assert ours[0] == "41.11" and ours[-1] == "measured here"
     assert ours[-2] == "51.51 ± 1.25<br>[48.51, 58.51]"
-    assert row(page, "MCN-CL, test-selected")[-2:] == ["71.71 ± 1.25<br>[68.71, 78.71]", ours[-1]]
+    on_test = row(page, "MCN-CL on text and visual alone, epoch chosen on test")
+    assert on_test[-2:] == ["71.71 ± 1.25", "measured here"]
+    floor = row(page, "majority class on text and visual alone")
+    assert floor[0] == "3.33" and floor[-1] == "measured here"
+    ablation = page.partition("Table 4 of the paper")[2].partition("## Each system")[0]
+    assert "measured here" in ablation and "| majority" not in ablation
     assert "states no validation protocol, no number of seeds and no rule" in page
-    assert "text: in the paper RoBERTa-base; here roberta-base (cls)." in page
+    assert "Text: in the paper RoBERTa-base; here roberta-base (cls)." in page
     assert (
-        "visual: in the paper ResNet-101, 1000 values per frame; here resnet101 (logits)." in page
+        "Visual: in the paper ResNet-101, 1000 values per frame; here resnet101 (logits)." in page
     )
-    assert "audio: in the paper openSMILE, feature set not named; here not used." in page
+    assert "Audio: in the paper openSMILE, feature set not named; here not used." in page
     assert "The corpus here is part of a release" in page
 
 
 def test_a_demo_corpus_is_not_comparable(workspace: Path) -> None:
     page = markdown(Corpus("demo_iemocap", "six", "iemocap"))
-    assert "**Not comparable: `demo_iemocap` is a generated corpus with the classes" in page
+    assert (
+        "> **Not comparable: `demo_iemocap` is a generated corpus with the classes of IEMOCAP."
+        in page
+    )
     assert "its signal is planted" in page
     assert row(page, "w/o MCN-CL") == [
         *("2.41", "11.03", "57.49", "63.54", "69.4", "70.26", "53.05", "as published")
@@ -96,22 +106,38 @@ def test_a_demo_corpus_is_not_comparable(workspace: Path) -> None:
 
 def test_other_classes_have_no_published_table(workspace: Path) -> None:
     page = markdown(Corpus("meld", "sentiment"))
-    assert "No published table fits: tables 1 and 3 are of IEMOCAP" in page
+    assert "No published table fits: table 1 is of IEMOCAP" in page
     assert "classes neutral, positive, negative of a corpus read as `meld`" in page
     assert "BC-LSTM" not in page
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> SystemResults:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("results"))
+        lay_out(Corpus())
+        return read_results(read_params(), "demo_meld").systems[0]
 
 
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
         ({}, "MCN-CL"),
-        ({"psa": False}, "w/o PSA"),
-        ({"mcn": False, "contrastive": False}, "w/o MCN-CL"),
-        ({"mcn": False}, "w/o MCN"),
-        ({"psa": False, "mcn": False, "contrastive": False}, "w/o PSA and MCN-CL"),
-        ({"contrastive": False, "modalities": ("text",)}, "w/o contrastive loss on text alone"),
+        ({"psa": False}, "MCN-CL w/o PSA"),
+        ({"mcn": False, "contrastive": False}, "MCN-CL w/o MCN-CL"),
+        ({"mcn": False}, "MCN-CL w/o MCN"),
+        ({"psa": False, "mcn": False, "contrastive": False}, "MCN-CL w/o PSA and MCN-CL"),
+        (
+            {"contrastive": False, "modalities": ["text"]},
+            "MCN-CL w/o contrastive loss on text alone",
+        ),
     ],
 )
-def test_what_was_run_is_named_as_in_the_ablations(changes: dict[str, object], name: str) -> None:
-    model = read_params().of(ModelSettings, "meld")
-    assert variant(model.model_copy(update=changes)) == name
+def test_what_was_run_is_named_as_in_the_ablations(
+    system: SystemResults, changes: dict[str, object], name: str
+) -> None:
+    settings = {"modalities": list(MODALITIES), "psa": True, "mcn": True, "contrastive": True}
+    paper = read_paper().paper
+    assert variant(paper, replace(system, settings={**settings, **changes})) == name
+    other = replace(system, name="other", settings={"modalities": list(MODALITIES), "psa": False})
+    assert variant(paper, other) == "MCN-CL", "a setting of that name of another system is its own"

@@ -1,21 +1,25 @@
 """Both pages of a small corpus: content, escaping, same bytes, errors."""
 
+import html
 import re
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params
 from pipeline.cli import app
+from pipeline.report.page import markdown_of
+from pipeline.report.pictures import pictures
 from pipeline.report.read import read_results
-from pipeline.report.write import in_markdown, write_report
+from pipeline.report.write import write_report
 from tests.report.small import Corpus, lay_out
 
 DEMO = Corpus()
-HOSTILE = '<script>alert("1")</script> | `x` *y* $z$ & _a_ [b](c)'
+HOSTILE = '<script>alert("1")</script> | `x` *y* $z$ & _a_ [b](c) ![d](e) </details>'
 
 
 def pages(corpus: Corpus) -> tuple[str, str]:
@@ -26,9 +30,10 @@ def pages(corpus: Corpus) -> tuple[str, str]:
 
 
 def markdown(corpus: Corpus) -> str:
-    """The Markdown alone, which needs no figures."""
+    """The Markdown alone, for which no file is drawn."""
     lay_out(corpus)
-    return in_markdown(read_results(read_params(), corpus.name))
+    results = read_results(read_params(), corpus.name)
+    return markdown_of(results, list(pictures(results)))
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +50,34 @@ def row(page: str, head: str) -> list[str]:
     return [cell.strip().strip("*") for cell in re.split(r"(?<!\\)\|", line)[2:-1]]
 
 
+def test_the_leaderboard_by_hand(demo: tuple[str, str]) -> None:
+    """One dialogue with each class once; a run that says `neutral` always has F1 1/4 of it.
+
+    So its weighted F1 is 1/28 (3.6 %), as is that of majority; mcn_cl's other run has 100 %. Any
+    resample is the same dialogue again. The rarest class, the first of equals, is neutral.
+    """
+    page, sheet = demo
+    assert row(page, "MCN-CL") == [
+        *("1<br>[1, 1]", "51.8 ± 68.2<br>[51.8, 51.8]", "51.8 ± 68.2<br>[51.8, 51.8]"),
+        *("62.5 ± 53.0<br>[62.5, 62.5]", "-", "100 %", "paper", "1,234,567"),
+    ]
+    assert row(page, "majority class") == [
+        *("2<br>[2, 2]", "3.6<br>[3.6, 3.6]", "3.6<br>[3.6, 3.6]", "25.0<br>[25.0, 25.0]"),
+        *("-48.2<br>[-48.2, -48.2]", "0 %", "our reading", "0"),
+    ]
+    assert "Rare classes, by fewer than 100 test utterances or as the rarest one: neutral;" in page
+    assert "1 min 15 s" in sheet and "2.2 ms" in sheet and "1 min 15 s" not in page
+    assert "- fine-tuned encoder alone: nothing was fine-tuned" in page
+
+
 def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
     page, _ = demo
+    detail = page.partition("## Each system")[2]
     cell = "51.5 ± 1.2<br>[48.5, 58.5]"
-    assert row(page, "weighted F1")[:2] == [cell, "71.7 ± 1.2<br>[68.7, 78.7]"]
-    assert row(page, "unweighted average recall")[2] == "24.2 ± 1.2<br>[18.2, 28.2]"
-    assert "at the epochs chosen on it: weighted F1 61.6 ± 1.2" in page
-    assert row(page, "fear") == ["11", "31.3", "32.3", "33.3 ± 2.2<br>[30.0, 36.0]", "8.9"]
-    assert row(page, "Ross") == ["1,234", "5", "44.4 ± 1.5<br>[40.0, 50.0]", "45.5"]
-    assert row(page, "first")[2] == "44.4 ± 1.5", "a slice of one dialogue has no interval"
+    chosen = ["71.7 ± 1.2<br>[68.7, 78.7]", "61.6 ± 1.2<br>[58.6, 68.6]"]
+    assert row(detail, "weighted F1") == [cell, *chosen]
+    assert row(detail, "fear") == ["1", "50.0", "50.0", "50.0 ± 70.7<br>[50.0, 50.0]"]
+    assert row(detail, "Ross") == ["speaker", "7", "1", "51.8 ± 68.2", "57.1"], "of one dialogue"
     assert row(page, "test") == ["1", "1", "7", "7", *["1"] * 7]
     assert row(page, "audio") == [
         "audio",
@@ -67,9 +91,19 @@ def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
     assert row(page, "faces, encoder") == ["-", "yunet"]
     assert row(page, "faces, licence") == ["-", "MIT"]
     assert row(page, "masked utterances") == ["0", "4"]
-    assert row(page, "loss.hard_ratio") == ["0.3"]
+    assert row(page, "learning_rate") == ["0.125", "-"]
     assert "21 utterances in 3 dialogues by 1 speaker." in page
-    assert "expected calibration error 7.8 %" in page
+    assert "expected error 7.8 %" in page
+
+
+def test_a_system_has_its_source_beside_its_figures(demo: tuple[str, str]) -> None:
+    page, _ = demo
+    assert "Fidelity: paper, Li et al., 2025. Adapted: misprints corrected. Reads text and" in page
+    assert "Fidelity: our reading, the floor, as read at `someone/something@abc`." in page
+    floor = page.partition("### majority class")[2].partition("## Setup")[0]
+    assert "-reliability.png" not in floor, "it gives no probabilities"
+    assert "Learning curves" not in floor and "chosen on test" not in floor, "fitted at once"
+    assert "figures/mcn_cl-history.png" in page
 
 
 def test_both_pages_hold_the_same_figures(demo: tuple[str, str]) -> None:
@@ -84,11 +118,23 @@ def test_both_pages_hold_the_same_figures(demo: tuple[str, str]) -> None:
             assert text_of_cell in text, line
 
 
+def test_every_picture_of_the_page_is_a_file_beside_it(workspace: Path) -> None:
+    page, sheet = pages(DEMO)
+    named = set(re.findall(r"\]\(figures/([^)]+)\)", page))
+    folder = paths.metrics("demo_meld", "figures")
+    assert named == {file.name for file in folder.iterdir()} and len(named) == 8
+    assert len(re.findall("<svg", sheet)) == len(named)
+    first = {name: (folder / name).read_bytes() for name in named}
+    (folder / "gone-confusion.png").write_bytes(b"of a system that is no longer run")
+    assert pages(DEMO)[0] == page
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
+
+
 def test_confusions_are_described_in_words(demo: tuple[str, str]) -> None:
     """One of two runs is right, the other takes all for neutral."""
-    _, sheet = demo
-    assert "neutral: 100 % right, 0 % taken for surprise; " in sheet
-    assert "fear: 50 % right, 50 % taken for neutral; " in sheet
+    for page in demo:
+        assert "neutral: 100 % right, 0 % as surprise; " in page
+        assert "fear: 50 % right, 50 % as neutral; " in page
 
 
 def test_folds_have_a_table_only_where_there_are_several(
@@ -103,30 +149,34 @@ def test_folds_have_a_table_only_where_there_are_several(
 
 
 def test_names_are_data(workspace: Path) -> None:
-    page, sheet = pages(Corpus(speaker=HOSTILE))
+    page, sheet = pages(Corpus(speaker=HOSTILE, why=HOSTILE, adapted=HOSTILE))
     assert "<script" not in page and "<script" not in sheet.lower()
     assert '&lt;script&gt;alert("1")' in sheet, "in a figure"
-    assert "&lt;script&gt;alert(&quot;1&quot;)" in sheet, "in a table"
     line = next(x for x in page.splitlines() if x.startswith("| &lt;script"))
-    bars = re.findall(r"(?<!\\)\|", line)
-    assert len(bars) == 6, "five cells: the name's own bar is escaped"
-    for kept in (r"\|", "`x`", r"\*y\*", r"\$z\$", "&amp;", r"\_a\_", r"[b\](c)"):
-        assert kept in page
+    assert len(re.findall(r"(?<!\\)\|", line)) == 7, "six cells: the name's own bar is escaped"
+    for place in (sheet, MarkdownIt("commonmark").enable("table").render(page)):
+        shown = re.sub(r"<svg.*?</svg>", "", place, flags=re.S)
+        assert html.unescape(shown).count(HOSTILE) == 4, "twice a slice's, once each else"
+        assert place.count("<details") == place.count("</details>") - HOSTILE.count("<details")
+        assert "<em>y</em>" not in place and "<code>x</code>" not in place
+        assert 'href="c"' not in place and 'src="e"' not in place
 
 
 @pytest.mark.parametrize("name", ["=1+1\r", "Q\rb\nc", "'=x", "\x1b[31m"])
 def test_a_name_with_line_ends_or_a_formula_is_one_row(workspace: Path, name: str) -> None:
     page, sheet = pages(Corpus(speaker=name))
     shown = {"=": "=1+1", "Q": "Q", "'": "'=x", "\x1b": r"\x1b"}[name[0]]
-    (line,) = (x for x in page.splitlines() if x.replace("\\\\", "\\").startswith(f"| {shown}"))
-    assert len(re.findall(r"(?<!\\)\|", line)) == 6, "five cells"
+    lines = [x for x in page.splitlines() if x.replace("\\\\", "\\").startswith(f"| {shown}")]
+    assert len(lines) == 2, "one of each system"
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)\|", line)) == 7, "six cells"
     assert not set("\x1b\r") & {*page, *sheet}
 
 
 def test_an_html_page_alone_holds_what_differs_from_run_to_run(demo: tuple[str, str]) -> None:
     page, sheet = demo
-    assert "commit:" in sheet and "written:" in sheet and "machine:" in sheet
-    assert "commit:" not in page and "written:" not in page
+    assert "Commit:" in sheet and "Written:" in sheet and "Machine:" in sheet
+    assert "Commit:" not in page and "Written:" not in page
     assert "but in `report.html` beside it" in page
 
 
@@ -134,7 +184,7 @@ def test_the_same_results_give_the_same_bytes(workspace: Path, demo: tuple[str, 
     page, sheet = demo
     again, sheet_again = pages(DEMO)
     assert again == page
-    assert re.sub("<li>written: .*", "", sheet_again) == re.sub("<li>written: .*", "", sheet)
+    assert re.sub("<li>Written: .*", "", sheet_again) == re.sub("<li>Written: .*", "", sheet)
 
 
 def test_a_page_needs_nothing_from_elsewhere(demo: tuple[str, str]) -> None:
@@ -151,12 +201,16 @@ def test_a_page_needs_nothing_from_elsewhere(demo: tuple[str, str]) -> None:
 def test_headings_and_tables_can_be_walked_through(demo: tuple[str, str]) -> None:
     _, sheet = demo
     levels = [int(level) for level in re.findall(r"<h(\d)", sheet)]
-    assert levels[0] == 1 and set(levels[1:]) == {2}
-    assert "<th>" not in sheet and sheet.count("<table>") == sheet.count("<caption>") > 5
-    figures = re.findall(r"<svg.*?</svg>", sheet, flags=re.S)
+    assert levels[0] == 1 and set(levels[1:]) == {2, 3}
+    assert "<th>" not in sheet
+    regions = re.findall(
+        r'<div class="scroll" role="region" tabindex="0" aria-label="([^"]*)">', sheet
+    )
+    assert len(regions) == sheet.count("<table>") > 5 and all(regions)
+    figures = re.findall(r"<svg[^>]*>", sheet)
     assert len(figures) == 8
     for figure in figures:
-        assert 'role="img"' in figure and "<title" in figure and len(figure.split("<desc")) == 2
+        assert 'role="img"' in figure and len(re.findall('aria-label="[^"]{20}', figure)) == 1
 
 
 def test_an_unknown_corpus(workspace: Path) -> None:
@@ -165,12 +219,12 @@ def test_an_unknown_corpus(workspace: Path) -> None:
         write_report(read_params(), "nobody")
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "run.json", "slices.csv", "classes.csv"])
+@pytest.mark.parametrize("name", ["metrics.json", "history.csv", "tables/curves.csv"])
 def test_missing_or_unreadable_results_are_refused(workspace: Path, name: str) -> None:
     lay_out(DEMO)
-    path = paths.metrics("demo_meld", name)
+    path = paths.metrics("demo_meld", "mcn_cl", *name.split("/"))
     path.write_text("{")
-    with pytest.raises(PipelineError, match=rf"{name} .*`dvc repro`"):
+    with pytest.raises(PipelineError, match=rf"{name}: .*`dvc repro`"):
         write_report(read_params(), "demo_meld")
     path.unlink()
     with pytest.raises(PipelineError, match=rf"{name} is missing: run `dvc repro` first"):

@@ -116,6 +116,11 @@ def hub(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> Hub:
     return publish
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "weights"
+
+
 def encoder(*sources: str, name: str = "big", **changes: Any) -> KnownEncoder:
     """A visual encoder with the one file `model.bin`."""
     entry = {

@@ -34,11 +34,6 @@ FILES = {
 TAKEN = ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "weights"
-
-
 def text(store: Path, name: str = NAME, role: Role = "text") -> EncoderFiles:
     return fetch(name, role, store, f"meld.{role}.encoder")
 

@@ -35,11 +35,6 @@ from tests.weights.conftest import (
 FILE = {"bytes": len(BYTES), "sha256": SHA256}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "weights"
-
-
 def big(store: Path, *sources: str, **changes: Any) -> EncoderFiles:
     lock = lock_of(encoder(*sources, **changes))
     return fetch("big", "visual", store, "meld.visual.encoder", lock=lock)

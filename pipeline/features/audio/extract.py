@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,6 @@ from pipeline.features.audio.smile import Smile
 from pipeline.features.common.device import arithmetic, resolve_device, set_threads
 from pipeline.features.common.once import (
     Entries,
-    Failures,
     Outcome,
     Piece,
     Tally,
@@ -48,11 +47,7 @@ Encode = Callable[[np.ndarray], np.ndarray]
 
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
-    """Write the audio store and its ledger.
-
-    Raises:
-        PipelineError: No such device, or the encoder's folder is not as it should be.
-    """
+    """Write the audio store and its ledger; refuse an absent device and a damaged encoder."""
     settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
     provenance = provenance_of(params, corpus, places)
     cache = ClipCache("audio", _fingerprint(settings, provenance), VECTORS, about=provenance)
@@ -117,74 +112,49 @@ def encoding(folder: Path, settings: AudioSettings, compute: ComputeSettings) ->
     return lambda samples: network().encode(samples)
 
 
-def _sound(root: Path, piece: Piece) -> np.ndarray:
-    """The sound that the manifest describes; raises a PipelineError if the file holds another."""
-    # Here, so that a run that finds everything in the cache imports no decoder.
-    from pipeline.features.common.sound import sound_of
-
-    check_content(root, piece)
-    sound = sound_of(root, piece.segment)
-    check_content(root, piece)
-    return sound
-
-
 @dataclass(frozen=True)
-class AudioMaker:
-    """Puts the features of pieces of sound into a cache, in a process of its own.
+class SoundReader:
+    """Decodes pieces of sound, in a process of its own, and makes what is made of them there.
 
-    Attributes:
-        root: The raw folder that paths are relative to.
-        extract: [sample] float32 and its rate in hertz to [feature]; it can be pickled.
-        cache: Of `VECTORS` rows.
+    `extract`, which can be pickled, puts [feature] vectors into the cache; without it the sounds
+    themselves are given back. Paths are relative to `root`.
     """
 
     root: Path
-    extract: Extract
-    cache: ClipCache
+    extract: Extract | None = None
+    cache: ClipCache | None = None
 
-    def __call__(self, pieces: Sequence[Piece]) -> Failures:
-        """What failed, by key."""
-        from pipeline.features.common.sound import RATE
+    def __call__(self, pieces: Sequence[Piece]) -> Mapping[str, np.ndarray | MediaError]:
+        """The sounds, [sample] float32 mono at 16 kHz, or why there is none, by key."""
+        # Here, so that a run that finds everything in the cache imports no decoder.
+        from pipeline.features.common.sound import RATE, sound_of
 
-        failed: Failures = {}
+        given: dict[str, np.ndarray | MediaError] = {}
         for piece in pieces:
             try:
-                vector = self.extract(_sound(self.root, piece), RATE)
-                self.cache.put(piece.key, vectors_row(vector[None]))
+                check_content(self.root, piece)
+                sound = sound_of(self.root, piece.segment)
+                check_content(self.root, piece)
+                if self.extract is None or self.cache is None:
+                    given[piece.key] = sound
+                else:
+                    vector = self.extract(sound, RATE)
+                    self.cache.put(piece.key, vectors_row(vector[None]))
             except MediaError as error:
-                failed[piece.key] = error
-        return failed
+                given[piece.key] = error
+        return given
 
 
 def opensmile_entries(root: Path, extract: Extract, cache: ClipCache) -> Entries:
     """Vectors of sounds, computed in the processes that decode them."""
-    return Entries(AudioMaker(root, extract, cache), cache, ("opensmile", SOUND))
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """Decodes pieces of sound, in a process of its own; paths are relative to `root`."""
-
-    root: Path
-
-    def __call__(self, pieces: Sequence[Piece]) -> dict[str, np.ndarray | MediaError]:
-        """[sample] float32, mono, 16 kHz, or why there is none, by key."""
-        sounds: dict[str, np.ndarray | MediaError] = {}
-        for piece in pieces:
-            try:
-                sounds[piece.key] = _sound(self.root, piece)
-            except MediaError as error:
-                sounds[piece.key] = error
-        return sounds
+    return Entries(SoundReader(root, extract, cache), cache, ("opensmile", SOUND))
 
 
 def speech_entries(root: Path, encode: Encode, cache: ClipCache) -> Entries:
     """Vectors of sounds, decoded in processes of their own and encoded in this one."""
-
-    def finish(sound: np.ndarray) -> dict[str, Any]:
-        return vectors_row(encode(sound)[None])
-
-    return Entries(Decoder(root), cache, (SOUND,), finish)
+    return Entries(
+        SoundReader(root), cache, (SOUND,), lambda sound: vectors_row(encode(sound)[None])
+    )
 
 
 def audio_of(utterances: Iterable[Utterance], entries: Entries) -> Iterator[Outcome[np.ndarray]]:

@@ -15,40 +15,28 @@ LEVELS = {"functionals": "Functionals", "lld_pooled": "LowLevelDescriptors"}
 
 @dataclass(frozen=True)
 class Smile:
-    """A feature set at one level; it serves one sound at a time.
+    """An `opensmile.FeatureSet` at one level; it serves one sound at a time.
 
-    Attributes:
-        feature_set: The name of an `opensmile.FeatureSet`.
-        level: `functionals`: the feature set's own; `lld_pooled`: the mean and the standard
-            deviation over time of each low-level descriptor, all means first. A descriptor's
-            frames without a finite value are left out.
+    `functionals`: the feature set's own; `lld_pooled`: the mean and the standard deviation over
+    time of each low-level descriptor, all means first, without frames that are not finite.
     """
 
     feature_set: str
     level: str
 
     def extract(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        """Compute the features of a sound; silence is added to one that is too short.
+        """Compute the [feature] float32 of a sound; silence is added to one that is too short.
 
-        Args:
-            samples: [sample] float32 within [-1, 32767/32768].
-            rate: Hertz.
-
-        Returns:
-            [feature] float32.
-
-        Raises:
-            MediaError: `not_finite`: some features are no numbers for this sound.
+        The sound is [sample] float32 within [-1, 32767/32768], its rate in hertz. A feature that is
+        not finite is a MediaError.
         """
         least = int(LEAST_SECONDS * rate)
         padded = np.pad(samples, (0, max(0, least - len(samples))))
         values: np.ndarray = _opensmile(self.feature_set, self.level)(padded, rate)[0]
         vector = pooled(values) if self.level == "lld_pooled" else values[:, 0]
         if bad := int((~np.isfinite(vector)).sum()):
-            seconds = len(samples) / rate
-            raise MediaError(
-                "not_finite", f"{bad} of {len(vector)} features of {seconds:.2f} s of sound"
-            )
+            detail = f"{bad} of {len(vector)} features of {len(samples) / rate:.2f} s of sound"
+            raise MediaError("not_finite", detail)
         return vector.astype(np.float32)
 
 

@@ -34,12 +34,8 @@ class SpeechEncoder:
     mean and unit variance, or not at all). One shorter than the network's least is filled up with
     zeros; one over 30 s is read in equal parts of at most 30 s, whose frames are pooled together.
 
-    Args:
-        folder: config.json, preprocessor_config.json and model.safetensors.
-        layers: `last`: the network's output, after its final norm where it has one; `last4`: the
-            mean of its last four blocks, before that norm. Its mean over time is the vector.
-        device: `cpu`, `cuda` or `mps`.
-        precision: `float32`; on cuda also `bfloat16` or `float16`. A CPU always uses float32.
+    The vector is the mean over time of `last`: the network's output, after its final norm where it
+    has one; or `last4`: the mean of its last four blocks, before that norm.
 
     Raises:
         PipelineError: The folder holds no encoder of samples at 16 kHz.
@@ -58,27 +54,15 @@ class SpeechEncoder:
         self.least = _receptive_field(config.conv_kernel, config.conv_stride)
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
-        """Encode a sound.
-
-        Args:
-            samples: [sample] float32, mono, 16 kHz.
-
-        Returns:
-            [feature] float32.
-
-        Raises:
-            MediaError: `not_finite`: some features are no numbers for this sound.
-        """
+        """Encode [sample] float32, mono, 16 kHz, to [feature] float32, or a MediaError."""
         values = self.normed(samples, sampling_rate=RATE)["input_values"][0]
         values = np.pad(values, (0, max(0, self.least - len(values))))
         parts = np.array_split(values, math.ceil(len(values) / (MOST_SECONDS * RATE)))
         frames = torch.cat([self._forward(part) for part in parts])
         vector: np.ndarray = frames.double().mean(0).float().cpu().numpy()
         if bad := int((~np.isfinite(vector)).sum()):
-            seconds = len(samples) / RATE
-            raise MediaError(
-                "not_finite", f"{bad} of {len(vector)} features of {seconds:.2f} s of sound"
-            )
+            detail = f"{bad} of {len(vector)} features of {len(samples) / RATE:.2f} s of sound"
+            raise MediaError("not_finite", detail)
         return vector
 
     @torch.inference_mode()
@@ -98,13 +82,10 @@ def _normed(folder: Path) -> Any:
         extractor = AutoFeatureExtractor.from_pretrained(folder, **LOCAL)
     except Exception as error:  # it raises no narrower class
         raise no_encoder(folder, WHAT, error) from error
-    if extractor.model_input_names[0] != "input_values" or extractor.sampling_rate != RATE:
-        raise no_encoder(
-            folder,
-            WHAT,
-            f"its preprocessor_config.json wants {extractor.model_input_names[0]} at "
-            f"{extractor.sampling_rate} Hz, expected input_values at {RATE}.",
-        )
+    wants = f"{extractor.model_input_names[0]} at {extractor.sampling_rate}"
+    if wants != (expected := f"input_values at {RATE}"):
+        reason = f"its preprocessor_config.json wants {wants} Hz, expected {expected}."
+        raise no_encoder(folder, WHAT, reason)
     return extractor
 
 

@@ -28,30 +28,21 @@ Failures = dict[str, MediaError]
 
 @dataclass(frozen=True)
 class Piece:
-    """An utterance and the segment of a medium that an entry of the cache is made from.
-
-    Attributes:
-        key: Of the entry; the same for utterances that use the same of the same content.
-        besides: Further media that the entry is made from.
-    """
+    """An utterance and the segment of a medium that an entry of the cache is made from."""
 
     utterance: Utterance
     segment: Segment
-    key: str
-    besides: Sequence[Segment] = ()
+    key: str  # of the entry; the same for utterances that use the same of the same content
+    besides: Sequence[Segment] = ()  # further media that the entry is made from
 
 
 @dataclass
 class Entries:
     """The entries of pieces, made as they are asked for.
 
-    Attributes:
-        make: Reads pieces of one file in a process of its own; it can be pickled. It puts their
-            entries into the cache and returns the errors of the others by key, or returns by key
-            what `finish` needs.
-        cache: Where entries are looked for and put.
-        preload: Modules that those processes find loaded.
-        finish: Makes a cache row, in this process, of what `make` returned.
+    `make`, which can be pickled, reads pieces of one file in a process of its own, which finds the
+    modules `preload` loaded. It puts their entries into the cache and returns the errors of the
+    others by key, or returns by key what `finish` makes a cache row of in this process.
     """
 
     make: Callable[[Sequence[Piece]], Mapping[str, Any]]
@@ -64,10 +55,7 @@ class Entries:
     def of(
         self, files: Iterable[Sequence[Piece]]
     ) -> Iterator[tuple[Utterance, pa.RecordBatch | MediaError | None]]:
-        """Look up or make the entry of each piece.
-
-        Args:
-            files: Pieces in groups that one reading of a file serves.
+        """Look up or make the entry of each piece, in groups that one reading of a file serves.
 
         Yields:
             Utterances in order, each with its entry, the error that took its place, or None where
@@ -208,14 +196,7 @@ class Tally:
         say("".join(f"{line}\n" for line in summary(self.problems)), end="")
 
     def check(self, corpus: str) -> None:
-        """Say what may be tried again, and refuse a modality that none of the utterances has.
-
-        Args:
-            corpus: Whose.
-
-        Raises:
-            PipelineError: No utterance has the modality.
-        """
+        """Say what may be tried again, and refuse a modality that none of the utterances has."""
         stage = "frames" if self.modality == "visual" else self.modality
         say("".join(f"{line}\n" for line in retry(self.problems, stage, corpus)), end="")
         if not self.present:

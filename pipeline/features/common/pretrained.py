@@ -1,6 +1,5 @@
 """Load networks of transformers from a local folder: safetensors only, and whole."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,10 @@ UNREAD = ("pooler.", "masked_spec_embed")
 
 
 def load_network(folder: Path, what: str) -> Any:
-    """Load a network in evaluation mode, in float32.
+    """Load a network from safetensors, whole or in shards, in evaluation mode and float32.
 
-    Args:
-        folder: config.json and model.safetensors, whole or in shards with their index.
-        what: What it should hold, for errors: `text encoder`.
-
-    Raises:
-        PipelineError: The folder holds no network that transformers can read, or some of its
-            weights are missing.
+    A folder that transformers cannot read, or that lacks weights, is refused; `what` it should
+    hold is such as `text encoder`.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -45,25 +39,16 @@ def load_network(folder: Path, what: str) -> Any:
         )
     except Exception as error:  # it raises no narrower class
         raise no_encoder(folder, what, error) from error
-    _check_whole(folder, what, report)
+    # Transformers fills what a file lacks with random numbers.
+    if missing := sorted(n for n in report["missing_keys"] if not n.startswith(UNREAD)):
+        reason = f"model.safetensors lacks {len(missing)} weights, {missing[0]} among them; "
+        raise no_encoder(folder, what, reason + "get the file again.")
     return network.eval().requires_grad_(False)
 
 
 def no_encoder(folder: Path, what: str, reason: object) -> PipelineError:
     """The error for a folder that does not hold what it should."""
     return PipelineError(f"{folder} holds no {what}: {reason}")
-
-
-def _check_whole(folder: Path, what: str, report: Mapping[str, Any]) -> None:
-    """Transformers fills what a file lacks with random numbers."""
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNREAD))
-    if missing:
-        raise no_encoder(
-            folder,
-            what,
-            f"model.safetensors lacks {len(missing)} weights, {missing[0]} among them; "
-            "get the file again.",
-        )
 
 
 def dtype_of(device: str, precision: str) -> torch.dtype:

@@ -12,11 +12,7 @@ RATE = 16_000  # hertz
 
 
 def sound_of(root: Path, segment: Segment) -> np.ndarray:
-    """Decode a segment to [sample] float32, mono, 16 kHz.
-
-    Args:
-        root: The raw folder that its path is relative to.
-        segment: An utterance's `audio`.
+    """Decode an utterance's `audio`, below `root`, to [sample] float32, mono, 16 kHz.
 
     Raises:
         MediaError: Why the segment cannot be used, or those of `load_mono`.
@@ -24,10 +20,5 @@ def sound_of(root: Path, segment: Segment) -> np.ndarray:
     if segment.missing is not None:
         raise MediaError(segment.missing, "the utterance has no sound")
     assert segment.end is not None
-    return load_mono(
-        root / segment.path,
-        rate=RATE,
-        start=segment.start,
-        end=segment.end,
-        max_seconds=segment.end - segment.start,
-    )
+    start, end = segment.start, segment.end
+    return load_mono(root / segment.path, rate=RATE, start=start, end=end, max_seconds=end - start)

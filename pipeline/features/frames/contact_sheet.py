@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import chunked, replacing
+from pipeline.base.files import replacing
 from pipeline.features.common.images import decode_image, encode_image
 from pipeline.records.frames import Pictures, present_rows, read_frames
 from pipeline.records.manifest import read_manifest
@@ -25,16 +25,7 @@ WHITE, GREY = (255, 255, 255), (40, 40, 40)
 
 
 def draw(corpus: str, out: Path, count: int) -> None:
-    """Draws evenly spaced utterances of a frame store, a few evenly spaced frames of each.
-
-    Args:
-        corpus: Whose.
-        out: The PNG to write.
-        count: How many utterances, at most all.
-
-    Raises:
-        PipelineError: There is no frame store, or no picture in it, or `out` cannot be written.
-    """
+    """Draw evenly spaced utterances of a frame store, a few evenly spaced frames each, as PNG."""
     store = paths.frames(corpus)
     if not store.is_file():
         others = sorted(path.stem for path in store.parent.glob("*.parquet"))
@@ -54,7 +45,11 @@ def draw(corpus: str, out: Path, count: int) -> None:
         for utterance, pictures in read_frames(store, set(spaced(rows, count)))
         if pictures is not None
     ]
-    _write(out, _sheet(tiles))
+    try:
+        with replacing(out) as part:
+            part.write_bytes(encode_image(_sheet(tiles), "png", 0))
+    except OSError as error:
+        raise PipelineError(f"{out} cannot be written: {error}") from error
     say(f"{out}: {len(tiles)} of {len(rows)} utterances")
 
 
@@ -93,21 +88,11 @@ def _tile(caption: str, pictures: Pictures) -> np.ndarray:
 def _sheet(tiles: Sequence[np.ndarray]) -> np.ndarray:
     height, width = tiles[0].shape[:2]
     columns = min(COLUMNS, len(tiles))
-    rows = list(chunked(tiles, columns))
-    sheet = np.full(
-        (len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), GREY, np.uint8
-    )
-    for number, row in enumerate(rows):
-        top = GAP + number * (height + GAP)
-        for column, tile in enumerate(row):
-            left = GAP + column * (width + GAP)
-            sheet[top : top + height, left : left + width] = tile
+    rows = -(-len(tiles) // columns)
+    size = rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3
+    sheet = np.full(size, GREY, np.uint8)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
+        sheet[top : top + height, left : left + width] = tile
     return sheet
-
-
-def _write(out: Path, sheet: np.ndarray) -> None:
-    try:
-        with replacing(out) as part:
-            part.write_bytes(encode_image(sheet, "png", 0))
-    except OSError as error:
-        raise PipelineError(f"{out} cannot be written: {error}") from error

@@ -29,7 +29,7 @@ from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.records.frames import PICTURES, WHOLE, SpeakerFace, write_frames
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
-from pipeline.weights.folder import Encoder, load
+from pipeline.weights.folder import load
 
 CODE = ("pipeline.features.frames.pictures",)
 CHOICES: dict[SpeakerFace, str] = {
@@ -41,16 +41,15 @@ CHOICES: dict[SpeakerFace, str] = {
 
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
-    """Write the frame store and its ledger.
-
-    Raises:
-        PipelineError: The detector's folder is not as it should be.
-    """
+    """Write the frame store and its ledger; refuse a damaged detector."""
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
-    encoder = _encoder(settings, places)
-    provenance = _provenance(settings, faces, encoder)
+    provenance, weights = provenance_of(params, corpus, places), None
+    if settings.crop == "face":
+        encoder = load(places.encoders["faces"])
+        (name,) = encoder.files
+        weights = encoder.folder / name
     cache = ClipCache("frames", [provenance, code_digest(*CODE)], PICTURES, about=provenance)
-    make = FrameMaker(places.raw, settings, faces, _weights(encoder), cache)
+    make = FrameMaker(places.raw, settings, faces, weights, cache)
     outcomes = frames_of(stream_manifest(places.manifest), make)
     shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
     tally, choices = Tally("visual"), Counter[SpeakerFace]()
@@ -63,41 +62,21 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
 def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
     """What a frame store's metadata says of it."""
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
-    return _provenance(settings, faces, _encoder(settings, places))
-
-
-def _provenance(
-    settings: FramesSettings, faces: FacesSettings, encoder: Encoder | None
-) -> dict[str, Any]:
     known = {
         "extractor": "frames",
         "settings": settings.model_dump(),
         "versions": versions("av", "opencv-python", "numpy"),
     }
-    return known | ({"faces": faces.model_dump(), "encoder": encoder.about} if encoder else {})
-
-
-def _encoder(settings: FramesSettings, places: Places) -> Encoder | None:
-    return load(places.encoders["faces"]) if settings.crop == "face" else None
-
-
-def _weights(encoder: Encoder | None) -> Path | None:
-    if encoder is None:
-        return None
-    (name,) = encoder.files
-    return encoder.folder / name
+    if settings.crop == "face":
+        known |= {"faces": faces.model_dump(), "encoder": load(places.encoders["faces"]).about}
+    return known
 
 
 @dataclass(frozen=True)
 class FrameMaker:
-    """Makes the cache entries of one video's utterances.
+    """Makes the cache entries, `PICTURES` rows, of one video's utterances; paths are below `root`.
 
-    Attributes:
-        root: The raw folder that paths are relative to.
-        settings: Sampling, crop and encoding.
-        faces: How faces are found and chosen.
-        weights: The face detector's; None where no face is looked for.
-        cache: Of `PICTURES` rows.
+    The weights are the face detector's; None where no face is looked for.
     """
 
     root: Path
@@ -127,14 +106,9 @@ class FrameMaker:
 def frames_of(
     utterances: Iterable[Utterance], make: FrameMaker
 ) -> Iterator[Outcome[pa.RecordBatch]]:
-    """Yield the pictures of each utterance, decoded only if the cache lacks them.
+    """Yield the `PICTURES` row of each utterance, decoded only if the cache lacks it.
 
-    Args:
-        utterances: In manifest order; those of one video stand together.
-        make: Makes cache entries.
-
-    Yields:
-        One `PICTURES` row for each utterance.
+    Utterances are in manifest order: those of one video stand together.
     """
     videos = groupby(utterances, key=lambda u: u.video.path)
     files = ([make.piece(u) for u in group] for _, group in videos)
@@ -148,11 +122,11 @@ def _noted(made: Outcome[pa.RecordBatch]) -> Outcome[pa.RecordBatch]:
         return made
     boxes = made.value["boxes"][0].as_py()
     whole = sum(box == WHOLE for box in boxes)
-    kind, where = "no_face", f"in none of {len(boxes)} frames"
-    if choice != "none":
-        kind, where = "face_in_part", f"another shot in {whole} of {len(boxes)} frames"
-        if not whole:
-            return made
+    kind, where = "face_in_part", f"another shot in {whole} of {len(boxes)} frames"
+    if choice == "none":
+        kind, where = "no_face", f"in none of {len(boxes)} frames"
+    elif not whole:
+        return made
     detail = f"{where}; the whole region is shown"
     return made._replace(problems=[Problem(made.utterance, "visual", kind, detail)])
 

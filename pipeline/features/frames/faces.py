@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.base.errors import PipelineError
 from pipeline.records.frames import SIDE
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]  # left, top, width, height
 Point = tuple[float, float]
 # YuNet costs 4.5 ms at 320 x 192 and 60 ms at 1280 x 720, and a speaker's face is large enough.
 LONGEST_SIDE = 320
@@ -22,13 +22,10 @@ BOX, LANDMARKS, SCORE = slice(0, 4), slice(4, 14), 14
 
 @dataclass(frozen=True)
 class Face:
-    """A detected face, in pixels of the picture.
+    """A detected face, in pixels of the picture, and the detector's score from 0 to 1.
 
-    Attributes:
-        box: Left, top, width and height.
-        landmarks: Left and top of five points, in the order of the picture's left to right: the
-            two eyes, the tip of the nose, the two corners of the mouth.
-        score: Of the detector, 0 to 1.
+    Landmarks are left and top of five points, in the order of the picture's left to right: the
+    two eyes, the tip of the nose, the two corners of the mouth.
     """
 
     box: Box
@@ -48,27 +45,14 @@ def box_scaled(box: Box, x: float, y: float) -> Box:
 
 @dataclass(frozen=True)
 class FaceDetector:
-    """YuNet through OpenCV.
-
-    Attributes:
-        weights: The ONNX file.
-        score_threshold: Least score of a face.
-        longest_side: Larger pictures are scaled down to this, in pixels.
-    """
+    """YuNet, an ONNX file, through OpenCV; larger pictures are scaled down to `longest_side`."""
 
     weights: Path
     score_threshold: float
     longest_side: int = LONGEST_SIDE
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """Find the faces of a picture, the best score first.
-
-        Args:
-            image: uint8 RGB [height, width, 3].
-
-        Raises:
-            PipelineError: The weights are not a network that OpenCV can read.
-        """
+        """Find the faces of uint8 RGB [height, width, 3], best score first; refuse odd weights."""
         height, width = image.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -106,21 +90,18 @@ def _face(row: np.ndarray, to_image: np.ndarray) -> Face:
 def face_crop(
     image: np.ndarray, box: Box, margin: float, side: int = SIDE
 ) -> tuple[np.ndarray, Box]:
-    """Cut a square round a face and scale it.
+    """Cut a square round a face and scale it to `side` pixels.
 
-    The square is moved inside the picture where it fits; else edge pixels are repeated.
-
-    Args:
-        image: uint8 RGB [height, width, 3].
-        box: The face's.
-        margin: Added to the longer side of the box, as a share of it.
-        side: Of the result, in pixels.
+    The square is larger than the box's longer side by a margin, as a share of it. It is moved
+    inside the picture where it fits; else edge pixels are repeated.
 
     Returns:
         uint8 RGB [side, side, 3], and the square, in pixels of the picture.
     """
     height, width = image.shape[:2]
-    left, top, length = _square(height, width, box, margin)
+    length = max(1, round(max(box[2], box[3]) * (1 + margin)))
+    left = _moved_inside(round(box[0] + box[2] / 2 - length / 2), length, width)
+    top = _moved_inside(round(box[1] + box[3] / 2 - length / 2), length, height)
     scaled = _scaled(_cut(image, left, top, length), side, side)
     return scaled, (float(left), float(top), float(length), float(length))
 
@@ -139,11 +120,7 @@ def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
 
 
 def whole(image: np.ndarray, side: int = SIDE) -> tuple[np.ndarray, Box]:
-    """Scale a whole picture into a square, its shape kept, with black on both sides of it.
-
-    Args:
-        image: uint8 RGB [height, width, 3].
-        side: Of the result, in pixels.
+    """Scale a whole picture into a square of `side` pixels, its shape kept, with black beside it.
 
     Returns:
         uint8 RGB [side, side, 3], and the box of the whole picture, in its pixels.
@@ -162,13 +139,6 @@ def _scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
     way = cv2.INTER_AREA if shrunk else cv2.INTER_CUBIC
     scaled: np.ndarray = cv2.resize(image, (width, height), interpolation=way)
     return scaled
-
-
-def _square(height: int, width: int, box: Box, margin: float) -> tuple[int, int, int]:
-    length = max(1, round(max(box[2], box[3]) * (1 + margin)))
-    left = round(box[0] + box[2] / 2 - length / 2)
-    top = round(box[1] + box[3] / 2 - length / 2)
-    return _moved_inside(left, length, width), _moved_inside(top, length, height), length
 
 
 def _moved_inside(start: int, length: int, limit: int) -> int:

@@ -25,21 +25,13 @@ STEADY = 5
 
 @dataclass(frozen=True)
 class Landmarks:
-    """A face's landmarks over time.
+    """A face's landmarks over time, and when it is looked at; times are in seconds."""
 
-    Attributes:
-        times: [detection] seconds, rising.
-        points: [detection, 5, 2] as shares of the picture's width and height.
-        first: From when on the face is looked at, in seconds.
-        last: Until when.
-        gaps: From when to when it is not, as another shot is shown.
-    """
-
-    times: NDArray[np.float64]
-    points: NDArray[np.float64]
+    times: NDArray[np.float64]  # [detection], rising
+    points: NDArray[np.float64]  # [detection, 5, 2] as shares of the picture's width and height
     first: float
     last: float
-    gaps: Sequence[tuple[float, float]] = ()
+    gaps: Sequence[tuple[float, float]] = ()  # in between, while another shot is shown
 
     def looked_at(self, time: float) -> bool:
         """Whether the face is looked at."""
@@ -75,9 +67,7 @@ def mouth_motions(
 ) -> list[Motion]:
     """Measure the motion of each face's mouth.
 
-    Args:
-        pictures: Time in seconds and uint8 grey [height, width], in order of time; one is held.
-        faces: Where the faces are.
+    Pictures, of which one is held, are times in seconds, rising, and uint8 grey [height, width].
     """
     motions = [Motion() for _ in faces]
     faces = [face.steady() for face in faces]
@@ -96,13 +86,9 @@ def mouth_motions(
 
 
 def _upright(picture: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float32]:
-    height, width = picture.shape
-    placed = points * (width, height)
-    face: NDArray[np.uint8] = cv2.warpAffine(
-        picture, _similarity(placed), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE
-    )
-    upright: NDArray[np.float32] = face.astype(np.float32)
-    return upright
+    way = _similarity(points * picture.shape[::-1])
+    face = cv2.warpAffine(picture, way, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(face, np.float32)
 
 
 def _similarity(points: NDArray[np.float64]) -> NDArray[np.float64]:

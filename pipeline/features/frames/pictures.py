@@ -15,7 +15,7 @@ from pipeline.features.common.once import Failures, Piece, check_content
 from pipeline.features.frames.faces import Box, Face, box_scaled, face_crop, whole
 from pipeline.features.frames.settings import FramesSettings
 from pipeline.features.frames.speaker import speaking_track
-from pipeline.features.frames.tracks import Track, boxes, lasting, link, most_prominent
+from pipeline.features.frames.tracks import boxes, lasting, link, most_prominent
 from pipeline.media.packets import Window
 from pipeline.media.upright import MILLION
 from pipeline.media.video import Frame, Wanted, sample_segments
@@ -27,29 +27,19 @@ from pipeline.records.manifest import Segment, Utterance
 class Faces:
     """How faces are found, chosen and cut out.
 
-    Attributes:
-        detect: uint8 RGB [height, width, 3] to faces.
-        margin: Added round a face box, as a share of it.
-        speaker: Of several tracked faces; `mouth`: the one whose mouth moves with the voice where
-            one clearly does, else the most prominent; `largest`: always the most prominent.
+    The speaker's, of several tracked faces, is with `mouth` the one whose mouth moves with the
+    voice where one clearly does, else the most prominent, with `largest` always the latter.
     """
 
-    detect: Callable[[np.ndarray], list[Face]]
-    margin: float
+    detect: Callable[[np.ndarray], list[Face]]  # of uint8 RGB [height, width, 3]
+    margin: float  # added round a face box, as a share of it
     speaker: Literal["mouth", "largest"]
 
 
 def put_pictures(
     pieces: Sequence[Piece], root: Path, settings: FramesSettings, faces: Faces, cache: ClipCache
 ) -> Failures:
-    """Put the pictures of one video's utterances into a cache, in one pass through the video.
-
-    Args:
-        pieces: All of the same video.
-        root: The raw folder that paths are relative to.
-        settings: Sampling, crop and encoding.
-        faces: How faces are found, chosen and cut out.
-        cache: Of `PICTURES` rows.
+    """Put the `PICTURES` of one video's utterances into a cache, in one pass through the video.
 
     Returns:
         What failed, by key.
@@ -133,22 +123,10 @@ def _speaker(
     tracks = lasting(link(detected, shots), len(frames))
     if not tracks:
         return "none", [None] * len(frames)
-    choice, track = _chosen(tracks, frames, utterance, root, faces)
+    choice: SpeakerFace = "one" if len(tracks) == 1 else "undecided"
+    track = most_prominent(tracks)
+    if choice != "one" and faces.speaker == "mouth":
+        speaking = speaking_track(tracks, frames, utterance, root)
+        choice, track = ("decided", speaking) if speaking is not None else (choice, track)
     shown = zip(boxes(track, times, shots), sizes, strict=True)
     return choice, [box and box_scaled(box, x, y) for box, (x, y) in shown]
-
-
-def _chosen(
-    tracks: Sequence[Track],
-    frames: Sequence[Frame],
-    utterance: Utterance,
-    root: Path,
-    faces: Faces,
-) -> tuple[SpeakerFace, Track]:
-    if len(tracks) == 1:
-        return "one", tracks[0]
-    if faces.speaker == "mouth":
-        track = speaking_track(tracks, frames, utterance, root)
-        if track is not None:
-            return "decided", track
-    return "undecided", most_prominent(tracks)

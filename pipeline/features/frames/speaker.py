@@ -7,24 +7,9 @@ little. Its *liveliness* is the log of its mouth's mean motion while the voice i
 needs no 3 s. The face with the largest sum, liveliness weighted by `LIVELY`, speaks if it agrees
 by `LEAST` at least and is ahead of every other by `MARGIN`; else it is undecided.
 
-Rule and thresholds were chosen on four talking clips of 3 s (read sentences, faces to the camera),
-on which these numbers were measured too: every ordered pair side by side with the sound of the
-first, encoded, detected and decided, whole and in two windows of 2 s and of 1.5 s. Right / wrong /
-undecided; faces about 110 pixels wide, half as wide, and with noise 5 dB below the voice:
-
-| the other face | 3 s | 2 s | 1.5 s | 2 s, half | 1.5 s, half | 2 s, noise | 1.5 s, noise |
-|---|---|---|---|---|---|---|---|
-| is silent | 12/0/0 | 24/0/0 | 16/0/8 | 24/0/0 | 19/0/5 | 20/0/4 | 10/0/14 |
-| is silent, nods | 12/0/0 | 13/0/11 | 9/0/15 | | | 8/0/16 | 4/0/20 |
-| is silent, both shake | 12/0/0 | 14/0/10 | 7/0/17 | 13/0/11 | 8/0/16 | 12/0/12 | 5/0/19 |
-| speaks at another time | 12/0/0 | 22/0/2 | 11/0/13 | 20/0/4 | 11/0/13 | 13/0/11 | 7/0/17 |
-| speaks too, unheard | 0/0/12 | 0/0/24 | 1/1/22 | | | 2/0/22 | 1/1/22 |
-
-By agreement alone (0.4, ahead by 0.3) of the silent ones 13 of 24 were decided in 2 s and 4 in
-1.5 s, with noise 4 and 1: dialogue on television is shorter than 3 s and has music and laughter.
-Of two that speak at the same time energy cannot tell which is heard. Where the voice is that of
-somebody unseen, a face that moves more may be taken. Without the shift of the head (see mouths)
-none of 12 was decided once heads shook. Longer clips and heads that turn away were not measured.
+Rule and thresholds were chosen on four talking clips; docs/encoders.md has what was measured. Of
+two that speak at the same time energy cannot tell which is heard, and where the voice is that of
+somebody unseen, a face that moves more may be taken.
 """
 
 from collections.abc import Sequence
@@ -61,12 +46,7 @@ LEAST_SECONDS, FULL_SECONDS = 1.0, 3.0
 def loudness(
     samples: NDArray[np.float32], rate: int, times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Log energy of a sound round each time.
-
-    Args:
-        samples: [sample].
-        rate: Hertz.
-        times: [time] in seconds from the first sample.
+    """Log energy of a sound round each time, in seconds from the first sample.
 
     Returns:
         [time] decibels, none further below the loudest than `HEARD`.
@@ -85,33 +65,23 @@ def loudness(
 def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
     """Measure how well a mouth's motion and the energy of the voice agree, from -1 to 1.
 
-    It is 0 for less than a second of face and voice, a still face and an even voice.
-
-    Args:
-        motion: Its times count from the first sample.
-        samples: The voice, [sample].
-        rate: Hertz.
+    Times of the motion count from the first sample. It is 0 for less than a second of face and
+    voice, a still face and an even voice.
     """
     if not motion.times:
         return 0.0
-    times, values = np.array(motion.times), np.array(motion.values)
-    best = max(_at_lag(times, values, samples, rate, lag) for lag in LAGS)
-    return best * min(1.0, float(np.sqrt((times[-1] - times[0]) / FULL_SECONDS)))
+    all_times, all_values = np.array(motion.times), np.array(motion.values)
 
+    def at(lag: float) -> float:
+        within = all_times + lag <= len(samples) / rate
+        times, values = all_times[within], all_values[within]
+        if not len(times) or times[-1] - times[0] < LEAST_SECONDS:
+            return 0.0
+        voice = _smooth(loudness(samples, rate, times + lag))
+        return _correlation(_smooth(values), voice) if voice.std() > EVEN else 0.0
 
-def _at_lag(
-    times: NDArray[np.float64],
-    values: NDArray[np.float64],
-    samples: NDArray[np.float32],
-    rate: int,
-    lag: float,
-) -> float:
-    within = times + lag <= len(samples) / rate
-    times, values = times[within], values[within]
-    if not len(times) or times[-1] - times[0] < LEAST_SECONDS:
-        return 0.0
-    voice = _smooth(loudness(samples, rate, times + lag))
-    return _correlation(_smooth(values), voice) if voice.std() > EVEN else 0.0
+    share = (all_times[-1] - all_times[0]) / FULL_SECONDS
+    return max(map(at, LAGS)) * min(1.0, float(np.sqrt(share)))
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -129,10 +99,7 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 def liveliness(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
     """Measure how much a mouth moves while the voice is heard.
 
-    Args:
-        motion: Its times count from the first sample.
-        samples: The voice, [sample].
-        rate: Hertz.
+    Times of the motion count from the first sample.
 
     Returns:
         The log of its mean motion in levels of grey, weighted by how loud the voice is.
@@ -161,13 +128,7 @@ LONGEST_SIDE = 640
 def speaking_track(
     tracks: Sequence[Track], frames: Sequence[Frame], utterance: Utterance, root: Path
 ) -> Track | None:
-    """Find the track whose mouth moves with the voice; the clip is decoded once more for that.
-
-    Args:
-        tracks: At least two.
-        frames: Those the tracks were found in.
-        utterance: Whose video and audio are looked at.
-        root: The raw folder that paths are relative to.
+    """Find the track, of two at least, whose mouth moves with the voice, in a second decoding.
 
     Returns:
         None where it is undecided: no face agrees with the voice clearly more than the others do,

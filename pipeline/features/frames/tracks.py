@@ -39,11 +39,8 @@ class Track:
 def link(faces: Sequence[Sequence[Face]], shots: Sequence[int] = ()) -> list[Track]:
     """Link the detections of each frame, in order of time, to tracks.
 
-    Of equally near ones the first is taken.
-
-    Args:
-        faces: Of each frame, in pixels of pictures of one size.
-        shots: The shot of each frame; none: all are of one.
+    Boxes are in pixels of pictures of one size; without `shots` all frames are of one. Of equally
+    near detections the first is taken.
 
     Returns:
         Tracks, shot by shot, in the order they begin; those that begin in the same frame in the
@@ -88,11 +85,8 @@ def _pairs(tracks: Sequence[Track], frame: int, detected: Sequence[Face]) -> dic
 
 def _distance(one: Box, other: Box) -> float:
     sides = _side(one), _side(other)
-    apart = hypot(
-        one[0] + one[2] / 2 - other[0] - other[2] / 2,
-        one[1] + one[3] / 2 - other[1] - other[3] / 2,
-    )
-    return apart / ((sides[0] + sides[1]) / 2) + abs(log(sides[0] / sides[1]))
+    across, down = (one[n] + one[n + 2] / 2 - other[n] - other[n + 2] / 2 for n in (0, 1))
+    return hypot(across, down) / ((sides[0] + sides[1]) / 2) + abs(log(sides[0] / sides[1]))
 
 
 def _side(box: Box) -> float:
@@ -124,10 +118,7 @@ def prominence(track: Track) -> float:
 def boxes(track: Track, times: Sequence[float], shots: Sequence[int] = ()) -> list[Box | None]:
     """A box at each time: linear between detections, the nearest detection's outside them.
 
-    Args:
-        track: Whose.
-        times: Of all frames, seconds.
-        shots: Of all frames, as of `link`; in another shot than the track's there is no box.
+    There is none in another shot than the track's; see `link`.
     """
     sides = np.array([face.box for face in track.faces])
     seen = [times[frame] for frame in track.frames]

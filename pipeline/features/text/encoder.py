@@ -18,15 +18,10 @@ from pipeline.features.text.turns import Turn
 
 
 class TurnBatch(NamedTuple):
-    """The arguments of a network, each [row, token].
-
-    Attributes:
-        inputs: By name.
-        pooled: 1 for the tokens that a mean takes in, else 0.
-    """
+    """The arguments of a network by name, each [row, token]."""
 
     inputs: dict[str, Tensor]
-    pooled: Tensor
+    pooled: Tensor  # 1 for the tokens that a mean takes in, else 0
 
     def to(self, device: str) -> "TurnBatch":
         """The batch on a device."""
@@ -43,15 +38,9 @@ class TurnBatch(NamedTuple):
 class TextNetwork(nn.Module):
     """A pretrained network whose token vectors are pooled to one vector.
 
-    Args:
-        folder: config.json and model.safetensors.
-        pooling: `cls`: first token of the last layer; `mean`: all its tokens; `last4_mean`: all
-            tokens of the mean of the last four layers. In a pair the means take the turn's own
-            tokens alone, without special ones.
-
-    Attributes:
-        dimension: Features of a vector.
-        longest: Tokens that it can take.
+    `cls` takes the first token of the last layer; `mean` all its tokens; `last4_mean` all tokens of
+    the mean of the last four layers. In a pair the means take the turn's own tokens alone, without
+    special ones.
 
     Raises:
         PipelineError: The folder holds no encoder that transformers can read.
@@ -61,9 +50,11 @@ class TextNetwork(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.network = load_network(folder, "text encoder")
-        self.dimension = int(self.network.config.hidden_size)
-        self.longest = _longest(self.network)
-        self._reads_types = _reads_types(self.network)
+        self.dimension = int(self.network.config.hidden_size)  # of a vector
+        self.longest = _longest(self.network)  # in tokens
+        # Whether it tells the sentences of a pair apart by the types of their tokens.
+        takes = "token_type_ids" in inspect.signature(self.network.forward).parameters
+        self._reads_types = takes and getattr(self.network.config, "type_vocab_size", 0) > 1
 
     def batch(self, turns: Sequence[Tokens], length: int, padding: int) -> TurnBatch:
         """Pad turns, a row each, to a length in tokens, on the CPU; `padding` is a token's id."""
@@ -93,22 +84,13 @@ class TextNetwork(nn.Module):
         return (last * weights).sum(1) / weights.sum(1)
 
 
-def _reads_types(network: Any) -> bool:
-    """Whether a network tells the sentences of a pair apart by the types of their tokens."""
-    takes = "token_type_ids" in inspect.signature(network.forward).parameters
-    return takes and getattr(network.config, "type_vocab_size", 0) > 1
-
-
 def _longest(network: Any) -> int:
     # The positions of RoBERTa and its kin (CamemBERT, MPNet) begin after a padding index, so two
     # of them are never used.
     positions = [m for name, m in network.named_modules() if name.endswith("position_embeddings")]
-    unused = max((p.padding_idx + 1 for p in positions if _padded(p)), default=0)
+    padding = [getattr(p, "padding_idx", None) for p in positions]
+    unused = max((index + 1 for index in padding if index is not None), default=0)
     return int(network.config.max_position_embeddings) - unused
-
-
-def _padded(positions: Any) -> bool:
-    return getattr(positions, "padding_idx", None) is not None
 
 
 # Padded lengths go up in steps of 2 as far as 16 tokens, 4 as far as 32, and so on: fine steps pad
@@ -121,16 +103,8 @@ class TextEncoder:
     """A network in evaluation mode, fed in batches whose shape depends on each turn alone.
 
     A turn is padded to a length that its own number of tokens decides. Batches of a padded length
-    hold as many turns as the budget allows and are filled up; so on a CPU a turn's vector does
-    not depend on those it is run with.
-
-    Args:
-        folder: config.json, tokenizer files and model.safetensors.
-        pooling: As `TextNetwork` has it.
-        max_tokens: Longest input, special tokens included.
-        device: `cpu`, `cuda` or `mps`.
-        precision: `float32`; on cuda also `bfloat16` or `float16`. A CPU always uses float32.
-        tokens_per_batch: Padded tokens per forward pass; a longer turn makes a batch alone.
+    hold as many turns as `tokens_per_batch` allows, padded ones counted, but one at least, and are
+    filled up; so on a CPU a turn's vector does not depend on those it is run with.
 
     Raises:
         PipelineError: The folder holds no encoder that transformers can read.
@@ -154,11 +128,7 @@ class TextEncoder:
         self.tokenizer = TurnTokenizer(folder, self.max_tokens)
 
     def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
-        """Encode turns, the short ones first.
-
-        Yields:
-            A turn's place in `turns` and its vector, [feature] float32.
-        """
+        """Yield the place in `turns` and the [feature] float32 vector of each, short ones first."""
         tokens = self.tokenizer.tokens(turns)
         lengths: dict[int, list[int]] = defaultdict(list)
         for place, of_turn in enumerate(tokens):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,20 +33,17 @@ CODE = ("pipeline.features.text.encoder",)
 NOT_READING = {"encoder", "context_turns", "context_turns_after", "speaker_marks"}
 # Texts are sorted by length within so many: all of MELD at once, and 50 MB of vectors at most.
 TEXTS_AT_ONCE = 16_384
+# Turns to their places and [feature] vectors, in any order.
 Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
-    """Write the text store.
-
-    Raises:
-        PipelineError: No such device, or the encoder's folder is not as it should be.
-    """
+    """Write the text store; refuse an absent device and a damaged encoder."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["text"])
     provenance = _provenance(settings, compute, encoder)
-    readers = _readers(settings, compute, encoder, f"text {places.name}")
-    vectors = text_of(stream_manifest(places.manifest), window_of(settings), readers)
+    reader = _reader(settings, compute, encoder, f"text {places.name}")
+    vectors = text_of(stream_manifest(places.manifest), window_of(settings), reader)
     rows = with_words(stream_manifest(places.manifest), vectors)
     present, dimension = write_features(places.stores["text"], rows, provenance)
     masked = count_utterances(places.manifest) - present
@@ -75,16 +72,10 @@ def _provenance(
 
 @dataclass(frozen=True)
 class Reader:
-    """A text encoder and what it has read before.
-
-    Attributes:
-        encode: Turns to their places and [feature] vectors, in any order; a vector must not
-            depend on its neighbours.
-        cache: Of `VECTORS` rows.
-    """
+    """A text encoder, whose vectors must not depend on their neighbours, and what it has read."""
 
     encode: Encode
-    cache: ClipCache
+    cache: ClipCache  # of `VECTORS` rows
 
     def vectors(self, turns: Iterable[Turn]) -> dict[str, np.ndarray]:
         """[1, feature] of turns by key, computed only if the cache lacks it."""
@@ -97,43 +88,20 @@ class Reader:
         return vectors
 
 
-@dataclass(frozen=True)
-class Readers:
-    """Which encoder reads which dialogue.
-
-    Attributes:
-        usual: Reads all that no other reads.
-        parts: Readers that read some dialogues alone.
-        part_of: Numbers of `parts` by dialogue.
-    """
-
-    usual: Reader
-    parts: Sequence[Reader] = ()
-    part_of: Mapping[str, int] = field(default_factory=dict)
-
-
-def readers_of(params: Params, corpus: str, places: Places, label: str) -> Readers:
-    """The encoders that read a corpus' texts; `label` names them in progress displays."""
+def reader_of(params: Params, corpus: str, places: Places, label: str) -> Reader:
+    """The reader of a corpus' texts; `label` names it in progress displays."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    return _readers(settings, compute, load(places.encoders["text"]), label)
+    return _reader(settings, compute, load(places.encoders["text"]), label)
 
 
-def _readers(
+def _reader(
     settings: TextSettings, compute: ComputeSettings, encoder: Encoder, label: str
-) -> Readers:
+) -> Reader:
     provenance = _provenance(settings, compute, encoder)
     reading = settings.model_dump(exclude=NOT_READING)
-    parts = [reading, provenance["compute"], provenance["versions"], code_digest(*CODE)]
-
-    def reader(of: Encoder) -> Reader:
-        cache = ClipCache("text", [*parts, of.digest], VECTORS, about=provenance)
-        return Reader(encoding(label, of.folder, settings, compute), cache)
-
-    return Readers(
-        usual=reader(encoder.whole),
-        parts=[reader(encoder.part(number)) for number in range(len(encoder.parts))],
-        part_of={name: n for n, dialogues in enumerate(encoder.parts) for name in dialogues},
-    )
+    computing = [reading, provenance["compute"], provenance["versions"], code_digest(*CODE)]
+    cache = ClipCache("text", [*computing, encoder.digest], VECTORS, about=provenance)
+    return Reader(encoding(label, encoder.folder, settings, compute), cache)
 
 
 def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeSettings) -> Encode:
@@ -147,7 +115,7 @@ def encoding(label: str, folder: Path, settings: TextSettings, compute: ComputeS
     return encode
 
 
-# One at a time: the texts of a part are read together.
+# Corrupted texts are read level by level: the network is kept between them.
 @lru_cache(maxsize=1)
 def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> TextEncoder:
     """Load the text encoder of a folder."""
@@ -166,23 +134,19 @@ def network(folder: Path, settings: TextSettings, compute: ComputeSettings) -> T
 
 
 def text_of(
-    utterances: Iterable[Utterance], window: Window, readers: Readers
+    utterances: Iterable[Utterance], window: Window, reader: Reader
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the [1, feature] vector of each utterance's text.
 
     Args:
         utterances: In manifest order, so that a dialogue's turns stand together.
         window: How much of the dialogue is read with each.
-        readers: What reads them.
+        reader: What reads them.
     """
     for chunk in chunked(read_turns(utterances, window), TEXTS_AT_ONCE):
-        parts = [readers.part_of.get(u.dialogue) for u, _ in chunk]
-        vectors = {}
-        for part, reader in ((None, readers.usual), *enumerate(readers.parts)):
-            mine = (turn for (_, turn), of in zip(chunk, parts, strict=True) if of == part)
-            vectors[part] = reader.vectors(mine)
-        for (u, turn), part in zip(chunk, parts, strict=True):
-            yield u.utterance, vectors[part][_key(turn)]
+        vectors = reader.vectors(turn for _, turn in chunk)
+        for u, turn in chunk:
+            yield u.utterance, vectors[_key(turn)]
 
 
 def _key(turn: Turn) -> str:

@@ -18,35 +18,21 @@ Typed = tuple[list[int], list[int]]  # ids of tokens, and the type of each
 
 @dataclass(frozen=True)
 class Tokens:
-    """A turn, with its context or without.
-
-    Attributes:
-        ids: [token].
-        types: [token] which of two sentences each belongs to.
-        pooled: [token] whether a mean takes it in.
-    """
+    """A turn, with its context or without; [token] each."""
 
     ids: Sequence[int]
-    types: Sequence[int]
-    pooled: Sequence[bool]
+    types: Sequence[int]  # which of two sentences each belongs to
+    pooled: Sequence[bool]  # whether a mean takes it in
 
 
 class Form(NamedTuple):
-    """A sentence pair as a tokenizer writes it.
+    """A sentence pair as a tokenizer writes it: its special tokens, and the types of the two."""
 
-    Attributes:
-        first: The special tokens before the first sentence.
-        between: Those between the sentences.
-        last: Those after the second one.
-        context: The type of the first sentence, which is context.
-        own: The type of the second sentence, which is the turn's own.
-    """
-
-    first: Typed
+    first: Typed  # before the first sentence
     between: Typed
     last: Typed
-    context: int
-    own: int
+    context: int  # of the first sentence, which is context
+    own: int  # of the second sentence, which is the turn's own
 
     def room(self, own: list[int], max_tokens: int, *, after: bool) -> int:
         """Tokens of context that fit beside a turn, with something after it or not."""
@@ -55,17 +41,13 @@ class Form(NamedTuple):
 
 
 class TurnTokenizer:
-    """An encoder's own tokenizer.
+    """An encoder's own tokenizer; no input has more than `max_tokens`, special tokens included.
 
     What stands before a turn is joined by blanks and makes a sentence pair with it, in the
     tokenizer's own form; what stands after it follows as a third sentence, behind the same
     separator. Where that is too long the context is cut, what is furthest from the turn first. A
     turn that leaves no room, or that has no tokens itself, is read alone, and cut at its end if
     it is too long.
-
-    Args:
-        folder: Its files.
-        max_tokens: Longest input, special tokens included.
 
     Raises:
         PipelineError: The folder holds no tokenizer with words in it.
@@ -77,11 +59,7 @@ class TurnTokenizer:
         self.padding = int(self._tokenizer.pad_token_id)
 
     def tokens(self, turns: Sequence[Turn]) -> list[Tokens]:
-        """Tokenize turns, in order.
-
-        Raises:
-            PipelineError: Some have a context, and the tokenizer cannot say which tokens are whose.
-        """
+        """Tokenize turns, in order; refuse context if it cannot be told which tokens are whose."""
         tokens = self._with_context(turns)
         alone = [place for place in range(len(turns)) if place not in tokens]
         if alone:
@@ -109,53 +87,25 @@ class TurnTokenizer:
         form = self._form(sample)
         before = self._plain([_joined(turns[place].before) for place in places])
         after = self._plain([_joined(turns[place].after) for place in places])
-        rooms = [
-            form.room(mine, self.max_tokens, after=bool(behind))
-            for mine, behind in zip(own, after, strict=True)
-        ]
-        sides = self._kept([turns[place] for place in places], before, after, rooms)
-        return {
-            place: between(form, mine, b[len(b) - earlier :], a[:later])
-            for place, mine, b, a, (earlier, later) in zip(
-                places, own, before, after, sides, strict=True
-            )
-            if mine and earlier + later
-        }
-
-    def _kept(
-        self,
-        turns: Sequence[Turn],
-        before: Sequence[list[int]],
-        after: Sequence[list[int]],
-        rooms: Sequence[int],
-    ) -> list[tuple[int, int]]:
-        """How many tokens before and after each turn have room.
-
-        Where each piece ends among the tokens is asked of the few that are too long alone.
-        """
-        sides = [(len(b), len(a)) for b, a in zip(before, after, strict=True)]
-        long = [n for n, counts in enumerate(sides) if sum(counts) > rooms[n]]
-        ahead = self._counts([turns[n].before for n in long])
-        behind = self._counts([turns[n].after for n in long])
-        for n, *counts in zip(long, ahead, behind, strict=True):
-            sides[n] = kept(counts[0], counts[1], rooms[n])
-        return sides
+        tokens: dict[int, Tokens] = {}
+        for place, mine, b, a in zip(places, own, before, after, strict=True):
+            room, earlier, later = form.room(mine, self.max_tokens, after=bool(a)), len(b), len(a)
+            if earlier + later > room:
+                earlier, later = kept(*self._counts(turns[place]), room)
+            if mine and earlier + later:
+                tokens[place] = between(form, mine, b[len(b) - earlier :], a[:later])
+        return tokens
 
     def _plain(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _counts(self, groups: Sequence[Sequence[str]]) -> list[list[int]]:
-        """How many tokens each piece of each group has in the joined text."""
-        if not groups:
-            return []
-        encoded = self._tokenizer(
-            [_joined(pieces) for pieces in groups],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-        )
-        spans = encoded["offset_mapping"]
-        return [_counts(span, pieces) for span, pieces in zip(spans, groups, strict=True)]
+    def _counts(self, turn: Turn) -> tuple[list[int], list[int]]:
+        """How many tokens each piece before a turn, and each after it, has in the joined text."""
+        sides = [_joined(turn.before), _joined(turn.after)]
+        given = self._tokenizer(sides, add_special_tokens=False, return_offsets_mapping=True)
+        before, after = given["offset_mapping"]
+        return _counts(before, turn.before), _counts(after, turn.after)
 
     def _form(self, text: str) -> Form:
         """How a pair is written, read off a text beside itself."""
@@ -198,13 +148,9 @@ def _typed(ids: list[int], kind: int) -> Typed:
 def kept(before: Sequence[int], after: Sequence[int], room: int) -> tuple[int, int]:
     """Count the tokens of the context before and after a turn that have room, the nearest first.
 
-    The piece just before the turn comes first, then the one just after it, then those one further
+    Each side is given as the numbers of tokens of its pieces, in the order of the dialogue. The
+    piece just before the turn comes first, then the one just after it, then those one further
     away, and so on; the first that has no room is cut, and all further ones are left out.
-
-    Args:
-        before: Number of tokens of each piece, oldest first.
-        after: Likewise, nearest first.
-        room: In tokens.
     """
     sides = [0, 0]
     pairs = zip_longest(reversed(before), after, fillvalue=0)

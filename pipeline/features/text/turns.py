@@ -12,14 +12,11 @@ SpeakerMarks = Literal["none", "names", "letters"]
 
 
 class Window(NamedTuple):
-    """How much of a dialogue is read with each of its turns.
+    """How many turns of a dialogue are read with each, and what before them says whose they are.
 
-    Attributes:
-        before: Turns before it.
-        after: Turns after it.
-        speaker_marks: What stands before a turn to say whose it is; `none`: nothing; `names`: the
-            speaker's name; `letters`: A for the speaker of the turn that is read, B, C, ... for
-            the others, in the order in which they are met on the way back and then forward.
+    `none`: nothing; `names`: the speaker's name; `letters`: A for the speaker of the turn that is
+    read, B, C, ... for the others, in the order in which they are met on the way back and then
+    forward.
     """
 
     before: int = 0
@@ -33,13 +30,7 @@ def window_of(settings: TextSettings) -> Window:
 
 
 class Turn(NamedTuple):
-    """A turn's text, and the pieces that are read with it.
-
-    Attributes:
-        text: Its words.
-        before: What stands before them, oldest first.
-        after: What stands after them, the next turn first.
-    """
+    """A turn's text, and the pieces that are read before and after it, in that order."""
 
     text: str
     before: tuple[str, ...] = ()
@@ -47,14 +38,10 @@ class Turn(NamedTuple):
 
 
 def read_turns(utterances: Iterable[Utterance], window: Window) -> Iterator[tuple[Utterance, Turn]]:
-    """Pair each utterance with what is read of it; nothing of another dialogue ever is.
+    """Pair each utterance, in manifest order, with what is read of it, never of another dialogue.
 
     With speaker marks the last piece before a turn is the mark of its own speaker, so that it is
     no part of the turn's words, and turns that say nothing are left out.
-
-    Args:
-        utterances: In manifest order.
-        window: How much of the dialogue is read with each.
     """
     for _, group in groupby(utterances, key=lambda u: u.dialogue):
         dialogue = list(group)

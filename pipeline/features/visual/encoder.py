@@ -24,29 +24,17 @@ class ImageEncoder:
 
     On a CPU the last bits of a row depend on the shape of its batch, not on its neighbours. So
     every batch is filled up, and a picture's vector does not depend on what it is run with.
-
-    Attributes:
-        architecture: A torchvision classification model's name.
-        weights: Its state dict, a `.pth` or `.safetensors` file.
-        layer: `logits`, or `pooled`: what the last linear layer reads.
-        device: `cpu`, `cuda` or `mps`.
-        precision: `float32`; on cuda also `bfloat16` or `float16`. Elsewhere always float32.
-        batch_size: Pictures per forward pass.
-        backend: What computes on a CPU, `torch` or `onnxruntime`. Elsewhere always torch.
-        threads: CPU threads of one operation; torch takes them for the whole process.
-        exports: Of `EXPORT` rows, under a fingerprint of all that an export depends on: keeps what
-            ONNX Runtime loads. None keeps nothing.
     """
 
-    architecture: str
-    weights: Path
-    layer: str
+    architecture: str  # a torchvision classification model
+    weights: Path  # its state dict, a `.pth` or `.safetensors` file
+    layer: str  # `logits`, or `pooled`: what the last linear layer reads
     device: str
-    precision: str
+    precision: str  # on cuda; elsewhere always float32
     batch_size: int
-    backend: str
-    threads: int
-    exports: ClipCache | None = None
+    backend: str  # on a CPU, `torch` or `onnxruntime`; elsewhere always torch
+    threads: int  # torch takes them for the whole process
+    exports: ClipCache | None = None  # of `EXPORT` rows, by all that an export depends on
 
     def room(self) -> np.ndarray:
         """A place for the pictures of a batch: uint8 RGB [batch_size, 224, 224, 3].
@@ -61,10 +49,7 @@ class ImageEncoder:
         return torch.empty(self._shape, dtype=torch.uint8, pin_memory=True).numpy()
 
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
-        """Start on a batch.
-
-        Args:
-            batch: What `room` gave, filled; not to be changed before the vectors are there.
+        """Start on a batch, filled into `room`, not to be changed before the vectors are there.
 
         Returns:
             A function that waits for the vectors, [batch_size, feature] float32.
@@ -87,8 +72,7 @@ class ImageEncoder:
 
             return load(*network, self._shape, self.threads, self.exports)
         # Here, as ONNX Runtime need not wait for torch.
-        from pipeline.features.visual.backends import Cuda, eager
-        from pipeline.features.visual.network import PictureNetwork
+        from pipeline.features.visual.network import Cuda, PictureNetwork, eager
 
         if self.device == "cuda":
             return Cuda(PictureNetwork(*network), self.precision).start

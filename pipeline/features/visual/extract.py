@@ -30,12 +30,7 @@ PACKAGES = {
 
 
 def extract(params: Params, corpus: str, places: Places) -> None:
-    """Write the visual store.
-
-    Raises:
-        PipelineError: No frame store, no such device, or the encoder's folder is not as it should
-            be.
-    """
+    """Write the visual store; refuse an absent frame store or device and a damaged encoder."""
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
     encoder = load(places.encoders["visual"])
     frames = read_provenance(places.frames, VERSION)
@@ -53,14 +48,7 @@ def extract(params: Params, corpus: str, places: Places) -> None:
 def provenance_of(
     params: Params, corpus: str, places: Places, frames: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What a visual store's metadata says of it, but for the dimension.
-
-    Args:
-        params: The checked params.yaml.
-        corpus: Whose settings are used.
-        places: Where the encoder lies.
-        frames: The provenance of the frame store.
-    """
+    """What a visual store's metadata says of it, but for the dimension; `frames` is its frames'."""
     settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
     return _provenance(settings, compute, load(places.encoders["visual"]), frames)
 

@@ -22,17 +22,9 @@ def load(
     threads: int,
     exports: ClipCache | None,
 ) -> Callable[[np.ndarray], Callable[[], np.ndarray]]:
-    """Load a network that computes the vectors of a batch at once; see `ImageEncoder`.
+    """Load a network that computes the vectors of batches of one shape; see `ImageEncoder`.
 
     It is exported if no run before has kept its export.
-
-    Args:
-        architecture: A torchvision classification model's name.
-        weights: Its state dict.
-        layer: `logits` or `pooled`.
-        shape: Of every batch.
-        threads: CPU threads of one operation.
-        exports: Keeps exports.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

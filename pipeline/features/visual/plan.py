@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -73,62 +72,48 @@ class SeenPictures:
 
 @dataclass(frozen=True)
 class Keyed:
-    """A row of the frame store, the key of its cache entry, and the digests of its pictures.
-
-    The key is empty where the modality is missing.
-    """
+    """A row of the frame store, the key of its cache entry, and the digests of its pictures."""
 
     row: Row
-    key: str = ""
+    key: str = ""  # where the modality is missing
     digests: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an utterance's vectors are made of.
-
-    Attributes:
-        utterance: Id.
-        key: Of its cache entry; empty where the modality is missing.
-        sources: Of each frame, the entry and frame to take its vector from; None takes the whole
-            entry, which is there or was planned earlier.
-        new: Frames that the network computes.
-    """
+    """What an utterance's vectors are made of."""
 
     utterance: str
-    key: str
+    key: str  # of its cache entry; empty where the modality is missing
+    # Where each frame's vector is taken from; None: the entry, which is there or planned earlier.
     sources: Sequence[Source] | None = None
-    new: Sequence[int] = ()
+    new: Sequence[int] = ()  # frames that the network computes
 
 
 @dataclass
 class Step:
-    """At most one batch, and the utterances that are complete with it.
-
-    Attributes:
-        images: Encoded, those to compute.
-        plans: Of the utterances, in order.
-        batch: The images decoded, uint8 [batch_size, height, width, 3]; None before that, and
-            where there are none.
-    """
+    """At most one batch of encoded images, and the utterances that are complete with it."""
 
     images: list[bytes] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
-    batch: np.ndarray | None = None
+    batch: np.ndarray | None = None  # the images decoded, uint8 [batch_size, height, width, 3]
 
 
 def look_up(rows: Iterable[Row], cache: ClipCache) -> Iterator[tuple[Keyed, np.ndarray | None]]:
     """Look up the [frame, feature] vectors of each row; None where the cache has none."""
-    return ordered_map(partial(_looked_up, cache), rows)
+
+    def looked_up(row: Row) -> tuple[Keyed, np.ndarray | None]:
+        keyed = _keyed(row)
+        entry = cache.get(keyed.key) if keyed.key else None
+        return keyed, None if entry is None else vectors_in(entry)
+
+    return ordered_map(looked_up, rows)
 
 
 def steps(rows: Iterable[Row], seen: SeenPictures, batch_size: int) -> Iterator[Step]:
-    """Plan utterances in order, in whole batches of pictures that were not seen before.
+    """Plan utterances in order, in whole batches of pictures that were not `seen` before.
 
-    Args:
-        rows: The frame store's.
-        seen: What the cache has; what is planned is added.
-        batch_size: Pictures of a batch; the last one may be smaller.
+    What is planned is added to `seen`; the last batch may be smaller.
     """
     step = Step()
     for plan, images in (_planned(keyed, seen) for keyed in ordered_map(_keyed, rows)):
@@ -152,12 +137,6 @@ def _keyed(row: Row) -> Keyed:
         return Keyed(row)
     digests = [hashlib.sha256(image).digest() for image in pictures.images]
     return Keyed(row, digest_of([digest.hex() for digest in digests]), digests)
-
-
-def _looked_up(cache: ClipCache, row: Row) -> tuple[Keyed, np.ndarray | None]:
-    keyed = _keyed(row)
-    entry = cache.get(keyed.key) if keyed.key else None
-    return keyed, None if entry is None else vectors_in(entry)
 
 
 def _planned(keyed: Keyed, seen: SeenPictures) -> tuple[Plan, list[bytes]]:

@@ -45,13 +45,9 @@ def visual_of(
 ) -> Iterator[VectorRow]:
     """Yield the [frame, feature] vectors of each utterance's pictures, None where missing.
 
-    Where the cache lacks a row, what it has of all others, wherever in the corpus, is noted before
-    anything is computed.
-
-    Args:
-        rows: Gives the frame store's, from the first, each time it is called.
-        encoder: Pictures to vectors.
-        cache: Of `VECTORS` rows; one entry per utterance, shared by identical ones.
+    `rows` gives the frame store's, from the first, each time it is called. Where the cache, of an
+    entry per utterance, lacks a row, what it has of all others, wherever in the corpus, is noted
+    before anything is computed.
 
     Raises:
         PipelineError: A picture cannot be decoded, or the cache was pruned under way.
@@ -74,8 +70,7 @@ def _from_cache(
 ) -> Generator[VectorRow, None, int | None]:
     """Yield rows up to the first that the cache lacks, and add all that it has to `seen`.
 
-    Returns:
-        How many rows were yielded; None where these are all.
+    Returns how many were yielded, or None where these are all.
     """
     known, lacking = 0, False
     held: list[tuple[str, Sequence[bytes]]] = []  # most runs lack nothing, and then need no `seen`
@@ -130,19 +125,16 @@ class _Entries:
 
     def __init__(self, cache: ClipCache) -> None:
         self._cache = cache
-        self._recent: dict[str, np.ndarray] = {}
+        self.recent: dict[str, np.ndarray] = {}
 
     def add(self, key: str, vectors: np.ndarray) -> None:
         """Hold vectors until `keep`, which is KEPT_BEHIND at most, has written them."""
-        self._recent[key] = vectors
-        if len(self._recent) > KEPT_BEHIND + 2:
-            del self._recent[next(iter(self._recent))]
-
-    def recent(self, key: str) -> np.ndarray | None:
-        return self._recent.get(key)
+        self.recent[key] = vectors
+        if len(self.recent) > KEPT_BEHIND + 2:
+            del self.recent[next(iter(self.recent))]
 
     def get(self, key: str) -> np.ndarray:
-        if (vectors := self.recent(key)) is not None:
+        if (vectors := self.recent.get(key)) is not None:
             return vectors
         entry = self._cache.get(key)
         if entry is None:
@@ -164,24 +156,20 @@ class _Entries:
 def _computed(decoded: Iterable[Step], encoder: Encoder, entries: _Entries) -> Iterator[_Kept]:
     started: deque[tuple[Step, Callable[[], np.ndarray] | None]] = deque()
     rows: deque[np.ndarray] = deque()
+
+    def finished() -> Iterator[_Kept]:
+        step, vectors = started.popleft()
+        if vectors is not None:
+            rows.extend(vectors()[: len(step.images)])
+        for plan in step.plans:
+            yield _filled(plan, rows, entries)
+
     for step in decoded:
         started.append((step, None if step.batch is None else encoder.start(step.batch)))
         while started and (len(started) >= STARTED or started[0][1] is None):
-            yield from _finished(*started.popleft(), rows, entries)
+            yield from finished()
     while started:
-        yield from _finished(*started.popleft(), rows, entries)
-
-
-def _finished(
-    step: Step,
-    vectors: Callable[[], np.ndarray] | None,
-    rows: deque[np.ndarray],
-    entries: _Entries,
-) -> Iterator[_Kept]:
-    if vectors is not None:
-        rows.extend(vectors()[: len(step.images)])
-    for plan in step.plans:
-        yield _filled(plan, rows, entries)
+        yield from finished()
 
 
 def _filled(plan: Plan, rows: deque[np.ndarray], entries: _Entries) -> _Kept:
@@ -189,7 +177,7 @@ def _filled(plan: Plan, rows: deque[np.ndarray], entries: _Entries) -> _Kept:
     if not plan.key:
         return _Kept(plan.utterance, "", None)
     if plan.sources is None:
-        recent = entries.recent(plan.key)
+        recent = entries.recent.get(plan.key)
         return _Kept(plan.utterance, plan.key if recent is None else "", recent)
     new = {frame: rows.popleft() for frame in plan.new}
     others = {key: entries.get(key) for key in dict(plan.sources) if key != plan.key}

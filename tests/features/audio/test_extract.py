@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from pipeline.base import paths
-from pipeline.base.errors import PipelineError
 from pipeline.base.files import sha256_file
 from pipeline.base.params import read_params
 from pipeline.features.audio import extract as step
@@ -99,12 +98,3 @@ def test_each_extractors_entries_depend_on_its_own_code(
     monkeypatch.setitem(step.CODE, "opensmile", ("pipeline.base.cache",))
     run()
     assert folders() == 2
-
-
-def test_speech_without_an_encoder_is_one_clear_problem(corpus: Path) -> None:
-    set_to(extractor="speech")
-    with pytest.raises(PipelineError) as caught:
-        read_params()
-    message = str(caught.value)
-    assert "params.yaml has a problem" in message
-    assert f"{CORPUS}.audio: " in message and "extractor speech needs an encoder" in message

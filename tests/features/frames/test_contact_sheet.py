@@ -12,7 +12,7 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.cli import app
 from pipeline.features.common.images import decode_image, encode_image
-from pipeline.features.frames.contact_sheet import FRAMES, GAP, LINE, SIDE, spaced
+from pipeline.features.frames.contact_sheet import FRAMES, GAP, LINE, SIDE
 from pipeline.records.frames import Pictures, write_frames
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
 from pipeline.records.protocol import Entry, Protocol, write_protocol
@@ -91,13 +91,6 @@ def test_it_is_the_same_each_time_and_evenly_spaced(workspace: Path) -> None:
     sheet = decode_image(first)
     levels = [tile(sheet, n // 2, n % 2)[-1, 0, 0] for n in range(5)]
     assert levels == [70, 90, 110, 130, 150], "rows 5, 15, 25, 35 and 45"
-
-
-@pytest.mark.parametrize(
-    ("count", "places"), [(1, [2]), (2, [1, 3]), (4, [0, 1, 3, 4]), (9, [0, 1, 2, 3, 4])]
-)
-def test_evenly_spaced(count: int, places: list[int]) -> None:
-    assert spaced(range(5), count) == places
 
 
 def test_what_a_user_can_mend_is_told(workspace: Path) -> None:

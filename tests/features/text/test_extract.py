@@ -10,7 +10,7 @@ from pipeline.base.cache import ClipCache
 from pipeline.base.params import read_params
 from pipeline.base.paths import places
 from pipeline.features.text import extract as text
-from pipeline.features.text.extract import Reader, Readers, text_of
+from pipeline.features.text.extract import Reader, text_of
 from pipeline.features.text.turns import Turn, Window
 from pipeline.records.features import VECTORS, read_features
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
@@ -48,8 +48,8 @@ def cache(tmp_path: Path) -> ClipCache:
 def run(
     rows: list[Utterance], context_turns: int, encoder: Counting, cache: ClipCache
 ) -> dict[str, list[float]]:
-    readers = Readers(Reader(encoder.encode, cache))
-    found = list(text_of(iter(rows), Window(context_turns), readers))
+    reader = Reader(encoder.encode, cache)
+    found = list(text_of(iter(rows), Window(context_turns), reader))
     assert [name for name, _ in found] == [row.utterance for row in rows]
     assert all(vector.shape == (1, 2) for _, vector in found)
     return {name: vector[0].tolist() for name, vector in found}
@@ -107,40 +107,12 @@ def test_a_stopped_run_goes_on_where_it_was(cache: ClipCache) -> None:
     assert len(rest.asked) == 4
 
 
-def test_a_part_is_read_by_its_own_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "TEXTS_AT_ONCE", 3)
-    rows = [said(turn, "same", dialogue) for dialogue in "abcd" for turn in range(2)]
-    encoders = [Counting() for _ in range(3)]
-    caches = [ClipCache("text", n, VECTORS, tmp_path) for n in range(3)]
-
-    def marking(number: int) -> Reader:
-        def encode(turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
-            for place, _ in encoders[number].encode(turns):
-                yield place, np.full(2, number, np.float32)
-
-        return Reader(encode, caches[number])
-
-    readers = Readers(marking(0), [marking(1), marking(2)], {"b": 0, "d": 1})
-    found = {name: vector[0, 0] for name, vector in text_of(iter(rows), Window(), readers)}
-    assert list(found) == [row.utterance for row in rows]
-    assert list(found.values()) == [0, 0, 1, 1, 0, 0, 2, 2]
-    assert [len(encoder.asked) for encoder in encoders] == [1, 1, 1], "each has a cache of its own"
-
-
 CORPUS = "demo_meld"
 ENCODER = Encoder("tiny", "text", "BertModel", "1", "MIT", Path("nowhere"), {"model": "a" * 64})
 
 
-class Lengths:
-    """Lengths of texts as features."""
-
-    def encode(self, turns: Sequence[Turn]) -> Iterator[tuple[int, np.ndarray]]:
-        for place, turn in enumerate(turns):
-            yield place, np.array([len(turn.text), 1], np.float32)
-
-
 def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "network", lambda *_: Lengths())
+    monkeypatch.setattr(text, "network", lambda *_: Counting())
     monkeypatch.setattr(text, "load", lambda folder: ENCODER)
     where = places(CORPUS)
     rows = [said(0, "one"), said(1, " \t"), said(2, ""), said(3, "three")]
@@ -150,6 +122,6 @@ def test_what_has_no_words_has_no_text(workspace: Path, monkeypatch: pytest.Monk
     store = read_features(where.stores["text"])
     assert store.utterances == ["d0", "d1", "d2", "d3"]
     assert store.present.tolist() == [True, False, False, True]
-    assert store.values.tolist() == [[3, 1], [5, 1]]
+    assert store.values.tolist() == [[3, 0], [5, 0]]
     assert store.provenance == {**text.provenance_of(params, CORPUS, where), "dimension": 2}
     assert store.provenance["encoder"]["licence"] == "MIT"

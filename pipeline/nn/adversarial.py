@@ -1,0 +1,92 @@
+"""Networks that learn against each other: a discriminator's loss and that of what it judges.
+
+`adversarial_losses` is the non-saturating game, `reverse_gradient` the minimax one; their gradients
+differ where the discriminator is sure.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from pipeline.nn.contrastive import precise
+
+
+def adversarial_losses(
+    discriminator: nn.Module, real: Tensor, fake: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Losses of a discriminator and of the generator that made the fakes (Goodfellow et al., 2014).
+
+    `L_D = BCE(D(real), 1) + BCE(D(sg fake), 0)` leaves no gradient in the generator, and
+    `L_G = BCE(D'(fake), 1)`, D' with frozen parameters, none in the discriminator: one backward
+    of their sum gives each its own.
+
+    Args:
+        discriminator: Maps [row, feature] to logits, [row, 1].
+        real: [row, feature].
+        fake: [row, feature].
+
+    Returns:
+        L_D and L_G, scalars; a term without rows is 0.
+    """
+    frozen = {name: p.detach() for name, p in discriminator.named_parameters()}
+    discrimination = _binary_entropy(discriminator(real), 1.0)
+    discrimination = discrimination + _binary_entropy(discriminator(fake.detach()), 0.0)
+    generation = _binary_entropy(functional_call(discriminator, frozen, (fake,)), 1.0)
+    return discrimination, generation
+
+
+def _binary_entropy(logits: Tensor, target: float) -> Tensor:
+    if not len(logits):
+        return logits.sum()
+    logits = precise(logits)
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def recognition_loss(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:
+    """Cross-entropy of telling which group a row comes from, each group counting alike.
+
+    Over rows whose gradient is reversed, the rows learn to hide it.
+
+    Args:
+        discriminator: Maps [row, feature] to logits, [row, group].
+        groups: [row, feature] of each, a modality say; those without rows do not count.
+    """
+    losses = []
+    for number, rows in enumerate(groups):
+        logits = precise(discriminator(rows))
+        target = torch.full((len(rows),), number, device=rows.device)
+        losses.append(functional.cross_entropy(logits, target) if len(rows) else logits.sum())
+    filled = sum(len(rows) > 0 for rows in groups)
+    return torch.stack(losses).sum() / max(1, filled)
+
+
+def reverse_gradient(values: Tensor, weight: float) -> Tensor:
+    """The identity, whose gradient is multiplied by -weight (Ganin & Lempitsky, ICML 2015)."""
+    same: Tensor = _ReverseGradient.apply(values, weight)
+    return same
+
+
+def reversal_weight(progress: float, most: float) -> float:
+    """Ramp of the reversal: 0 at the start of training, nearly `most` at its end.
+
+    Args:
+        progress: Share of training that is done, p in `most * (2 / (1 + e^(-10 p)) - 1)`.
+        most: The weight at the end.
+    """
+    return most * (2 / (1 + math.exp(-10 * progress)) - 1)
+
+
+class _ReverseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradients[0], None

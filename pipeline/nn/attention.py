@@ -1,0 +1,80 @@
+"""Attention under a mask: an entry that is not allowed has weight 0, exactly.
+
+Values that no query may read are multiplied by 0, so they must be finite.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def masked_softmax(scores: Tensor, allowed: Tensor, dim: int = -1) -> Tensor:
+    """Softmax over the allowed entries; zeros where none is allowed.
+
+    Args:
+        scores: [...]; those that are not allowed may be NaN.
+        allowed: Boolean, of a shape that expands to that of the scores.
+        dim: The axis that sums to 1.
+    """
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(~allowed, lowest).softmax(dim).masked_fill(~allowed, 0)
+
+
+class NodalAttention(nn.Module):
+    """Mix the states of a whole dialogue anew for each turn (Majumder et al., AAAI 2019).
+
+    With m the states: `score(t, j) = (W m_t + b) . m_j`, under tanh if asked for, and
+    `out_t = sum_j softmax_j(score(t, j)) m_j` over the real turns j.
+    """
+
+    def __init__(self, width: int, *, tanh: bool = False) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.tanh = tanh
+
+    def forward(self, states: Tensor, turn_mask: Tensor) -> Tensor:
+        """Map [batch, turn, width] to the same shape, zeros for a dialogue without turns."""
+        scores = self.query(states) @ states.transpose(1, 2)
+        if self.tanh:
+            scores = torch.tanh(scores)
+        return masked_softmax(scores, turn_mask.unsqueeze(1)) @ states
+
+
+class MultiHeadAttention(nn.Module):
+    """Scaled dot-product attention with maps that have biases; 0 for a query without any key."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"Bad heads {heads}, expected a divisor of the width {width}")
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, queries: Tensor, keys: Tensor, usable: Tensor) -> Tensor:
+        """Attend from one sequence to another.
+
+        Args:
+            queries: [batch, query, width].
+            keys: Keys and values, [batch, key, width].
+            usable: True where a key may be attended to, [batch, key].
+
+        Returns:
+            [batch, query, width].
+        """
+        some = usable.any(dim=1, keepdim=True)
+        query, key, value = (
+            vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for vectors in (self.query(queries), *self.key_value(keys).chunk(2, dim=-1))
+        )
+        attended = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            # A softmax over nothing is NaN on some backends: such a row attends to all.
+            attn_mask=(usable | ~some)[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        joined: Tensor = self.output(attended.transpose(1, 2).flatten(2))
+        return joined.masked_fill(~some.unsqueeze(-1), 0)

@@ -1,0 +1,168 @@
+"""What a person reads: page, table, picture and the command that makes them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from pipeline.corruption import page
+from pipeline.corruption.corruptions import CORRUPTIONS
+from pipeline.corruption.curves import Point, Robustness
+from pipeline.corruption.figure import figure
+from pipeline.evaluation.evaluate import selected_runs
+from pipeline.evaluation.intervals import Difference, Interval
+from pipeline.records.epochs import read_epochs
+from pipeline.records.predictions import TestSet
+from pipeline.records.protocol import read_protocol
+from tests.conftest import ROOT
+from tests.dag.clone import python
+
+DEMO = "demo_meld"
+DROP, NOISE = CORRUPTIONS[0], CORRUPTIONS[3]
+TESTED = TestSet(
+    classes=("calm", "angry"),
+    utterances=tuple(f"d{n % 4}_{n}" for n in range(20)),
+    dialogues=tuple(f"d{n % 4}" for n in range(20)),
+    folds=np.zeros(20, np.int32),
+    actual=np.zeros(20, np.int64),
+)
+
+
+def points(*values: float, masked: int = 3) -> list[Point]:
+    """A curve whose first is clean; each interval is 5 wide on both sides."""
+    return [
+        Point(
+            Interval(value, value - 5, value + 5),
+            1.25,
+            Difference(less := value - values[0], less - 5, less + 5),
+            masked,
+        )
+        for value in values
+    ]
+
+
+FOUND = Robustness(
+    corpus="toy",
+    test_set=TESTED,
+    seeds={"mcn_cl": (1, 2), "tfidf": (0,)},
+    steps={DROP: (25.0, 50.0, 100.0), NOISE: (40.0, 20.0, 0.0)},
+    points={
+        ("mcn_cl", DROP): points(60.0, 59.0, 58.0, 50.0, masked=0),
+        ("mcn_cl", NOISE): points(60.0, 61.0, 66.5, 40.0),
+        ("tfidf", DROP): points(55.0, 50.0, 40.0, 30.0, masked=0),
+        ("tfidf", NOISE): points(55.0),
+    },
+)
+
+
+def test_the_page(workspace: Path) -> None:
+    paths = page.write(FOUND, [], quick=True)
+    assert [str(path) for path in paths] == [
+        f"docs/robustness/quick/toy.{kind}" for kind in ("md", "csv", "png")
+    ]
+    text = paths[0].read_text()
+    assert text.split("```")[1] == "sh\npython -m pipeline robustness toy --quick\n"
+    for line in (
+        "20 labelled test utterances in 4 dialogues.",
+        "![Weighted F1 by corruption and step, a line for each system](toy.png)",
+        "|  | MCN-CL | TF-IDF |",
+        "| clean | 60.0 ± 1.2 [55.0, 65.0] | 55.0 ± 1.2 [50.0, 60.0] |",
+        "| text drop 50 % of utterances | -2.0 | -15.0 * |",
+        "| audio noise 20 dB | +6.5 * |  |",
+        "<details><summary>MCN-CL, seeds 1, 2</summary>",
+        "<details><summary>TF-IDF, seed 0</summary>",
+        "| audio | noise | none | 3 | 60.0 ± 1.2 [55.0, 65.0] |  |  |",
+        "| audio | noise | 40 dB | 3 | 61.0 ± 1.2 [56.0, 66.0] | +1.0 [-4.0, +6.0] | not clear |",
+        "| audio | noise | 20 dB | 3 | 66.5 ± 1.2 [61.5, 71.5] | +6.5 [+1.5, +11.5] | better |",
+        "| audio | noise | 0 dB | 3 | 40.0 ± 1.2 [35.0, 45.0] | -20.0 [-25.0, -15.0] | worse |",
+        f"- text drop: {DROP.about}.",
+    ):
+        assert line in text.splitlines(), line
+    assert text.count("| audio | noise |") == 4, "TF-IDF hears nothing"
+    assert str(page.write(FOUND, [], quick=False)[0]) == "docs/robustness/toy.md"
+    of_one = page.write(FOUND, ["tfidf"], quick=False)
+    assert str(of_one[0]) == "docs/robustness/toy-tfidf.md"
+    assert "robustness toy --system tfidf\n" in of_one[0].read_text()
+
+
+def test_the_table_and_the_picture(workspace: Path) -> None:
+    _, table, picture = page.write(FOUND, [], quick=False)
+    rows = pd.read_csv(table)
+    assert list(rows["system"]) == ["mcn_cl"] * 8 + ["tfidf"] * 4
+    assert list(rows["level"].fillna(-1)[:8]) == [-1, 25, 50, 100, -1, 40, 20, 0]
+    last = rows.iloc[7]
+    assert (last["modality"], last["corruption"], last["unit"], last["masked"]) == (
+        *("audio", "noise", "dB"),
+        3,
+    )
+    assert (last["weighted_f1"], last["weighted_f1_std"]) == (40.0, 1.25)
+    assert list(last[["difference", "difference_low", "difference_high"]]) == [-20, -25, -15]
+    assert pd.isna(rows.iloc[4]["difference"]) and rows.iloc[4]["weighted_f1"] == 60
+    first = picture.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    page.write(FOUND, [], quick=False)
+    assert picture.read_bytes() == first
+
+
+def test_the_figure_has_a_line_for_each_system_also_for_what_it_does_not_read() -> None:
+    drop, noise = figure(FOUND).axes
+    assert [line.get_ydata().tolist() for line in noise.lines] == [
+        [60.0, 61.0, 66.5, 40.0],
+        [55.0] * 4,
+    ]
+    assert [line.get_linestyle() for line in noise.lines] == ["-", ":"]
+    assert [line.get_label() for line in drop.lines] == ["MCN-CL", "TF-IDF"]
+    assert [tick.get_text() for tick in noise.get_xticklabels()] == ["none", "40", "20", "0"]
+
+
+def test_the_terminals_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    page.show(FOUND, Console(width=80))
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert "-20.0 *" in printed and " 60.0 " in printed
+
+
+def entries(folder: Path) -> dict[str, int]:
+    files = [path for path in (folder / "data/cache").glob("*/*/*/*") if path.is_file()]
+    return {str(path): path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.slow
+def test_the_command_on_a_reproduced_corpus(reproduced: Path, tmp_path: Path) -> None:
+    """The clean point is evaluate's; again, without raw files, nothing is computed."""
+    for name in ("data", "models"):
+        shutil.copytree(reproduced / name, tmp_path / name, symlinks=True)
+    shutil.copy(reproduced / "params.yaml", tmp_path)
+    words = ("pipeline", "robustness", DEMO, "--quick")
+    done = python(tmp_path, *words, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    pages = tmp_path / "docs/robustness/quick"
+    first = {path.name: path.read_bytes() for path in pages.iterdir()}
+    assert set(first) == {f"{DEMO}.md", f"{DEMO}.csv", f"{DEMO}.png"}
+    rows = pd.read_csv(pages / f"{DEMO}.csv")
+    assert (rows["system"] == "mcn_cl").sum() == len(CORRUPTIONS) * 4
+    assert {"mcn_cl", "majority", "tfidf"} < set(rows["system"])
+    protocol = read_protocol(tmp_path / f"data/protocols/{DEMO}.parquet")
+    for system, of_system in rows.groupby("system"):
+        epochs, _ = read_epochs(tmp_path / f"data/epochs/{DEMO}/{system}.parquet")
+        runs = selected_runs(epochs, protocol, "test")
+        clean = runs[0].scores(protocol.classes).weighted_f1
+        assert np.allclose(of_system[of_system["level"].isna()]["weighted_f1"], clean, atol=0.005)
+    dropped = rows[(rows["corruption"] == "drop") & (rows["level"] == 100)]
+    assert (dropped["masked"] == len(runs[0].utterances)).all()
+
+    kept = entries(tmp_path)
+    shutil.rmtree(tmp_path / "data/raw")
+    again = python(tmp_path, *words, PYTHONPATH=str(ROOT))
+    assert again.returncode == 0, again.stderr
+    assert {path.name: path.read_bytes() for path in pages.iterdir()} == first
+    assert entries(tmp_path) == kept
+
+    shutil.rmtree(tmp_path / "models/checkpoints" / DEMO)
+    stopped = python(tmp_path, *words, PYTHONPATH=str(ROOT))
+    assert stopped.returncode == 1 and "Traceback" not in stopped.stderr
+    assert f"{DEMO} has no checkpoint in models/checkpoints/{DEMO}" in stopped.stderr
+    assert "`dvc repro` trains" in stopped.stderr

@@ -1,0 +1,82 @@
+"""Adversarial losses by hand, and whose parameters each of them reaches."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.nn.adversarial import (
+    adversarial_losses,
+    recognition_loss,
+    reversal_weight,
+    reverse_gradient,
+)
+
+
+def zeroed(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+def test_a_discriminator_that_cannot_tell():
+    rows = torch.randn(4, 3), torch.randn(6, 3)
+    discrimination, generation = adversarial_losses(zeroed(nn.Linear(3, 1)), *rows)
+    assert discrimination.item() == pytest.approx(2 * math.log(2))
+    assert generation.item() == pytest.approx(math.log(2))
+
+
+def test_each_loss_moves_its_own_player():
+    generator, discriminator = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    real, noise = torch.randn(4, 3), torch.randn(6, 2)
+
+    def gradients(number: int) -> list[list[torch.Tensor | None]]:
+        modules = (generator, discriminator)
+        for module in modules:
+            module.zero_grad(set_to_none=True)
+        adversarial_losses(discriminator, real, generator(noise))[number].backward()
+        return [[p.grad for p in module.parameters()] for module in modules]
+
+    of_generator, of_discriminator = gradients(0)
+    assert all(g is None for g in of_generator)
+    assert all(g.abs().sum() > 0 for g in of_discriminator)
+    of_generator, of_discriminator = gradients(1)
+    assert all(g.abs().sum() > 0 for g in of_generator)
+    assert all(g is None for g in of_discriminator)
+
+
+def test_without_rows_the_losses_are_zero_and_have_a_graph():
+    rows = torch.randn(0, 3, requires_grad=True)
+    for loss in adversarial_losses(nn.Linear(3, 1), rows, rows):
+        loss.backward()
+        assert loss.item() == 0
+    assert recognition_loss(nn.Linear(3, 2), [rows, rows]).item() == 0
+
+
+def test_groups_count_alike_whatever_their_rows():
+    discriminator = zeroed(nn.Linear(2, 3))
+    loss = recognition_loss(
+        discriminator, [torch.randn(5, 2), torch.randn(1, 2), torch.randn(2, 2)]
+    )
+    assert loss.item() == pytest.approx(math.log(3))
+    discriminator.bias.data.copy_(torch.tensor([math.log(2), 0.0, 0.0]))
+    # Chances 1/2, 1/4, 1/4; the last group has no rows.
+    loss = recognition_loss(
+        discriminator, [torch.randn(9, 2), torch.randn(1, 2), torch.randn(0, 2)]
+    )
+    assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_gradient_reversal():
+    values = torch.tensor([2.0, -1.0], requires_grad=True)
+    result = reverse_gradient(values, 0.8)
+    assert torch.equal(result, values)
+    (result * torch.tensor([1.0, 3.0])).sum().backward()
+    torch.testing.assert_close(values.grad, torch.tensor([-0.8, -2.4]))
+
+
+def test_the_ramp_of_the_reversal():
+    assert reversal_weight(0.0, 2.0) == 0
+    assert reversal_weight(0.1, 1.0) == pytest.approx(0.462117, abs=1e-6)
+    assert reversal_weight(1.0, 2.0) == pytest.approx(2.0, abs=1e-3)

@@ -1,0 +1,282 @@
+"""What every system promises; one is tested by being in the registry.
+
+A prediction depends on its own dialogue alone. What is padded or missing is never read. A run that
+was killed goes on to the same bytes, and no test label or feature reaches a weight.
+"""
+
+import ast
+from dataclasses import replace
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.base import paths, state
+from pipeline.base.errors import PipelineError
+from pipeline.base.settings import MODALITIES
+from pipeline.base.state import StateFile
+from pipeline.nn.entropy import Entropy
+from pipeline.records.head import Head, write_head
+from pipeline.systems.base import LeftOut, system
+from pipeline.training.fit import Run, RunState
+from pipeline.training.learner import DialogueLearner
+from tests.conftest import ROOT
+from tests.systems.zoo import (
+    CLASSES,
+    CORPUS,
+    DIMENSIONS,
+    DROPOUTS,
+    EVERY,
+    LEARNERS,
+    TEST,
+    TRAIN,
+    batch_of,
+    conversation,
+    conversations,
+    fold_of,
+    logits,
+    make,
+)
+
+SUBSETS = tuple(chain.from_iterable(combinations(MODALITIES, n) for n in (1, 2, 3)))
+every_system = pytest.mark.parametrize("name", EVERY)
+every_learner = pytest.mark.parametrize("name", LEARNERS)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def head(tmp_path_factory):
+    """The head of a fine-tuned encoder, for the system that it is."""
+    draw = np.random.default_rng(0)
+    weight, bias = draw.normal(size=(CLASSES, DIMENSIONS["text"])), draw.normal(size=CLASSES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("every_system"))
+        names = tuple(f"class {number}" for number in range(CLASSES))
+        write_head(paths.head(CORPUS), Head(names, weight.astype("f4"), bias.astype("f4")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small networks: a second thread costs more than it brings."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def total_loss(made, batch):
+    terms = made.losses(made(batch), batch, Entropy())
+    return sum(terms.values())
+
+
+@every_system
+def test_it_says_where_it_comes_from(name):
+    source = system(name).SOURCE
+    assert source.citation
+    owner_and_name, _, commit = source.commit.partition("@")
+    assert not source.commit or ("/" in owner_and_name and len(commit) == 40)
+
+
+@every_system
+def test_it_imports_no_other_system(name):
+    """DVC re-trains a system if its own file changes, not if another's does."""
+    tree = ast.parse((ROOT / f"pipeline/systems/{name}.py").read_text("utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules = {node.module for node in imports}
+    modules |= {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+    assert not modules & {f"pipeline.systems.{other}" for other in EVERY}
+
+
+@every_system
+def test_padding_and_batch_mates_change_nothing(name):
+    made, lengths = make(name), (6, 1, 9, 4)
+    dialogues = conversations(lengths)
+    with torch.no_grad():
+        together = logits(made, batch_of(made, dialogues, turns=5))
+        alone = torch.cat([logits(made, batch_of(made, [d])) for d in dialogues])
+        reversed_order = logits(made, batch_of(made, dialogues[::-1])).split(lengths[::-1])
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+    backwards = torch.cat(reversed_order[::-1])
+    torch.testing.assert_close(together, backwards, rtol=1e-5, atol=1e-5)
+
+
+def with_garbage(batch, value, index):
+    """A batch whose padded turns, padded frames and missing modalities hold anything."""
+    features = {}
+    for modality, vectors in batch.features.items():
+        real = batch.available(modality)
+        if modality == "visual":
+            real = real.unsqueeze(-1) & batch.frame_mask
+        features[modality] = vectors.masked_fill(~real.unsqueeze(-1), value)
+    return replace(
+        batch, features=features, speakers=batch.speakers.masked_fill(~batch.turn_mask, index)
+    )
+
+
+@every_system
+@pytest.mark.parametrize(
+    ("value", "index"), [(1e4, 17), (torch.nan, -1), (-torch.inf, 2)], ids=["far", "nan", "inf"]
+)
+def test_what_padding_and_gaps_hold_changes_nothing(name, value, index):
+    made = make(name)
+    clean = batch_of(made, conversations((6, 1, 9, 4)), turns=2)
+    results = []
+    for batch in (clean, with_garbage(clean, value, index)):
+        torch.manual_seed(0)  # of losses that draw
+        result = [logits(made, batch)]
+        if name in LEARNERS:
+            loss = total_loss(made, batch)
+            made.zero_grad()
+            loss.backward()
+            gradients = [p.grad for p in made.parameters() if p.grad is not None]
+            result += [loss, *gradients]
+        results.append(result)
+    for expected, got in zip(*results, strict=True):
+        assert torch.equal(expected, got)
+        assert got.isfinite().all()
+
+
+@every_system
+@pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
+def test_every_subset_of_modalities_runs_or_is_refused_with_words(name, modalities):
+    try:
+        made = make(name, modalities=modalities)
+        batch = batch_of(made, conversations((5, 2)))
+        result = logits(made, batch)
+    except (PipelineError, LeftOut, ValueError) as error:
+        assert "modalit" in str(error)
+        return
+    assert result.shape == (7, CLASSES)
+    if name in LEARNERS:
+        loss = total_loss(made, batch)
+        loss.backward()
+        assert loss.isfinite()
+
+
+@every_system
+def test_a_dialogue_without_any_modality_has_a_prediction(name):
+    made = make(name)
+    batch = batch_of(made, conversations((4, 3), missing=1.0))
+    assert logits(made, batch).isfinite().all()
+
+
+@every_system
+def test_renaming_speakers_changes_nothing(name):
+    """Unless the system says that it numbers them by first appearance."""
+    made = make(name)
+    batch = batch_of(made, conversations((6, 9, 4)))
+    renamed = replace(batch, speakers=torch.tensor([4, 0, 7])[batch.speakers])
+    with torch.no_grad():
+        before, after = logits(made, batch), logits(made, renamed)
+    if not made.NUMBERS_SPEAKERS:
+        torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+@every_system
+@pytest.mark.parametrize(
+    ("turns", "speakers"), [(1, 1), (500, 2), (60, 40)], ids=["turn", "long", "crowd"]
+)
+def test_a_dialogue_of_any_size_is_predicted_and_learned_from(name, turns, speakers):
+    made = make(name)
+    batch = batch_of(made, [conversation(5, turns, speakers=speakers, labelled=1.0)])
+    result = logits(made, batch)
+    assert result.shape == (turns, CLASSES)
+    assert result.isfinite().all()
+    if name in LEARNERS:
+        total_loss(made, batch).backward()
+        assert all(p.grad.isfinite().all() for p in made.parameters() if p.grad is not None)
+
+
+@every_system
+def test_the_prediction_reads_no_label(name):
+    made = make(name)
+    batch = batch_of(made, conversations((5, 2)))
+    relabelled = replace(batch, labels=torch.full_like(batch.labels, 99))
+    assert torch.equal(logits(made, batch), logits(made, relabelled))
+
+
+@every_learner
+def test_a_step_lowers_the_loss_of_its_batch(name):
+    made = make(name)
+    batch = batch_of(made, TRAIN)
+    torch.manual_seed(0)
+    before = total_loss(made, batch)
+    before.backward()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad, alpha=1e-3)
+    torch.manual_seed(0)
+    assert total_loss(made, batch) < before
+
+
+@every_learner
+def test_twenty_utterances_are_learned(name, tmp_path):
+    few = conversations((7, 9, 4), missing=0.0, labelled=1.0, clarity=2.0)
+    fold = fold_of(
+        name,
+        train=few,
+        valid=few,
+        epochs=150,
+        patience=150,
+        learning_rate=0.01,
+        schedule="constant",
+    )
+    run = Run(DialogueLearner(fold, seed=1)).go(StateFile(tmp_path / "run.pt", RunState))
+    assert any(state.scores[-1] == 100 for state in run)
+
+
+def fold_with_dropout(name, **splits):
+    return fold_of(name, **dict.fromkeys(DROPOUTS, 0.3), **splits)
+
+
+def run_of(fold, file):
+    """A run as a new process starts it."""
+    return Run(DialogueLearner(fold, seed=1)).go(file)
+
+
+def learned(file):
+    """All numbers that a run has learned, as bytes; not the times it took."""
+    result = file.read()
+    tensors = [torch.tensor([list(row.values()) for row in result.history]).double()]
+    tensors += [*result.valid, *result.best.values()]
+    return [tensor.numpy().tobytes() for tensor in tensors]
+
+
+@pytest.fixture
+def every_epoch_is_kept(monkeypatch):
+    monkeypatch.setattr(state, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(state, "LARGEST_SHARE", 1e9)
+
+
+@every_system
+def test_no_number_hangs_on_kills_or_on_the_test_split(name, tmp_path, every_epoch_is_kept):
+    fold = fold_with_dropout(name)
+    whole, killed, poisoned = (
+        StateFile(tmp_path / file, RunState) for file in ("whole.pt", "killed.pt", "poisoned.pt")
+    )
+    for _ in run_of(fold, whole):
+        pass
+    for _ in range(fold.settings.epochs if name in LEARNERS else 1):
+        run = run_of(fold, killed)
+        next(run)
+        run.close()
+    assert learned(killed) == learned(whole)
+    assert [t.tolist() for t in killed.read().test] == [t.tolist() for t in whole.read().test]
+
+    draw = torch.Generator().manual_seed(9)
+    others = [
+        replace(
+            dialogue,
+            features={
+                m: 100 * torch.randn(v.shape, generator=draw) for m, v in dialogue.features.items()
+            },
+            labels=torch.randint(CLASSES, (len(dialogue),), generator=draw),
+            texts=["why"] * len(dialogue),
+        )
+        for dialogue in TEST
+    ]
+    for _ in run_of(fold_with_dropout(name, test=others), poisoned):
+        pass
+    assert learned(poisoned) == learned(whole)
