@@ -183,6 +183,6 @@ def _instead(path: Path, system: str) -> str:
     inside = sorted({str(file.parents[1]) for file in path.glob("*/*/*.safetensors")})
     hint = f" Did you mean {', '.join(inside)}?" if inside else ""
     return (
-        "holds no checkpoint (*.safetensors); `dvc repro` trains, unless the stage `train` says that "
-        f"the system is left out.{hint}"
+        "holds no checkpoint (*.safetensors); `dvc repro` trains, unless the stage `train` says "
+        f"that the system is left out.{hint}"
     )
