@@ -28,39 +28,38 @@ from pipeline.records.predictions import TestSet
 
 @dataclass(frozen=True)
 class Point:
-    """What a system reaches on the test split, clean or corrupted in one step.
-
-    Attributes:
-        f1: Weighted F1 in percent, mean over seeds, with its 95 % interval by dialogue.
-        std: Its sample standard deviation over seeds; None where there is one.
-        difference: To the clean test split; 0 there.
-        masked: Labelled test utterances without the modality; some lack it when clean.
-    """
+    """What a system reaches on the test split, clean or corrupted in one step."""
 
     f1: Interval
+    """Weighted F1 in percent, mean over seeds, with its 95 % interval by dialogue."""
+
     std: float | None
+    """Its sample standard deviation over seeds; None where there is one."""
+
     difference: Difference
+    """To the clean test split; 0 there."""
+
     masked: int
+    """Labelled test utterances without the modality; some lack it when clean."""
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """All curves of a corpus.
-
-    Attributes:
-        corpus: Which.
-        test_set: The labelled test utterances.
-        seeds: Whose models were averaged, by system.
-        steps: The corruptions and their levels, in the order of `CORRUPTIONS`.
-        points: By system and corruption, the clean one first; a corruption of a modality that a
-            system does not read has that one alone.
-    """
+    """All curves of a corpus."""
 
     corpus: str
     test_set: TestSet
+    """The labelled test utterances."""
+
     seeds: Mapping[str, tuple[int, ...]]
+    """Whose models were averaged, by system."""
+
     steps: Mapping[Corruption, tuple[float, ...]]
+    """The corruptions and their levels, in the order of `CORRUPTIONS`."""
+
     points: Mapping[tuple[str, Corruption], Sequence[Point]]
+    """By system and corruption, the clean one first; a corruption of a modality that a system does
+    not read has that one alone."""
 
     @property
     def read(self) -> dict[tuple[str, Corruption], Sequence[Point]]:
