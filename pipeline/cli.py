@@ -46,7 +46,7 @@ def doctor(corpus: Corpora = None) -> None:
 
 @app.command()
 def summary(corpus: Corpora = None) -> None:
-    """Print all figures of the last run."""
+    """Print the leaderboard of the last run."""
     from pipeline.evaluation.summary import show
 
     for name in _chosen(read_params(), corpus):
@@ -54,12 +54,28 @@ def summary(corpus: Corpora = None) -> None:
 
 
 @app.command()
-def report(corpus: Corpora = None) -> None:
+def report(
+    corpus: Corpora = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="A CSV or Parquet file of predictions that others made, put on the HTML page of "
+            "the corpus beside the systems. Repeatable.",
+        ),
+    ] = None,
+) -> None:
     """Write the last run's report again: metrics/CORPUS/report.html and report.md."""
-    from pipeline.report.write import write_report
+    from pipeline.report.write import write_page, write_report
 
     params = read_params()
-    for name in _chosen(params, corpus):
+    chosen = _chosen(params, corpus)
+    if others:
+        if len(chosen) != 1:
+            raise PipelineError(f"--with: got the corpora {chosen}, expected one: `report CORPUS`")
+        say(write_page(params, chosen[0], others))
+        return
+    for name in chosen:
         for path in write_report(params, name):
             say(path)
 

@@ -44,8 +44,8 @@ def test_cache_shows_and_prunes(project: Path) -> None:
     ("words", "message"),
     [
         (["meld-text", "/nowhere"], "lacks ['train_sent_emo.csv'"),
-        (["summary"], "metrics/demo_meld/metrics.json is missing: run `dvc repro` first."),
-        (["baseline"], "metrics/demo_meld/metrics.json is missing: run `dvc repro` first."),
+        (["summary"], "metrics/demo_meld/leaderboard.csv is missing: run `dvc repro` first."),
+        (["baseline"], "metrics/demo_meld/mcn_cl/metrics.json is missing: run `dvc repro` first."),
     ],
 )
 def test_errors_are_worded_without_a_traceback(

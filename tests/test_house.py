@@ -95,7 +95,8 @@ def test_params_are_the_sections_whose_settings_the_stage_imports(name: str) -> 
     files = [ROOT / file for file in closure(f"stages/{name}.py") if "settings" in file or name]
     text = "".join(f.read_text(encoding="utf-8") for f in files if f.name != "params.py")
     used = {s for c, s in classes.items() if f"params.of({c}" in text.replace("\n", "")}
-    listed = {re.sub(r"^(demo_)?\$\{item\.\w+\}\.", "", str(p)) for p in stage(name)["params"]}
+    params = stage(name).get("params", ())
+    listed = {re.sub(r"^(demo_)?\$\{item\.\w+\}\.", "", str(param)) for param in params}
     listed = {setting.split(".")[0] for setting in listed}
     assert listed >= used
 

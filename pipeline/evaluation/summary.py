@@ -36,7 +36,7 @@ def show(corpus: str, console: Console | None = None) -> None:
     console.print(NOTE, end="", soft_wrap=True)
     for modality, provenance in run["features"].items():
         console.print(
-            f"  {modality}: {_source(provenance)}, {run['masked'][modality]} masked",
+            f"  {modality}: {source(provenance)}, {run['masked'][modality]} masked",
             soft_wrap=True,
         )
     problems = {f"{s}: {k}": n for s, kinds in run["ledger"].items() for k, n in kinds.items()}
@@ -52,8 +52,8 @@ def headline(corpus: str, title: str, metrics: Mapping[str, Any]) -> str:
 
 
 def _table(corpus: str, board: pd.DataFrame) -> Table:
-    table = Table(title=f"{corpus}: leaderboard", title_justify="left", box=SIMPLE_HEAD)
-    table.pad_edge, table.collapse_padding = False, True  # seven columns fit into 80 characters
+    # Without padding, six columns fit into 80 characters.
+    table = Table(title=f"{corpus}: leaderboard", title_justify="left", box=SIMPLE_HEAD, padding=0)
     for head in ("", "weighted F1", "macro F1", "rare", "to reference", "first"):
         table.add_column(head, justify="left" if not head else "right")
     for row in board.to_dict("records"):
@@ -82,7 +82,8 @@ def _interval(row: Mapping[Any, Any], name: str, sign: str = "") -> str:
     return "" if "" in ends else " to ".join(f"{float(end):{sign}.1f}" for end in ends)
 
 
-def _source(provenance: Mapping[str, Any]) -> str:
+def source(provenance: Mapping[str, Any]) -> str:
+    """What a store's features were made with, in a few words."""
     settings = provenance["settings"]
     if "encoder" not in provenance:
         return " ".join(settings[key] for key in ("feature_set", "level") if key in settings)

@@ -13,9 +13,10 @@ from pipeline.base.params import DEMO
 from pipeline.base.settings import MODALITIES, ComputeSettings
 from pipeline.features.common.device import resolve_device, set_threads
 from pipeline.nn.batch import Dialogue
+from pipeline.nn.optimise import lower_precision
 from pipeline.systems.base import System
 from pipeline.training.checkpoint import check_features, load_checkpoint, read_facts
-from pipeline.training.inference import BATCH_SIZE, lower_precision, probabilities
+from pipeline.training.inference import BATCH_SIZE, probabilities
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def page(corpus: str, ledgers: Mapping[str, Sequence[Problem]], examples: int = 
     lines = [
         f"# What was wrong with {corpus}",
         "",
-        f"Written by the stage `evaluate`; all entries are in `data/ledgers/{corpus}/`.",
+        f"Written by the stage `report`; all entries are in `data/ledgers/{corpus}/`.",
         "",
         "| stage | modality | kind | utterances | for example |",
         "|---|---|---|---:|---|",

@@ -21,6 +21,7 @@ from pipeline.base.display import printable
 from pipeline.base.plots import svg
 from pipeline.evaluation.intervals import caution
 from pipeline.evaluation.ranking import RARE, rare_classes
+from pipeline.evaluation.summary import source
 from pipeline.report import paper, setup, words
 from pipeline.report.circumstances import Circumstances
 from pipeline.report.pictures import Picture
@@ -147,6 +148,7 @@ def markdown_of(
         words=words,
         setup=setup,
         paper=paper,
+        source=source,
         published=paper.read_paper(),
         pictures={picture.name: picture.description for picture in drawn},
         rare=[test_set.classes[number] for number in rare_classes(test_set)],

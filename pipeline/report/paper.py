@@ -1,26 +1,18 @@
 """The paper's Tables 1 to 4, read from `paper.yaml`, and the rows measured here beside them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
-from pipeline.base.settings import MODALITIES, Modality
+from pipeline.base.settings import MODALITIES, Modality, Strict
 from pipeline.corpora.registry import READERS
 from pipeline.report.read import Results, SystemResults
 from pipeline.report.words import NONE, listed, number, spread, whole
 
 OURS = "Ours"  # the paper's name for its method
 PAPER = Path(__file__).with_name("paper.yaml")
-
-
-class Strict(BaseModel):
-    """A model that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PaperRow(Strict):
@@ -117,11 +109,12 @@ def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[lis
     An ablation table is beside the paper's method alone.
     """
     for system in results.systems:
-        if system.settings is None or (table.ablation and system.name != paper.system):
+        if table.ablation and system.name != paper.system:
             continue
         test, name = system.metrics["test"], variant(paper, system)
         f1 = [number(test["f1"].get(c), 2) for c in table.classes]
-        yield [name, *f1, whole(test, "weighted_f1", 2), "measured here"]
+        source = "measured here" if system.settings else "as given"
+        yield [name, *f1, whole(test, "weighted_f1", 2), source]
         if system.curves is not None:
             blank = [NONE] * len(table.classes)
             on_test = spread(system.metrics["test_selected"], "weighted_f1", 2)
@@ -142,14 +135,3 @@ def variant(paper: Source, system: SystemResults) -> str:
     name = f"{name} w/o {listed(words)}" if words else name
     used = settings.get("modalities", MODALITIES)
     return name if tuple(used) == MODALITIES else f"{name} on {listed(used)} alone"
-
-
-def encoder_name(provenance: Mapping[str, Any]) -> str:
-    """A store's encoder or feature set, and which of its layers or levels."""
-    settings = provenance["settings"]
-    if "encoder" in provenance:
-        name = provenance["encoder"]["name"]
-        kind = settings.get("layer") or settings.get("pooling") or settings.get("layers")
-    else:
-        name, kind = settings.get("feature_set", provenance["extractor"]), settings.get("level")
-    return f"{name} ({kind})" if kind else str(name)

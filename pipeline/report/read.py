@@ -21,6 +21,7 @@ from pipeline.evaluation.evaluate import on_test
 from pipeline.evaluation.slices import Presence, slices
 from pipeline.evaluation.tables import CURVES, class_table, leaderboard
 from pipeline.records.features import read_presence
+from pipeline.records.foreign import read_foreign
 from pipeline.records.ledger import Problem, counted, read_ledger
 from pipeline.records.manifest import Origin, Utterance, read_manifest, read_origin
 from pipeline.records.predictions import Predictions, SystemPredictions, read_systems
@@ -126,21 +127,19 @@ class Results:
         }
 
 
-def read_results(
-    params: Params, corpus: str, foreign: Mapping[str, SystemPredictions] | None = None
-) -> Results:
+def read_results(params: Params, corpus: str, foreign: Sequence[Path] = ()) -> Results:
     """Read all of a corpus' results.
 
     Args:
         params: Checked settings.
         corpus: Which.
-        foreign: Predictions of systems that are not the pipeline's, by name.
+        foreign: Files of predictions that others made; each is a system beside the others.
 
     Raises:
         PipelineError: params.yaml does not know the corpus, or a file is absent or unreadable.
     """
     protocol_settings = params.of(ProtocolSettings, corpus)
-    predictions = _with(read_systems(corpus, params.systems), foreign or {})
+    predictions = _with(read_systems(corpus, params.systems), foreign)
     about, protocol = predictions.about, read_protocol(paths.protocol(corpus))
     board = leaderboard(predictions, params.reference)
     settings = [of.get("settings", {}) for of in about.values()]
@@ -170,10 +169,15 @@ def read_results(
     )
 
 
-def _with(predictions: Predictions, foreign: Mapping[str, SystemPredictions]) -> Predictions:
-    about = {**predictions.about, **{name: {"fidelity": FOREIGN} for name in foreign}}
-    titled = {name: {"title": title(name), **facts} for name, facts in about.items()}
-    return replace(predictions, by_system={**predictions.by_system, **foreign}, about=titled)
+def _with(predictions: Predictions, foreign: Sequence[Path]) -> Predictions:
+    """Add the predictions of files, and the titles of all systems."""
+    about = {name: {"title": title(name), **facts} for name, facts in predictions.about.items()}
+    by_system = dict(predictions.by_system)
+    for number, path in enumerate(foreign):
+        name = f"foreign{number}"  # an id in the page, where a file may be called anything
+        by_system[name] = read_foreign(path, predictions.test_set)
+        about[name] = {"title": path.name, "fidelity": FOREIGN}
+    return replace(predictions, by_system=by_system, about=about)
 
 
 def _system(

@@ -1,24 +1,16 @@
-"""The setup of a run in numbers and words: corpus, protocol, features, settings."""
+"""The setup of a run: the corpus in numbers, what features were made with, all settings."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from pipeline.corpora.published import side_by_side
-from pipeline.corpora.reader import Reader
-from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.protocol import SPLITS, Protocol
 from pipeline.report.read import Results, SystemResults
-from pipeline.report.words import NONE, sentence, value
-
-SPLITTING = {
-    "official": "the splits are the official ones of the corpus",
-    "session5": "test is session 5",
-    "leave_one_session_out": "each session is the test split of one fold",
-    "speakers": "no speaker is in two splits",
-}
-DIGITS = 12  # shown of a digest
+from pipeline.report.words import NONE, value
 
 
 def by_split(protocol: Protocol) -> Iterator[list[str]]:
@@ -71,84 +63,27 @@ def published_counts(results: Results) -> list[Count]:
     ]
 
 
-def protocol_words(
-    settings: ProtocolSettings, reader: Reader, classes: Sequence[str]
-) -> Iterator[str]:
-    """Labels and splits in sentences."""
-    name = settings.label_set if isinstance(settings.label_set, str) else "custom"
-    policy = reader.label_policies[settings.label_policy]
-    yield f"Label set {name} ({', '.join(classes)}); the label is {policy.description}."
-    use = "dropped" if settings.unlabelled == "drop" else "kept as context without loss or score"
-    yield f"Utterances without a label in the set are {use}."
-    yield f"{sentence(SPLITTING[settings.splits])}{_validation(settings, reader)}."
-
-
-def _validation(settings: ProtocolSettings, reader: Reader) -> str:
-    if settings.splits == "speakers":
-        shares = (settings.valid_fraction or 0, settings.test_fraction or 0)
-        valid, test = (f"{100 * share:g} %" for share in shares)
-        return (
-            f"; {valid} of the speakers are for validation, {test} for test, drawn with seed "
-            f"{settings.seed}"
-        )
-    if settings.validation is None:
-        return ""
-    if settings.validation in reader.validation:
-        count = len(reader.validation[settings.validation])
-        return f"; validation is the {count} dialogues of {settings.validation}"
-    fraction = f"{100 * (settings.valid_fraction or 0):g} %"
-    return {
-        "last_20": "; validation is the last 20 dialogues outside the test split",
-        "fraction": f"; validation is {fraction} of each session's dialogues, drawn with seed "
-        f"{settings.seed}",
-    }[settings.validation]
-
-
 def features(results: Results) -> Iterator[list[str]]:
     """What each modality's store was made with: a fact, and a cell per modality in use."""
-    facts = [_facts(store, results.masked[name]) for name, store in results.features.items()]
-    for name in facts[0] if facts else ():
-        if any(of[name] for of in facts):
-            yield [name, *(of[name] or NONE for of in facts)]
+    stores = [dict(_flat(store)) for store in results.features.values()]
+    for name in dict.fromkeys(name for store in stores for name in store):
+        yield [name, *(store.get(name, NONE) for store in stores)]
+    yield ["masked utterances", *(f"{count:,}" for count in results.masked.values())]
 
 
-def _facts(store: Mapping[str, Any], masked: int) -> dict[str, str | None]:
-    frames = store.get("frames", {})
-    return {
-        "extractor": store.get("extractor"),
-        **_encoder(store.get("encoder", {})),
-        "dimension": f"{store['dimension']:,}" if "dimension" in store else None,
-        "settings": _lines(store["settings"]),
-        "computed on": _lines(store.get("compute", {})),
-        "versions": _lines(store.get("versions", {})),
-        "frames": _lines(frames.get("settings", {})),
-        "faces": _lines(frames.get("faces", {})),
-        **{f"faces, {name}": fact for name, fact in _encoder(frames.get("encoder", {})).items()},
-        "masked utterances": f"{masked:,}",
-    }
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, fact in facts.items():
+        if isinstance(fact, Mapping):
+            yield from _flat(fact, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value(fact)
 
 
-def _encoder(encoder: Mapping[str, str]) -> dict[str, str | None]:
-    return {
-        "encoder": encoder.get("name"),
-        "architecture": encoder.get("architecture"),
-        "revision": encoder.get("revision"),
-        "SHA-256": encoder.get("sha256", "")[:DIGITS],
-        "licence": encoder.get("licence"),
-    }
-
-
-def _lines(settings: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name}: {value(setting)}" for name, setting in settings.items())
-
-
-def common_settings(results: Results) -> Iterator[list[str]]:
-    """The settings of protocol and computing that are set."""
-    sections = {"protocol": results.protocol_settings, "compute": results.compute}
-    for section, settings in sections.items():
-        for name, setting in settings.model_dump().items():
-            if setting is not None:
-                yield [f"{section}.{name}", value(setting)]
+def described(section: str, settings: BaseModel) -> Iterator[list[str]]:
+    """The settings of a section that are set, and what they mean."""
+    for name, field in type(settings).model_fields.items():
+        if (setting := getattr(settings, name)) is not None:
+            yield [f"{section}.{name}", value(setting), field.description or ""]
 
 
 def system_settings(systems: Sequence[SystemResults]) -> Iterator[list[str]]:

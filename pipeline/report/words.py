@@ -94,11 +94,6 @@ def examples(problems: Sequence[Problem], most: int = 3) -> str:
     return "\n".join(f"{p.utterance}: {p.detail}" for p in problems[:most])
 
 
-def sentence(text: str) -> str:
-    """Capitalise the first letter."""
-    return text[:1].upper() + text[1:]
-
-
 def duration(seconds: float) -> str:
     """`1 h 03 min`, `2 min 05 s` or `0.5 s`."""
     minutes, rest = divmod(round(seconds), 60)

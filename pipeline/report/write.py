@@ -5,7 +5,7 @@ of Markdown and pictures, so they are DVC outputs. The HTML also holds what diff
 (commit, date, time and memory), so it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.base import paths
@@ -14,7 +14,6 @@ from pipeline.base.files import write_json, write_text
 from pipeline.base.params import Params
 from pipeline.base.plots import save
 from pipeline.records.ledger import page as ledger_page
-from pipeline.records.predictions import SystemPredictions
 from pipeline.report.circumstances import circumstances
 from pipeline.report.page import in_html, markdown_of
 from pipeline.report.pictures import pictures
@@ -47,8 +46,12 @@ def write_report(params: Params, corpus: str) -> tuple[Path, Path]:
     return markdown, page
 
 
-def write_page(params: Params, corpus: str, foreign: Mapping[str, SystemPredictions]) -> Path:
-    """Write the HTML page alone, with predictions that others made beside the systems."""
+def write_page(params: Params, corpus: str, foreign: Sequence[Path]) -> Path:
+    """Write the HTML page alone, with predictions that others made beside the systems.
+
+    Raises:
+        PipelineError: See `write_report`; or a file holds no predictions of this corpus.
+    """
     results = read_results(params, corpus, foreign)
     page = paths.metrics(corpus, "report.html")
     write_text(page, in_html(results, list(pictures(results)), circumstances(corpus)))

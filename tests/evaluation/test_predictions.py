@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.records.predictions import (
-    MODEL,
     PROBABILITY,
-    ModelPredictions,
     Predictions,
+    SystemPredictions,
     TestSet,
     read_predictions,
+    read_systems,
     write_predictions,
 )
 
@@ -30,9 +31,10 @@ CHANCES = np.array([[[0.75, 0.25]] * 3, [[0.25, 0.75]] * 3], np.float32)
 PREDICTIONS = Predictions(
     TEST_SET,
     {
-        MODEL: ModelPredictions((1, 7), CHANCES.argmax(2), CHANCES),
-        "majority": ModelPredictions((0,), np.array([[1, 1, 1]]), None),
+        "mcn_cl": SystemPredictions((1, 7), CHANCES.argmax(2), CHANCES),
+        "majority": SystemPredictions((0,), np.array([[1, 1, 1]]), None),
     },
+    {"mcn_cl": {"fidelity": "paper", "parameters": 3}},
 )
 
 
@@ -43,10 +45,14 @@ def test_it_reads_back(tmp_path: Path) -> None:
     assert table.test_set.clusters.tolist() == [0, 0, 1]
     assert table.test_set.folds.tolist() == [0, 0, 1]
     assert table.test_set.actual.tolist() == [0, 1, 1]
-    assert list(table.by_model) == [MODEL, "majority"] and table.by_model[MODEL].seeds == (1, 7)
-    assert np.array_equal(table.by_model[MODEL].probabilities, CHANCES)
-    assert table.by_model["majority"].probabilities is None
-    assert table.by_model["majority"].predicted.tolist() == [[1, 1, 1]]
+    assert list(table.by_system) == ["mcn_cl", "majority"] and table.by_system["mcn_cl"].seeds == (
+        1,
+        7,
+    )
+    assert np.array_equal(table.by_system["mcn_cl"].probabilities, CHANCES)
+    assert table.about == PREDICTIONS.about
+    assert table.by_system["majority"].probabilities is None
+    assert table.by_system["majority"].predicted.tolist() == [[1, 1, 1]]
 
 
 def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
@@ -58,12 +64,12 @@ def test_the_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
 def test_anyone_can_recompute_with_pandas_alone(tmp_path: Path) -> None:
     write_predictions(tmp_path / "p.parquet", PREDICTIONS)
     rows = pq.read_table(tmp_path / "p.parquet").to_pandas()
-    seed = rows[(rows["model"] == MODEL) & (rows["seed"] == 7)]
+    seed = rows[(rows["system"] == "mcn_cl") & (rows["seed"] == 7)]
     assert (seed["actual"] == seed["predicted"]).mean() == pytest.approx(2 / 3)
     assert seed[f"{PROBABILITY}b"].tolist() == [0.75] * 3
 
 
-def test_a_model_with_other_utterances_is_refused(tmp_path: Path) -> None:
+def test_a_system_with_other_utterances_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     write_predictions(path, PREDICTIONS)
     pq.write_table(pq.read_table(path).slice(0, 8), path)
@@ -87,16 +93,16 @@ def edited(path: Path, column: str, row: int, value: object) -> None:
     [
         ("actual", 0, "joy", r"it has the labels \['joy'\], expected some of \['a', 'b'\]"),
         ("predicted", 4, "joy", r"it has the labels \['joy'\]"),
-        ("predicted", 0, "b", "MCN-CL predicts other classes than its most probable ones"),
-        ("actual", 0, "b", "MCN-CL was tested on other actual labels than the first model"),
-        ("actual", 6, "b", "majority was tested on other actual labels than the first model"),
+        ("predicted", 0, "b", "mcn_cl predicts other classes than its most probable ones"),
+        ("actual", 0, "b", "mcn_cl was tested on other actual labels than the first system"),
+        ("actual", 6, "b", "majority was tested on other actual labels than the first system"),
         ("dialogue", 7, "e", "majority was tested on other dialogues"),
-        ("fold", 4, 1, "MCN-CL was tested on other folds"),
-        ("utterance", 3, "u9", "MCN-CL was tested on other utterances"),
-        ("seed", 3, 1, "MCN-CL was tested on other utterances"),
-        (f"{PROBABILITY}a", 1, 0.9, "MCN-CL has probabilities that do not add up to 1"),
-        (f"{PROBABILITY}a", 1, float("nan"), "MCN-CL has probabilities that do not add up to 1"),
-        (f"{PROBABILITY}b", 5, None, "MCN-CL has probabilities that do not add up to 1"),
+        ("fold", 4, 1, "mcn_cl was tested on other folds"),
+        ("utterance", 3, "u9", "mcn_cl was tested on other utterances"),
+        ("seed", 3, 1, "mcn_cl was tested on other utterances"),
+        (f"{PROBABILITY}a", 1, 0.9, "mcn_cl has probabilities that do not add up to 1"),
+        (f"{PROBABILITY}a", 1, float("nan"), "mcn_cl has probabilities that do not add up to 1"),
+        (f"{PROBABILITY}b", 5, None, "mcn_cl has probabilities that do not add up to 1"),
     ],
 )
 def test_predictions_that_were_edited_are_refused(
@@ -121,7 +127,33 @@ def test_an_utterance_that_stands_twice_is_refused(tmp_path: Path) -> None:
 def test_classes_that_are_none_are_refused(tmp_path: Path, classes: str) -> None:
     path = tmp_path / "p.parquet"
     write_predictions(path, PREDICTIONS)
-    text = f'{{"schema": "predictions/2", "classes": {classes}}}'
+    text = f'{{"schema": "predictions/3", "classes": {classes}}}'
     pq.write_table(pq.read_table(path).replace_schema_metadata({"erc": text}), path)
     with pytest.raises(PipelineError, match="expected a list of different names"):
         read_predictions(path)
+
+
+def written(name: str, predictions: Predictions) -> None:
+    write_predictions(paths.predictions("c", name), predictions)
+
+
+def test_the_files_of_a_corpus_are_joined(workspace: Path) -> None:
+    for name, of_system in PREDICTIONS.by_system.items():
+        written(name, Predictions(TEST_SET, {name: of_system}, {name: {"fidelity": name}}))
+    written("gone", Predictions(TEST_SET, {}, {"gone": {"left_out": "why"}}))
+    joined = read_systems("c", ["gone", "majority", "mcn_cl"])
+    assert list(joined.by_system) == ["majority", "mcn_cl"]
+    assert joined.test_set.same_as(TEST_SET)
+    assert joined.about["gone"] == {"left_out": "why"}
+    assert joined.about["mcn_cl"] == {"fidelity": "mcn_cl"}
+
+
+def test_files_of_other_test_sets_are_not_joined(workspace: Path) -> None:
+    other = replace(TEST_SET, actual=np.array([1, 1, 1]))
+    written("mcn_cl", Predictions(TEST_SET, dict([*PREDICTIONS.by_system.items()][:1])))
+    written("majority", Predictions(other, dict([*PREDICTIONS.by_system.items()][1:])))
+    with pytest.raises(PipelineError, match=r"majority\.parquet is for other test utterances"):
+        read_systems("c", ["mcn_cl", "majority"])
+    written("majority", Predictions(TEST_SET, {}, {"majority": {"left_out": "why"}}))
+    with pytest.raises(PipelineError, match=r"No system of \['majority'\] has predictions on c"):
+        read_systems("c", ["majority"])

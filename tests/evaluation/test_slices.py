@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.base.errors import PipelineError
 from pipeline.evaluation import slices as module
 from pipeline.evaluation.evaluate import labelled_test_set
 from pipeline.evaluation.slices import OTHERS, slices
-from pipeline.records.features import Features
-from pipeline.records.predictions import ModelPredictions
+from pipeline.records.predictions import SystemPredictions
 from pipeline.records.protocol import Entry, Protocol
 
 # Dialogue d: Ann a, Bob b, Ann (no label), Ann a, Bob a, Ann b; dialogue e: Bob a.
@@ -23,19 +23,16 @@ PROTOCOL = Protocol(
 )
 
 
-def store(present: list[bool]) -> Features:
-    return Features(
-        [f"u{n}" for n in range(7)], np.array(present), np.zeros(8, int), np.zeros((0, 1)), {}
-    )
-
-
-STORES = {"text": store([True] * 7), "audio": store([True, False, *[True] * 5])}
-PREDICTIONS = ModelPredictions((1, 2), np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 0]]), None)
+PRESENT = {
+    "text": {f"u{n}": True for n in range(7)},
+    "audio": {f"u{n}": n != 1 for n in range(7)},
+}
+PREDICTIONS = SystemPredictions((1, 2), np.array([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 0]]), None)
 
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    return slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
+    return slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, PRESENT)
 
 
 def part(table: pd.DataFrame, by: str) -> dict[str, int]:
@@ -65,5 +62,11 @@ def test_figures_by_hand(table: pd.DataFrame) -> None:
 
 def test_rare_speakers_share_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SPEAKERS", 1)
-    table = slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, STORES)
+    table = slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, PRESENT)
     assert part(table, "speaker") == {"Ann": 3, OTHERS: 3}
+
+
+def test_a_store_of_another_manifest_is_refused() -> None:
+    present = {"text": PRESENT["text"], "audio": {"u0": True}}
+    with pytest.raises(PipelineError, match="audio store lacks 5 utterances, such as u1; it was"):
+        slices(labelled_test_set(PROTOCOL), PREDICTIONS, PROTOCOL.entries, present)

@@ -1,59 +1,70 @@
 """The table on the terminal."""
 
 import io
-import json
-from typing import get_args
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from pipeline.base import paths
-from pipeline.evaluation.baselines import FINETUNED_HEAD
-from pipeline.evaluation.scores import OVERALL
-from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.evaluation.summary import show
-from pipeline.records.predictions import NAMES
+from pipeline.base.display import write_csv
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import write_json
+from pipeline.evaluation.summary import headline, show
+from pipeline.systems.registry import SYSTEMS
 
-CLASSES = ("neutral", "surprise", "fear")
-
-
-def summary(value, *, seeds):
-    """Figures as in metrics.json."""
-    figures = {"f1": dict.fromkeys(CLASSES, value)}
-    for name in OVERALL:
-        figures |= {name: value, f"{name}_low": value - 2, f"{name}_high": value + 2}
-        figures |= {f"{name}_std": 0.25} if seeds > 1 else {}
-    return figures
+SCORES = ("weighted_f1", "macro_f1", "rare_f1", "difference")
+RUN = {"features": {}, "masked": {}, "ledger": {"manifest": {"audio absent": 3}}}
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    metrics = {
-        "test": summary(60.154, seeds=3),
-        "test_selected": dict.fromkeys(OVERALL, 61.5),
-        "baselines": {name: summary(30.0, seeds=1) for name in NAMES},
-    }
-    run = {"features": {}, "masked": {}, "ledger": {"manifest": {"audio absent": 3}}}
-    for name, content in (("metrics.json", metrics), ("run.json", run)):
-        path = paths.metrics("x", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
+def board(workspace):
+    """A leaderboard of all registered systems, the first with three seeds."""
+    rows = []
+    for place, (name, title) in enumerate(SYSTEMS.items()):
+        row = {"system": name, "title": title, "first": 50.0, "rank": place + 1}
+        for score in SCORES:
+            row |= {score: 60.154, f"{score}_low": 58.16, f"{score}_high": 62.16}
+            row |= {f"{score}_std": 0.254} if not place else {}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    write_csv(paths.metrics("x", "leaderboard.csv"), table)
+    write_json(paths.metrics("x", "run.json"), RUN)
+    return table
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_every_figure_of_every_model_fits_on_a_terminal(results, width):
+def test_every_figure_of_every_system_fits_on_a_terminal(board, width):
     file = io.StringIO()
     show("x", Console(file=file, width=width))
     lines = file.getvalue().splitlines()
     assert "…" not in file.getvalue() and max(map(len, lines)) <= width
-    words = file.getvalue().split()
-    assert words.count("58.2-62.2") == len(OVERALL) and words.count("60.15") > len(OVERALL)
-    assert words.count("28.0-32.0") == len(OVERALL) * len(NAMES)
+    for title in SYSTEMS.values():
+        assert any(line.strip().startswith(title) for line in lines)
+    printed = file.getvalue()
+    assert printed.count("60.15 ± 0.25") == 2 and printed.count("60.15") == 2 * len(SYSTEMS)
+    assert printed.count("58.2 to 62.2") == 2 * len(SYSTEMS)
+    assert printed.count("+60.2") == printed.count("+58.2 to +62.2") == len(SYSTEMS)
     assert "  ledger: manifest: audio absent 3" in lines
 
 
-def test_every_baseline_has_a_readable_name():
-    baselines = EvaluateSettings.model_fields["baselines"].annotation
-    (names, _) = get_args(baselines)
-    assert {*get_args(names), FINETUNED_HEAD} == NAMES.keys()
+def test_the_reference_has_no_difference(board, workspace):
+    board.loc[0, ["difference", "difference_low", "difference_high"]] = None
+    write_csv(paths.metrics("x", "leaderboard.csv"), board)
+    file = io.StringIO()
+    show("x", Console(file=file, width=80))
+    assert file.getvalue().count("+60.2") == len(SYSTEMS) - 1 and " - " in file.getvalue()
+
+
+def test_without_results_it_says_what_to_run(workspace):
+    with pytest.raises(PipelineError, match=r"leaderboard\.csv is missing: run `dvc repro` first"):
+        show("x")
+
+
+def test_a_system_in_a_line():
+    figures = {
+        "validation": {"weighted_f1": 61.5, "weighted_f1_std": 1.2},
+        "test": {"weighted_f1": 60.0},
+    }
+    line = headline("x", "tfidf", figures)
+    assert line == "x, tfidf: weighted F1 61.50 ± 1.20 on validation, 60.00 on test"

@@ -105,7 +105,7 @@ def _write_features(corpus: str, rows: list[Utterance]) -> None:
         },
         "visual": {
             "extractor": "visual",
-            "encoder": {"name": "resnet101"},
+            "encoder": {"name": "resnet101", "revision": "r1"},
             "settings": {"layer": "logits"},
             "versions": {},
             "frames": {"settings": {"count": 4, "crop": "face"}, "encoder": detector, "faces": {}},

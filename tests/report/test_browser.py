@@ -1,19 +1,22 @@
 """The report opened as a reader opens it: a file, on a desktop and a phone, by day and by night."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from pipeline.base.params import read_params
 from pipeline.report.write import write_report
 from tests.report.small import Corpus, lay_out
 
 SECTIONS = [
-    *("results", "paper", "errors", "slices", "learning"),
-    *("setup", "ledger", "costs", "repeat"),
+    *("leaderboard", "comparison-with-published-figures", "each-system", "setup"),
+    *("problems-with-the-media", "this-run-and-what-it-cost", "how-to-reproduce-this"),
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (360, 640)}
@@ -100,10 +103,10 @@ def test_it_opens_without_a_network_or_a_complaint(
     requests = {line for line in messages if line.startswith("request: ")}
     assert requests - {"request: data:,"} == {f"request: {report.as_uri()}"}
     assert set(messages) == requests
-    ids = opened.eval_on_selector_all("main > section", "all => all.map(one => one.id)")
+    ids = opened.eval_on_selector_all("main > h2", "all => all.map(one => one.id)")
     assert ids == SECTIONS
-    for name in SECTIONS:
-        assert opened.locator(f"#{name} > h2").is_visible()
+    links = opened.eval_on_selector_all("nav a", "all => all.map(one => one.hash.slice(1))")
+    assert links == SECTIONS and opened.locator("h1").is_visible()
 
 
 def test_nothing_is_wider_than_the_window(page: tuple[Page, list[str]]) -> None:
@@ -111,7 +114,7 @@ def test_nothing_is_wider_than_the_window(page: tuple[Page, list[str]]) -> None:
     opened.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     wide = opened.eval_on_selector_all(
-        "svg, figure, p, li, dl > div, dd",
+        "svg, figure, p, li, pre",
         "all => all.filter(one => one.getBoundingClientRect().right > innerWidth + 1"
         " || one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200))",
     )
@@ -121,8 +124,33 @@ def test_nothing_is_wider_than_the_window(page: tuple[Page, list[str]]) -> None:
     assert max(heads) < 0.6 * inside, "the column that stays leaves room for others"
 
 
+def test_a_wide_table_shows_that_it_goes_on_and_keeps_its_first_column(
+    page: tuple[Page, list[str]],
+) -> None:
+    opened, _ = page
+    board = opened.locator(".scroll").first
+    assert board.evaluate("one => one.scrollWidth > one.clientWidth"), "of eleven columns"
+    head = board.locator("tbody th").first
+    ends = []
+    for left in ("0", "one.scrollWidth"):
+        board.evaluate(f"one => one.scrollLeft = {left}")
+        ends.append((right_edge(board), head.bounding_box()))
+    (cue, start), (none, end) = ends
+    assert start == end, "it stays while the others move"
+    assert np.abs(cue - none).max() > 20, "a shadow at the edge where more is"
+    board.evaluate("one => one.scrollLeft = 0")
+
+
+def right_edge(board: Locator) -> np.ndarray:
+    """Brightness of the last pixels of a table's top, where no text is: [pixel]."""
+    shown = Image.open(io.BytesIO(board.screenshot())).convert("L")
+    strip: np.ndarray = np.asarray(shown, float)[4:10, -8:].mean(0)
+    return strip
+
+
 def test_figures_are_drawn_and_can_be_read(page: tuple[Page, list[str]]) -> None:
     opened, _ = page
+    opened.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
     boxes = opened.eval_on_selector_all(
         "svg", "all => all.map(one => [one.clientWidth, one.clientHeight])"
     )

@@ -1,12 +1,7 @@
-"""Published counts compared with a corpus' own; the protocol in words."""
+"""Published counts compared with a corpus' own; the protocol explained."""
 
 from pathlib import Path
 
-import pytest
-
-from pipeline.corpora.registry import READERS
-from pipeline.corpora.settings import ProtocolSettings
-from pipeline.report.setup import protocol_words
 from tests.report.small import Corpus
 from tests.report.test_write import markdown, row
 
@@ -37,30 +32,11 @@ def test_iemocaps_splits_are_compared_too(workspace: Path) -> None:
     assert row(page, "valid: exc") == ["1", "149"], "of COSMIC's dialogues"
 
 
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"splits": "official"}, "the splits are the official ones of the corpus."),
-        (
-            {"splits": "session5", "validation": "cosmic"},
-            "test is session 5; validation is the 12 dialogues of cosmic.",
-        ),
-        (
-            {"splits": "leave_one_session_out", "validation": "fraction", "valid_fraction": 0.25},
-            "each session is the test split of one fold; validation is 25 % of each session's "
-            "dialogues, drawn with seed 1.",
-        ),
-        (
-            {"splits": "speakers", "valid_fraction": 0.1, "test_fraction": 0.2, "seed": 3},
-            "no speaker is in two splits; 10 % of the speakers are for validation, 20 % for test, "
-            "drawn with seed 3.",
-        ),
-    ],
-)
-def test_the_protocol_in_words(settings: dict[str, object], sentence: str) -> None:
-    common = {"label_set": "six", "label_policy": "erc7433", "unlabelled": "context"}
-    protocol = ProtocolSettings.model_validate({**common, **settings})
-    sentences = list(protocol_words(protocol, READERS["iemocap"], ("hap", "sad")))
-    assert sentence[:1].upper() + sentence[1:] in sentences
-    assert "kept as context without loss or score" in sentences[1]
-    assert "53 more happy" in sentences[0]
+def test_the_protocol_is_explained(workspace: Path) -> None:
+    """Each setting with its meaning, and how a label comes about."""
+    page = markdown(Corpus("iemocap", "six", "iemocap"))
+    value, meaning = row(page, "protocol.splits")
+    assert value == "session5" and "session5: session 5 is tested on" in meaning
+    assert row(page, "protocol.validation")[0] == "cosmic"
+    assert row(page, "compute.deterministic")[0] == "true"
+    assert "- The label of an utterance is " in page

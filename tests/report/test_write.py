@@ -85,11 +85,12 @@ def test_figures_stand_where_they_belong(demo: tuple[str, str]) -> None:
         "4",
         "<br>".join(f"train0_{n}: detail {n}" for n in range(3)),
     ]
-    assert row(page, "encoder") == ["roberta-base", "resnet101"]
-    assert row(page, "SHA-256") == ["abababababab", "-"]
-    assert row(page, "frames") == ["-", "count: 4<br>crop: face"]
-    assert row(page, "faces, encoder") == ["-", "yunet"]
-    assert row(page, "faces, licence") == ["-", "MIT"]
+    assert row(page, "encoder.name") == ["roberta-base", "resnet101"]
+    assert row(page, "encoder.sha256") == ["ab" * 32, "-"]
+    assert row(page, "frames.settings.crop") == ["-", "face"]
+    assert row(page, "frames.encoder.name") == ["-", "yunet"]
+    assert row(page, "frames.encoder.licence") == ["-", "MIT"]
+    assert row(page, "versions.torch") == ["2.0", "-"]
     assert row(page, "masked utterances") == ["0", "4"]
     assert row(page, "learning_rate") == ["0.125", "-"]
     assert "21 utterances in 3 dialogues by 1 speaker." in page
@@ -229,6 +230,30 @@ def test_missing_or_unreadable_results_are_refused(workspace: Path, name: str) -
     path.unlink()
     with pytest.raises(PipelineError, match=rf"{name} is missing: run `dvc repro` first"):
         write_report(read_params(), "demo_meld")
+
+
+def test_predictions_of_others_stand_on_the_html_page_alone(workspace: Path) -> None:
+    """A file with any name, of whom nothing else is known."""
+    page, _ = pages(DEMO)
+    mine = Path("mine [1] <b>.csv")
+    classes = DEMO.classes
+    rows = [f"test0_{turn},{classes[turn]}" for turn in range(len(classes))]
+    mine.write_text("\n".join(["utterance,predicted", *rows]))
+    result = CliRunner().invoke(app, ["report", "demo_meld", "--with", str(mine)])
+    assert result.output == "metrics/demo_meld/report.html\n"
+    sheet = paths.metrics("demo_meld", "report.html").read_text()
+    first = sheet.partition("<tbody>")[2].partition("</tr>")[0]
+    assert "mine [1] &lt;b&gt;.csv" in first and "100.0" in first and "not run here" in first
+    assert "+48.2" in first, "less the reference"
+    detail = sheet.partition('id="each-system"')[2].rpartition("MCN-CL</h3>")[0]
+    assert "Fidelity: not run here." in detail and ">on validation<" not in detail
+    assert ">as given<" in sheet, "beside the paper's rows"
+    assert paths.metrics("demo_meld", "report.md").read_text() == page
+    result = CliRunner().invoke(app, ["report", "--with", str(mine)])
+    assert "expected one: `report CORPUS`" in str(result.exception)
+    mine.write_text("utterance,predicted\ntest0_0,joyful")
+    result = CliRunner().invoke(app, ["report", "demo_meld", "--with", str(mine)])
+    assert "cannot be used as predictions of this corpus" in str(result.exception)
 
 
 def test_the_command_writes_the_corpora_that_are_named(workspace: Path) -> None:
