@@ -6,11 +6,7 @@ LARGEST = 100_000  # values, each counted as often as an alias names it; params.
 
 
 def check_aliases(root: Any) -> None:
-    """Check a document by its topmost node, as PyYAML or ruamel composes it, before it is built.
-
-    Raises:
-        ValueError: Its aliases stand for too many values, or for themselves.
-    """
+    """Raise a ValueError for a document, as PyYAML or ruamel composes it, that is too large."""
     counts: dict[int, int] = {}
 
     def count(node: Any) -> int:
@@ -27,11 +23,7 @@ def check_aliases(root: Any) -> None:
 
 
 def load_yaml(text: str) -> Any:
-    """Build a document with the parser that DVC uses: 1e-4 is a float in YAML 1.2 alone.
-
-    Raises:
-        ValueError: It is not YAML, or its aliases stand for too much; the message says what.
-    """
+    """Build a document with the parser that DVC uses, else a ValueError: 1e-4 is a float for it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

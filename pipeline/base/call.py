@@ -50,10 +50,7 @@ def words_in(command: Sequence[str]) -> list[str]:
 
 
 def checked(stage: str, words: Sequence[str]) -> Params:
-    """Return the checked params of a stage's call; refuse wrong settings, words and outputs.
-
-    It exits where help was asked for, and for too many or too few words.
-    """
+    """Return the checked params of a stage's call; refuse what is wrong, and exit after help."""
     entry = _stages()[stage]
     matrix = entry.get("matrix", {})
     usage = " ".join(["usage: python -m", f"stages.{stage}", *map(_spoken, matrix)])
@@ -115,7 +112,7 @@ def _described(entry: dict[str, Any]) -> str:
     """What a stage does, reads and writes, its words in capitals."""
     lines = [
         str(entry["desc"]),
-        f"settings: {', '.join(entry['params'])} (params.yaml)",
+        f"settings: {', '.join(entry.get('params', ['none']))} (params.yaml)",
         f"writes: {', '.join(_outs(entry))}",
         "`dvc repro` runs it, and before it what it needs, where something has changed.",
     ]

@@ -36,9 +36,8 @@ MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary file name beside `path`; renames it to `path` if the block succeeds.
 
-    The temporary name is unique, so that two processes may write the same path at once; the
-    last rename wins and every reader sees one whole file. What a process that was killed left of
-    the same path is removed first.
+    The name is unique, so that of two processes that write the same path the last rename wins and
+    every reader sees one whole file. What a killed process left of the path is removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path, folder=False) as part:

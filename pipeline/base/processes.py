@@ -50,9 +50,6 @@ def place_sockets() -> None:
     """Have the forkserver's socket in a short folder, whatever TMPDIR is.
 
     The system takes at most 104 to 108 bytes as the name of a socket, 32 of which are Python's.
-
-    Raises:
-        PipelineError: There is none.
     """
     if len(os.fsencode(tempfile.gettempdir())) <= LONGEST:
         return

@@ -118,11 +118,9 @@ def streaming(
     provenance: Provenance,
     footer: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Writes a large table, uncompressed, whole or not at all.
+    """Write a large table, uncompressed, whole or not at all; gives what takes the next row group.
 
-    Yields:
-        A function that takes the next row group. The `footer`, filled while the table is written,
-        is kept as the file's own metadata.
+    The `footer`, filled while the table is written, is kept as the file's own metadata.
     """
     full = with_metadata(schema, version, provenance)
     with (
@@ -134,10 +132,7 @@ def streaming(
 
 
 def read_table(path: Path, schema: pa.Schema, version: str) -> tuple[pa.Table, Provenance]:
-    """Read a table and its provenance; refuse files of another schema or version.
-
-    Nor is one read that unpacks to far more than such a table holds.
-    """
+    """Read a table and its provenance; refuse other schemas and what unpacks to far too much."""
     provenance = read_provenance(path, version)
     with opened(path, schema, version) as file:
         batches = list(of_sane_size(path, file))

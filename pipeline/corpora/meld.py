@@ -191,15 +191,15 @@ def _few_clips(split: Split, rows: list[Row]) -> list[str]:
         return []
     wanted = {Path(name).stem for row in rows for name in _names(row)}
     others = {Path(n).suffix for n in names_in(split.folder) if Path(n).stem in wanted} - {".mp4"}
+    why = (
+        f": was {split.name}.tar.gz cut short, or its unpacking? Unpack it again, and if tar says "
+        "`Unexpected EOF`, download it again"
+    )
     if others:
-        return [
-            f"{split.name}: {there} of {len(rows)} clips are there as .mp4; others end in "
-            f"{sorted(others)}, which are not read: rename or convert them to .mp4"
-        ]
-    return [
-        f"{split.name}: {there} of {len(rows)} clips are there: was {split.name}.tar.gz cut short, "
-        "or its unpacking? Unpack it again, and if tar says `Unexpected EOF`, download it again"
-    ]
+        why = (
+            f" as .mp4; others end in {sorted(others)}, which are not read: rename or convert them"
+        )
+    return [f"{split.name}: {there} of {len(rows)} clips are there{why}"]
 
 
 def _notes(splits: list[Split], options: MeldOptions) -> dict[str, tuple[Modality, ...]]:
@@ -255,7 +255,12 @@ def read_csv(path: Path) -> list[Row]:
             f"{path}: got the columns {shown}, expected {COLUMNS}.\n  next: {_other(header)}"
         )
     rows = [_row(path, number, line) for number, line in enumerate(body, start=2)]
-    _check_unique(path, rows)
+    counts = Counter((row.dialogue, row.utterance) for row in rows)
+    if repeated := [f"dia{d}_utt{u}" for (d, u), number in counts.items() if number > 1]:
+        raise PipelineError(
+            f"{path} has more than one row of {repeated[:5]}, expected one of each utterance; "
+            "take the published file."
+        )
     return sorted(rows, key=lambda row: (row.dialogue, row.utterance))
 
 
@@ -301,16 +306,6 @@ def _row(path: Path, number: int, line: list[str]) -> Row:
                 f"{where}: {column} is {cells[column]!r}, expected HH:MM:SS,mmm; {MEND}"
             )
     return Row(int(ids[0]), int(ids[1]), cells)
-
-
-def _check_unique(path: Path, rows: Sequence[Row]) -> None:
-    counts = Counter((row.dialogue, row.utterance) for row in rows)
-    repeated = [f"dia{d}_utt{u}" for (d, u), number in counts.items() if number > 1]
-    if repeated:
-        raise PipelineError(
-            f"{path} has more than one row of {repeated[:5]}, expected one of each utterance; "
-            "take the published file."
-        )
 
 
 def seconds(time: str) -> float:

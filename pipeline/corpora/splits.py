@@ -66,38 +66,25 @@ def _validation(
 ) -> Sequence[str]:
     """The dialogues to validate on, of those that are not tested on."""
     if settings.validation == "last_20":
-        return _last(list(session_of))
+        if len(session_of) <= LAST:
+            raise PipelineError(
+                f"validation: last_20 leaves nothing to learn from {len(session_of)} dialogues; "
+                "set CORPUS.protocol.validation to fraction."
+            )
+        return list(session_of)[-LAST:]
     if settings.validation == "fraction":
-        return _fraction(session_of, settings)
-    return _named(session_of, settings.validation or "", validation)
-
-
-def _last(names: Sequence[str]) -> Sequence[str]:
-    if len(names) <= LAST:
+        drawn: list[str] = []
+        for session in dict.fromkeys(session_of.values()):
+            names = [name for name in session_of if session_of[name] == session]
+            drawn += _drawn(names, settings.valid_fraction or 0, settings.seed)
+        return drawn
+    named = validation[settings.validation or ""]
+    if lacking := [dialogue for dialogue in named if dialogue not in session_of]:
         raise PipelineError(
-            f"validation: last_20 leaves nothing to learn from {len(names)} dialogues; "
-            "set CORPUS.protocol.validation to fraction."
+            f"validation: {settings.validation} names {len(named)} dialogues, of which {lacking} "
+            "are not in this corpus; set CORPUS.protocol.validation to last_20 or fraction."
         )
-    return names[-LAST:]
-
-
-def _fraction(session_of: Mapping[str, str], settings: ProtocolSettings) -> Sequence[str]:
-    """Draws a share of each session's dialogues, at least one."""
-    drawn: list[str] = []
-    for session in dict.fromkeys(session_of.values()):
-        names = [name for name in session_of if session_of[name] == session]
-        drawn += _drawn(names, settings.valid_fraction or 0, settings.seed)
-    return drawn
-
-
-def _named(session_of: Mapping[str, str], name: str, validation: Named) -> Sequence[str]:
-    lacking = [dialogue for dialogue in validation[name] if dialogue not in session_of]
-    if lacking:
-        raise PipelineError(
-            f"validation: {name} names {len(validation[name])} dialogues, of which {lacking} are "
-            "not in this corpus; set CORPUS.protocol.validation to last_20 or fraction."
-        )
-    return validation[name]
+    return named
 
 
 def _drawn(names: Sequence[str], fraction: float, seed: int) -> list[str]:
@@ -117,14 +104,11 @@ def _by_speakers(dialogues: Mapping[str, list[Utterance]], settings: ProtocolSet
     valid = _drawn(rest, settings.valid_fraction or 0, settings.seed) if len(rest) > 1 else []
     split_of = dict.fromkeys(speakers, "train") | dict.fromkeys(valid, "valid")
     split_of |= dict.fromkeys(test, "test")
-    return {name: _common(name, {split_of[u.speaker] for u in d}) for name, d in dialogues.items()}
-
-
-def _common(name: str, splits: set[str]) -> str:
-    """The one split of a dialogue's speakers."""
-    if len(splits) > 1:
-        raise PipelineError(
-            f"{name} joins speakers of the splits {sorted(splits)}. splits: speakers suits "
-            "corpora whose speakers do not meet; set CORPUS.protocol.splits to another value."
-        )
-    return splits.pop()
+    splits = {name: {split_of[u.speaker] for u in turns} for name, turns in dialogues.items()}
+    for name, several in splits.items():
+        if len(several) > 1:
+            raise PipelineError(
+                f"{name} joins speakers of the splits {sorted(several)}. splits: speakers suits "
+                "corpora whose speakers do not meet; set CORPUS.protocol.splits to another value."
+            )
+    return {name: one.pop() for name, one in splits.items()}

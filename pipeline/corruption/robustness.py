@@ -30,6 +30,8 @@ def carry_out(corpus: str, systems: Sequence[str], quick: bool) -> None:
     """
     params = read_params()
     params.check(corpus)
+    for name in systems:
+        params.check_system(name)
     names = systems or [s for s in params.systems if any(paths.checkpoints(corpus, s).glob("*.s*"))]
     if not names:
         raise PipelineError(

@@ -204,20 +204,14 @@ def _block(turn: AnnotatedTurn) -> str:
     time = f"[{turn.start:.4f} - {turn.end:.4f}]"
     means = f"[{turn.valence:.4f}, {turn.activation:.4f}, {turn.dominance:.4f}]"
     lines = [f"{time}\t{turn.utterance}\t{turn.code}\t{means}"]
-    lines += [_labels(rating) for rating in turn.ratings]
-    lines += [_numbers(rating) for rating in turn.ratings]
+    for rating in turn.ratings:
+        words = " ".join(f"{label};" for label in rating.labels) or "; ;"
+        lines.append(f"C-{rating.rater}:\t{words}\t({rating.comment})")
+    for rating in turn.ratings:
+        values = (rating.valence, rating.activation, rating.dominance)
+        valence, activation, dominance = ("" if value is None else value for value in values)
+        lines.append(f"A-{rating.rater}:\tval {valence}; act {activation}; dom  {dominance};\t()")
     return "".join(f"{line}\n" for line in (*lines, ""))
-
-
-def _labels(rating: Rating) -> str:
-    words = " ".join(f"{label};" for label in rating.labels) or "; ;"
-    return f"C-{rating.rater}:\t{words}\t({rating.comment})"
-
-
-def _numbers(rating: Rating) -> str:
-    values = (rating.valence, rating.activation, rating.dominance)
-    valence, activation, dominance = ("" if value is None else value for value in values)
-    return f"A-{rating.rater}:\tval {valence}; act {activation}; dom  {dominance};\t()"
 
 
 def _own_labels(rating: Rating) -> str:

@@ -1,14 +1,8 @@
-"""`python -m pipeline compare A B`: whether results differ by more than chance.
+"""`python -m pipeline compare A B`: whether two results differ by more than chance."""
 
-Recipes use the same rows: each with its figures, and its difference to the first where both were
-tested on the very same utterances.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -16,148 +10,15 @@ from pipeline.base.display import terminal
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import hint, read_params
 from pipeline.base.paths import BASELINE
-from pipeline.evaluation.intervals import (
-    Difference,
-    Interval,
-    McNemar,
-    Resampled,
-    caution,
-    difference,
-    mcnemar,
-    resample_counts,
-    resample_weights,
-)
-from pipeline.evaluation.scores import OVERALL, confusions
+from pipeline.evaluation.intervals import McNemar, caution, mcnemar
+from pipeline.evaluation.scores import OVERALL
 from pipeline.experiments.revisions import WORKSPACE, Reader, dvc_reader, kept, read_system
+from pipeline.experiments.rows import WEIGHTED, Entrant, Row, compared, entrant, facts
 from pipeline.records.foreign import is_foreign, read_foreign
-from pipeline.records.predictions import Predictions, SystemPredictions, TestSet
 from pipeline.systems.registry import SYSTEMS
 
 HEAD = "HEAD"
-WEIGHTED = "weighted_f1"
 SHOWN = 5  # utterances that an error names
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """What is compared: a system's predictions, under a name for readers."""
-
-    name: str
-    test_set: TestSet
-    predictions: SystemPredictions
-
-    def on(self, test_set: TestSet) -> "Entrant":
-        """The same, in the order of another test set of the same utterances."""
-        place = {name: number for number, name in enumerate(self.test_set.utterances)}
-        order = [place[name] for name in test_set.utterances]
-        shares, predicted = self.predictions.probabilities, self.predictions.predicted[:, order]
-        shares = None if shares is None else shares[:, order]
-        return Entrant(
-            self.name, test_set, SystemPredictions(self.predictions.seeds, predicted, shares)
-        )
-
-    @property
-    def together(self) -> np.ndarray:
-        """[utterance] one class number of all seeds.
-
-        That of the mean probabilities; without any, the most frequent, of equal ones the first.
-        """
-        shares = self.predictions.probabilities
-        if shares is None:
-            shares = np.eye(len(self.test_set.classes))[self.predictions.predicted]
-        numbers: np.ndarray = shares.mean(0).argmax(-1)
-        return numbers
-
-
-@dataclass(frozen=True)
-class Row:
-    """An entrant's figures by name, in percent.
-
-    Attributes:
-        entrant: Whose; in the order of the first row's utterances, unless it is apart.
-        counts: [seed, dialogue, actual, predicted].
-        figures: Each overall figure, averaged over seeds, with its interval.
-        by_seed: Each seed's.
-        differences: To the first row; none of the first itself, and of what is apart.
-        apart: Why it cannot be paired with the first, in words; "" where it can.
-    """
-
-    entrant: Entrant
-    counts: np.ndarray
-    figures: Mapping[str, Interval]
-    by_seed: Mapping[str, tuple[float, ...]]
-    differences: Mapping[str, Difference]
-    apart: str
-
-    def std(self, figure: str = WEIGHTED) -> float | None:
-        """See `deviation`."""
-        return deviation(self.by_seed[figure])
-
-    def figure(self, name: str = WEIGHTED) -> str:
-        """Mean and standard deviation over seeds with the mean's interval."""
-        own = self.figures[name]
-        return f"{mean_std(own.value, self.std(name))} [{own.low:.1f}, {own.high:.1f}]"
-
-    def less(self, other: "Row", figure: str = WEIGHTED) -> Difference:
-        """How far it is above another that was tested on the same."""
-        weights = resample_weights(self.counts.shape[1])
-        return difference(self.counts, other.counts, weights, OVERALL[figure])
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation over seeds; None where there is one run."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
-def mean_std(mean: float, std: float | None) -> str:
-    """A mean over seeds with its sample standard deviation, if there is one."""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
-
-
-def compared(entrants: Sequence[Entrant]) -> list[Row]:
-    """Each entrant's figures, and its differences to the first."""
-    rows: list[Row] = []
-    for entrant in entrants:
-        why = apart(entrants[0].test_set, entrant.test_set)
-        row = _row(entrant if why else entrant.on(entrants[0].test_set), why)
-        paired = {} if why or not rows else {name: row.less(rows[0], name) for name in OVERALL}
-        rows.append(Row(**{**vars(row), "differences": paired}))
-    return rows
-
-
-def _row(entrant: Entrant, why: str) -> Row:
-    test_set, predicted = entrant.test_set, entrant.predictions.predicted
-    counts = confusions(test_set.actual, predicted, test_set.clusters, len(test_set.classes))
-    draws = Resampled(counts.sum(1), resample_counts(counts, resample_weights(counts.shape[1])))
-    return Row(
-        entrant,
-        counts,
-        figures={name: draws.interval(score) for name, score in OVERALL.items()},
-        by_seed={n: tuple((100 * score(draws.whole)).tolist()) for n, score in OVERALL.items()},
-        differences={},
-        apart=why,
-    )
-
-
-def apart(one: TestSet, other: TestSet) -> str:
-    """In what the second differs, in words; "" where both were tested on the very same.
-
-    That are equal utterances in equal dialogues with equal labels, of which there are the same
-    classes in the same order; the order of the utterances does not matter.
-    """
-    if one.classes != other.classes:
-        return f"other classes ({', '.join(other.classes)})"
-    first, second = _facts(one), _facts(other)
-    if first.keys() != second.keys():
-        return f"other utterances ({len(first.keys() & second.keys())} are in both)"
-    changed = sum(first[utterance] != second[utterance] for utterance in first)
-    return f"other labels or dialogues of {changed} utterances" if changed else ""
-
-
-def _facts(test_set: TestSet) -> Mapping[str, tuple[str, int]]:
-    """Dialogue and class number by utterance."""
-    pairs = zip(test_set.dialogues, test_set.actual.tolist(), strict=True)
-    return dict(zip(test_set.utterances, pairs, strict=True))
 
 
 def carry_out(one: str | None, other: str | None, corpora: Sequence[str]) -> None:
@@ -214,18 +75,6 @@ def _entrant(side: str, corpus: str, reference: str, read: Reader) -> Entrant:
     return entrant(f"{revision}:{system}", table, system)
 
 
-def entrant(name: str, table: Predictions, system: str) -> Entrant:
-    """A system of a table of predictions, under a name for readers.
-
-    Raises:
-        PipelineError: It is left out there.
-    """
-    if system not in table.by_system:
-        why = table.about.get(system, {}).get("left_out", "the table is empty")
-        raise PipelineError(f"{name} has no predictions: {why}")
-    return Entrant(name, table.test_set, table.by_system[system])
-
-
 def pair(one: Entrant, other: Entrant) -> tuple[Row, Row, McNemar]:
     """Compare two entrants, the second with the first.
 
@@ -248,7 +97,7 @@ def _examples(one: Entrant, other: Entrant) -> list[str]:
     """Lines that name some of the utterances in which the two differ."""
     if one.test_set.classes != other.test_set.classes:
         return []  # then numbers of classes mean something else
-    here, there = _facts(one.test_set), _facts(other.test_set)
+    here, there = facts(one.test_set), facts(other.test_set)
     groups = {
         f"of {one.name} alone": [u for u in here if u not in there],
         f"of {other.name} alone": [u for u in there if u not in here],

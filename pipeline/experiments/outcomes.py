@@ -10,10 +10,10 @@ from pipeline.base.aliases import load_yaml
 from pipeline.base.params import PARAMS
 from pipeline.evaluation.evaluate import selected_runs
 from pipeline.evaluation.intervals import Difference
-from pipeline.experiments.compare import Entrant, Row, apart, compared, entrant
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.recipe import AS_IT_IS, Recipe
 from pipeline.experiments.revisions import Reader, fetched, read_system
+from pipeline.experiments.rows import Entrant, Row, apart, compared, entrant
 from pipeline.records.epochs import read_epochs
 from pipeline.records.protocol import LEARNT, counts, read_protocol
 from pipeline.systems.registry import title

@@ -11,7 +11,7 @@ from rich.table import Table
 from pipeline.base import paths
 from pipeline.base.display import terminal
 from pipeline.base.params import LISTS, PARAMS, Params
-from pipeline.experiments.compare import mean_std
+from pipeline.experiments.rows import mean_std
 from pipeline.systems.registry import title
 
 # What `dvc exp show --json` prints: the workspace, then the commit with its experiments.

@@ -60,17 +60,22 @@ def run(label: str, command: str, plan: Plan, jobs: int) -> None:
             nevertheless), files changed, or the user stopped it.
     """
     experiments = plan()
-    done = finished()
-    todo = [experiment for experiment in experiments if experiment.name not in done]
+    todo = _missing(experiments)
     say(f"{label}: {len(experiments)} experiments, {len(experiments) - len(todo)} of them done")
     if not todo:
         return
     again = f"`{command}` goes on with the rest."
-    runs = _Runs(plan)
+    reference = [experiment for experiment in todo if experiment == experiments[0]]
+    others = [experiment for experiment in todo if experiment != experiments[0]]
+    failed: list[str] = []
     try:
-        with _on_signals(signal.default_int_handler):
+        with (
+            _on_signals(signal.default_int_handler),
+            progress(f"{label}, experiments", len(todo)) as loop,
+        ):
             check(todo)
-            failed = _in_turn(runs, label, todo, jobs, reference=experiments[0])
+            for part in (reference, others):
+                failed = failed or _Runs(plan).run(part, jobs, loop.advance)
     except KeyboardInterrupt:
         raise PipelineError(f"Stopped; what is done is kept. {again}") from None
     if failed:
@@ -90,24 +95,6 @@ def finished() -> set[str]:
     return {name for experiments in kept.values() for name, _ in experiments}
 
 
-def _in_turn(
-    runs: "_Runs", label: str, todo: Sequence[Experiment], jobs: int, reference: Experiment
-) -> list[str]:
-    """What went wrong, a text for each experiment; without the reference the others do not run."""
-    first = [experiment for experiment in todo if experiment == reference]
-    others = [experiment for experiment in todo if experiment != reference]
-    with progress(f"{label}, experiments", len(todo)) as loop:
-        for part in (first, others):
-            runs.run(part, jobs, loop.advance)
-            missing = _missing(part)
-            if taken := [e for e in missing if not runs.status.get(e.name)]:
-                runs.run(taken, jobs)  # another's process had taken it, and ended without it
-                missing = _missing(part)
-            if missing:
-                return [runs.failure(experiment) for experiment in missing]
-    return []
-
-
 def _missing(experiments: Sequence[Experiment]) -> list[Experiment]:
     done = finished() if experiments else set()
     return [experiment for experiment in experiments if experiment.name not in done]
@@ -117,33 +104,37 @@ class _Runs:
     """Processes of DVC, each with the stages it runs in a session of its own.
 
     They do not hear the terminal's Ctrl-C, which would cut a start short.
-
-    Attributes:
-        status: Exit statuses by experiment.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.status: dict[str, int] = {}
         self._plan = plan
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._status: dict[str, int] = {}
         self._starting = threading.Lock()
         self._stopped = threading.Event()
 
     def run(
-        self, experiments: Sequence[Experiment], jobs: int, ended: Callable[[], None] | None = None
-    ) -> None:
-        """Run experiments to their ends, well or not; whatever is raised stops them all.
+        self, experiments: Sequence[Experiment], jobs: int, ended: Callable[[], None]
+    ) -> list[str]:
+        """Run experiments to their ends, and return what went wrong, a text for each that failed.
 
         Raises:
-            PipelineError: Files have changed since the plan was made.
+            PipelineError: Files have changed since the plan was made; all have been stopped.
+            KeyboardInterrupt: So they have.
         """
+        self._all(experiments, jobs, ended)
+        missing = _missing(experiments)
+        if taken := [e for e in missing if not self._status.get(e.name)]:
+            self._all(taken, jobs, lambda: None)  # another's process had taken it, and stopped
+            missing = _missing(experiments)
+        return [self._failure(experiment) for experiment in missing]
+
+    def _all(self, experiments: Sequence[Experiment], jobs: int, ended: Callable[[], None]) -> None:
         with ThreadPoolExecutor(jobs) as pool:
-            futures = [pool.submit(self._one, experiment) for experiment in experiments]
             try:
-                for future in as_completed(futures):
+                for future in as_completed([pool.submit(self._one, e) for e in experiments]):
                     future.result()
-                    if ended:
-                        ended()
+                    ended()
             except BaseException as error:
                 with _on_signals(signal.SIG_IGN):  # a second Ctrl-C would leave some running
                     if isinstance(error, KeyboardInterrupt):
@@ -151,10 +142,8 @@ class _Runs:
                     self._stop()
                 raise
 
-    def failure(self, experiment: Experiment) -> str:
-        """What is said of an experiment that DVC does not have."""
-        log = _log(experiment)
-        status = self.status.get(experiment.name)
+    def _failure(self, experiment: Experiment) -> str:
+        log, status = _log(experiment), self._status.get(experiment.name)
         lines = log.read_text("utf-8", "replace").splitlines()[-LOG_LINES:]
         head = f"{experiment.name} failed (exit status {status}); {log} ends with:"
         return "\n".join([head, *(f"    {line}" for line in lines)])
@@ -167,7 +156,7 @@ class _Runs:
                 if self._stopped.is_set():
                     return
                 process = self._start(experiment, log)
-            self.status[experiment.name] = process.wait()
+            self._status[experiment.name] = process.wait()
             self._running.pop(experiment.name)
 
     def _alone(self, experiment: Experiment, log: IO[bytes]) -> bool:

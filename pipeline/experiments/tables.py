@@ -9,9 +9,9 @@ from rich.table import Table
 
 from pipeline.base.display import terminal
 from pipeline.evaluation.intervals import Difference
-from pipeline.experiments.compare import WEIGHTED, Row, deviation, mean_std
 from pipeline.experiments.outcomes import Comparison, Ranking
 from pipeline.experiments.recipe import AS_IT_IS, CHOSEN, Search
+from pipeline.experiments.rows import WEIGHTED, Row, deviation, mean_std
 from pipeline.records.predictions import TestSet
 
 BAR = r"\|"  # a bar that ends no cell

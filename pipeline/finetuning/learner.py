@@ -11,7 +11,7 @@ from pipeline.finetuning.examples import Task, batches, draw
 from pipeline.finetuning.network import TunedEncoder, parameter_groups
 from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.nn.entropy import Entropy
-from pipeline.systems.base import Player
+from pipeline.nn.optimise import Player
 from pipeline.training.fit import VALID_F1, Limits, Schedule
 from pipeline.training.scores import class_weights, cross_entropy, refuse_divergence, weighted_f1
 

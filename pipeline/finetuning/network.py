@@ -13,8 +13,7 @@ from pipeline.features.text.tokens import TurnTokenizer
 from pipeline.features.text.turns import Turn
 from pipeline.finetuning.examples import PaddedTurns, Task
 from pipeline.finetuning.settings import FinetuneSettings
-from pipeline.systems.base import Player
-from pipeline.training.inference import autocast, lower_precision
+from pipeline.nn.optimise import Player, autocast, lower_precision
 
 # `encoder.layer.3.` of BERT-like networks, `transformer.layer.3.`, `layers.3.`, `h.3.`.
 LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")

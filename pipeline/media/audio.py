@@ -35,10 +35,8 @@ def load_mono(
     in a hole of the stamps and where nothing can be decoded there is silence.
 
     The file is decoded from its beginning, so that a segment, from `start` to `end` in seconds
-    (None: the file's end) but no longer than `max_seconds`, is an exact slice of the whole.
-
-    Returns:
-        float32 [sample] within [-1, 32767/32768].
+    (None: the file's end) but no longer than `max_seconds`, is an exact slice of the whole:
+    float32 [sample] within [-1, 32767/32768].
 
     Raises:
         MediaError: `no_audio`, `no_decoder`, `no_samples` (the segment lies behind the sound),

@@ -21,14 +21,10 @@ NEARLY = 0.8
 def grey_frames(
     path: Path, start: float, end: float, region: Region | None, longest_side: int
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Yields the pictures of a segment, at most about 30 a second.
+    """Yields at most about 30 pictures a second of a segment, with their times.
 
-    Yields:
-        Time in seconds from the file's beginning, as `start` and `end` are, and the region of the
-        picture scaled down to `longest_side` pixels, uint8 [height, width].
-
-    Raises:
-        MediaError: `no_video`, `no_decoder`, and those of `open_media`.
+    Times are in seconds from the file's beginning. Pictures are uint8 [height, width]: the region
+    of what is scaled down to `longest_side` pixels.
     """
     with open_media(path) as container:
         stream = needed_stream(container, "video")

@@ -60,10 +60,8 @@ class Mixer:
     """Mixes and resamples frames of one form to mono float32 samples of one rate, in hertz.
 
     The mean of the channels is taken where FFmpeg knows no mix, or would have to guess one for
-    three channels and more without a layout; of ambisonic sound the channel from all sides is.
-
-    Raises:
-        MediaError: `unreadable` for a rate that no sound has.
+    three channels and more without a layout; of ambisonic sound the channel from all sides is. A
+    rate that no sound has is `unreadable`.
     """
 
     def __init__(self, form: Form, rate: int) -> None:

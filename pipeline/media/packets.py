@@ -102,8 +102,7 @@ class Stretch:
 def read_stretch(container: Any, stream: Any, window: Window, seek_back: float) -> Stretch | None:
     """Reads the packets of a window, from so many seconds before it on; inf: from the beginning.
 
-    Returns:
-        None if the seek met no key frame at or before the start.
+    None if the seek met no key frame at or before the start.
     """
     clock = Clock.of(container, stream)
     stretch = Stretch()

@@ -68,12 +68,10 @@ def sample_segments(
 ) -> Iterator[tuple[int, list[Frame] | MediaError]]:
     """Yields the frames nearest to the centres of `count` equal parts of each segment.
 
-    A segment with fewer frames gives all it has, each once; one past its `longest` is cut there.
-
-    Yields:
-        For each segment, as soon as it is complete: its place in `wanted` and its frames in order
-        of time, all distinct, or the error `no_frames` if it lies outside the video. Where a decode
-        error hides frames, the nearest of the others.
+    As soon as a segment is complete, its place in `wanted` is given and its frames in order of
+    time, all distinct, or `no_frames` if it lies outside the video. One with fewer frames gives all
+    it has; one past its `longest` is cut there. Where a decode error hides frames, the nearest of
+    the others are given.
 
     Raises:
         MediaError: `no_video`, `no_decoder`, `no_frames` (the video has none), `too_large` (a

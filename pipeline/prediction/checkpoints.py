@@ -13,9 +13,10 @@ from pipeline.base.params import DEMO
 from pipeline.base.settings import MODALITIES, ComputeSettings
 from pipeline.features.common.device import resolve_device, set_threads
 from pipeline.nn.batch import Dialogue
+from pipeline.nn.optimise import lower_precision
 from pipeline.systems.base import System
 from pipeline.training.checkpoint import check_features, load_checkpoint, read_facts
-from pipeline.training.inference import BATCH_SIZE, lower_precision, probabilities
+from pipeline.training.inference import BATCH_SIZE, probabilities
 
 
 @dataclass(frozen=True)
@@ -181,4 +182,7 @@ def _instead(path: Path, system: str) -> str:
         return f"holds no checkpoint of {system}; name one of these by --system: {systems}."
     inside = sorted({str(file.parents[1]) for file in path.glob("*/*/*.safetensors")})
     hint = f" Did you mean {', '.join(inside)}?" if inside else ""
-    return f"holds no checkpoint (*.safetensors); `dvc repro` trains.{hint}"
+    return (
+        "holds no checkpoint (*.safetensors); `dvc repro` trains, unless the stage `train` says that "
+        f"the system is left out.{hint}"
+    )

@@ -14,6 +14,7 @@ from pipeline.base.settings import MODALITIES, Modality, Section, canonical
 from pipeline.nn.batch import Dialogue, DialogueBatch
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs, Standardise
+from pipeline.nn.optimise import Player
 
 Fidelity = Literal["code", "paper", "abstract", "our reading"]
 PACKAGE = "pipeline.systems"
@@ -121,19 +122,6 @@ class Output:
 
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Whatever the system's own loss terms need."""
-
-
-@dataclass(frozen=True)
-class Player:
-    """Parameters with an optimiser (AdamW) and a clipping of their own."""
-
-    parameters: Sequence[nn.Parameter]
-    learning_rate: float = 1.0
-    """Share of the settings' learning rate."""
-
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float | None = None
-    """None: that of the settings."""
 
 
 class System(nn.Module):

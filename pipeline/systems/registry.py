@@ -6,6 +6,9 @@ SYSTEMS = {
     "logistic_regression": "logistic regression",
     "linear_svm": "linear SVM",
     "finetuned_head": "fine-tuned encoder alone",
+    "bc_lstm": "bc-LSTM",
+    "dialogue_rnn": "DialogueRNN",
+    "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "mcn_cl": "MCN-CL",
 }
 

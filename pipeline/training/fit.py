@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.base.state import StateFile
-from pipeline.systems.base import Player
-from pipeline.training.inference import autocast, lower_precision
+from pipeline.nn.optimise import Player, autocast, lower_precision
 from pipeline.training.scores import refuse_divergence
 
 LARGEST_SEED = 2**31
@@ -250,11 +249,10 @@ class Run:
             torch.manual_seed(seed % LARGEST_SEED)
 
     def _set_rates(self, numerator: float, denominator: float) -> float:
+        full = self.schedule.learning_rate
         for group in (g for o in self.optimisers.values() for g in o.param_groups):
-            full = self.schedule.learning_rate * group["share"]
-            group["lr"] = full * numerator / denominator
-        rate: float = next(iter(self.optimisers.values())).param_groups[0]["lr"]
-        return rate
+            group["lr"] = full * group["share"] * numerator / denominator
+        return full * numerator / denominator
 
     def _step(self, places: Sequence[int]) -> dict[str, Tensor]:
         """Learn from a batch; return numbers that stay on the device."""
@@ -288,7 +286,9 @@ class Run:
     def _clip(self, name: str) -> Tensor:
         optimiser = self.optimisers[name]
         self.scaler.unscale_(optimiser)
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        own = {p for group in optimiser.param_groups for p in group["params"]}
+        # In the model's order, however they are grouped: it enters the last bits of the norm.
+        parameters = [p for p in self.learner.model.parameters() if p in own]
         return nn.utils.clip_grad_norm_(parameters, self.schedule.gradient_clip)
 
     def _end(self, state: RunState, rate: float) -> None:
@@ -296,7 +296,10 @@ class Run:
         epoch, row = len(state.history) + 1, {"epoch": float(len(state.history) + 1)}
         if state.terms:
             names = state.terms[0]
-            row |= {n: torch.stack([t[n] for t in state.terms]).mean().item() for n in names}
+            terms = {
+                n: [t[n].to(self.device) for t in state.terms] for n in names
+            }  # some were kept
+            row |= {n: torch.stack(values).mean().item() for n, values in terms.items()}
             row["learning_rate"] = rate
             refuse_divergence(row["train_total"], epoch, self.schedule.section)
         start = time.monotonic()

@@ -1,13 +1,13 @@
 """A trained model's class probabilities for the turns of dialogues."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from pipeline.base.errors import PipelineError
 from pipeline.nn.batch import Dialogue, collate
+from pipeline.nn.optimise import autocast
 from pipeline.systems.base import System
 
 BATCH_SIZE = 32
@@ -58,19 +58,6 @@ def _not_finite(names: Sequence[str]) -> str:
         "warmup. A trained model has features there that it cannot read: look for what is wrong "
         "with them in data/ledgers/CORPUS. On a GPU, float32 as compute.precision leaves more room."
     )
-
-
-def lower_precision(device: str, precision: str) -> torch.dtype | None:
-    """The dtype of `compute.precision` on a device; None: float32 throughout."""
-    if device != "cuda" or precision == "float32":
-        return None
-    dtype: torch.dtype = getattr(torch, precision)
-    return dtype
-
-
-def autocast(device: torch.device, precision: torch.dtype | None) -> AbstractContextManager[object]:
-    """Autocast context for `precision`; a no-op when it is None."""
-    return nullcontext() if precision is None else torch.autocast(device.type, precision)
 
 
 def _by_length(dialogues: Sequence[Dialogue], batch_size: int) -> Iterator[list[int]]:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from pipeline.nn.batch import NO_LABEL, Dialogue, DialogueBatch, collate
 from pipeline.nn.entropy import Entropy
-from pipeline.systems.base import Fitted, Output, Player, Settings, System, system
+from pipeline.nn.optimise import Player, lower_precision
+from pipeline.systems.base import Fitted, Output, Settings, System, system
 from pipeline.training.batches import draw, length_buckets, rate
 from pipeline.training.data import Fold, mean_and_std
 from pipeline.training.fit import Limits, Schedule
-from pipeline.training.inference import lower_precision, probabilities
+from pipeline.training.inference import probabilities
 from pipeline.training.scores import class_weights, cross_entropy, weighted_f1
 
 FITTED_BATCH = 32  # dialogues of a system that has no setting of it

@@ -54,8 +54,14 @@ def repository_encoder(source: Repository, role: Role, by_hand: Path, setting: s
                 f"{by_hand.absolute()}"
             ) from error
     names = _of_transformers(folder, role, f"{source.name}@{source.revision} ({folder})")
-    for name in names:
-        _refuse_damaged(folder / name)
+    for path in (folder / name for name in names):
+        # A big file of the hub's cache is a link to one that is named by its SHA-256.
+        digest = path.readlink().name if path.is_symlink() else ""
+        if re.fullmatch(r"[0-9a-f]{64}", digest) and (got := sha256_file(path)) != digest:
+            raise PipelineError(
+                f"{path}: got SHA-256 {got}, expected {digest}; delete {path.resolve()} to have it "
+                "fetched again."
+            )
     provenance = Provenance(
         name=source.name,
         role=role,
@@ -134,13 +140,3 @@ def _licence(readme: Path) -> str:
         return str((metadata_load(readme) or {}).get("license") or "not stated")
     except (OSError, ValueError, YAMLError):
         return "not stated"
-
-
-def _refuse_damaged(path: Path) -> None:
-    """Check a big file of the hub's cache, where it is a link to a file named by its SHA-256."""
-    digest = path.readlink().name if path.is_symlink() else ""
-    if re.fullmatch(r"[0-9a-f]{64}", digest) and (got := sha256_file(path)) != digest:
-        raise PipelineError(
-            f"{path}: got SHA-256 {got}, expected {digest}; delete {path.resolve()} to have it "
-            "fetched again."
-        )

@@ -55,10 +55,7 @@ Reference = KnownEncoder | Repository | LocalFolder
 
 
 def parse(name: str, role: Role, setting: str, lock: Lock) -> Reference:
-    """What an encoder's name stands for; refuse other forms and unknown names.
-
-    `setting`, such as `meld.visual.encoder`, is for the message.
-    """
+    """What a name in `setting`, such as `meld.visual.encoder`, stands for; refuse others."""
     if name in (known := of_role(lock, role)):
         return lock[name]
     problem = None

@@ -44,8 +44,7 @@ def _one_error() -> Iterator[None]:
 def deliver(source: str, files: Files, folder: Path) -> None:
     """Put files into a folder, each verified, from a source of the lock; one process at a time.
 
-    Raises:
-        SourceError: The source did not give all of them; those that it gave are there.
+    After a SourceError those that it gave are there.
     """
     kind, _, place = source.partition(":")
     if kind == "hub":
@@ -93,11 +92,7 @@ def _from_hub(place: str, files: Files, folder: Path) -> None:
 
 @_one_error()
 def snapshot(repository: Repository, patterns: list[str], *, force: bool = False) -> Path:
-    """Download files of a repository, or find them in the hub's own cache without a connection.
-
-    Raises:
-        SourceError: They are neither to be reached nor there.
-    """
+    """Download files of a repository, or find them without a connection; else a SourceError."""
     from huggingface_hub import HfApi, snapshot_download
 
     repo, revision, unreachable = repository.name, repository.revision, None

@@ -15,7 +15,8 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.cli import app
 from pipeline.evaluation.scores import OVERALL, score
-from pipeline.experiments.compare import Entrant, entrants, pair, sentence, show
+from pipeline.experiments.compare import entrants, pair, sentence, show
+from pipeline.experiments.rows import Entrant
 from pipeline.records.predictions import (
     Predictions,
     SystemPredictions,

@@ -25,20 +25,16 @@ MOST_SECONDS = 30
 
 
 class SpeechEncoder:
-    """A network in evaluation mode that reads one sound at a time.
+    """A network in evaluation mode that reads one sound at a time; refuse a folder without one.
 
     Sounds are not padded to a common length: where a network norms over time (wav2vec 2.0 base,
     HuBERT base) the padding would change the numbers. So a sound's vector depends on it alone.
 
-    A sound is normed as a whole the way the checkpoint's preprocessor_config.json says (to zero
-    mean and unit variance, or not at all). One shorter than the network's least is filled up with
-    zeros; one over 30 s is read in equal parts of at most 30 s, whose frames are pooled together.
-
-    The vector is the mean over time of `last`: the network's output, after its final norm where it
-    has one; or `last4`: the mean of its last four blocks, before that norm.
-
-    Raises:
-        PipelineError: The folder holds no encoder of samples at 16 kHz.
+    A sound is normed as a whole the way the checkpoint's preprocessor_config.json says. One shorter
+    than the network's least is filled up with zeros; one over 30 s is read in equal parts of at
+    most 30 s, whose frames are pooled together. The vector is the mean over time of `last`: the
+    network's output, after its final norm where it has one; or `last4`: the mean of its last four
+    blocks, before that norm.
     """
 
     def __init__(self, *, folder: Path, layers: str, device: str, precision: str) -> None:

@@ -13,13 +13,10 @@ GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
 
 
 def resolve_device(name: str) -> str:
-    """Resolve a setting to a device: `auto` takes cuda where there is one, else cpu.
+    """Resolve a setting to a device that is here: `auto` takes cuda where there is one, else cpu.
 
     Torch is asked only where there may be another device than a CPU: importing it takes seconds,
     which a stage that finds everything in the cache need not wait for.
-
-    Raises:
-        PipelineError: The named device is not on this machine.
     """
     if name == "cpu" or (name == "auto" and not _may_have_gpu()):
         return "cpu"

@@ -57,9 +57,8 @@ class Entries:
     ) -> Iterator[tuple[Utterance, pa.RecordBatch | MediaError | None]]:
         """Look up or make the entry of each piece, in groups that one reading of a file serves.
 
-        Yields:
-            Utterances in order, each with its entry, the error that took its place, or None where
-            the manifest says that the segment cannot be used.
+        Yields utterances in order, each with its entry, the error that took its place, or None
+        where the manifest says that the segment cannot be used.
         """
         planned = ((group, self._lacking(group)) for group in files)
         items = (((group, lacking), lacking or None) for group, lacking in planned)
@@ -94,26 +93,21 @@ class Entries:
                 self._failed[key] = error
 
     def _entry(self, piece: Piece) -> pa.RecordBatch | MediaError | None:
+        """A piece's entry, made alone where its neighbours failed or the entry was damaged."""
         if piece.segment.missing is not None:
             return None
-        if piece.key in self._failed:
-            return self._failed[piece.key]
-        entry = self.cache.get(piece.key)
-        return self._made_alone(piece) if entry is None else entry
-
-    def _made_alone(self, piece: Piece) -> pa.RecordBatch | MediaError:
-        """Make the entry of a piece whose neighbours failed, or whose entry was damaged."""
-        ((_, result),) = isolated(self.make, [(piece, [piece])], _patience, self.preload)
-        self._note([piece], result)
-        if piece.key in self._failed:
-            return self._failed[piece.key]
-        entry = self.cache.get(piece.key)
-        if entry is None:
-            raise PipelineError(
-                f"{self.cache.folder}: what was just put there is gone; something else deletes "
-                "from the clip cache, such as `python -m pipeline cache --prune-days`: run again."
-            )
-        return entry
+        for alone in (False, True):
+            if alone:
+                ((_, result),) = isolated(self.make, [(piece, [piece])], _patience, self.preload)
+                self._note([piece], result)
+            if piece.key in self._failed:
+                return self._failed[piece.key]
+            if (entry := self.cache.get(piece.key)) is not None:
+                return entry
+        raise PipelineError(
+            f"{self.cache.folder}: what was just put there is gone; something else deletes "
+            "from the clip cache, such as `python -m pipeline cache --prune-days`: run again."
+        )
 
 
 def _patience(pieces: Sequence[Piece]) -> float:
@@ -135,9 +129,6 @@ def check_content(root: Path, piece: Piece) -> None:
 
     To be called before they are read, and again before what was made of them is kept under their
     digests. A file is hashed once as long as its state stays the same.
-
-    Raises:
-        PipelineError: A file is another one now.
     """
     for segment in (piece.segment, *piece.besides):
         path = root / segment.path

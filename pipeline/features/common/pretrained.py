@@ -18,11 +18,7 @@ UNREAD = ("pooler.", "masked_spec_embed")
 
 
 def load_network(folder: Path, what: str) -> Any:
-    """Load a network from safetensors, whole or in shards, in evaluation mode and float32.
-
-    A folder that transformers cannot read, or that lacks weights, is refused; `what` it should
-    hold is such as `text encoder`.
-    """
+    """Load a network from safetensors, in evaluation mode and float32; refuse one not whole."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:

@@ -12,11 +12,7 @@ RATE = 16_000  # hertz
 
 
 def sound_of(root: Path, segment: Segment) -> np.ndarray:
-    """Decode an utterance's `audio`, below `root`, to [sample] float32, mono, 16 kHz.
-
-    Raises:
-        MediaError: Why the segment cannot be used, or those of `load_mono`.
-    """
+    """Decode an utterance's `audio` to [sample] float32, mono, 16 kHz; raises as `load_mono`."""
     if segment.missing is not None:
         raise MediaError(segment.missing, "the utterance has no sound")
     assert segment.end is not None

@@ -90,13 +90,10 @@ def _face(row: np.ndarray, to_image: np.ndarray) -> Face:
 def face_crop(
     image: np.ndarray, box: Box, margin: float, side: int = SIDE
 ) -> tuple[np.ndarray, Box]:
-    """Cut a square round a face and scale it to `side` pixels.
+    """Cut out a square round a face: uint8 RGB [side, side, 3], and the square in the picture.
 
-    The square is larger than the box's longer side by a margin, as a share of it. It is moved
-    inside the picture where it fits; else edge pixels are repeated.
-
-    Returns:
-        uint8 RGB [side, side, 3], and the square, in pixels of the picture.
+    It is larger than the box's longer side by a margin, as a share of it, and moved inside the
+    picture where it fits; else edge pixels are repeated.
     """
     height, width = image.shape[:2]
     length = max(1, round(max(box[2], box[3]) * (1 + margin)))
@@ -120,11 +117,7 @@ def _cut(image: np.ndarray, left: int, top: int, length: int) -> np.ndarray:
 
 
 def whole(image: np.ndarray, side: int = SIDE) -> tuple[np.ndarray, Box]:
-    """Scale a whole picture into a square of `side` pixels, its shape kept, with black beside it.
-
-    Returns:
-        uint8 RGB [side, side, 3], and the box of the whole picture, in its pixels.
-    """
+    """A whole picture in a square, uint8 RGB [side, side, 3], black beside it, and its box."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     tall, wide = max(1, round(height * scale)), max(1, round(width * scale))

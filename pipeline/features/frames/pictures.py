@@ -39,14 +39,7 @@ class Faces:
 def put_pictures(
     pieces: Sequence[Piece], root: Path, settings: FramesSettings, faces: Faces, cache: ClipCache
 ) -> Failures:
-    """Put the `PICTURES` of one video's utterances into a cache, in one pass through the video.
-
-    Returns:
-        What failed, by key.
-
-    Raises:
-        PipelineError: A file is not the one of its digest.
-    """
+    """Put the `PICTURES` of one video's utterances into a cache; return what failed, by key."""
     cv2.setNumThreads(1)  # the cores are filled by processes
     cv2.ipp.setUseIPP(False)  # its last bits depend on the CPU type
     failed: Failures = {}

@@ -46,11 +46,7 @@ LEAST_SECONDS, FULL_SECONDS = 1.0, 3.0
 def loudness(
     samples: NDArray[np.float32], rate: int, times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Log energy of a sound round each time, in seconds from the first sample.
-
-    Returns:
-        [time] decibels, none further below the loudest than `HEARD`.
-    """
+    """Decibels of a sound at [time] seconds from its start, at least the loudest less `HEARD`."""
     power = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
     first, last = (
         np.clip(np.round((times + side) * rate).astype(int), 0, len(samples))
@@ -65,8 +61,7 @@ def loudness(
 def agreement(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
     """Measure how well a mouth's motion and the energy of the voice agree, from -1 to 1.
 
-    Times of the motion count from the first sample. It is 0 for less than a second of face and
-    voice, a still face and an even voice.
+    It is 0 for less than a second of face and voice, a still face and an even voice.
     """
     if not motion.times:
         return 0.0
@@ -97,13 +92,7 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def liveliness(motion: Motion, samples: NDArray[np.float32], rate: int) -> float:
-    """Measure how much a mouth moves while the voice is heard.
-
-    Times of the motion count from the first sample.
-
-    Returns:
-        The log of its mean motion in levels of grey, weighted by how loud the voice is.
-    """
+    """The log of a mouth's mean motion in levels of grey, weighted by how loud the voice is."""
     everywhere = np.arange(0, len(samples) / rate, WINDOW)
     times = np.concatenate([np.array(motion.times) + USUAL_LAG, everywhere])
     heard = loudness(samples, rate, times)
@@ -130,9 +119,8 @@ def speaking_track(
 ) -> Track | None:
     """Find the track, of two at least, whose mouth moves with the voice, in a second decoding.
 
-    Returns:
-        None where it is undecided: no face agrees with the voice clearly more than the others do,
-        or there is no voice, or one of the files cannot be read.
+    None where no face agrees with the voice clearly more than the others do, where there is no
+    voice, and where one of the files cannot be read.
     """
     try:
         samples = sound_of(root, utterance.audio)

@@ -37,14 +37,10 @@ class Track:
 
 
 def link(faces: Sequence[Sequence[Face]], shots: Sequence[int] = ()) -> list[Track]:
-    """Link the detections of each frame, in order of time, to tracks.
+    """Link the detections of each frame, in order of time, to tracks: shot by shot, as they begin.
 
     Boxes are in pixels of pictures of one size; without `shots` all frames are of one. Of equally
     near detections the first is taken.
-
-    Returns:
-        Tracks, shot by shot, in the order they begin; those that begin in the same frame in the
-        order of `faces`.
     """
     shots = shots or [0] * len(faces)
     tracks: list[Track] = []

@@ -36,14 +36,11 @@ class TurnBatch(NamedTuple):
 
 
 class TextNetwork(nn.Module):
-    """A pretrained network whose token vectors are pooled to one vector.
+    """A pretrained network whose token vectors are pooled to one vector; refuse other folders.
 
     `cls` takes the first token of the last layer; `mean` all its tokens; `last4_mean` all tokens of
     the mean of the last four layers. In a pair the means take the turn's own tokens alone, without
     special ones.
-
-    Raises:
-        PipelineError: The folder holds no encoder that transformers can read.
     """
 
     def __init__(self, folder: Path, pooling: str) -> None:
@@ -105,9 +102,6 @@ class TextEncoder:
     A turn is padded to a length that its own number of tokens decides. Batches of a padded length
     hold as many turns as `tokens_per_batch` allows, padded ones counted, but one at least, and are
     filled up; so on a CPU a turn's vector does not depend on those it is run with.
-
-    Raises:
-        PipelineError: The folder holds no encoder that transformers can read.
     """
 
     def __init__(

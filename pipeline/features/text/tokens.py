@@ -47,10 +47,7 @@ class TurnTokenizer:
     tokenizer's own form; what stands after it follows as a third sentence, behind the same
     separator. Where that is too long the context is cut, what is furthest from the turn first. A
     turn that leaves no room, or that has no tokens itself, is read alone, and cut at its end if
-    it is too long.
-
-    Raises:
-        PipelineError: The folder holds no tokenizer with words in it.
+    it is too long. A folder without a tokenizer that knows words is refused.
     """
 
     def __init__(self, folder: Path, max_tokens: int) -> None:

@@ -1,5 +1,6 @@
 """Picture encoders: a network in evaluation mode, fed in batches of one fixed shape."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.base.cache import ClipCache
+from pipeline.base.cache import ClipCache, digest_of
+from pipeline.base.errors import PipelineError
+from pipeline.base.files import scratch_folder
 from pipeline.features.common.device import picture_backend, set_threads
 from pipeline.records.frames import SIDE
 
@@ -51,12 +54,8 @@ class ImageEncoder:
     def start(self, batch: np.ndarray) -> Callable[[], np.ndarray]:
         """Start on a batch, filled into `room`, not to be changed before the vectors are there.
 
-        Returns:
-            A function that waits for the vectors, [batch_size, feature] float32.
-
-        Raises:
-            PipelineError: No such architecture, the weights are not a state dict of it, or it
-                cannot be exported.
+        What is returned waits for them, [batch_size, feature] float32. Unknown architectures and
+        other weights are refused.
         """
         return self._start(batch)
 
@@ -66,15 +65,62 @@ class ImageEncoder:
 
     @cached_property
     def _start(self) -> Start:
-        network = self.architecture, self.weights, self.layer
         if picture_backend(self.device, self.backend) == "onnxruntime":
-            from pipeline.features.visual.onnx import load
-
-            return load(*network, self._shape, self.threads, self.exports)
+            return self._by_onnx_runtime()
         # Here, as ONNX Runtime need not wait for torch.
         from pipeline.features.visual.network import Cuda, PictureNetwork, eager
 
+        network = PictureNetwork(self.architecture, self.weights, self.layer)
         if self.device == "cuda":
-            return Cuda(PictureNetwork(*network), self.precision).start
+            return Cuda(network, self.precision).start
         set_threads(self.threads)
-        return eager(PictureNetwork(*network), self.device)
+        return eager(network, self.device)
+
+    def _by_onnx_runtime(self) -> Start:
+        """Load the export that an earlier run kept, or export the network first."""
+        import onnxruntime  # type: ignore[import-untyped]
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
+        options.use_deterministic_compute = True
+        # Idle threads would spin, on the cores that decode the next pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        with scratch_folder("erc-network") as folder:
+            key, main = digest_of(self._shape), folder / "network.onnx"
+            entry = self.exports.get(key) if self.exports is not None else None
+            if entry is None:
+                self._export(main)
+                files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+                if self.exports is not None:
+                    self.exports.put(key, {"names": list(files), "files": list(files.values())})
+            else:
+                for file, content in zip(entry["names"][0], entry["files"][0], strict=True):
+                    (folder / file.as_py()).write_bytes(content.as_buffer())
+            session = onnxruntime.InferenceSession(str(main), options, ["CPUExecutionProvider"])
+
+        def start(batch: np.ndarray) -> Callable[[], np.ndarray]:
+            (vectors,) = session.run(None, {"pictures": batch})
+            return lambda: vectors
+
+        return start
+
+    def _export(self, path: Path) -> None:
+        # Here, so that a run that finds an export in the cache does not wait for torch.
+        import torch
+
+        from pipeline.features.visual.network import PictureNetwork
+
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        network = PictureNetwork(self.architecture, self.weights, self.layer)
+        example = (torch.zeros(self._shape, dtype=torch.uint8),)
+        names = ["pictures"]
+        try:
+            program = torch.onnx.export(network, example, input_names=names, verbose=False)
+        except torch.onnx.OnnxExporterError as error:
+            raise PipelineError(
+                f"this network cannot be exported to ONNX Runtime: {error}\n"
+                "Set CORPUS.visual.backend to torch."
+            ) from error
+        assert program is not None
+        # Weights in a file of their own: a single ONNX file cannot hold more than 2 GB.
+        program.save(path, external_data=True)

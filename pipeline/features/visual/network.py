@@ -26,15 +26,12 @@ WARM_UP = 3
 
 
 class PictureNetwork(nn.Module):
-    """A network in evaluation mode, from stored pictures to vectors.
+    """A network in evaluation mode, from stored pictures to vectors; refuse other weights.
 
     Pictures are scaled as the architecture's published weights want it: by ImageNet's mean and
     standard deviation, but for efficientnet_v2_l. All networks get 224 x 224 pixels, also those
     whose weights were trained on more (EfficientNet, Inception: they take any resolution and lose
     a little); weights that fit another resolution alone, such as vit_b_16's for 384, are refused.
-
-    Raises:
-        PipelineError: No such architecture, or the weights are not a state dict of it.
     """
 
     mean: Tensor

@@ -47,10 +47,8 @@ def visual_of(
 
     `rows` gives the frame store's, from the first, each time it is called. Where the cache, of an
     entry per utterance, lacks a row, what it has of all others, wherever in the corpus, is noted
-    before anything is computed.
-
-    Raises:
-        PipelineError: A picture cannot be decoded, or the cache was pruned under way.
+    before anything is computed. A picture that cannot be decoded and a cache that is pruned under
+    way are refused.
     """
     seen = SeenPictures()
     known: int | None = 0

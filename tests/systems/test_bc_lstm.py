@@ -1,0 +1,112 @@
+"""bc-LSTM by hand, against a loop over gates, and in the size that the reference gives."""
+
+import math
+
+import pytest
+import torch
+
+from pipeline.systems.base import Shape, system
+from tests.systems.zoo import (
+    DIMENSIONS,
+    batch_of,
+    beside_inputs,
+    conversations,
+    in_float64,
+    logits,
+    make,
+    shrunk,
+)
+
+NAME = "bc_lstm"
+
+
+def test_by_hand():
+    # One feature, one state: gates are open by half, and the cell takes in half of tanh(u).
+    made = make(NAME, modalities=("text",), width=1, hidden=1)
+    for parameter in made.parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        made.inputs.encoders["text"].project.weight[0, 0] = 1
+        made.lstm.rnn.weight_ih_l0[2] = made.lstm.rnn.weight_ih_l0_reverse[2] = 1
+        made.head[0].weight.fill_(1)
+        made.head[3].weight[0] = 1
+    batch = batch_of(made, conversations([2], missing=0.0))
+    batch.features["text"][0, :, 0] = torch.tensor([math.atanh(0.8), math.atanh(0.4)])
+    # Cells forwards 0.4, 0.2 + 0.2; backwards 0.2, 0.1 + 0.4. States: 0.5 tanh(cell).
+    first = 0.5 * (math.tanh(0.4) + math.tanh(0.5))
+    second = 0.5 * (math.tanh(0.4) + math.tanh(0.2))
+    expected = torch.tensor([[first, 0, 0, 0], [second, 0, 0, 0]])
+    torch.testing.assert_close(logits(made, batch), expected)
+    assert first == pytest.approx(0.421033, abs=1e-6)
+    assert second == pytest.approx(0.288662, abs=1e-6)
+
+
+def naive_lstm(rnn, layer: int, suffix: str, turns):
+    """One direction of one layer over one dialogue, by the equations of the gates."""
+    weights = [getattr(rnn, f"{part}_l{layer}{suffix}") for part in ("weight_ih", "weight_hh")]
+    biases = [getattr(rnn, f"{part}_l{layer}{suffix}") for part in ("bias_ih", "bias_hh")]
+    state = cell = torch.zeros(rnn.hidden_size, dtype=torch.float64)
+    states = []
+    for turn in turns:
+        values = weights[0] @ turn + weights[1] @ state + sum(biases)
+        take, keep, new, give = values.chunk(4)
+        cell = torch.sigmoid(keep) * cell + torch.sigmoid(take) * torch.tanh(new)
+        state = torch.sigmoid(give) * torch.tanh(cell)
+        states.append(state)
+    return states
+
+
+def naive_logits(made, turns):
+    """One dialogue from its encoded turns."""
+    for layer in range(made.lstm.rnn.num_layers):
+        forwards = naive_lstm(made.lstm.rnn, layer, "", turns)
+        backwards = naive_lstm(made.lstm.rnn, layer, "_reverse", turns[::-1])[::-1]
+        turns = [torch.cat(both) for both in zip(forwards, backwards, strict=True)]
+    if made.attention is not None:
+        mixed = []
+        for state in turns:
+            query = made.attention.query.weight @ state + made.attention.query.bias
+            weights = [torch.tanh(query @ other).exp() for other in turns]
+            mixed.append(sum(w * m for w, m in zip(weights, turns, strict=True)) / sum(weights))
+        turns = mixed
+    first, last = made.head[0], made.head[3]
+    hidden = [(first.weight @ turn + first.bias).clamp(min=0) for turn in turns]
+    return [last.weight @ h + last.bias for h in hidden]
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_it_equals_a_loop_over_turns(attention):
+    lengths = (6, 1, 4)
+    made = make(NAME, layers=2, attention=attention).double()
+    batch = in_float64(batch_of(made, conversations(lengths), turns=2))
+    encoded = made.inputs.joined(batch)
+    expected = [
+        logit
+        for row, length in enumerate(lengths)
+        for logit in naive_logits(made, list(encoded[row, :length]))
+    ]
+    torch.testing.assert_close(logits(made, batch), torch.stack(expected))
+
+
+def test_attention_changes_no_dialogue_of_a_single_turn():
+    plain, attentive = make(NAME), make(NAME, attention=True)
+    attentive.load_state_dict(plain.state_dict(), strict=False)
+    alone, pair = (batch_of(plain, conversations([turns])) for turns in (1, 2))
+    assert torch.equal(logits(plain, alone), logits(attentive, alone))
+    assert not torch.allclose(logits(plain, pair), logits(attentive, pair))
+
+
+def test_who_speaks_changes_nothing_at_all():
+    made = make(NAME)
+    batch = batch_of(made, conversations((5, 3)))
+    before = logits(made, batch)
+    batch.speakers.random_(0, 9)
+    assert torch.equal(logits(made, batch), before)
+
+
+@pytest.mark.parametrize(("attention", "expected"), [(False, 1_348_486), (True, 1_414_278)])
+def test_it_has_as_many_parameters_as_the_reference(attention, expected):
+    """1.35 M and 1.41 M beside the inputs, of 256 features and for 6 classes."""
+    settings = shrunk(NAME, width=256, hidden=128, layers=2, attention=attention)
+    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
+    assert beside_inputs(made) == expected
