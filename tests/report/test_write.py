@@ -174,6 +174,14 @@ def test_a_name_with_line_ends_or_a_formula_is_one_row(workspace: Path, name: st
     assert not set("\x1b\r") & {*page, *sheet}
 
 
+@pytest.mark.parametrize("name", ["NA", "007", "1.0", "'=x", "null"])
+def test_a_name_that_looks_like_a_number_or_nothing_is_kept(workspace: Path, name: str) -> None:
+    lay_out(Corpus(speaker=name))
+    for system in read_results(read_params(), "demo_meld").systems:
+        (shown,) = system.slices.loc[system.slices["by"] == "speaker", "slice"]
+        assert shown == name
+
+
 def test_an_html_page_alone_holds_what_differs_from_run_to_run(demo: tuple[str, str]) -> None:
     page, sheet = demo
     assert "Commit:" in sheet and "Written:" in sheet and "Machine:" in sheet
@@ -220,7 +228,9 @@ def test_an_unknown_corpus(workspace: Path) -> None:
         write_report(read_params(), "nobody")
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "history.csv", "tables/curves.csv"])
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "history.csv", "tables/curves.csv", "tables/slices.csv"]
+)
 def test_missing_or_unreadable_results_are_refused(workspace: Path, name: str) -> None:
     lay_out(DEMO)
     path = paths.metrics("demo_meld", "mcn_cl", *name.split("/"))
