@@ -44,7 +44,7 @@ class Trained:
         settings = self.system.settings
         if threads := getattr(settings, "threads", None):  # else it was fitted at once
             set_threads(threads)
-        size: int = batch_size or getattr(settings, "batch_size", BATCH_SIZE)
+        size = batch_size or int(getattr(settings, "batch_size", BATCH_SIZE))
         return torch.cat(probabilities(self.system, dialogues, size, self.precision)).numpy()
 
 
