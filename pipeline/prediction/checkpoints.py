@@ -27,7 +27,6 @@ class Trained:
     """Whose test split it is for."""
 
     seed: int
-    settings: Mapping[str, Any]
     system: System
     """On the device it runs on."""
 
@@ -42,9 +41,10 @@ class Trained:
         In the batches and with the threads of its training, unless `batch_size` is given: then the
         bytes are those that training recorded.
         """
-        if "threads" in self.settings:  # else it was fitted at once
-            set_threads(self.settings["threads"])
-        size = batch_size or self.settings.get("batch_size", BATCH_SIZE)
+        settings = self.system.settings
+        if threads := getattr(settings, "threads", None):  # else it was fitted at once
+            set_threads(threads)
+        size = batch_size or int(getattr(settings, "batch_size", BATCH_SIZE))
         return torch.cat(probabilities(self.system, dialogues, size, self.precision)).numpy()
 
 
@@ -111,8 +111,8 @@ class Checkpoints:
         precision = lower_precision(device, compute.precision) if compute else None
         for file in self.files:
             system, facts = load_checkpoint(file, features)
-            fold, seed, settings = (facts[name] for name in ("fold", "seed", "settings"))
-            yield Trained(fold, seed, settings, system.to(device), precision)
+            fold, seed = facts.get("fold", 0), facts.get("seed", 0)
+            yield Trained(fold, seed, system.to(device), precision)
 
 
 def find_checkpoints(path: Path, system: str | None = None, reference: str = "") -> Checkpoints:
@@ -128,7 +128,7 @@ def find_checkpoints(path: Path, system: str | None = None, reference: str = "")
             another system.
     """
     name = system or reference
-    files = (path,) if path.is_file() else _inside(path) or _inside(path / name)
+    files = (path,) if path.is_file() else checkpoints_in(path) or checkpoints_in(path / name)
     if not files:
         raise PipelineError(f"{path} {_instead(path, name)}")
     checkpoints = Checkpoints(files, tuple(read_facts(file) for file in files))
@@ -147,7 +147,8 @@ def find_checkpoints(path: Path, system: str | None = None, reference: str = "")
     return checkpoints
 
 
-def _inside(folder: Path) -> tuple[Path, ...]:
+def checkpoints_in(folder: Path) -> tuple[Path, ...]:
+    """The files of checkpoints in a folder, sorted."""
     return tuple(sorted(folder.glob("*.safetensors")))
 
 
