@@ -5,7 +5,7 @@ was killed goes on to the same bytes, and no test label or feature reaches a wei
 """
 
 import ast
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, combinations
 
 import numpy as np
@@ -19,6 +19,7 @@ from pipeline.base.state import StateFile
 from pipeline.nn.entropy import Entropy
 from pipeline.records.head import Head, write_head
 from pipeline.systems.base import LeftOut, system
+from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
 from pipeline.training.fit import Run, RunState
 from pipeline.training.learner import DialogueLearner
 from tests.conftest import ROOT
@@ -196,6 +197,26 @@ def test_the_prediction_reads_no_label(name):
     assert torch.equal(logits(made, batch), logits(made, relabelled))
 
 
+@every_system
+def test_a_checkpoint_gives_the_same_predictions(name, tmp_path):
+    made, file = make(name), tmp_path / "model.safetensors"
+    features = {m: {"dimension": d} for m, d in made.shape.features.items()}
+    state = made.state_dict()
+    facts = {
+        "corpus": CORPUS,
+        "system": name,
+        "settings": made.settings.model_dump(mode="json"),
+        "shape": asdict(made.shape),
+        "sizes": made.sizes_of(state),
+        "classes": [f"class {number}" for number in range(CLASSES)],
+        "features": features,
+    }
+    save_checkpoint(file, state, facts)
+    read, _ = load_checkpoint(file, features)
+    batch = batch_of(made, conversations((5, 2)))
+    assert torch.equal(logits(read, batch), logits(made, batch))
+
+
 @every_learner
 def test_a_step_lowers_the_loss_of_its_batch(name):
     made = make(name)
@@ -214,15 +235,8 @@ def test_a_step_lowers_the_loss_of_its_batch(name):
 @every_learner
 def test_twenty_utterances_are_learned(name, tmp_path):
     few = conversations((7, 9, 4), missing=0.0, labelled=1.0, clarity=2.0)
-    fold = fold_of(
-        name,
-        train=few,
-        valid=few,
-        epochs=150,
-        patience=150,
-        learning_rate=0.01,
-        schedule="constant",
-    )
+    constant = {"epochs": 150, "patience": 150, "learning_rate": 0.01, "schedule": "constant"}
+    fold = fold_of(name, train=few, valid=few, test=few[-1:], **constant)
     run = Run(DialogueLearner(fold, seed=1)).go(StateFile(tmp_path / "run.pt", RunState))
     assert any(state.scores[-1] == 100 for state in run)
 
