@@ -6,6 +6,7 @@ is the template's own.
 
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 class Page(RendererHTML):
     """HTML of a page: figures inside, tables that scroll, rows with a head, a list of sections.
 
-    `env` holds the `svg` element of each picture by its path, and takes up the `sections`.
+    `env` holds the `svg` element of each picture by its path, and takes up `sections` and `ids`.
     """
 
     def paragraph_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
@@ -82,9 +83,12 @@ class Page(RendererHTML):
     def heading_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """A heading with an id, as GitHub makes them."""
         title = tokens[at + 1].content
-        tokens[at].attrSet("id", re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")))
+        name = re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
+        env["ids"][name] += 1
+        key = name if env["ids"][name] == 1 else f"{name}-{env['ids'][name] - 1}"
+        tokens[at].attrSet("id", key)
         if tokens[at].tag == "h2":
-            env["sections"].append((tokens[at].attrs["id"], title))
+            env["sections"].append((key, title))
         return self.renderToken(tokens, at, options, env)
 
     def table_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
@@ -164,6 +168,7 @@ def in_html(results: Results, drawn: Sequence[Picture], run: Circumstances) -> s
     env: dict[str, Any] = {
         "svg": {f"figures/{p.name}.png": svg(p.figure, p.name, p.description) for p in drawn},
         "sections": [],
+        "ids": Counter(),
     }
     body = reader.render(markdown_of(results, drawn, run), env)
     links = (

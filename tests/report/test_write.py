@@ -249,12 +249,18 @@ def test_predictions_of_others_stand_on_the_html_page_alone(workspace: Path) -> 
     classes = DEMO.classes
     rows = [f"test0_{turn},{classes[turn]}" for turn in range(len(classes))]
     mine.write_text("\n".join(["utterance,predicted", *rows]))
-    result = CliRunner().invoke(app, ["report", "demo_meld", "--with", str(mine)])
+    same = workspace / "elsewhere" / mine.name
+    same.parent.mkdir()
+    same.write_bytes(mine.read_bytes())
+    both = ["--with", str(mine), "--with", str(same)]
+    result = CliRunner().invoke(app, ["report", "demo_meld", *both])
     assert result.output == "metrics/demo_meld/report.html\n"
     sheet = paths.metrics("demo_meld", "report.html").read_text()
     first = sheet.partition("<tbody>")[2].partition("</tr>")[0]
     assert "mine [1] &lt;b&gt;.csv" in first and "100.0" in first and "not run here" in first
     assert "+48.2" in first, "less the reference"
+    ids = re.findall(r' id="([^"]+)"', sheet)
+    assert len(ids) == len(set(ids)), "of two files with one name too"
     detail = sheet.partition('id="each-system"')[2].rpartition("MCN-CL</h3>")[0]
     assert "Fidelity: not run here." in detail and ">on validation<" not in detail
     assert ">as given<" in sheet, "beside the paper's rows"
