@@ -9,7 +9,7 @@ from pipeline.corruption.corrupted import Extract, corrupted_store, corrupted_te
 from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
 from pipeline.corruption.tested import Stores, Tested, check_clean
 from pipeline.evaluation.evaluate import collect_predictions, labelled_test_set
-from pipeline.experiments.compare import Entrant, Row, compared
+from pipeline.experiments.rows import Entrant, Row, compared
 from pipeline.records.epochs import EpochPrediction
 from pipeline.records.features import Features, of_utterances
 from pipeline.records.manifest import stream_manifest

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pipeline.base.plots import COLOURS, INK, plain
 from pipeline.corruption.corruptions import Corruption
 from pipeline.corruption.curves import Robustness
-from pipeline.experiments.compare import WEIGHTED
+from pipeline.experiments.rows import WEIGHTED
 from pipeline.systems.registry import title
 
 PANEL = (3.1, 2.5)  # inches

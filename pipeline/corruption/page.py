@@ -15,7 +15,7 @@ from pipeline.base.plots import save
 from pipeline.corruption.curves import Robustness
 from pipeline.corruption.figure import figure
 from pipeline.evaluation.intervals import RESAMPLES
-from pipeline.experiments.compare import WEIGHTED, Row
+from pipeline.experiments.rows import WEIGHTED, Row
 from pipeline.systems.registry import title
 
 PAGES = Path("docs/robustness")

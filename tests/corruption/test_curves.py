@@ -16,7 +16,7 @@ from pipeline.corruption.corruptions import Corruption
 from pipeline.corruption.curves import Robustness, measure
 from pipeline.corruption.tested import Tested
 from pipeline.evaluation.evaluate import labelled_test_set, selected_runs
-from pipeline.experiments.compare import WEIGHTED, Row
+from pipeline.experiments.rows import WEIGHTED, Row
 from pipeline.records.epochs import read_epochs, write_epochs
 from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import read_manifest

@@ -14,7 +14,7 @@ from pipeline.corruption.curves import Robustness
 from pipeline.corruption.figure import figure
 from pipeline.evaluation.evaluate import selected_runs
 from pipeline.evaluation.intervals import Difference, Interval
-from pipeline.experiments.compare import WEIGHTED, Entrant, Row
+from pipeline.experiments.rows import WEIGHTED, Entrant, Row
 from pipeline.records.epochs import read_epochs
 from pipeline.records.predictions import SystemPredictions, TestSet
 from pipeline.records.protocol import read_protocol
