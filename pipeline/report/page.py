@@ -83,7 +83,7 @@ class Page(RendererHTML):
     def heading_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """A heading with an id, as GitHub makes them."""
         title = tokens[at + 1].content
-        name = re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
+        name = _id(title)
         env["ids"][name] += 1
         key = name if env["ids"][name] == 1 else f"{name}-{env['ids'][name] - 1}"
         tokens[at].attrSet("id", key)
@@ -117,6 +117,11 @@ class Page(RendererHTML):
         return "</th>\n" if tokens[at - 3].type == "tr_open" else "</td>\n"
 
 
+def _id(title: str) -> str:
+    """The id of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
+
+
 def _pictured(inline: Token) -> bool:
     return all(child.type in ("image", "softbreak") for child in inline.children or ())
 
@@ -142,7 +147,8 @@ def markdown_of(
     )
     environment.filters |= {
         "code": _code,
-        "label": lambda text: Markup(BRACKET.sub(r"\\\g<0>", _escaped(text))),
+        "label": _label,
+        "link": lambda title: Markup(f"[{_label(title)}](#{_id(_escaped(title))})"),
         "verbatim": Markup,  # for names that params.yaml checks
     }
     test_set = results.predictions.test_set
@@ -195,3 +201,8 @@ def _code(text: str) -> Markup:
     """Text in one line as code, in which Markdown has no other markup."""
     words = printable(text).replace("`", "'").split()
     return Markup(f"`{' '.join(words)}`")
+
+
+def _label(text: str) -> Markup:
+    """Text between brackets, which hold no other ones."""
+    return Markup(BRACKET.sub(r"\\\g<0>", _escaped(text)))
