@@ -88,7 +88,7 @@ def results(corpus: Corpora = None, system: SystemOption = None) -> None:
     params = read_params()
     for name in system or ():
         params.check_system(name)
-    show(params, _chosen(params, corpus), system or [params.reference])
+    show(_chosen(params, corpus), system or [params.reference])
 
 
 @app.command()

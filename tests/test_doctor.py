@@ -9,8 +9,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from pipeline.base import paths
 from pipeline.cli import app
 from pipeline.corpora.iemocap import COSMIC
+from pipeline.records.epochs import write_epochs
 from pipeline.systems.registry import SYSTEMS
 from pipeline.weights.fetch import install
 from tests.conftest import PARAMS
@@ -370,6 +372,9 @@ def test_doctor_names_the_systems_that_are_run_left_out_and_trained(repository: 
     assert "note  meld: left out, as `enabled` is false: tfidf\n" in found
     assert "ok    meld: checkpoints: mcn_cl 2\n" in found
     assert "note  meld: checkpoints of gone, tfidf, which no stage trains here\n" in found
+    Path("models/checkpoints/meld/finetuned_head").mkdir()
+    write_epochs(paths.epochs("meld", "finetuned_head"), [], {"left_out": "there is no head"})
+    assert "note  meld: finetuned_head was left out: there is no head\n" in doctor_on_meld()
     with_value(repository, "mcn_cl.enabled", False)
     assert "note  meld: the reference mcn_cl is left out, so no difference" in doctor_on_meld()
 

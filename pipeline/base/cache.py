@@ -51,10 +51,6 @@ class ClipCache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
 
-    def is_empty(self) -> bool:
-        """Whether nothing was ever put here."""
-        return not self.folder.is_dir()
-
     def has(self, key: str) -> bool:
         """Whether there is an entry of a key; only `get` tells whether it is whole."""
         return self._path(key).is_file()

@@ -5,7 +5,7 @@ step takes away was taken away at the steps after it too.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from pipeline.records.manifest import Utterance
 STRETCH = RATE // 10  # a tenth of a second: some phones long
 Sound = NDArray[np.float32]
 Picture = NDArray[np.uint8]
+Extract = Callable[[Sound, int], NDArray[np.float32]]
 
 
 def noisy_sound(samples: Sound, level: float) -> Sound:
@@ -72,6 +73,13 @@ def thinned(utterance: Utterance, level: float) -> Utterance:
     numbers = generator("word dropout", utterance.utterance).random(len(words))
     kept = [word for word, number in zip(words, numbers, strict=True) if number >= level / 100]
     return utterance if len(kept) == len(words) else replace(utterance, text=" ".join(kept))
+
+
+def features_of(
+    samples: Sound, rate: int, corrupt: Callable[[Sound], Sound], extract: Extract
+) -> NDArray[np.float32]:
+    """[feature] of a sound that is corrupted first; here, so that processes load no network."""
+    return extract(corrupt(samples), rate)
 
 
 def drawn(utterances: Iterable[str], percent: float, *facts: Any) -> set[str]:

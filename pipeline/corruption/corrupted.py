@@ -20,8 +20,8 @@ from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.tables import read_provenance
-from pipeline.corruption.content import drawn
-from pipeline.corruption.corruptions import CorruptedSound, Corruption
+from pipeline.corruption.content import drawn, features_of
+from pipeline.corruption.corruptions import Corruption
 from pipeline.features.audio import extract as audio
 from pipeline.features.audio.settings import AudioSettings
 from pipeline.features.audio.smile import Smile
@@ -79,14 +79,7 @@ def corrupted_store(
 def corrupted_texts(
     utterances: Sequence[Utterance], store: Features, corruption: Corruption, level: float
 ) -> dict[str, str]:
-    """The words of utterances, as systems read them that read no features.
-
-    Args:
-        utterances: With their clean texts.
-        store: Their corrupted text store; what has no text there has no words.
-        corruption: Of texts; words of others are clean.
-        level: See `Corruption.levels`.
-    """
+    """The words of utterances, for systems that read words; `store` has the corrupted modality."""
     if corruption.modality != "text":
         return {u.utterance: u.text for u in utterances}
     corrupt = corruption.at(level) if corruption.apply else None
@@ -106,8 +99,7 @@ def _without(
 
 
 def _check_same(having: Sequence[Utterance], vectors: Mapping[str, Any], modality: str) -> None:
-    lacking = [u.utterance for u in having if u.utterance not in vectors]
-    if lacking:
+    if lacking := [u.utterance for u in having if u.utterance not in vectors]:
         raise PipelineError(
             f"{modality} of {len(lacking)} test utterances is nowhere to be found, such as that of "
             f"{lacking[0]}, though it has features: manifest, frames and features are not of the "
@@ -151,8 +143,8 @@ def _sounds(params: Params, corpus: str, places: Places) -> Extract:
         cache = _cache(about, audio.CODE[settings.extractor], corruption, level)
         if settings.extractor == "opensmile":
             smile = Smile(settings.feature_set, settings.level)
-            sound = CorruptedSound(corrupt, smile.extract)
-            entries = audio.opensmile_entries(places.raw, sound, cache)
+            corrupted = partial(features_of, corrupt=corrupt, extract=smile.extract)
+            entries = audio.opensmile_entries(places.raw, corrupted, cache)
         else:
             entries = audio.speech_entries(places.raw, lambda s: encode(corrupt(s)), cache)
         rows = (_checked(*outcome) for outcome in audio.audio_of(utterances, entries))

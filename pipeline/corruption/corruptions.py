@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from pipeline.base.settings import Modality
 from pipeline.corruption import content
 
@@ -17,24 +15,20 @@ QUICK = (0, 1, 3)  # without the last step but one: with the clean test split th
 
 @dataclass(frozen=True)
 class Corruption:
-    """One way in which one modality is made worse.
-
-    Attributes:
-        modality: Which.
-        name: Of the corruption, within its modality.
-        about: What is done, in words.
-        unit: Of the levels.
-        levels: From the mildest on; the clean test split is no level.
-        apply: What is done to an utterance's sound, to each of its stored pictures, or to the
-            utterance with its text, at a `level`; None: the modality is absent.
-    """
+    """One way in which one modality is made worse."""
 
     modality: Modality
     name: str
     about: str
     unit: str
+    """Of the levels."""
+
     levels: tuple[float, ...]
+    """From the mildest on; the clean test split is no level."""
+
     apply: Callable[..., Any] | None = None
+    """What is done to an utterance's sound, to each of its stored pictures, or to the utterance
+    with its text, at a `level`; None: the modality is absent."""
 
     def steps(self, quick: bool) -> tuple[float, ...]:
         """The levels that are measured."""
@@ -58,23 +52,6 @@ class Corruption:
     def step(self, level: float) -> str:
         """A level with its unit."""
         return f"{level:g} {self.unit}"
-
-
-@dataclass(frozen=True)
-class CorruptedSound:
-    """Features of sounds that are corrupted first; it can be pickled if what it wraps can be.
-
-    Attributes:
-        corrupt: Sounds to worse ones.
-        extract: [sample] float32 and its rate in hertz to [feature].
-    """
-
-    corrupt: Callable[[Any], Any]
-    extract: Callable[[np.ndarray, int], np.ndarray]
-
-    def __call__(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        """[feature] of a sound once corrupted."""
-        return self.extract(self.corrupt(samples), rate)
 
 
 CORRUPTIONS = (

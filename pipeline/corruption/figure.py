@@ -1,18 +1,19 @@
 """The curves of a corpus as a figure: a row for each modality, a panel for each corruption."""
 
-from collections.abc import Sequence
 from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.base.plots import COLOURS, plain
+from pipeline.base.plots import COLOURS, INK, plain
 from pipeline.corruption.corruptions import Corruption
-from pipeline.corruption.curves import Point, Robustness
+from pipeline.corruption.curves import Robustness
+from pipeline.experiments.rows import WEIGHTED
 from pipeline.systems.registry import title
 
 PANEL = (3.1, 2.5)  # inches
 MARKS = "osD^vPX*<>"
+INTERVAL = "95 % interval"
 
 
 def figure(robustness: Robustness) -> Figure:
@@ -33,7 +34,7 @@ def figure(robustness: Robustness) -> Figure:
         row[0].set_ylabel("weighted F1 (%)")
     panels[0, 0].set_ylim(bottom=0)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    drawn.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     drawn.suptitle(f"{robustness.corpus}, test: one modality made worse, systems as trained")
     return drawn
 
@@ -41,25 +42,20 @@ def figure(robustness: Robustness) -> Figure:
 def _panel(axes: Axes, corruption: Corruption, robustness: Robustness) -> None:
     levels = robustness.steps[corruption]
     places = range(len(levels) + 1)
-    for number, system in enumerate(robustness.seeds):
-        points = robustness.points[system, corruption]
+    for number, system in enumerate(robustness.clean):
         colour = COLOURS[number % len(COLOURS)]
-        values = [point.f1.value for point in points]
+        points = [row.figures[WEIGHTED] for row in robustness.rows[system, corruption]]
+        values = [point.value for point in points]
         if len(points) == 1:
             axes.plot(places, values * len(places), color=colour, ls=":", label=title(system))
             continue
         mark = MARKS[number % len(MARKS)]
         axes.plot(places, values, color=colour, marker=mark, markersize=5, label=title(system))
-        if len(robustness.seeds) == 1:
-            _band(axes, points, colour)
-            axes.axhline(values[0], color="black", ls="--", lw=1, label="clean")
+        if len(robustness.clean) == 1:
+            low, high = [point.low for point in points], [point.high for point in points]
+            axes.fill_between(places, low, high, color=colour, alpha=0.2, lw=0, label=INTERVAL)
+            axes.axhline(values[0], color=INK, ls="--", lw=1, label="clean")
     axes.set_xticks(places, ["none", *(f"{level:g}" for level in levels)])
     axes.set_xlabel(corruption.unit)
     axes.set_title(f"{corruption.modality}: {corruption.name}", fontsize=10)
     plain(axes)
-
-
-def _band(axes: Axes, points: Sequence[Point], colour: str) -> None:
-    low, high = [point.f1.low for point in points], [point.f1.high for point in points]
-    places = range(len(points))
-    axes.fill_between(places, low, high, color=colour, alpha=0.2, lw=0, label="95 % interval")

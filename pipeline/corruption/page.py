@@ -12,9 +12,10 @@ from rich.table import Table
 from pipeline.base.display import terminal, write_csv
 from pipeline.base.files import write_text
 from pipeline.base.plots import save
-from pipeline.corruption.curves import Point, Robustness
+from pipeline.corruption.curves import Robustness
 from pipeline.corruption.figure import figure
 from pipeline.evaluation.intervals import RESAMPLES
+from pipeline.experiments.rows import WEIGHTED, Row
 from pipeline.systems.registry import title
 
 PAGES = Path("docs/robustness")
@@ -29,7 +30,7 @@ def command(corpus: str, systems: Sequence[str], quick: bool) -> str:
 
 def show(robustness: Robustness, console: Console | None = None) -> None:
     """Print what each step costs each system."""
-    heads, rows = _overview(robustness, lambda clean: f"{clean.f1.value:.1f}")
+    heads, rows = _overview(robustness, lambda clean: f"{clean.figures[WEIGHTED].value:.1f}")
     table = Table(title=_tested(robustness), title_justify="left", box=SIMPLE_HEAD)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left", overflow="fold")
@@ -63,8 +64,7 @@ def write(robustness: Robustness, systems: Sequence[str], quick: bool) -> list[P
         command=command(robustness.corpus, systems, quick),
         tested=_tested(robustness),
         found=robustness,
-        overview=_overview(robustness, _f1),
-        f1=_f1,
+        overview=_overview(robustness, Row.figure),
         title=title,
         resamples=f"{RESAMPLES:,}",
     )
@@ -81,45 +81,41 @@ def _tested(robustness: Robustness) -> str:
 
 
 def _overview(
-    robustness: Robustness, clean: Callable[[Point], str]
+    robustness: Robustness, clean: Callable[[Row], str]
 ) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: a column for each system, a row for the `clean` cells and for each step."""
-    systems = list(robustness.seeds)
-    rows = [["clean", *(clean(robustness.clean(system)) for system in systems)]]
+    rows = [["clean", *map(clean, robustness.clean.values())]]
     for corruption, levels in robustness.steps.items():
         for place, level in enumerate(levels, 1):
-            columns = (robustness.points[system, corruption] for system in systems)
-            cells = [_less(points[place]) if points[1:] else "" for points in columns]
+            columns = (robustness.rows[system, corruption] for system in robustness.clean)
+            cells = [_less(column[place]) if column[1:] else "" for column in columns]
             rows.append([f"{corruption.title} {corruption.step(level)}", *cells])
-    return ["", *map(title, systems)], rows
+    return ["", *map(title, robustness.clean)], rows
 
 
-def _less(point: Point) -> str:
-    return f"{point.difference.value:+.1f}{' *' if point.difference.clear else ''}"
-
-
-def _f1(point: Point) -> str:
-    spread = "" if point.std is None else f" ± {point.std:.1f}"
-    return f"{point.f1.value:.1f}{spread} [{point.f1.low:.1f}, {point.f1.high:.1f}]"
+def _less(row: Row) -> str:
+    difference = row.differences[WEIGHTED]
+    return f"{difference.value:+.1f}{' *' if difference.clear else ''}"
 
 
 def _flat(robustness: Robustness) -> Iterator[dict[str, str | float | None]]:
-    """A row for each system, corruption of what it reads, and step."""
-    for (system, corruption), points in robustness.read.items():
-        for level, point in zip((None, *robustness.steps[corruption]), points, strict=True):
-            of_clean = level is None
+    """A line for each system, corruption of what it reads, and step."""
+    for (system, corruption), rows in robustness.read.items():
+        levels, masked = (None, *robustness.steps[corruption]), robustness.masked[corruption]
+        for level, lacking, row in zip(levels, masked, rows, strict=True):
+            own, difference = row.figures[WEIGHTED], row.differences.get(WEIGHTED)
             yield {
                 "system": system,
                 "modality": corruption.modality,
                 "corruption": corruption.name,
                 "level": level,
                 "unit": corruption.unit,
-                "masked": point.masked,
-                "weighted_f1": point.f1.value,
-                "weighted_f1_std": point.std,
-                "weighted_f1_low": point.f1.low,
-                "weighted_f1_high": point.f1.high,
-                "difference": None if of_clean else point.difference.value,
-                "difference_low": None if of_clean else point.difference.low,
-                "difference_high": None if of_clean else point.difference.high,
+                "masked": lacking,
+                "weighted_f1": own.value,
+                "weighted_f1_std": row.std(),
+                "weighted_f1_low": own.low,
+                "weighted_f1_high": own.high,
+                "difference": difference.value if difference else None,
+                "difference_low": difference.low if difference else None,
+                "difference_high": difference.high if difference else None,
             }

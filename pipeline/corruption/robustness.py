@@ -11,7 +11,7 @@ from pipeline.corruption import page
 from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.curves import measure
 from pipeline.corruption.tested import read_tested
-from pipeline.prediction.checkpoints import find_checkpoints
+from pipeline.prediction.checkpoints import checkpoints_in, find_checkpoints
 from pipeline.prediction.features import provenance
 from pipeline.records.features import Features, read_features
 from pipeline.records.protocol import read_protocol
@@ -32,12 +32,16 @@ def carry_out(corpus: str, systems: Sequence[str], quick: bool) -> None:
     params.check(corpus)
     for name in systems:
         params.check_system(name)
-    names = systems or [s for s in params.systems if any(paths.checkpoints(corpus, s).glob("*.s*"))]
-    if not names:
+    folders = {name: paths.checkpoints(corpus, name) for name in systems or params.systems}
+    found = [
+        find_checkpoints(folder)
+        for name, folder in folders.items()
+        if name in systems or checkpoints_in(folder)
+    ]
+    if not found:
         raise PipelineError(
             f"{corpus} has no checkpoint in {paths.checkpoints(corpus, '')}: `dvc repro` trains."
         )
-    found = [find_checkpoints(paths.checkpoints(corpus, name)) for name in names]
     places, protocol = paths.places(corpus), read_protocol(paths.protocol(corpus))
     used = [m for m in MODALITIES if any(m in one.dimensions for one in found)]
     made = provenance(params, corpus, places, used)

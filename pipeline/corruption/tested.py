@@ -60,7 +60,7 @@ class Tested:
             EpochPrediction(
                 fold=one.fold,
                 seed=one.seed,
-                epoch=one.facts["epoch"],
+                epoch=0,
                 selected=True,
                 split="test",
                 utterances=[u for dialogue in test[one.fold] for u in dialogue.utterances],

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from pipeline.base import paths
 from pipeline.base.params import Params
 from pipeline.doctor.findings import Finding, good, note
+from pipeline.records.epochs import read_epochs
 
 
 def systems_of(params: Params, corpus: str) -> Iterator[Finding]:
@@ -22,6 +23,13 @@ def systems_of(params: Params, corpus: str) -> Iterator[Finding]:
     counts = {p.name: len(list(p.glob("*.safetensors"))) for p in sorted(folder.glob("*/"))}
     trained = [f"{name} {counts[name]}" for name in on if counts.get(name)]
     yield good(f"{corpus}: checkpoints: {', '.join(trained) or 'none yet'}")
+    for name in on:
+        epochs = paths.epochs(corpus, name)
+        if counts.get(name) == 0 and epochs.is_file():
+            _, about = read_epochs(epochs)
+            yield note(
+                f"{corpus}: {name} was left out: {about.get('left_out', 'no reason is kept')}"
+            )
     if others := [name for name, count in counts.items() if count and name not in on]:
         yield note(f"{corpus}: checkpoints of {', '.join(others)}, which no stage trains here")
 

@@ -19,6 +19,7 @@ from pipeline.base.plots import COLOURS, FAINT, HEAT, INK, plain
 
 WIDTH = 4.8  # inches; narrow enough for readable text on a phone
 SMALL = 8.5
+LONGEST = 28  # letters of a system's title or a slice
 PANELS = 2  # classes side by side
 DASHES = {"train": ":", "valid": "--", "test": "-"}
 LOSSES = {
@@ -120,7 +121,7 @@ def slices(table: pd.DataFrame) -> Figure:
     for axes, (kind, rows) in zip(panels, kinds, strict=True):
         _intervals(axes, rows, "weighted_f1")
         shown = [
-            f"{short_name(str(name))} ({count:,})"
+            f"{short_name(str(name), LONGEST - 9)} ({count:,})"
             for name, count in zip(rows["slice"], rows["utterances"], strict=True)
         ]
         _names(axes, shown)
@@ -195,7 +196,8 @@ def _intervals(axes: Axes, rows: pd.DataFrame, name: str) -> None:
 
 
 def _names(axes: Axes, names: Sequence[str] | pd.Series) -> None:
-    axes.set_yticks(range(len(names)), [short_name(str(n)) for n in names], fontsize=SMALL)
+    shown = [short_name(str(name), LONGEST) for name in names]
+    axes.set_yticks(range(len(names)), shown, fontsize=SMALL)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=SMALL)

@@ -8,11 +8,13 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.base import paths
-from pipeline.base.display import plain_cell, short_name, terminal
+from pipeline.base.display import plain_cell, terminal
 from pipeline.base.errors import PipelineError
 
+LONGEST = 24  # letters of a title in a line
 NOTE = """\
   F1 on test in percent, epochs chosen on validation: mean ± std over seeds;
   95 % intervals by resampling test dialogues. first: share of resamples.
@@ -54,21 +56,24 @@ def headline(corpus: str, title: str, metrics: Mapping[str, Any]) -> str:
 def _table(corpus: str, board: pd.DataFrame) -> Table:
     # Without padding, six columns fit into 80 characters.
     table = Table(title=f"{corpus}: leaderboard", title_justify="left", box=SIMPLE_HEAD, padding=0)
-    for head in ("", "weighted F1", "macro F1", "rare", "to reference", "first"):
-        table.add_column(head, justify="left" if not head else "right")
+    table.add_column("", max_width=LONGEST)
+    for head in ("weighted F1", "macro F1", "rare", "to reference", "first"):
+        table.add_column(head, justify="right", no_wrap=True)
     for row in board.to_dict("records"):
         difference = f"{float(row['difference']):+.1f}" if row["difference"] != "" else "-"
         table.add_row(
-            short_name(plain_cell(str(row["title"]))),
-            _spread(row, "weighted_f1"),
-            _spread(row, "macro_f1"),
+            plain_cell(str(row["title"])),
+            _over(_spread(row, "weighted_f1"), _interval(row, "weighted_f1")),
+            _over(_spread(row, "macro_f1"), _interval(row, "macro_f1")),
             f"{float(row['rare_f1']):.1f}",
-            difference,
+            _over(difference, _interval(row, "difference", "+")),
             f"{float(row['first']):.0f} %",
         )
-        ends = [_interval(row, name) for name in ("weighted_f1", "macro_f1")]
-        table.add_row("", *ends, "", _interval(row, "difference", "+"), "", style="dim")
     return table
+
+
+def _over(figure: str, interval: str) -> Text:
+    return Text.assemble(figure, (f"\n{interval}", "dim"))
 
 
 def _spread(row: Mapping[Any, Any], name: str) -> str:

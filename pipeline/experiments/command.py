@@ -50,7 +50,7 @@ def compare_variants(request: Request, recipe: Variants, read: Reader) -> list[P
     """Run the variants and compare them; return what was written."""
     names = (*recipe.systems, *recipe.beside)
     plan = partial(experiments, request.label, recipe.corpora, names, recipe.runs())
-    return pages.write_variants(request, recipe, _tested(request, recipe, plan, read))
+    return pages.write(request, recipe, _tested(request, recipe, plan, read))
 
 
 def search(request: Request, recipe: Search, read: Reader) -> list[Path]:
@@ -79,7 +79,7 @@ def search(request: Request, recipe: Search, read: Reader) -> list[Path]:
     names = (*recipe.systems, *recipe.beside)
     plan = partial(experiments, request.label, recipe.corpora, names, decided)
     tested = _tested(request, recipe, plan, read)
-    return pages.write_search(request, recipe, rankings, tested)
+    return pages.write(request, recipe, tested, rankings)
 
 
 def _tested(

@@ -70,7 +70,7 @@ def _entrant(side: str, corpus: str, reference: str, read: Reader) -> Entrant:
     revision, _, system = side.partition(":")
     system = system or reference
     if system not in SYSTEMS:  # it becomes part of a path
-        raise PipelineError(f"{side}: got the system {system!r}{hint(system, SYSTEMS)}.")
+        raise PipelineError(f"{side}: got the system {system!r}{hint(system, SYSTEMS)}")
     table = read_system(read, revision, corpus, system)
     return entrant(f"{revision}:{system}", table, system)
 

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from pipeline.base import paths
 from pipeline.base.display import terminal
-from pipeline.base.params import LISTS, PARAMS, Params
+from pipeline.base.params import LISTS, PARAMS
 from pipeline.experiments.rows import mean_std
-from pipeline.systems.registry import title
+from pipeline.systems.registry import SYSTEMS, title
 
 # What `dvc exp show --json` prints: the workspace, then the commit with its experiments.
 States = Sequence[Mapping[str, Any]]
@@ -36,12 +36,7 @@ class Run:
     settings: Mapping[str, Any]
 
 
-def show(
-    params: Params,
-    corpora: Sequence[str],
-    systems: Sequence[str],
-    console: Console | None = None,
-) -> None:
+def show(corpora: Sequence[str], systems: Sequence[str], console: Console | None = None) -> None:
     """Print a table for each corpus and system."""
     from dvc.repo import Repo
 
@@ -49,19 +44,12 @@ def show(
         states = [state.dumpd() for state in repo.experiments.show()]
     for corpus in corpora:
         for system in systems:
-            (console or terminal()).print(table(corpus, system, params.systems, states))
+            (console or terminal()).print(table(corpus, system, states))
 
 
-def table(corpus: str, system: str, systems: Sequence[str], states: States) -> Table:
-    """The runs of a system on a corpus; settings are compared with those of the commit.
-
-    Args:
-        corpus: Which.
-        system: Which.
-        systems: All systems; settings of the others are not shown.
-        states: Of DVC.
-    """
-    found = list(runs(corpus, system, systems, states))
+def table(corpus: str, system: str, states: States) -> Table:
+    """The runs of a system on a corpus; settings are compared with those of the commit."""
+    found = list(runs(corpus, system, states))
     commit = next((run for run in found if run.name.startswith("HEAD")), found[0])
     head = f"{title(system)} on {corpus}: weighted F1 in percent (± over seeds)"
     grid = Table(title=head, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -76,34 +64,28 @@ def table(corpus: str, system: str, systems: Sequence[str], states: States) -> T
     return grid
 
 
-def runs(corpus: str, system: str, systems: Sequence[str], states: States) -> Iterator[Run]:
+def runs(corpus: str, system: str, states: States) -> Iterator[Run]:
     """The workspace, the commit, and its experiments, the newest first."""
-    others = {name for name in systems if name != system}
     for state in states:
         sha, name = state["rev"], state.get("name")
         known = "workspace" if sha == "workspace" else f"HEAD ({name or sha[:7]})"
-        yield _run(corpus, system, others, known, state, None)
+        yield _run(corpus, system, known, state)
         for run in state.get("experiments") or ():
             last = run["revs"][0]
-            known = last.get("name") or last["rev"][:7]
-            yield _run(corpus, system, others, known, last, run.get("executor"))
+            status = (run.get("executor") or {}).get("state", "")
+            yield _run(corpus, system, last.get("name") or last["rev"][:7], last, status)
 
 
-def _run(
-    corpus: str,
-    system: str,
-    others: set[str],
-    name: str,
-    state: Mapping[str, Any],
-    executor: Mapping[str, Any] | None,
-) -> Run:
+def _run(corpus: str, system: str, name: str, state: Mapping[str, Any], status: str = "") -> Run:
     data = state.get("data") or {}
     settings = data.get("params", {}).get(PARAMS.as_posix(), {}).get("data") or {}
     file = paths.metrics(corpus, system, "metrics.json").as_posix()
     metrics = data.get("metrics", {}).get(file, {}).get("data") or {}
-    status = (executor or {}).get("state") or ("error" if state.get("error") else "")
+    status = status or ("error" if state.get("error") else "")
     fresh = _evaluated(data, paths.epochs(corpus, system).as_posix())
-    block = {k: v for k, v in (settings.get(corpus) or {}).items() if k not in others}
+    block = {
+        k: v for k, v in (settings.get(corpus) or {}).items() if k == system or k not in SYSTEMS
+    }
     shared = {key: settings[key] for key in ("compute", *LISTS) if key in settings}
     return Run(
         name=name,

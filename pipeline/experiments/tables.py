@@ -1,4 +1,4 @@
-"""A recipe's tables: their cells, on the terminal, as Markdown and as CSV, and what they say."""
+"""A recipe's tables: their cells, on the terminal and as CSV, and what they say in words."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -14,8 +14,6 @@ from pipeline.experiments.recipe import AS_IT_IS, CHOSEN, Search
 from pipeline.experiments.rows import WEIGHTED, Row, deviation, mean_std
 from pipeline.records.predictions import TestSet
 
-BAR = r"\|"  # a bar that ends no cell
-ALIGNED = {"l": "---", "r": "---:"}
 VALIDATION = "weighted F1 on validation, %"
 
 
@@ -23,8 +21,8 @@ def show(comparisons: Sequence[Comparison], console: Console | None = None) -> N
     """Print a table per comparison, and below each what it says in words."""
     console = console or terminal()
     for comparison in comparisons:
-        title = f"{comparison.name}: {_tested(comparison.rows[0])}, F1 in percent"
-        _print(console, title, _heads(comparison), map(_cells, comparison.rows))
+        title = f"{comparison.name}: {tested(comparison.rows[0])}, F1 in percent"
+        _print(console, title, *rows_of(comparison))
         for words in sentences(comparison):
             console.print(words, soft_wrap=True)
 
@@ -45,36 +43,6 @@ def _print(
     for cells in rows:
         table.add_row(*cells)
     console.print(table)
-
-
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], columns: str) -> list[str]:
-    """The lines of a table; `columns` has an l or r for each column's side."""
-    rule = "|".join(ALIGNED[side] for side in columns)
-    return [_line(heads), f"|{rule}|", *map(_line, rows)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
-
-
-def section(comparison: Comparison) -> str:
-    """The part of a page that holds a comparison's table."""
-    reference, learnt = comparison.rows[0].entrant, comparison.learnt
-    folds, seeds = len(set(reference.test_set.folds.tolist())), reference.predictions.seeds
-    splits = f"{learnt['train']} train, {learnt['valid']} validation"
-    splits += f" (first of {folds} folds, tests pooled)" if folds > 1 else ""
-    whose = f" ({reference.name})" if any(row.apart for row in comparison.rows) else ""
-    spread = f"one seed, {seeds[0]}, so the spread over seeds is not known. F1 in percent."
-    if len(seeds) > 1:
-        listed = ", ".join(map(str, seeds))
-        spread = f"seeds {listed}. F1 in percent, mean ± sample standard deviation over seeds."
-    lines = [
-        f"### {comparison.name}",
-        f"{splits} and {_tested(comparison.rows[0])}, all labelled{whose}; {spread}",
-        "\n".join(markdown(_heads(comparison), map(_cells, comparison.rows), "lrrrl")),
-        *sentences(comparison),
-    ]
-    return "\n\n".join(lines) + "\n"
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -101,7 +69,7 @@ def _of_apart(comparison: Comparison) -> str:
     rows = [row for row in comparison.rows[: comparison.variants] if row.apart]
     if not rows:
         return ""
-    each = "; ".join(f"{row.entrant.name}: {_tested(row)}, {row.apart}" for row in rows)
+    each = "; ".join(f"{row.entrant.name}: {tested(row)}, {row.apart}" for row in rows)
     return (
         f"A difference needs the same utterances with the same labels and classes in both. So none "
         f"to {comparison.rows[0].entrant.name} is given of {each}. Figures on other labels answer "
@@ -109,14 +77,16 @@ def _of_apart(comparison: Comparison) -> str:
     )
 
 
-def _tested(row: Row) -> str:
+def tested(row: Row) -> str:
+    """On what a row was tested."""
     test_set: TestSet = row.entrant.test_set
     return f"{len(test_set.utterances)} test utterances in {len(set(test_set.dialogues))} dialogues"
 
 
-def _heads(comparison: Comparison) -> list[str]:
-    reference = comparison.rows[0].entrant.name
-    return ["", "weighted F1 [95 %]", "macro F1", f"less {reference} [95 %]", "which is"]
+def rows_of(comparison: Comparison) -> tuple[list[str], Iterator[Sequence[str]]]:
+    """Heads and rows of a comparison's table."""
+    less = f"less {comparison.rows[0].entrant.name} [95 %]"
+    return ["", "weighted F1 [95 %]", "macro F1", less, "which is"], map(_cells, comparison.rows)
 
 
 def _cells(row: Row) -> list[str]:

@@ -21,27 +21,17 @@ from pipeline.training.inference import BATCH_SIZE, probabilities
 
 @dataclass(frozen=True)
 class Trained:
-    """A system as one checkpoint has it: at the epoch that validation chose.
+    """A system as one checkpoint has it: at the epoch that validation chose."""
 
-    Attributes:
-        facts: What the checkpoint was saved with.
-        system: On the device it runs on.
-        precision: See `lower_precision`.
-    """
+    fold: int
+    """Whose test split it is for."""
 
-    facts: Mapping[str, Any]
+    seed: int
     system: System
+    """On the device it runs on."""
+
     precision: torch.dtype | None
-
-    @property
-    def fold(self) -> int:
-        """Whose test split it is for."""
-        return int(self.facts["fold"])
-
-    @property
-    def seed(self) -> int:
-        """Of its training."""
-        return int(self.facts["seed"])
+    """See `lower_precision`."""
 
     def probabilities(
         self, dialogues: Sequence[Dialogue], batch_size: int | None = None
@@ -51,24 +41,22 @@ class Trained:
         In the batches and with the threads of its training, unless `batch_size` is given: then the
         bytes are those that training recorded.
         """
-        settings = self.facts["settings"]
-        if "threads" in settings:  # else it was fitted at once
-            set_threads(settings["threads"])
-        size = batch_size or settings.get("batch_size", BATCH_SIZE)
+        settings = self.system.settings
+        if threads := getattr(settings, "threads", None):  # else it was fitted at once
+            set_threads(threads)
+        size = batch_size or int(getattr(settings, "batch_size", BATCH_SIZE))
         return torch.cat(probabilities(self.system, dialogues, size, self.precision)).numpy()
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Checkpoints of one system and corpus, with the same classes and features.
-
-    Attributes:
-        files: At least one, sorted by name.
-        facts: What each was saved with.
-    """
+    """Checkpoints of one system and corpus, with the same classes and features."""
 
     files: tuple[Path, ...]
+    """At least one, sorted by name."""
+
     facts: tuple[Mapping[str, Any], ...]
+    """What each was saved with."""
 
     @property
     def system(self) -> str:
@@ -102,10 +90,9 @@ class Checkpoints:
         return {m: features[m]["dimension"] for m in MODALITIES if m in features}
 
     def check(self, provenance: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuse features that are made otherwise than those of the training.
+        """Refuse features that by their provenance are made otherwise than those of the training.
 
-        Args:
-            provenance: By modality; a number of features is filled in where it is not known yet.
+        A number of features that is not known yet is taken for the right one.
 
         Raises:
             PipelineError: Every difference is named.
@@ -119,16 +106,13 @@ class Checkpoints:
     def load(
         self, features: Mapping[str, Mapping[str, Any]], compute: ComputeSettings | None = None
     ) -> Iterator[Trained]:
-        """Load one after another, for the device of `compute` (None: the CPU).
-
-        Raises:
-            PipelineError: The features, by their provenance, are not made as those of the training.
-        """
+        """Load one after another, for the device of `compute` (None: the CPU); see `check`."""
         device = resolve_device(compute.device) if compute else "cpu"
         precision = lower_precision(device, compute.precision) if compute else None
         for file in self.files:
             system, facts = load_checkpoint(file, features)
-            yield Trained(facts, system.to(device), precision)
+            fold, seed = facts.get("fold", 0), facts.get("seed", 0)
+            yield Trained(fold, seed, system.to(device), precision)
 
 
 def find_checkpoints(path: Path, system: str | None = None, reference: str = "") -> Checkpoints:
@@ -144,7 +128,7 @@ def find_checkpoints(path: Path, system: str | None = None, reference: str = "")
             another system.
     """
     name = system or reference
-    files = (path,) if path.is_file() else _inside(path) or _inside(path / name)
+    files = (path,) if path.is_file() else checkpoints_in(path) or checkpoints_in(path / name)
     if not files:
         raise PipelineError(f"{path} {_instead(path, name)}")
     checkpoints = Checkpoints(files, tuple(read_facts(file) for file in files))
@@ -163,7 +147,8 @@ def find_checkpoints(path: Path, system: str | None = None, reference: str = "")
     return checkpoints
 
 
-def _inside(folder: Path) -> tuple[Path, ...]:
+def checkpoints_in(folder: Path) -> tuple[Path, ...]:
+    """The files of checkpoints in a folder, sorted."""
     return tuple(sorted(folder.glob("*.safetensors")))
 
 
@@ -183,6 +168,6 @@ def _instead(path: Path, system: str) -> str:
     inside = sorted({str(file.parents[1]) for file in path.glob("*/*/*.safetensors")})
     hint = f" Did you mean {', '.join(inside)}?" if inside else ""
     return (
-        "holds no checkpoint (*.safetensors); `dvc repro` trains, unless the stage `train` says that "
-        f"the system is left out.{hint}"
+        "holds no checkpoint (*.safetensors); `dvc repro` trains, unless the stage `train` says "
+        f"that the system is left out.{hint}"
     )

@@ -87,7 +87,7 @@ def provenance(
 def inspect(
     utterances: Sequence[Utterance], folder: Path, max_seconds: float, modalities: Sequence[str]
 ) -> tuple[list[Utterance], list[Problem]]:
-    """Open every clip once, as the stage `manifest` does.
+    """Open every clip in a folder once, as the stage `manifest` does.
 
     Args:
         utterances: As `read_conversation` gives them.

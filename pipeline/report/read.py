@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.base import paths
 from pipeline.base.costs import Timing, read_timings
+from pipeline.base.display import plain_cell
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.settings import MODALITIES, ComputeSettings
@@ -19,7 +20,7 @@ from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.evaluation.evaluate import on_test
 from pipeline.evaluation.slices import Presence, slices
-from pipeline.evaluation.tables import CURVES, class_table, leaderboard
+from pipeline.evaluation.tables import COLUMNS, RUN, class_table, leaderboard
 from pipeline.records.features import read_presence
 from pipeline.records.foreign import read_foreign
 from pipeline.records.ledger import Problem, counted, read_ledger
@@ -191,23 +192,23 @@ def _system(
     about = {**predictions.about[name], **row}
     settings = about.get("settings")
     test_set, of_system = predictions.test_set, predictions.by_system[name]
-    read = settings["modalities"] if settings else list(present)
     history = curves = None
     if settings is None:
         metrics = {"test": on_test(test_set, of_system)}
+        parts = slices(test_set, of_system, entries, present)
     else:
         metrics = _json(paths.metrics(corpus, name, "metrics.json"))
-        losses = _csv(paths.metrics(corpus, name, "history.csv"), CURVES[:3])
+        parts = _table(corpus, name, "slices")
+        losses = _csv(paths.metrics(corpus, name, "history.csv"), RUN)
         if len(losses) and losses["epoch"].max() > 1:
-            path = paths.metrics(corpus, name, "tables", "curves.csv")
-            history, curves = losses, _csv(path, CURVES)
+            history, curves = losses, _table(corpus, name, "curves")
     return SystemResults(
         name=name,
         about=about,
         predictions=of_system,
         metrics=metrics,
         classes=class_table(test_set, of_system),
-        slices=slices(test_set, of_system, entries, {m: present[m] for m in read}),
+        slices=parts,
         settings=settings,
         history=history,
         curves=curves,
@@ -221,11 +222,18 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _table(corpus: str, system: str, name: str) -> pd.DataFrame:
+    return _csv(paths.metrics(corpus, system, "tables", f"{name}.csv"), COLUMNS[name])
+
+
 def _csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     with _results(path):
-        table = pd.read_csv(path)
+        # A speaker may be called NA or 7: only an empty cell means a missing figure.
+        table = pd.read_csv(path, dtype={"slice": str}, keep_default_na=False, na_values=[""])
         if missing := [column for column in columns if column not in table]:
             raise ValueError(f"it has the columns {list(table.columns)} and lacks {missing}")
+    if "slice" in table:
+        table["slice"] = table["slice"].map(plain_cell)
     return table
 
 

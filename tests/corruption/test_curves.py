@@ -13,9 +13,10 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.corruption.content import drawn, thinned
 from pipeline.corruption.corruptions import Corruption
-from pipeline.corruption.curves import Point, Robustness, measure
+from pipeline.corruption.curves import Robustness, measure
 from pipeline.corruption.tested import Tested
 from pipeline.evaluation.evaluate import labelled_test_set, selected_runs
+from pipeline.experiments.rows import WEIGHTED, Row
 from pipeline.records.epochs import read_epochs, write_epochs
 from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import read_manifest
@@ -38,13 +39,21 @@ def measured(*systems: Tested, quick: bool = True, extract: Any = None) -> Robus
 
 def curve(
     found: Robustness, modality: str, name: str, system: str = "mcn_cl"
-) -> tuple[Corruption, Sequence[Point]]:
-    ((corruption, points),) = (
-        (c, points)
-        for (of_system, c), points in found.points.items()
+) -> tuple[Corruption, Sequence[Row]]:
+    ((corruption, rows),) = (
+        (c, rows)
+        for (of_system, c), rows in found.rows.items()
         if (of_system, c.modality, c.name) == (system, modality, name)
     )
-    return corruption, points
+    return corruption, rows
+
+
+def f1(row: Row) -> float:
+    return row.figures[WEIGHTED].value
+
+
+def seeds(found: Robustness) -> dict[str, tuple[int, ...]]:
+    return {system: row.entrant.predictions.seeds for system, row in found.clean.items()}
 
 
 def recorded(system: str = "mcn_cl") -> list[float]:
@@ -61,12 +70,12 @@ def texts() -> dict[str, str]:
 
 def test_the_clean_point_is_what_evaluate_says(entries: list[Entry]) -> None:
     found = measured(trained(), trained("majority"))
-    assert found.seeds == {"mcn_cl": (1, 2), "majority": (0,)}
-    clean = found.clean("mcn_cl")
-    assert np.isclose(clean.f1.value, np.mean(recorded()))
-    assert clean.std is not None and np.isclose(clean.std, np.std(recorded(), ddof=1))
-    assert clean.f1.low <= clean.f1.value <= clean.f1.high
-    assert (clean.difference.value, clean.difference.clear) == (0, False)
+    assert seeds(found) == {"mcn_cl": (1, 2), "majority": (0,)}
+    clean = found.clean["mcn_cl"]
+    assert np.isclose(f1(clean), np.mean(recorded()))
+    assert np.isclose(clean.std() or 0, np.std(recorded(), ddof=1))
+    assert clean.figures[WEIGHTED].low <= f1(clean) <= clean.figures[WEIGHTED].high
+    assert not clean.differences
     test = [e for e in entries if e.split == "test"]
     assert len(found.test_set.utterances) == len(test)
     assert len(set(found.test_set.dialogues)) == 4
@@ -74,7 +83,7 @@ def test_the_clean_point_is_what_evaluate_says(entries: list[Entry]) -> None:
     actual = [e.label for e in test]
     most = max(range(len(CLASSES)), key=train_labels.count)
     expected = f1_score(actual, [most] * len(actual), average="weighted", zero_division=0)
-    assert np.isclose(found.clean("majority").f1.value, 100 * expected)
+    assert np.isclose(f1(found.clean["majority"]), 100 * expected)
 
 
 def without(store: Features, gone: Callable[[str], bool]) -> Features:
@@ -94,22 +103,22 @@ def test_a_dropped_modality_is_masked_and_nothing_else_changes(entries: list[Ent
     assert 0 < len(having) < len(test), "some lack audio anyway"
     corruption, (clean, _, half, every) = curve(found, "audio", "drop")
     assert found.steps[corruption] == (25, 50, 100)
-    assert clean.masked == len(test) - len(having)
-    assert half.masked == len(test) - len(having) + round(len(having) / 2)
-    assert every.masked == len(test)
+    lacking = len(test) - len(having)
+    assert found.masked[corruption][::2] == [lacking, lacking + round(len(having) / 2)]
+    assert found.masked[corruption][-1] == len(test)
     gone = drawn(having, 50, "audio", "drop")
     actual = labelled_test_set(models.protocol).actual
-    for point, store in (
+    for row, store in (
         (half, without(audio, gone.__contains__)),
         (every, without(audio, lambda _: True)),
     ):
         scores = [
-            f1_score(actual, row.probabilities.argmax(1), average="weighted", zero_division=0)
-            for row in models.predict({**stores(), "audio": store}, texts())
+            f1_score(actual, run.probabilities.argmax(1), average="weighted", zero_division=0)
+            for run in models.predict({**stores(), "audio": store}, texts())
         ]
-        assert np.isclose(point.f1.value, 100 * np.mean(scores))
-        assert np.isclose(point.difference.value, point.f1.value - clean.f1.value)
-        assert point.difference.low <= point.difference.value <= point.difference.high
+        less = row.differences[WEIGHTED]
+        assert np.isclose(f1(row), 100 * np.mean(scores))
+        assert np.isclose(less.value, f1(row) - f1(clean)) and less.low <= less.value <= less.high
 
 
 def test_extractors_are_asked_once_for_test_utterances_that_have_the_modality(
@@ -126,16 +135,16 @@ def test_extractors_are_asked_once_for_test_utterances_that_have_the_modality(
     having = [u for u in test if len(of(stores()["visual"], u))]
     assert all(utterances == having for _, _, utterances in asked)
     for system in ("mcn_cl", "linear_svm"):
-        _, points = curve(found, "visual", "blur", system)
-        assert [point.masked for point in points] == [len(test) - len(having)] * 5
-        assert points[-1].f1 != points[0].f1, "the features did change"
+        corruption, rows = curve(found, "visual", "blur", system)
+        assert found.masked[corruption] == [len(test) - len(having)] * 5
+        assert f1(rows[-1]) != f1(rows[0]), "the features did change"
 
 
 def test_quick_takes_one_seed_and_few_steps(entries: list[Entry]) -> None:
     found = measured(trained(quick=True))
-    assert found.seeds == {"mcn_cl": (1,)} and found.clean("mcn_cl").std is None
-    assert np.isclose(found.clean("mcn_cl").f1.value, recorded()[0])
-    assert [len(points) for points in found.points.values()] == [4] * 8, "the clean one too"
+    assert seeds(found) == {"mcn_cl": (1,)} and found.clean["mcn_cl"].std() is None
+    assert np.isclose(f1(found.clean["mcn_cl"]), recorded()[0])
+    assert [len(rows) for rows in found.rows.values()] == [4] * 8, "the clean one too"
 
 
 def test_folds_are_pooled_each_with_its_own_model(workspace: Path) -> None:
@@ -144,8 +153,8 @@ def test_folds_are_pooled_each_with_its_own_model(workspace: Path) -> None:
     turned = [replace(e, fold=1, split=TURNED[e.split]) for e in laid]
     write_protocol(paths.protocol("toy"), Protocol(CLASSES, [*laid, *turned]))
     found = measured(trained(epochs=3))
-    assert set(found.test_set.folds) == {0, 1} and found.seeds == {"mcn_cl": (1, 2)}
-    assert np.isclose(found.clean("mcn_cl").f1.value, np.mean(recorded()))
+    assert set(found.test_set.folds) == {0, 1} and seeds(found) == {"mcn_cl": (1, 2)}
+    assert np.isclose(f1(found.clean["mcn_cl"]), np.mean(recorded()))
     tested = [e for e in [*laid, *turned] if e.split == "test" and e.label is not None]
     assert len(found.test_set.utterances) == len(tested)
 
@@ -155,10 +164,10 @@ def test_a_system_of_one_modality_can_lose_it_and_no_other(entries: list[Entry])
     found = measured(read(), trained("linear_svm"))
     assert {c.modality for _, c in found.read if _ == "mcn_cl"} == {"audio"}
     assert {c.modality for _, c in found.read if _ == "linear_svm"} == {"text", "audio", "visual"}
-    _, points = curve(found, "audio", "drop")
-    assert np.isfinite(points[-1].f1.value)
+    _, rows = curve(found, "audio", "drop")
+    assert np.isfinite(f1(rows[-1]))
     _, unmoved = curve(found, "text", "drop")
-    assert len(unmoved) == 1, "the clean point alone"
+    assert len(unmoved) == 1, "the clean row alone"
 
 
 def test_words_are_corrupted_for_systems_that_read_them(entries: list[Entry]) -> None:
@@ -173,14 +182,14 @@ def test_words_are_corrupted_for_systems_that_read_them(entries: list[Entry]) ->
         return 100 * float(f1_score(actual, predicted, average="weighted", zero_division=0))
 
     _, (clean, _, half, every) = curve(found, "text", "word dropout", "tfidf")
-    assert np.isclose(clean.f1.value, score(texts()))
-    assert np.isclose(half.f1.value, score({u.utterance: thinned(u, 50.0).text for u in rows}))
+    assert np.isclose(f1(clean), score(texts()))
+    assert np.isclose(f1(half), score({u.utterance: thinned(u, 50.0).text for u in rows}))
     nothing = score(dict.fromkeys(test, ""))
-    assert np.isclose(every.f1.value, nothing) and nothing < clean.f1.value
+    assert np.isclose(f1(every), nothing) and nothing < f1(clean)
     _, (_, _, half, every) = curve(found, "text", "drop", "tfidf")
     gone = drawn(test, 50, "text", "drop")
     kept = {u.utterance: "" if u.utterance in gone else u.text for u in rows}
-    assert np.isclose(half.f1.value, score(kept)) and np.isclose(every.f1.value, nothing)
+    assert np.isclose(f1(half), score(kept)) and np.isclose(f1(every), nothing)
 
 
 def told(act: Callable[[], Any]) -> str:
@@ -219,4 +228,9 @@ def test_what_does_not_fit_is_told(entries: list[Entry]) -> None:
 
 def test_the_same_systems_give_the_same_curves(entries: list[Entry]) -> None:
     models = trained(seeds=(1,), epochs=2)
-    assert measured(models).points == measured(read()).points
+    one, other = measured(models), measured(read())
+    assert all(
+        row.figures == same.figures and row.differences == same.differences
+        for key, rows in one.rows.items()
+        for row, same in zip(rows, other.rows[key], strict=True)
+    )

@@ -9,13 +9,14 @@ import pytest
 from rich.console import Console
 
 from pipeline.corruption import page
-from pipeline.corruption.corruptions import CORRUPTIONS
-from pipeline.corruption.curves import Point, Robustness
+from pipeline.corruption.corruptions import CORRUPTIONS, Corruption
+from pipeline.corruption.curves import Robustness
 from pipeline.corruption.figure import figure
 from pipeline.evaluation.evaluate import selected_runs
 from pipeline.evaluation.intervals import Difference, Interval
+from pipeline.experiments.rows import WEIGHTED, Entrant, Row
 from pipeline.records.epochs import read_epochs
-from pipeline.records.predictions import TestSet
+from pipeline.records.predictions import SystemPredictions, TestSet
 from pipeline.records.protocol import read_protocol
 from tests.conftest import ROOT
 from tests.dag.clone import python
@@ -31,30 +32,36 @@ TESTED = TestSet(
 )
 
 
-def points(*values: float, masked: int = 3) -> list[Point]:
-    """A curve whose first is clean; each interval is 5 wide on both sides."""
-    return [
-        Point(
-            Interval(value, value - 5, value + 5),
-            1.25,
-            Difference(less := value - values[0], less - 5, less + 5),
-            masked,
-        )
-        for value in values
-    ]
+def row(step: str, value: float, clean: float, seeds: tuple[int, ...]) -> Row:
+    """A row; each interval is 5 wide on both sides, and two seeds are 2.5 apart."""
+    less = value - clean
+    return Row(
+        Entrant(step, TESTED, SystemPredictions(seeds, np.zeros((len(seeds), 20), int), None)),
+        np.zeros((len(seeds), 4, 2, 2)),
+        {WEIGHTED: Interval(value, value - 5, value + 5)},
+        {WEIGHTED: (value - 1.25, value + 1.25)[: len(seeds)]},
+        {} if step == "none" else {WEIGHTED: Difference(less, less - 5, less + 5)},
+        "",
+    )
 
 
+def rows(corruption: Corruption, seeds: tuple[int, ...], *values: float) -> list[Row]:
+    """A curve whose first value is clean."""
+    steps = ("none", *map(corruption.step, STEPS[corruption]))
+    return [row(step, v, values[0], seeds) for step, v in zip(steps, values, strict=False)]
+
+
+STEPS = {DROP: (25.0, 50.0, 100.0), NOISE: (40.0, 20.0, 0.0)}
 FOUND = Robustness(
     corpus="toy",
-    test_set=TESTED,
-    seeds={"mcn_cl": (1, 2), "tfidf": (0,)},
-    steps={DROP: (25.0, 50.0, 100.0), NOISE: (40.0, 20.0, 0.0)},
-    points={
-        ("mcn_cl", DROP): points(60.0, 59.0, 58.0, 50.0, masked=0),
-        ("mcn_cl", NOISE): points(60.0, 61.0, 66.5, 40.0),
-        ("tfidf", DROP): points(55.0, 50.0, 40.0, 30.0, masked=0),
-        ("tfidf", NOISE): points(55.0),
+    steps=STEPS,
+    rows={
+        ("mcn_cl", DROP): rows(DROP, (1, 2), 60.0, 59.0, 58.0, 50.0),
+        ("mcn_cl", NOISE): rows(NOISE, (1, 2), 60.0, 61.0, 66.5, 40.0),
+        ("tfidf", DROP): rows(DROP, (0,), 55.0, 50.0, 40.0, 30.0),
+        ("tfidf", NOISE): rows(NOISE, (0,), 55.0),
     },
+    masked={DROP: (0, 5, 10, 20), NOISE: (3, 3, 3, 4)},
 )
 
 
@@ -69,15 +76,15 @@ def test_the_page(workspace: Path) -> None:
         "20 labelled test utterances in 4 dialogues.",
         "![Weighted F1 by corruption and step, a line for each system](toy.png)",
         "|  | MCN-CL | TF-IDF |",
-        "| clean | 60.0 ± 1.2 [55.0, 65.0] | 55.0 ± 1.2 [50.0, 60.0] |",
+        "| clean | 60.0 ± 1.8 [55.0, 65.0] | 55.0 [50.0, 60.0] |",
         "| text drop 50 % of utterances | -2.0 | -15.0 * |",
         "| audio noise 20 dB | +6.5 * |  |",
         "<details><summary>MCN-CL, seeds 1, 2</summary>",
         "<details><summary>TF-IDF, seed 0</summary>",
-        "| audio | noise | none | 3 | 60.0 ± 1.2 [55.0, 65.0] |  |  |",
-        "| audio | noise | 40 dB | 3 | 61.0 ± 1.2 [56.0, 66.0] | +1.0 [-4.0, +6.0] | not clear |",
-        "| audio | noise | 20 dB | 3 | 66.5 ± 1.2 [61.5, 71.5] | +6.5 [+1.5, +11.5] | better |",
-        "| audio | noise | 0 dB | 3 | 40.0 ± 1.2 [35.0, 45.0] | -20.0 [-25.0, -15.0] | worse |",
+        "| audio | noise | none | 3 | 60.0 ± 1.8 [55.0, 65.0] |  |  |",
+        "| audio | noise | 40 dB | 3 | 61.0 ± 1.8 [56.0, 66.0] | +1.0 [-4.0, +6.0] | not clear |",
+        "| audio | noise | 20 dB | 3 | 66.5 ± 1.8 [61.5, 71.5] | +6.5 [+1.5, +11.5] | better |",
+        "| audio | noise | 0 dB | 4 | 40.0 ± 1.8 [35.0, 45.0] | -20.0 [-25.0, -15.0] | worse |",
         f"- text drop: {DROP.about}.",
     ):
         assert line in text.splitlines(), line
@@ -96,9 +103,9 @@ def test_the_table_and_the_picture(workspace: Path) -> None:
     last = rows.iloc[7]
     assert (last["modality"], last["corruption"], last["unit"], last["masked"]) == (
         *("audio", "noise", "dB"),
-        3,
+        4,
     )
-    assert (last["weighted_f1"], last["weighted_f1_std"]) == (40.0, 1.25)
+    assert (last["weighted_f1"], last["weighted_f1_std"]) == (40.0, 1.77), "1.25 times root 2"
     assert list(last[["difference", "difference_low", "difference_high"]]) == [-20, -25, -15]
     assert pd.isna(rows.iloc[4]["difference"]) and rows.iloc[4]["weighted_f1"] == 60
     first = picture.read_bytes()

@@ -39,8 +39,9 @@ def test_every_figure_of_every_system_fits_on_a_terminal(board, width):
     show("x", Console(file=file, width=width))
     lines = file.getvalue().splitlines()
     assert "…" not in file.getvalue() and max(map(len, lines)) <= width
+    words = " ".join(line[:25].strip() for line in lines).split()
     for title in SYSTEMS.values():
-        assert any(line.strip().startswith(title) for line in lines)
+        assert " ".join(title.split()) in " ".join(words), "long ones in two lines"
     printed = file.getvalue()
     assert printed.count("60.15 ± 0.25") == 2 and printed.count("60.15") == 2 * len(SYSTEMS)
     assert printed.count("58.2 to 62.2") == 2 * len(SYSTEMS)

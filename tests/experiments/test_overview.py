@@ -48,7 +48,7 @@ STATES = [state("workspace", None, 62.0, CHANGED), COMMIT | {"experiments": RUNS
 
 def printed(corpus: str, width: int = 80) -> str:
     file = io.StringIO()
-    Console(file=file, width=width).print(table(corpus, "mcn_cl", ["mcn_cl", "tfidf"], STATES))
+    Console(file=file, width=width).print(table(corpus, "mcn_cl", STATES))
     return file.getvalue()
 
 
@@ -66,7 +66,7 @@ def test_what_has_no_result_says_why() -> None:
     lines = [" ".join(line.split()) for line in printed("toy").splitlines()]
     assert "ccccccc queued queued" in lines and "gone error error" in lines
     assert "point - -" in lines, "its figures are of an earlier training"
-    assert [row.name for row in runs("toy", "mcn_cl", ["mcn_cl", "tfidf"], STATES)][:2] == [
+    assert [row.name for row in runs("toy", "mcn_cl", STATES)][:2] == [
         "workspace",
         "HEAD (main)",
     ]

@@ -49,7 +49,7 @@ def test_what_is_printed(found: Comparison, workspace: Path) -> None:
 
 
 def test_what_is_written(found: Comparison, workspace: Path) -> None:
-    written = pages.write_variants(Request("r"), RECIPE, [found])
+    written = pages.write(Request("r"), RECIPE, [found])
     assert written == [Path(f"docs/experiments/r.{end}") for end in ("md", "csv", "png")]
     page, table, plot = written
     text = page.read_text()
@@ -81,15 +81,13 @@ def test_what_is_written(found: Comparison, workspace: Path) -> None:
     assert rows["classes"].tolist() == [3, 3, 2, 3, 3, 2, 2]
     assert Image.open(plot).width > 300
     before = [file.read_bytes() for file in written]
-    pages.write_variants(Request("r"), RECIPE, [found])
+    pages.write(Request("r"), RECIPE, [found])
     assert [file.read_bytes() for file in written] == before, "the same results, the same bytes"
 
 
 def test_a_quick_page_on_other_corpora_says_so(found: Comparison, workspace: Path) -> None:
     request = Request("r", quick=True, corpora=("x", "y"))
-    page, *_ = pages.write_variants(
-        request, RECIPE.quickened(), [found_of(found, ["full", "text"])]
-    )
+    page, *_ = pages.write(request, RECIPE.quickened(), [found_of(found, ["full", "text"])])
     assert page == Path("docs/experiments/quick/r-x-y.md")
     text = page.read_text()
     command = "python -m pipeline experiment r --quick --corpus x --corpus y"
@@ -124,5 +122,5 @@ def test_points_on_an_axis_stand_by_number_and_null_apart(workspace: Path) -> No
     assert [mark.name for mark in marks] == ["0.1", "0.3", "all"]
     assert [mark.marked for mark in marks] == [False, True, False]
     assert [mark.joined for mark in marks] == [True, True, False]
-    _, _, plot = pages.write_variants(Request("r"), recipe, [found])
+    _, _, plot = pages.write(Request("r"), recipe, [found])
     assert Image.open(plot).width > 300

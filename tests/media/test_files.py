@@ -70,6 +70,16 @@ def test_file_that_cannot_be_opened(
     assert path.name not in caught.value.detail
 
 
+def test_pictures_of_a_codec_that_nobody_knows(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip(path).replace(b"avc1", b"zzzz"))
+    assert str(unusable(probe(path), "video")).startswith("no_decoder")
+    with pytest.raises(MediaError, match="no decoder") as caught:
+        sample_frames(path, 4, max_seconds=60)
+    assert caught.value.kind == "no_decoder"
+    assert len(load_mono(path, max_seconds=60))
+
+
 def test_folder_in_a_files_place(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="absent: a folder has this name"):
         probe(tmp_path)

@@ -14,6 +14,7 @@ from pipeline.base.display import write_csv
 from pipeline.base.files import write_json
 from pipeline.corpora.registry import READERS
 from pipeline.evaluation.evaluate import labelled_test_set
+from pipeline.evaluation.slices import slices
 from pipeline.records.features import write_features
 from pipeline.records.ledger import Problem, write_ledger
 from pipeline.records.manifest import Origin, Utterance, write_manifest
@@ -145,8 +146,12 @@ def _write_predictions(corpus: Corpus, protocol: Protocol) -> None:
         },
         "finetuned_head": {"fidelity": "code", "citation": "us", "left_out": corpus.why},
     }
+    present = dict.fromkeys(test_set.utterances, True)
     for name in SYSTEMS:
         of_system = {name: systems[name]} if name in systems else {}
+        for own in of_system.values():
+            table = slices(test_set, own, protocol.entries, {"text": present, "visual": present})
+            write_csv(paths.metrics(corpus.name, name, "tables", "slices.csv"), table)
         path = paths.predictions(corpus.name, name)
         write_predictions(path, Predictions(test_set, of_system, {name: about[name]}))
 

@@ -195,5 +195,5 @@ class Tally:
                 f"none of {self.missing} utterances has {self.modality}; the summaries of this "
                 f"stage and of `python -m stages.manifest {corpus}` give the reasons. Put the "
                 f"clips where the reader looks for them, or take {self.modality} out of "
-                f"{corpus}.extract.modalities and {corpus}.model.modalities."
+                f"{corpus}.extract.modalities and of each system's, {corpus}.SYSTEM.modalities."
             )

@@ -52,7 +52,7 @@ def visual_of(
     """
     seen = SeenPictures()
     known: int | None = 0
-    if not cache.is_empty():
+    if cache.folder.is_dir():
         known = yield from _from_cache(rows(), seen, cache)
     if known is None:
         return

@@ -147,16 +147,6 @@ def test_rows_come_as_soon_as_they_are_known(
     assert next(rows).utterance == "u1" and decoded == ["a", "b"]
 
 
-def test_a_damaged_entry_of_a_sound_is_made_again(
-    tmp_path: Path, cache: ClipCache, decoded: list[str]
-) -> None:
-    first = found([clip(0, "b")], WAYS["speech"](tmp_path, cache))
-    (entry,) = (path for path in cache.folder.rglob("*") if path.is_file())
-    entry.write_bytes(entry.read_bytes()[:-3])
-    assert found([clip(0, "b")], WAYS["speech"](tmp_path, cache)) == first
-    assert decoded == ["b", "b"]
-
-
 @pytest.mark.usefixtures("decoded")
 def test_a_vector_that_is_none_masks_the_utterance(tmp_path: Path, cache: ClipCache) -> None:
     def encode(samples: np.ndarray, rate: int = 16000) -> np.ndarray:

@@ -58,13 +58,10 @@ def test_compare_gives_6373_finite_numbers(compare: Smile, sound: np.ndarray) ->
     assert np.isfinite(vector).all()
 
 
-def test_sounds_are_told_apart(egemaps: Smile) -> None:
-    assert (egemaps.extract(tone(1, RATE), RATE) != egemaps.extract(noise(1), RATE)).any()
-
-
 def test_copies_and_history_do_not_matter(egemaps: Smile) -> None:
     sounds = [noise(0.3 + 0.1 * seed, seed) for seed in range(4)]
     alone = [egemaps.extract(sound, RATE).tobytes() for sound in sounds]
+    assert len(set(alone)) == 4, "they are told apart"
     copy = pickle.loads(pickle.dumps(egemaps))
     again = [copy.extract(sound, RATE).tobytes() for sound in reversed(sounds)]
     assert again[::-1] == alone

@@ -380,22 +380,22 @@ def test_broken_folder_is_told(
             encoder(folder)
 
 
+def take_out(folder: Path, part: str) -> None:
+    """Leaves some weights out of a checkpoint."""
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if part not in name}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def test_missing_weights_are_told_not_made_up_but_for_the_pooling_layer(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
     """transformers would draw them at random, and every run would give other features."""
-    lean = tmp_path / "lean"
-    shutil.copytree(folders["bert"], lean)
-    weights = load_file(lean / "model.safetensors")
-
-    def without(part: str) -> None:
-        kept = {name: value for name, value in weights.items() if part not in name}
-        assert len(kept) < len(weights)
-        save_file(kept, lean / "model.safetensors", metadata={"format": "pt"})
-
-    without("pooler")
+    lean = shutil.copytree(folders["bert"], tmp_path / "lean")
+    take_out(lean, "pooler")
     whole = vectors_of(encoder(folders["bert"]), TEXTS)
     assert (vectors_of(encoder(lean), TEXTS) == whole).all()
-    without("layer.3")
+    take_out(lean, "layer.3")
     with pytest.raises(PipelineError, match=r"lacks 16 weights, encoder\.layer\.3"):
         encoder(lean)
