@@ -15,9 +15,9 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from pipeline.nn.batch import NO_LABEL, DialogueBatch
-from pipeline.nn.context import DialogueRNN, one_hot_speakers
 from pipeline.nn.contrastive import TIE
 from pipeline.nn.cross_attention import CrossAttention, MCNBranch
+from pipeline.nn.dialogue_rnn import DialogueRNN, one_hot_speakers
 from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import Output
 from pipeline.systems.mcn_cl import McnCl

@@ -121,7 +121,7 @@ def slices(table: pd.DataFrame) -> Figure:
     for axes, (kind, rows) in zip(panels, kinds, strict=True):
         _intervals(axes, rows, "weighted_f1")
         shown = [
-            f"{short_name(str(name))} ({count:,})"
+            f"{short_name(str(name), LONGEST - 9)} ({count:,})"
             for name, count in zip(rows["slice"], rows["utterances"], strict=True)
         ]
         _names(axes, shown)

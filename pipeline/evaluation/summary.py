@@ -14,6 +14,11 @@ from pipeline.base import paths
 from pipeline.base.display import plain_cell, terminal
 from pipeline.base.errors import PipelineError
 
+COLUMNS = {"title", "first", "rare_f1"} | {
+    f"{name}{end}"
+    for name in ("weighted_f1", "macro_f1", "difference")
+    for end in ("", "_low", "_high")
+}
 LONGEST = 24  # letters of a title in a line
 NOTE = """\
   F1 on test in percent, epochs chosen on validation: mean ± std over seeds;
@@ -28,12 +33,7 @@ def show(corpus: str, console: Console | None = None) -> None:
         PipelineError: There are no results yet.
     """
     console = console or terminal()
-    path = paths.metrics(corpus, "leaderboard.csv")
-    try:
-        board = pd.read_csv(path, dtype={"system": str, "title": str}, keep_default_na=False)
-        run = json.loads(paths.metrics(corpus, "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PipelineError(f"{error.filename} is missing: run `dvc repro` first.") from error
+    board, run = _read(corpus)
     console.print(_table(corpus, board))
     console.print(NOTE, end="", soft_wrap=True)
     for modality, provenance in run["features"].items():
@@ -44,6 +44,21 @@ def show(corpus: str, console: Console | None = None) -> None:
     problems = {f"{s}: {k}": n for s, kinds in run["ledger"].items() for k, n in kinds.items()}
     listed = ", ".join(f"{kind} {count}" for kind, count in problems.items()) or "empty"
     console.print(f"  ledger: {listed}", soft_wrap=True)
+
+
+def _read(corpus: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    path, other = (paths.metrics(corpus, name) for name in ("leaderboard.csv", "run.json"))
+    try:
+        board = pd.read_csv(path, dtype={"title": str}, keep_default_na=False)
+        if lacking := sorted(COLUMNS - set(board)):
+            raise ValueError(f"it lacks the columns {lacking}")
+        path = other
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PipelineError(f"{path} is missing: run `dvc repro` first.") from error
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{path}: {error}. Delete it and run `dvc repro`.") from error
+    return board, run
 
 
 def headline(corpus: str, title: str, metrics: Mapping[str, Any]) -> str:

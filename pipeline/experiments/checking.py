@@ -1,4 +1,4 @@
-"""Tries what can be tried before anything runs: told now, not by the ninth experiment."""
+"""Try what can be tried before anything runs: mistakes show now, not in the ninth experiment."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ READ_OF = {"evaluate": paths.predictions, "train": paths.epochs}
 
 
 def check(experiments: Sequence[Experiment]) -> None:
-    """Tries every experiment's settings on a copy of params.yaml, as DVC will.
+    """Try every experiment's settings on a copy of params.yaml, as DVC will.
 
     Raises:
         PipelineError: One message that names all settings that do not fit. Or results that an

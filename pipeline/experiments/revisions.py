@@ -19,7 +19,7 @@ Reader = Callable[[str, Path], bytes]
 
 
 def dvc_reader() -> Reader:
-    """Reads from DVC's cache, and what git keeps from git.
+    """Read from DVC's cache, and what git keeps from git.
 
     Raises:
         PipelineError: On reading: there is no such revision, it has no such file, or DVC's cache
@@ -29,18 +29,18 @@ def dvc_reader() -> Reader:
     from dvc.exceptions import DvcException
     from dvc.scm import RevError
 
-    system = cache(lambda revision: DVCFileSystem(".", rev=revision))  # takes a second
+    opened = cache(lambda revision: DVCFileSystem(".", rev=revision))  # takes a second
 
     def read(revision: str, path: Path) -> bytes:
         try:
-            content: bytes = system(revision).read_bytes(path.as_posix())
+            content: bytes = opened(revision).read_bytes(path.as_posix())
         except RevError as error:
             raise PipelineError(
                 f"There is no revision {revision!r}: expected a commit, branch or tag of git "
                 "(`git log --oneline`), or an experiment's name (`dvc exp list --all-commits`)."
             ) from error
         except (DvcException, OSError) as error:
-            why = _why_absent(system(revision), path, error)
+            why = _why_absent(opened(revision), path, error)
             raise PipelineError(f"{path} cannot be read from {revision}: {why}") from error
         return content
 
@@ -51,7 +51,8 @@ def _why_absent(files: Any, path: Path, error: Exception) -> str:
     """Why DVC's file system of a revision has no content of a file."""
     if not files.exists(path.as_posix()):
         return (
-            "no stage there makes it, and git does not keep it. Was its corpus run there? "
+            "no stage there makes it, and git does not keep it. Were its corpus and its system run "
+            "there? (Commits from before there were systems keep other files.) "
             "`python -m pipeline baseline` keeps the results as they are; change something, run, "
             "and compare again."
         )

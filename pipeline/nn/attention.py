@@ -63,18 +63,43 @@ class MultiHeadAttention(nn.Module):
         Returns:
             [batch, query, width].
         """
-        some = usable.any(dim=1, keepdim=True)
-        query, key, value = (
-            vectors.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for vectors in (self.query(queries), *self.key_value(keys).chunk(2, dim=-1))
-        )
-        attended = functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            # A softmax over nothing is NaN on some backends: such a row attends to all.
-            attn_mask=(usable | ~some)[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        joined: Tensor = self.output(attended.transpose(1, 2).flatten(2))
-        return joined.masked_fill(~some.unsqueeze(-1), 0)
+        key, value = self.key_value(keys).chunk(2, dim=-1)
+        dropout = self.dropout if self.training else 0.0
+        attended = attend(self.query(queries), key, value, usable, self.heads, dropout)
+        some = usable.any(dim=1)[:, None, None]
+        output: Tensor = self.output(attended)
+        return output.masked_fill(~some, 0)
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, usable: Tensor, heads: int, dropout: float
+) -> Tensor:
+    """Scaled dot-product attention of several heads, zeros where no key is usable.
+
+    Args:
+        query: [batch, query, width].
+        key: [batch, key, width].
+        value: [batch, key, width].
+        usable: True where a key may be attended to, [batch, key].
+        heads: Parts that the width is split into.
+        dropout: Of the weights.
+
+    Returns:
+        [batch, query, width].
+    """
+
+    def split(vectors: Tensor) -> Tensor:
+        """Map [batch, turn, width] to [batch, head, turn, width / head]."""
+        return vectors.view(*vectors.shape[:2], heads, -1).transpose(1, 2)
+
+    some = usable.any(dim=-1, keepdim=True)
+    # A softmax over nothing is NaN on some backends: a dialogue without usable keys attends to all
+    # of them and its result is zeroed.
+    attended = functional.scaled_dot_product_attention(
+        split(query),
+        split(key),
+        split(value),
+        attn_mask=(usable | ~some)[:, None, None, :],
+        dropout_p=dropout,
+    )
+    return attended.transpose(1, 2).flatten(2).masked_fill(~some.unsqueeze(-1), 0)

@@ -9,8 +9,8 @@ padded batch is padding, and only attention needs to know which dialogue a turn 
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from pipeline.nn.attention import attend
 from pipeline.nn.batch import Packing
 
 
@@ -47,27 +47,12 @@ class CrossAttention(nn.Module):
 
     def attend(self, features: Tensor, partner: Tensor, usable: Tensor, packing: Packing) -> Tensor:
         """Compute MH of eq. 10, zeros for a dialogue without usable turns; axes as in `forward`."""
-        key, value = self.key_value(partner).chunk(2, dim=-1)
-        query, key, value = (
-            self._split(packing.unpack(rows)) for rows in (self.query(features), key, value)
-        )
-        some = usable.any(dim=-1, keepdim=True)
-        # A softmax over nothing is NaN on some backends: a dialogue without usable turns attends to
-        # all of them and its result is zeroed.
-        attended = functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=(usable | ~some)[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        joined = attended.transpose(1, 2).flatten(2).masked_fill(~some.unsqueeze(-1), 0)
+        vectors = (self.query(features), *self.key_value(partner).chunk(2, dim=-1))
+        query, key, value = (packing.unpack(rows) for rows in vectors)
+        dropout = self.dropout if self.training else 0.0
+        joined = attend(query, key, value, usable, self.heads, dropout)
         merged: Tensor = self.output(packing.pack(joined))
         return merged
-
-    def _split(self, vectors: Tensor) -> Tensor:
-        """Map [batch, turn, width] to [batch, head, turn, width / head]."""
-        return vectors.view(*vectors.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class MCNBranch(nn.Module):

@@ -45,10 +45,10 @@ class ChainedGRU(nn.Module):
             The state after it, [chain, batch, hidden].
         """
         recurrent = torch.baddbmm(self.bias_hidden, state, self.weight_hidden)
-        hidden = state.shape[-1]
-        both = torch.sigmoid(gates[..., : 2 * hidden] + recurrent[..., : 2 * hidden])
-        reset, update = both.chunk(2, dim=-1)
-        new = torch.tanh(gates[..., 2 * hidden :] + reset * recurrent[..., 2 * hidden :])
+        # Chunks, not slices: the gradient of a slice fills the whole with zeros first.
+        outer, inner = gates.chunk(3, dim=-1), recurrent.chunk(3, dim=-1)
+        reset, update = (torch.sigmoid(outer[n] + inner[n]) for n in (0, 1))
+        new = torch.tanh(outer[2] + reset * inner[2])
         return torch.lerp(new, state, update)
 
     def forward(self, sequence: Tensor, dropout: float = 0.0) -> Tensor:

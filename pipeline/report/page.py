@@ -6,6 +6,7 @@ is the template's own.
 
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 class Page(RendererHTML):
     """HTML of a page: figures inside, tables that scroll, rows with a head, a list of sections.
 
-    `env` holds the `svg` element of each picture by its path, and takes up the `sections`.
+    `env` holds the `svg` element of each picture by its path, and takes up `sections` and `ids`.
     """
 
     def paragraph_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
@@ -82,9 +83,12 @@ class Page(RendererHTML):
     def heading_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
         """A heading with an id, as GitHub makes them."""
         title = tokens[at + 1].content
-        tokens[at].attrSet("id", re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")))
+        name = _id(title)
+        env["ids"][name] += 1
+        key = name if env["ids"][name] == 1 else f"{name}-{env['ids'][name] - 1}"
+        tokens[at].attrSet("id", key)
         if tokens[at].tag == "h2":
-            env["sections"].append((tokens[at].attrs["id"], title))
+            env["sections"].append((key, title))
         return self.renderToken(tokens, at, options, env)
 
     def table_open(self, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
@@ -113,6 +117,11 @@ class Page(RendererHTML):
         return "</th>\n" if tokens[at - 3].type == "tr_open" else "</td>\n"
 
 
+def _id(title: str) -> str:
+    """The id of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
+
+
 def _pictured(inline: Token) -> bool:
     return all(child.type in ("image", "softbreak") for child in inline.children or ())
 
@@ -138,7 +147,8 @@ def markdown_of(
     )
     environment.filters |= {
         "code": _code,
-        "label": lambda text: Markup(BRACKET.sub(r"\\\g<0>", _escaped(text))),
+        "label": _label,
+        "link": lambda title: Markup(f"[{_label(title)}](#{_id(_escaped(title))})"),
         "verbatim": Markup,  # for names that params.yaml checks
     }
     test_set = results.predictions.test_set
@@ -164,6 +174,7 @@ def in_html(results: Results, drawn: Sequence[Picture], run: Circumstances) -> s
     env: dict[str, Any] = {
         "svg": {f"figures/{p.name}.png": svg(p.figure, p.name, p.description) for p in drawn},
         "sections": [],
+        "ids": Counter(),
     }
     body = reader.render(markdown_of(results, drawn, run), env)
     links = (
@@ -190,3 +201,8 @@ def _code(text: str) -> Markup:
     """Text in one line as code, in which Markdown has no other markup."""
     words = printable(text).replace("`", "'").split()
     return Markup(f"`{' '.join(words)}`")
+
+
+def _label(text: str) -> Markup:
+    """Text between brackets, which hold no other ones."""
+    return Markup(BRACKET.sub(r"\\\g<0>", _escaped(text)))

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.base.display import short_name
 from pipeline.evaluation import figures
 from pipeline.evaluation.scores import reliability
 from pipeline.evaluation.tables import confusions_of
@@ -60,7 +61,7 @@ def pictures(results: Results) -> Iterator[Picture]:
         partial(figures.by_class, classes),
     )
     for system in results.systems:
-        yield from _of_system(results, system, f"{system.about['title']} {where}")
+        yield from _of_system(results, system, f"{short_name(system.about['title'])} {where}")
 
 
 def _of_system(results: Results, system: SystemResults, title: str) -> Iterator[Picture]:

@@ -81,7 +81,7 @@ class Results:
         systems: Best first.
         left_out: Why, by title.
         features: Provenance of the stores, by modality in use.
-        present: Which utterances have it, by modality in use.
+        masked: Number of utterances without it, by modality in use.
         ledgers: Problems by stage.
     """
 
@@ -98,7 +98,7 @@ class Results:
     systems: Sequence[SystemResults]
     left_out: Mapping[str, str]
     features: Mapping[str, Mapping[str, Any]]
-    present: Mapping[str, Presence]
+    masked: Mapping[str, int]
     ledgers: Mapping[str, Sequence[Problem]]
 
     @property
@@ -110,11 +110,6 @@ class Results:
     def dialogues(self) -> int:
         """Number of test dialogues."""
         return len(set(self.predictions.test_set.dialogues))
-
-    @property
-    def masked(self) -> dict[str, int]:
-        """Number of utterances without it, by modality in use."""
-        return {m: sum(not there for there in of.values()) for m, of in self.present.items()}
 
     def run(self) -> dict[str, Any]:
         """Content of run.json: what the figures were computed from."""
@@ -165,7 +160,7 @@ def read_results(params: Params, corpus: str, foreign: Sequence[Path] = ()) -> R
         ],
         left_out={of["title"]: of["left_out"] for of in about.values() if "left_out" in of},
         features={modality: provenance for modality, (provenance, _) in stores.items()},
-        present=present,
+        masked={m: sum(not there for there in of.values()) for m, of in present.items()},
         ledgers={stage: read_ledger(paths.ledger(corpus, stage)) for stage in LEDGERS},
     )
 

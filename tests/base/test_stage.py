@@ -19,10 +19,11 @@ def ended(workspace, monkeypatch):
     shutil.copy(PARAMS, "params.yaml")
 
     def run(name, error, raised=SystemExit):
-        def work(params, corpus):
+        def work(params, corpus, system=None):
             raise error
 
-        monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", "demo_meld"])
+        words = ["demo_meld", *(["mcn_cl"] if name == "train" else [])]
+        monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", *words])
         with pytest.raises(raised) as end:
             stage.run(work)
         return str(end.value)
@@ -34,7 +35,7 @@ def ended(workspace, monkeypatch):
     ("name", "setting"),
     [
         ("finetune", "demo_meld.finetune.accumulation"),
-        ("train", "demo_meld.train.batch_size"),
+        ("train", "demo_meld.mcn_cl.batch_size"),
         ("visual", "demo_meld.visual.batch_size"),
         ("text", "demo_meld.text.tokens_per_batch"),
         ("audio", "compute.device: cpu"),
@@ -42,7 +43,8 @@ def ended(workspace, monkeypatch):
 )
 def test_a_gpu_without_room_is_told_with_what_helps(ended, name, setting):
     said = ended(name, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."))
-    assert f"{name} demo_meld: CUDA out of memory" in said and setting in said
+    assert said.startswith(f"\n{name} demo_meld") and "CUDA out of memory" in said
+    assert setting in said
 
 
 def test_a_full_disk_is_told(ended):

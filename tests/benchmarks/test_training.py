@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from benchmarks.dialogues import IEMOCAP, MELD, lengths, random_dialogues
+from benchmarks.harness import bare_epoch, epoch, fold_of
 from benchmarks.training import check, differences, make_trainers
+from pipeline.training.fit import Run
+from pipeline.training.learner import DialogueLearner
 
 TINY = {"text": 5, "audio": 7, "visual": 6}
 
@@ -55,3 +58,17 @@ def test_all_ways_train():
         way.learn(dialogues)
         assert not all(map(torch.equal, before, way.model.parameters()))
         assert 0 <= way.padding(dialogues) < 1
+
+
+def test_the_harness_and_the_bare_loop_learn_from_the_same_batches():
+    dialogues = random_dialogues(replace(MELD, dialogues=40), dimensions=TINY, frames=2)
+    ours, bare = (
+        Run(DialogueLearner(fold_of("bc_lstm", dialogues, len(MELD.classes)), seed=1))
+        for _ in range(2)
+    )
+    for run, learn in ((ours, lambda: epoch(ours)), (bare, lambda: bare_epoch(bare, dialogues))):
+        run._enter(0)
+        before = [p.detach().clone() for p in run.learner.model.parameters()]
+        learn()
+        assert not all(map(torch.equal, before, run.learner.model.parameters()))
+    assert ours.learner.batches(1) == bare.learner.batches(1)

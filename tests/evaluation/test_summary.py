@@ -62,6 +62,14 @@ def test_without_results_it_says_what_to_run(workspace):
         show("x")
 
 
+@pytest.mark.parametrize("name", ["leaderboard.csv", "run.json"])
+@pytest.mark.parametrize("content", ["", "{", "a,b\n1,2\n"])
+def test_files_that_were_damaged_are_refused(board, name, content):
+    paths.metrics("x", name).write_text(content)
+    with pytest.raises(PipelineError, match=rf"{name}: .*. Delete it and run `dvc repro`"):
+        show("x")
+
+
 def test_a_system_in_a_line():
     figures = {
         "validation": {"weighted_f1": 61.5, "weighted_f1_std": 1.2},

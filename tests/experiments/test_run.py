@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import psutil
@@ -23,11 +24,18 @@ GO = """\
 import os, pathlib, sys, time, yaml
 params = yaml.safe_load(open("params.yaml"))
 shared = pathlib.Path(os.environ["ERC_CACHE"])
-shared.joinpath("begun").open("a").write(params["x"] + " ")
+def note(name):
+    shared.joinpath(name).open("a").write(params["x"] + " ")
+    shared.joinpath("events").open("a").write(name + " ")
+note("begun")
+both = {"one", "two"}  # neither ends before the other has begun
+while params["x"] in both and not both <= {*(shared / "begun").read_text().split()}:
+    time.sleep(0.1)
 time.sleep(params["seconds"])
 if params["x"] == "bad":
+    note("failed")
     sys.exit("unlucky")
-shared.joinpath("ended").open("a").write(params["x"] + " ")
+note("ended")
 pathlib.Path("out.txt").write_text(params["x"])
 """
 KILLED = """\
@@ -114,25 +122,27 @@ def test_the_words_for_dvc() -> None:
 def test_a_failure_is_told_with_its_log_and_the_others_go_on(
     unharmed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = toys("ref", "bad", "a", "b", seconds=1)
+    plan = toys("ref", "bad", "one", "two", "more")
     with pytest.raises(PipelineError) as error:
         went(plan)
-    assert finished() == {"r-ref", "r-a", "r-b"}
+    assert finished() == {"r-ref", "r-one", "r-two", "r-more"}
     begun, ended = noted("begun"), noted("ended")
-    assert begun[0] == ended[0] == "ref", "the reference runs first"
-    assert sorted(begun) == ["a", "b", "bad", "ref"]
+    assert begun[0] == ended[0] == "ref" and noted("events")[:2] == ["begun", "ended"]
+    changes = [1 if event == "begun" else -1 for event in noted("events")]
+    assert max(accumulate(changes)) == 2, "the reference runs first and alone, then two at a time"
+    assert sorted(begun) == ["bad", "more", "one", "ref", "two"]
     head, failed, *lines, last = str(error.value).splitlines()
-    assert head == "1 of 4 experiments failed:"
+    assert head == "1 of 5 experiments failed:"
     assert failed == "r-bad failed (exit status 255); .dvc/tmp/recipes/r-bad.log ends with:"
     assert "    unlucky" in lines and len(lines) <= running.LOG_LINES + 1
     assert last == "Fix that; then `python -m pipeline experiment r` goes on with the rest."
 
-    with pytest.raises(PipelineError, match="1 of 4 experiments failed"):
+    with pytest.raises(PipelineError, match="1 of 5 experiments failed"):
         went(plan)
-    assert "r: 4 experiments, 3 of them done" in capsys.readouterr().out
+    assert "r: 5 experiments, 4 of them done" in capsys.readouterr().out
     assert noted("begun") == [*begun, "bad"], "what is done is not run again, what failed is"
     went([plan[0], *plan[2:]])
-    assert capsys.readouterr().out == "r: 3 experiments, 3 of them done\n"
+    assert capsys.readouterr().out == "r: 4 experiments, 4 of them done\n"
 
 
 def test_without_the_reference_the_others_do_not_run(unharmed: Path) -> None:
