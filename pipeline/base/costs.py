@@ -9,14 +9,16 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.base.files import write_text
 
 FOLDER = Path("data/costs")
 STATUS = Path("/proc/self/status")
+Noted = TypeVar("Noted")
 UNITS_PER_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # Linux counts in KiB
 
 
@@ -48,12 +50,6 @@ def _peak() -> int:
     return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
-def read_costs(corpus: str) -> dict[str, Cost]:
-    """The cost of each stage that ran in this folder, by name."""
-    files = sorted((FOLDER / corpus).glob("*.json"))
-    return {file.stem: Cost(**json.loads(file.read_text(encoding="utf-8"))) for file in files}
-
-
 @dataclass(frozen=True)
 class Timing:
     """Seconds by the clock of a system's runs, means over them."""
@@ -67,7 +63,20 @@ def write_timing(corpus: str, system: str, timing: Timing) -> None:
     write_text(FOLDER / corpus / "systems" / f"{system}.json", json.dumps(asdict(timing)) + "\n")
 
 
+def read_costs(corpus: str) -> dict[str, Cost]:
+    """The cost of each stage that ran in this folder, by name."""
+    return _read(FOLDER / corpus, Cost)
+
+
 def read_timings(corpus: str) -> dict[str, Timing]:
     """The timing of each system that was trained in this folder, by name."""
-    files = sorted((FOLDER / corpus / "systems").glob("*.json"))
-    return {file.stem: Timing(**json.loads(file.read_text(encoding="utf-8"))) for file in files}
+    return _read(FOLDER / corpus / "systems", Timing)
+
+
+def _read(folder: Path, kind: type[Noted]) -> dict[str, Noted]:
+    """What the files of a folder hold; a damaged one is passed over, the next run writes it."""
+    found = {}
+    for file in sorted(folder.glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            found[file.stem] = kind(**json.loads(file.read_text(encoding="utf-8")))
+    return found

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.base.costs import FOLDER, Cost, measured, read_costs
+from pipeline.base.costs import (
+    FOLDER,
+    Cost,
+    Timing,
+    measured,
+    read_costs,
+    read_timings,
+    write_timing,
+)
 from pipeline.base.workers import isolated
 from tests.conftest import ROOT
 
@@ -63,3 +71,12 @@ def test_a_stage_that_failed_leaves_the_figures_of_the_run_before(workspace: Pat
     with pytest.raises(ValueError), measured("work", "toy"):
         raise ValueError
     assert (FOLDER / "toy/work.json").read_bytes() == before
+
+
+def test_a_damaged_file_is_passed_over(workspace: Path) -> None:
+    write_timing("toy", "mcn_cl", Timing(12.5, 3.0))
+    write_timing("toy", "other", Timing(1.0, 2.0))
+    for name, text in (("cut.json", '{"train_sec'), ("old.json", '{"hours": 1}'), ("n.json", "7")):
+        (FOLDER / "toy/systems" / name).write_text(text)
+    assert read_timings("toy") == {"mcn_cl": Timing(12.5, 3.0), "other": Timing(1.0, 2.0)}
+    assert read_costs("toy") == {}
