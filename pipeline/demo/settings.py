@@ -24,14 +24,10 @@ class DemoSettings(Section):
     workers: int = Field(default=2, ge=1, le=256, description="Processes that render media.")
 
     layout: Literal["meld", "iemocap"] = Field(description="Corpus whose layout is imitated.")
-    dialogues: dict[str, int] = Field(
-        description="Dialogues by part: train, dev and test, or Session1 to Session5."
-    )
+    dialogues: dict[str, int] = Field(description="By part: train, dev and test, or Session1 to 5.")
     min_turns: Turns = Field(default=5, description="Fewest turns of a dialogue.")
     max_turns: Turns = Field(default=11, description="Most turns of a dialogue.")
-    min_per_class: int = Field(
-        default=4, ge=0, description="Fewest utterances of each common emotion in each part."
-    )
+    min_per_class: int = Field(default=4, ge=0, description="Of each common emotion in a part.")
 
     width: int = Field(default=320, ge=256, le=1920, multiple_of=2, description="In pixels.")
     height: int = Field(default=240, ge=192, le=1080, multiple_of=2, description="In pixels.")
@@ -40,15 +36,11 @@ class DemoSettings(Section):
     max_seconds: Seconds = Field(default=1.8, description="Longest utterance.")
 
     linger: Probability = Field(default=0.4, description="A speaker keeps the last emotion.")
-    contagion: Probability = Field(
-        default=0.2, description="A speaker takes over the previous turn's emotion."
-    )
+    contagion: Probability = Field(default=0.2, description="A speaker takes over the other's.")
     poker_face: Probability = Field(default=0.2, description="The face shows hardly anything.")
     flat_voice: Probability = Field(default=0.2, description="The voice shows hardly anything.")
     empty_text: Probability = Field(default=0.15, description="The words are neutral (“Yeah.”).")
-    misleading: Probability = Field(
-        default=0.06, description="A modality shows another emotion than the true one."
-    )
+    misleading: Probability = Field(default=0.06, description="A modality shows a wrong emotion.")
 
     @model_validator(mode="after")
     def _every_part_has_dialogues(self) -> Self:

@@ -18,9 +18,7 @@ class FramesSettings(Section):
     )
     format: Literal["jpeg", "png"] = Field(description="How frames are stored.")
     quality: int = Field(ge=1, le=100, description="JPEG quality; PNG ignores it.")
-    max_megapixels: int = Field(
-        ge=1, le=256, description="A video with larger pictures, in million pixels, is masked."
-    )
+    max_megapixels: int = Field(ge=1, le=256, description="A video with larger pictures is masked.")
 
 
 class FacesSettings(Section):

@@ -19,20 +19,14 @@ class TextSettings(Section):
         "last4_mean: tokens averaged over the last four layers. With context, tokens of the "
         "turn itself alone."
     )
-    context_turns: int = Field(
-        ge=0, le=100, description="Turns of the dialogue that are put before each; 0: none."
-    )
-    context_turns_after: int = Field(
-        ge=0, le=100, description="Turns of the dialogue that are put after each; 0: none."
-    )
+    context_turns: int = Field(ge=0, le=100, description="Turns of the dialogue put before each.")
+    context_turns_after: int = Field(ge=0, le=100, description="And put after each.")
     speaker_marks: Literal["none", "names", "letters"] = Field(
         description="What stands before each turn. names: its speaker's; letters: A for the "
         "speaker of the turn that is read, B, C, ... for the others."
     )
     max_tokens: int = Field(
-        ge=8,
-        le=512,
-        description="More are cut: of the context what is furthest, then the turn's last.",
+        ge=8, le=512, description="More are cut: what is furthest, then the turn's own last."
     )
     tokens_per_batch: int = Field(
         ge=1, le=1 << 20, description="Padded tokens per forward pass, at least one text."
