@@ -45,7 +45,10 @@ SECTIONS = {
 AGREEMENT = "pipeline.features.agreement"
 REGISTRY = "pipeline.systems.registry"
 SYSTEM = "pipeline.systems.base"  # its `system` gives a system's class, which has its settings'
-CODE = ("**/settings.py", "systems/*.py", "features/agreement.py", "corpora/*.py", "weights/*")
+CODE = (
+    *("**/settings.py", "systems/*.py", "nn/*.py"),
+    *("features/agreement.py", "corpora/*.py", "weights/*"),
+)
 # Names of corpora become names of files and words of commands.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 S = TypeVar("S", bound=BaseModel)

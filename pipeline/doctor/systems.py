@@ -42,7 +42,7 @@ def readers(params: Params, corpus: str, modalities: Collection[str]) -> str:
         if not set(modalities).isdisjoint(params.system(corpus, name).modalities)
     ]
     listed = names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
-    return f"{corpus}.{listed}.modalities"
+    return f"{corpus}.{listed}.modalities" if names else "what else names it"
 
 
 def _enabled(params: Params, corpus: str, enabled: bool) -> list[str]:

@@ -44,7 +44,7 @@ def leaderboard(table: pd.DataFrame, reference: str) -> Figure:
         figure.legend(loc="outside upper right", fontsize=SMALL)
     _intervals(axes, table, "weighted_f1")
     _names(axes, table["title"])
-    axes.set(xlabel="weighted F1 on test (%) with its 95 % interval")
+    axes.set(xlabel="weighted F1 on test, 95 % interval")
     return figure
 
 
@@ -67,7 +67,7 @@ def by_class(table: pd.DataFrame) -> Figure:
         axes.set(xlim=(0, 100))
     for axes in list(figure.axes)[len(groups) :]:
         axes.set_visible(False)
-    figure.supxlabel("F1 on test (%) with its 95 % interval", fontsize=9)
+    figure.supxlabel("F1 on test (%), 95 % interval", fontsize=9)
     return figure
 
 
@@ -127,7 +127,7 @@ def slices(table: pd.DataFrame) -> Figure:
         _names(axes, shown)
         axes.set_title(f"by {kind}", fontsize=9, loc="left")
         axes.set(xlim=(0, 100))
-    figure.axes[-1].set(xlabel="weighted F1 (%) with its 95 % interval (utterances)")
+    figure.axes[-1].set(xlabel="weighted F1 (%), 95 % interval (utterances)")
     return figure
 
 

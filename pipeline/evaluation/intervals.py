@@ -111,7 +111,7 @@ def resample(
 
 def percentile_interval(value: np.ndarray, resamples: np.ndarray) -> Interval:
     """Turn a figure [] and its resamples [resample], all from 0 to 1, into percent."""
-    low, high = np.percentile(resamples, PERCENTILES)
+    low, high = np.nanpercentile(resamples, PERCENTILES)
     return Interval(100 * float(value), 100 * float(low), 100 * float(high))
 
 

@@ -81,7 +81,7 @@ def standings(
     figures: dict[str, Score] = {
         "weighted_f1": weighted_f1,
         "macro_f1": macro_f1,
-        "rare_f1": lambda confusion: np.asarray(f1(confusion)[..., rare].mean(-1)),
+        "rare_f1": lambda confusion: _mean_of_occurring(confusion, rare),
     }
     scored = {name: _score(own, weights, figures) for name, own in counts.items()}
     draws = np.array([of_system["weighted_f1"].mean(0) for of_system in scored.values()])
@@ -109,6 +109,14 @@ def standings(
         for row, name in enumerate(counts)
     ]
     return sorted(rows, key=lambda row: row.rank)
+
+
+def _mean_of_occurring(confusion: np.ndarray, classes: list[int]) -> np.ndarray:
+    """Mean F1 of those of some classes that a draw holds; NaN where it holds none."""
+    there = confusion.sum(-1)[..., classes] > 0
+    total = (f1(confusion)[..., classes] * there).sum(-1)
+    mean: np.ndarray = np.where(there.any(-1), total / np.maximum(there.sum(-1), 1), np.nan)
+    return mean
 
 
 def _score(

@@ -53,7 +53,11 @@ def keep(params: Params) -> None:
     say(saved)
     say(_changes(), end="")
     say("Reports, for a browser:", *reports, sep="\n  ")
-    say(f"\n{NEXT.format(corpus=params.corpora[0], system=params.reference)}", end="")
+    corpus = params.corpora[0]
+    names = (params.reference, *params.systems)
+    learning = [n for n in names if "learning_rate" in params.blocks[corpus][n]]
+    if learning:
+        say(f"\n{NEXT.format(corpus=corpus, system=learning[0])}", end="")
 
 
 def _saved() -> str:

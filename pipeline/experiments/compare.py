@@ -71,6 +71,8 @@ def _entrant(side: str, corpus: str, reference: str, read: Reader) -> Entrant:
     system = system or reference
     if system not in SYSTEMS:  # it becomes part of a path
         raise PipelineError(f"{side}: got the system {system!r}{hint(system, SYSTEMS)}")
+    if revision == WORKSPACE:  # files of a system that is no longer run stay, and grow old
+        read_params().check_system(system)
     table = read_system(read, revision, corpus, system)
     return entrant(f"{revision}:{system}", table, system)
 

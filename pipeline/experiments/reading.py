@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipeline.base.aliases import load_yaml
 from pipeline.base.errors import PipelineError
 from pipeline.experiments.recipe import NAME, SYSTEM, Recipe, Search, Variants, without
+from pipeline.systems.registry import SYSTEMS
 
 FOLDER, PAGES = Path("experiments"), Path("docs/experiments")
 LIKE = "like"
@@ -68,7 +69,10 @@ class Request:
         systems = self.systems or recipe.systems or (reference,)
         recipe = recipe.on(self.corpora or recipe.corpora, systems)
         runs = list(recipe.runs().values())
-        if self.systems and any(settings in runs[:place] for place, settings in enumerate(runs)):
+        same = any(settings in runs[:place] for place, settings in enumerate(runs))
+        varied = {s for settings in runs for s in settings if any(s not in run for run in runs)}
+        named = {key.split(".")[1] for key in varied if key.count(".") > 1} & set(SYSTEMS)
+        if self.systems and (same or (named and not named.issuperset(self.systems))):
             raise PipelineError(
                 f"{path} varies settings of another system by name, so for {list(self.systems)} "
                 f"some of its variants are the same; write a recipe for it, with {SYSTEM}."

@@ -94,7 +94,11 @@ def pooled(batch: DialogueBatch, modality: str) -> Tensor:
     if modality != "visual":
         return vectors
     shape = vectors.shape
-    mask = torch.ones(shape[:3], dtype=torch.bool) if batch.frame_mask is None else batch.frame_mask
+    mask = (
+        torch.ones(shape[:3], dtype=torch.bool, device=vectors.device)
+        if batch.frame_mask is None
+        else batch.frame_mask
+    )
     return masked_mean(vectors.flatten(0, 1), mask.flatten(0, 1)).view(*shape[:2], -1)
 
 

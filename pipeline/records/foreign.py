@@ -91,10 +91,11 @@ def _wrong_columns(table: pd.DataFrame, classes: Sequence[str]) -> Iterable[str]
 def _wrong_rows(table: pd.DataFrame, test_set: TestSet) -> Iterable[str]:
     if "seed" not in table:
         table["seed"] = 0
-    seeds = pd.to_numeric(table["seed"], errors="coerce")
+    written = table["seed"].astype(object).map(str)  # a Parquet file may hold anything
+    seeds = pd.to_numeric(written, errors="coerce")
     whole = (seeds == seeds.round()) & (seeds.abs() < 2**53)
     if not whole.all():
-        yield f"seed: got {_some(table['seed'][~whole].unique())}, expected whole numbers"
+        yield f"seed: got {_some(written[~whole].unique())}, expected whole numbers"
         return
     table["seed"] = seeds.astype(np.int64)
     if unknown := sorted(set(table["predicted"]) - set(test_set.classes)):

@@ -6,7 +6,7 @@ They differ from run to run, so they enter no file that git or DVC keeps.
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,11 +38,11 @@ class Circumstances:
     costs: Mapping[str, Cost]
 
 
-def circumstances(corpus: str) -> Circumstances:
-    """Collect the present circumstances."""
+def circumstances(corpus: str, systems: Sequence[str] = ()) -> Circumstances:
+    """Collect the present circumstances; what systems cost that are no longer run is left out."""
     cpu = f"{cpu_model()}, {many(os.cpu_count() or 1, 'core')}"
     system = f"{platform.system()} on {platform.machine()}, Python {platform.python_version()}"
-    costs = read_costs(corpus)
+    costs = {name: cost for name, cost in read_costs(corpus).items() if _runs(name, systems)}
     return Circumstances(
         commit=_git("rev-parse", "HEAD").strip() or None,
         changed=tuple(_changed()),
@@ -75,3 +75,9 @@ def _git(*words: str) -> str:
 def _order(name: str) -> tuple[int, str]:
     stage = name.partition("-")[0]
     return (ORDER.index(stage) if stage in ORDER else len(ORDER), name)
+
+
+def _runs(name: str, systems: Sequence[str]) -> bool:
+    """Whether a stage is still there: files of those that are gone stay in the folder."""
+    stage, _, system = name.partition("-")
+    return stage not in ("train", "evaluate") or system in systems

@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 # Characters with a meaning in Markdown; an underscore inside a word and a bracket without a target
 # have none.
 MARKS = re.compile(r"[\\`*|~$#]|\](?=[(\[])|(?<!\w)_|_(?!\w)")
-BRACKET = re.compile(r"(?<!\\)[\[\]]")
+BRACKET = re.compile(r"(?<!\\)((?:\\\\)*)([\[\]])")  # after an even number of backslashes
 TAGS = re.compile("<[^>]*>")
 LONGEST = 100  # letters of what a region is called
 PAGE = """\
@@ -205,4 +205,4 @@ def _code(text: str) -> Markup:
 
 def _label(text: str) -> Markup:
     """Text between brackets, which hold no other ones."""
-    return Markup(BRACKET.sub(r"\\\g<0>", _escaped(text)))
+    return Markup(BRACKET.sub(r"\1\\\2", _escaped(text)))

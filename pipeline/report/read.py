@@ -138,7 +138,8 @@ def read_results(params: Params, corpus: str, foreign: Sequence[Path] = ()) -> R
     predictions = _with(read_systems(corpus, params.systems), foreign)
     about, protocol = predictions.about, read_protocol(paths.protocol(corpus))
     board = leaderboard(predictions, params.reference)
-    settings = [of.get("settings", {}) for of in about.values()]
+    # Without those that are left out: what they would read may not be extracted.
+    settings = [of.get("settings", {}) for of in about.values() if "left_out" not in of]
     used: list[str] = [
         m for m in MODALITIES if any(m in of.get("modalities", ()) for of in settings)
     ]
@@ -172,7 +173,9 @@ def _with(predictions: Predictions, foreign: Sequence[Path]) -> Predictions:
     for number, path in enumerate(foreign):
         name = f"foreign{number}"  # an id in the page, where a file may be called anything
         by_system[name] = read_foreign(path, predictions.test_set)
-        about[name] = {"title": path.name, "fidelity": FOREIGN}
+        taken = {facts["title"] for facts in about.values()}
+        called = f"{path} ({number + 1})" if path.name in taken else path.name
+        about[name] = {"title": called, "fidelity": FOREIGN}
     return replace(predictions, by_system=by_system, about=about)
 
 

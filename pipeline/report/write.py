@@ -42,7 +42,7 @@ def write_report(params: Params, corpus: str) -> tuple[Path, Path]:
     write_csv(paths.metrics(corpus, "leaderboard.csv"), results.leaderboard)
     markdown, page = (paths.metrics(corpus, f"report.{kind}") for kind in ("md", "html"))
     write_text(markdown, markdown_of(results, drawn))
-    write_text(page, in_html(results, drawn, circumstances(corpus)))
+    write_text(page, in_html(results, drawn, circumstances(corpus, params.systems)))
     return markdown, page
 
 
@@ -54,5 +54,6 @@ def write_page(params: Params, corpus: str, foreign: Sequence[Path]) -> Path:
     """
     results = read_results(params, corpus, foreign)
     page = paths.metrics(corpus, "report.html")
-    write_text(page, in_html(results, list(pictures(results)), circumstances(corpus)))
+    drawn = list(pictures(results))
+    write_text(page, in_html(results, drawn, circumstances(corpus, params.systems)))
     return page

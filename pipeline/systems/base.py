@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import chain
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -135,6 +135,9 @@ class System(nn.Module):
     STAGES: ClassVar[tuple[str, ...]] = ("",)
     """Stages of training one after another, each with epochs and a selection of its own."""
 
+    READS_HEAD: ClassVar[bool] = False
+    """Whether it takes over the head that was fine-tuned with the text encoder."""
+
     READS_WORDS: ClassVar[bool] = False
     """Whether it reads the texts themselves, beside the features."""
 
@@ -171,7 +174,10 @@ class System(nn.Module):
         return {"all": Player(list(self.parameters()))}
 
     def enter(self, stage: str) -> None:
-        """Begin a stage of `STAGES`: freeze and free what it needs."""
+        """Begin a stage of `STAGES`: freeze and free what it needs.
+
+        A resumed run enters its own stage alone: what earlier ones left is in the state.
+        """
 
     def standardised(self) -> Iterator[tuple[str, Standardise]]:
         """What takes the train split's statistics of each modality."""
@@ -203,7 +209,7 @@ class FittedSettings(BasicSettings):
 class LinearSettings(FittedSettings):
     """Of a linear classifier."""
 
-    regularisation: tuple[float, ...] = Field(
+    regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         min_length=1, description="Inverse strengths C that are tried; validation chooses."
     )
 

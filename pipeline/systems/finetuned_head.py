@@ -16,6 +16,8 @@ class FinetunedHead(Fitted):
 
     SOURCE = Source(fidelity="code", citation="the stage `finetune` of this pipeline")
 
+    READS_HEAD = True
+
     def __init__(self, settings: FittedSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         self.scores = nn.Linear(shape.features.get("text", 1), shape.classes)

@@ -201,6 +201,7 @@ class Run:
         """Go on from the best weights of the stage that has ended."""
         self.learner.model.load_state_dict(state.best)
         state.stage, state.before, state.best_epoch = state.stage + 1, len(state.history), 0
+        self._seed(len(state.history) + 1, 0)  # entering it may draw weights
         self._enter(state.stage)
 
     def _enter(self, stage: int) -> None:
@@ -258,7 +259,7 @@ class Run:
         """Learn from a batch; return numbers that stay on the device."""
         values: dict[str, Tensor] = {}
         for playing in self.learner.rounds or [list(self.optimisers)]:
-            values = self._gradients(places)
+            values |= self._gradients(places)
             for name in playing:
                 norm = self._clip(name)
                 several = f"_{name}" * (len(self.optimisers) > 1)

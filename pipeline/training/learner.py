@@ -51,7 +51,7 @@ class DialogueLearner:
         self.precision = lower_precision(self.device.type, fold.compute.precision)
         self.entropy = _entropy(fold)
         self.seen: list[tuple[Tensor, Tensor]] = []  # logits and labels of an epoch
-        self.last: tuple[Output, DialogueBatch]
+        self.last: list[tuple[Output, DialogueBatch]] = []  # of a batch's parts
 
     def enter(self, stage: str) -> dict[str, Sequence[Player]]:
         """Begin a stage."""
@@ -72,7 +72,9 @@ class DialogueLearner:
         self.model.train()
         self.seen = []
         if isinstance(self.model, Fitted):
-            self.model.fit(self.fold.train, self.fold.valid, self.fold.corpus)
+            # On the CPU, where scikit-learn computes.
+            self.model.cpu().fit(self.fold.train, self.fold.valid, self.fold.corpus)
+            self.model.to(self.device)
             return []
         generator = torch.Generator().manual_seed(self._epoch_seed(epoch))
         train, settings = self.fold.train, self.settings
@@ -83,6 +85,7 @@ class DialogueLearner:
 
     def parts(self, places: Sequence[int]) -> Iterator[Part]:
         """Padded batches, each with its share of the labelled turns' weights."""
+        self.last = []
         at_once = math.ceil(len(places) / self.settings.accumulation)
         parts = [places[start : start + at_once] for start in range(0, len(places), at_once)]
         weights = [self._weight(part) for part in parts] if len(parts) > 1 else [1.0]
@@ -101,13 +104,14 @@ class DialogueLearner:
         batch, share = part
         output = self.model(batch)
         terms = self.model.losses(output, batch, self.entropy)
-        self.last = output, batch
+        self.last.append((output, batch))
         self.seen.append((output.logits.detach()[batch.turn_mask], batch.labels[batch.turn_mask]))
         return terms if share == 1.0 else {name: share * term for name, term in terms.items()}
 
     def after_step(self) -> None:
         """Let the system update what it keeps beside its weights."""
-        self.model.after_step(*self.last)
+        for output, batch in self.last:
+            self.model.after_step(output, batch)
 
     def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
         """By the schedule of the settings."""

@@ -130,7 +130,8 @@ def _stores(training: Training) -> dict[str, Features]:
     if empty:
         raise PipelineError(
             f"The feature stores of {empty} hold no utterance: take them out of "
-            f"{corpus}.{training.name}.modalities, or see data/ledgers/{corpus} for what was wrong."
+            f"{corpus}.{training.name}.modalities, set its `enabled` to false, or see "
+            f"data/ledgers/{corpus} for what was wrong."
         )
     return stores
 

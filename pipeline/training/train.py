@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from pipeline.base.cache import digest_of, folder_of
 from pipeline.base.costs import Timing, write_timing
 from pipeline.base.display import say, write_csv
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import replacing_folder, write_text
+from pipeline.base.files import replacing_folder, sha256_file, write_text
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
@@ -103,7 +104,8 @@ def kept_runs(data: TrainingData) -> list[KeptRun]:
     """
     folder = _folder(data.training)
     stores = {m: store.digest for m, store in data.stores.items()}
-    words = system(data.training.name).READS_WORDS
+    kind, training = system(data.training.name), data.training
+    head = [sha256_file(paths.head(training.corpus)), data.protocol.classes]
     runs = []
     for fold in data.protocol.folds:
         entries = [
@@ -111,8 +113,8 @@ def kept_runs(data: TrainingData) -> list[KeptRun]:
             for e in data.protocol.entries
             if e.fold == fold
         ]
-        content = [entries, len(data.protocol.classes), stores]
-        if words:
+        content = [entries, len(data.protocol.classes), stores, *(head * kind.READS_HEAD)]
+        if kind.READS_WORDS:
             content.append([data.texts[utterance] for _, _, utterance, *_ in entries])
         for seed in data.training.settings.seeds:
             path = folder / digest_of(digest_of(*content), seed)[:32] / "run.pt"
@@ -134,7 +136,7 @@ def _folder(training: Training) -> Path:
         decisive,
         arithmetic(compute.device, threads_of(training), compute.precision),
         compute.deterministic,
-        versions("torch", "scikit-learn"),
+        versions("torch", "scikit-learn", "numpy", "scipy"),
         about={"settings": {"corpus": training.corpus}, "sections": decisive},
     )
 
@@ -179,6 +181,8 @@ def _write_history(training: Training, histories: Histories) -> None:
         for row in history
     ]
     table = pd.DataFrame(rows, columns=None if rows else list(NO_HISTORY))
+    if NO_HISTORY[-1] not in table:  # of what is fitted at once; the plot reads it
+        table[NO_HISTORY[-1]] = np.nan
     write_csv(paths.metrics(training.corpus, training.name, "history.csv"), table, "%.6g")
 
 

@@ -137,6 +137,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
         ("width: 64", "width: 66", "not a multiple"),
         ("denominator: positives_and_hard", "denominator: all", "has no hard negatives"),
+        ("regularisation: [0.001,", "regularisation: [0.0,", "regularisation.0: got 0.0"),
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
         ("threads: 2", "threads: two", "compute.threads: got 'two'"),
         (
