@@ -69,7 +69,7 @@ def test_probabilities_of_an_epoch_that_are_none(
     tmp_path: Path, names: list[str], chances: Any, message: str
 ) -> None:
     row = replace(EPOCH, utterances=names, probabilities=np.array(chances, np.float32))
-    write_epochs(tmp_path / "e", [EPOCH, row])
+    write_epochs(tmp_path / "e", [EPOCH, row], {})
     with pytest.raises(PipelineError, match=f"seed 1, epoch 1, test {message}"):
         read_epochs(tmp_path / "e")
 

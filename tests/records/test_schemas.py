@@ -5,12 +5,12 @@ import hashlib
 from pipeline.records import epochs, features, frames, ledger, manifest, predictions, protocol
 
 PINNED = {
-    "epochs/1": "3736baea6eb1",
+    "epochs/2": "3736baea6eb1",
     "features/1": "7baa5618caa0",
     "frames/3": "799ef47e2035",
     "ledger/1": "4ed62f94c3f5",
     "manifest/2": "8ebd854d0991",
-    "predictions/2": "a822096210c7",
+    "predictions/3": "7859a7385a77",
     "protocol/1": "4f39905e8e01",
 }
 
