@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from pipeline.base.display import terminal
 from pipeline.base.errors import PipelineError
-from pipeline.base.params import hint, read_params
+from pipeline.base.params import PARAMS, hint, read_params
 from pipeline.base.paths import BASELINE
 from pipeline.evaluation.intervals import McNemar, caution, mcnemar
 from pipeline.evaluation.scores import OVERALL
@@ -71,7 +71,7 @@ def _entrant(side: str, corpus: str, reference: str, read: Reader) -> Entrant:
     system = system or reference
     if system not in SYSTEMS:  # it becomes part of a path
         raise PipelineError(f"{side}: got the system {system!r}{hint(system, SYSTEMS)}")
-    if revision == WORKSPACE:  # files of a system that is no longer run stay, and grow old
+    if revision == WORKSPACE and PARAMS.is_file():  # files of systems no longer run grow old
         read_params().check_system(system)
     table = read_system(read, revision, corpus, system)
     return entrant(f"{revision}:{system}", table, system)
