@@ -135,5 +135,6 @@ def _write_params(
     block = dict(project[LIKE])
     for section, settings in [*SETTINGS.items(), *changes.items()]:
         block[section] = {**block[section], **settings}
+    kept = {key: project[key] for key in ("systems", "reference")}
     chosen = {"corpora": [CORPUS], "demos": [], "compute": {**project["compute"], **compute}}
-    yaml.dump({**chosen, CORPUS: block}, path)
+    yaml.dump({**chosen, **kept, CORPUS: block}, path)

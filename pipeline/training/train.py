@@ -105,7 +105,7 @@ def kept_runs(data: TrainingData) -> list[KeptRun]:
     folder = _folder(data.training)
     stores = {m: store.digest for m, store in data.stores.items()}
     kind, training = system(data.training.name), data.training
-    head = [sha256_file(paths.head(training.corpus)), data.protocol.classes]
+    head = [sha256_file(paths.head(training.corpus))] if kind.READS_HEAD else []
     runs = []
     for fold in data.protocol.folds:
         entries = [
@@ -113,7 +113,7 @@ def kept_runs(data: TrainingData) -> list[KeptRun]:
             for e in data.protocol.entries
             if e.fold == fold
         ]
-        content = [entries, len(data.protocol.classes), stores, *(head * kind.READS_HEAD)]
+        content = [entries, len(data.protocol.classes), stores, *head]
         if kind.READS_WORDS:
             content.append([data.texts[utterance] for _, _, utterance, *_ in entries])
         for seed in data.training.settings.seeds:

@@ -1,6 +1,7 @@
 """A newcomer's corpus is one module, one line of the registry and one block of params.yaml."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -77,10 +78,8 @@ letters:
   audio: {<<: *audio}
   text: {<<: *text}
   finetune: {<<: *finetune}
-  model: {<<: *model, modalities: [text]}
-  loss: {<<: *loss}
-  train: {<<: *train}
-  evaluate: {<<: *evaluate}
+  logistic_regression: {<<: *linear, modalities: [text]}
+  mcn_cl: {<<: [*text_train, *mcn_cl]}
 """
 
 
@@ -90,6 +89,7 @@ def newcomer(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(READERS, "letters", READER)
     text = PARAMS.read_text(encoding="utf-8") + BLOCK
     text = text.replace("corpora: [demo_meld, demo_iemocap]", "corpora: [letters]", 1)
+    text = re.sub(r"^systems: .*$", "systems: [logistic_regression, mcn_cl]", text, flags=re.M)
     (workspace / "params.yaml").write_text(text, encoding="utf-8")
     root = workspace / "data/raw/letters"
     root.mkdir(parents=True)
