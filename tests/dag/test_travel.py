@@ -30,10 +30,12 @@ def test_a_colleague_trains_on_the_stores_of_a_remote(reproduced: Path, tmp_path
     git(author, "commit", "-qam", "remote")
     dvc(author, "push", *STAGES)
     dvc(author, "push", LEDGER, HEAD)
+    dvc(author, "push", "train", "evaluate")
 
     git(tmp_path, "clone", "-q", str(author), str(colleague))
     dvc(colleague, "pull", *STAGES)
     dvc(colleague, "pull", LEDGER, HEAD)
+    dvc(colleague, "pull", "train", "evaluate")
     for lacking in ("data/raw", "data/frames", "models/pretrained"):
         assert not list((colleague / lacking).glob("*")), "none of these left the author's machine"
     params = colleague / "params.yaml"
