@@ -1,6 +1,7 @@
-"""A check of params.yaml that names a mistyped corpus before any other stage works.
+"""Check params.yaml, and name a mistyped corpus or system before any other stage works.
 
-Without it DVC stops at the first stage of an unknown corpus, whose settings it does not find.
+Without it DVC would look for the settings and the code of an unknown name, and delete what lies at
+its outputs first.
 """
 
 from pipeline.base.files import write_text
@@ -10,7 +11,7 @@ from pipeline.base.stage import run
 
 
 def work(params: Params) -> None:
-    """Writes the same line every time, so that no other stage runs again because of it."""
+    """Write the same line every time, so that no other stage runs again because of it."""
     write_text(PARAMS_CHECKED, "Each corpus of `corpora` and `demos` has a block in params.yaml.\n")
 
 
