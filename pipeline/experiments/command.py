@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from pipeline.base.display import say
@@ -62,11 +63,10 @@ def search(request: Request, recipe: Search, read: Reader) -> list[Path]:
     Raises:
         PipelineError: Experiments failed, or files changed between the choice and the test.
     """
-    (system,) = recipe.systems
     plan = partial(experiments, request.label, recipe.corpora, recipe.systems, recipe.runs(), LAST)
     before = plan()
     run(request.label, request.command, plan, recipe.jobs)
-    rankings = [rank(before, corpus, system, read) for corpus in recipe.corpora]
+    rankings = [rank(recipe, before, *case, read) for case in _cases(recipe)]
     tables.show_points(recipe, rankings)
     for ranking in rankings:
         say(f"{request.label}, {pages.choice(recipe, ranking)}")
@@ -75,7 +75,8 @@ def search(request: Request, recipe: Search, read: Reader) -> list[Path]:
             f"Files that decide the results changed during the search. `{request.command}` "
             "searches with the files as they are now; nothing has been tested."
         )
-    decided = recipe.decided({ranking.corpus: ranking.chosen for ranking in rankings})
+    chosen = [ranking.chosen for ranking in rankings]
+    decided = recipe.decided(dict(zip(_cases(recipe), chosen, strict=True)))
     names = (*recipe.systems, *recipe.beside)
     plan = partial(experiments, request.label, recipe.corpora, names, decided)
     tested = _tested(request, recipe, plan, read)
@@ -87,7 +88,11 @@ def _tested(
 ) -> list[Comparison]:
     before = plan()
     run(request.label, request.command, plan, recipe.jobs)
-    cases = [(corpus, system) for corpus in recipe.corpora for system in recipe.systems]
-    comparisons = [compare(recipe, before, corpus, system, read) for corpus, system in cases]
+    comparisons = [compare(recipe, before, *case, read) for case in _cases(recipe)]
     tables.show(comparisons)
     return comparisons
+
+
+def _cases(recipe: Recipe) -> list[tuple[str, str]]:
+    """Each corpus with each system."""
+    return list(product(recipe.corpora, recipe.systems))

@@ -123,15 +123,15 @@ def _learnt(read: Reader, revision: str, corpus: str) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The points of a grid on one corpus.
+    """The points of a grid for one system on one corpus.
 
     Attributes:
-        corpus: Which.
+        name: The corpus, and the system where there are several.
         by_seed: Validation weighted F1 of each seed, in percent, by point; the settings as they are
             stand first, and cannot be chosen.
     """
 
-    corpus: str
+    name: str
     by_seed: Mapping[str, Sequence[float]]
 
     @property
@@ -141,7 +141,9 @@ class Ranking:
         return max(points, key=lambda name: float(np.mean(self.by_seed[name])))
 
 
-def rank(plan: Sequence[Experiment], corpus: str, system: str, read: Reader) -> Ranking:
+def rank(
+    recipe: Recipe, plan: Sequence[Experiment], corpus: str, system: str, read: Reader
+) -> Ranking:
     """Read what the points of a grid reached on validation; test labels are not even read.
 
     Raises:
@@ -155,4 +157,4 @@ def rank(plan: Sequence[Experiment], corpus: str, system: str, read: Reader) -> 
             rows, _ = read_epochs(file)
         runs = selected_runs(rows, protocol, "valid")
         by_seed[experiment.variant] = [run.scores(protocol.classes).weighted_f1 for run in runs]
-    return Ranking(corpus, by_seed)
+    return Ranking(case(recipe, corpus, system), by_seed)

@@ -74,7 +74,7 @@ def _template() -> Template:
 def choice(search: Search, ranking: Ranking) -> str:
     """What was chosen, in words."""
     settings = ", ".join(f"{k}={v}" for k, v in search.points()[ranking.chosen].items())
-    return f"{ranking.corpus}: validation chose {ranking.chosen}, {settings}"
+    return f"{ranking.name}: validation chose {ranking.chosen}, {settings}"
 
 
 def panel(recipe: Variants, comparison: Comparison) -> Panel:
@@ -105,4 +105,4 @@ def _points_panel(ranking: Ranking) -> Panel:
         Mark(name, sum(seeds) / len(seeds), seeds, None, marked=name == ranking.chosen)
         for name, seeds in ranking.by_seed.items()
     ]
-    return Panel(ranking.corpus, marks)
+    return Panel(ranking.name, marks)

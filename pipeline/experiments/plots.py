@@ -1,5 +1,6 @@
-"""A recipe's plot: a panel for each corpus, a point for each variant, with interval and seeds."""
+"""A recipe's plot: a panel for each corpus and system, a point for each variant, with interval and seeds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.base.plots import COLOURS, plain, save
 
 PLAIN, MARKED, GREY, FAINT = COLOURS[0], COLOURS[4], "#555555", "#dddddd"
 NARROWEST = 5.4  # inches, that the legend fits
+IN_A_ROW = 4  # panels at most
 BESIDE = 0.22  # where the seeds stand beside a point, in steps between points
 SEEDS: dict[str, Any] = {"color": GREY, "linestyle": "", "marker": ".", "markersize": 4}
 
@@ -40,7 +42,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """A corpus' part of the plot; the marks have the same names in every panel."""
+    """The part of a corpus and system; the marks have the same names in every panel."""
 
     title: str
     marks: Sequence[Mark]
@@ -49,11 +51,11 @@ class Panel:
 def draw(
     path: Path, panels: Sequence[Panel], measured: str, marked: str, axis: str | None = None
 ) -> None:
-    """Draw the panels side by side.
+    """Draw the panels side by side, in rows where there are many.
 
     Args:
         path: Where to, a PNG.
-        panels: One per corpus.
+        panels: One per corpus and system.
         measured: What the points are, with its unit.
         marked: What the one that stands out is.
         axis: What varies from left to right, evenly spaced, if that is a number; else variants
@@ -62,10 +64,14 @@ def draw(
     names = [short_name(mark.name, 40) for mark in panels[0].marks]
     wide, high = (3.6, 3.4) if axis else (3.2, 1.4 + 0.34 * len(names))
     margin = 0.6 if axis else 0.5 + 0.08 * max(map(len, names))
-    size = (max(NARROWEST, margin + wide * len(panels)), high)
+    columns = min(len(panels), IN_A_ROW)
+    rows = math.ceil(len(panels) / columns)
+    size = (max(NARROWEST, margin + wide * columns), high * rows)
     figure = Figure(figsize=size, layout="constrained")
-    subplots = figure.subplots(1, len(panels), squeeze=False, sharey=axis is None)[0]
-    for axes, panel in zip(subplots, panels, strict=True):
+    subplots = figure.subplots(rows, columns, squeeze=False, sharey=axis is None).flat
+    for axes in subplots[len(panels) :]:
+        axes.remove()
+    for axes, panel in zip(subplots, panels, strict=False):
         _draw_marks(axes, panel.marks, lying=axis is None)
         if axis:
             joined = [mark.value for mark in panel.marks if mark.joined]

@@ -195,19 +195,19 @@ class Search(Recipe):
             for name, point in points.items()
         }
 
-    def decided(self, chosen: Mapping[str, str]) -> dict[str, list[str]]:
+    def decided(self, chosen: Mapping[tuple[str, str], str]) -> dict[str, list[str]]:
         """All values of -S of what is tested: the settings as they are, and the chosen ones.
 
         Args:
-            chosen: The name of a point by corpus.
+            chosen: The name of a point by corpus and system.
         """
         points, common = self.points(), self.filled(self.common)
         settings = [
-            f"{key.replace(CORPUS, corpus)}={value}"
-            for corpus in self.corpora
-            for key, value in points[chosen[corpus]].items()
+            f"{key.replace(CORPUS, corpus).replace(SYSTEM, system)}={value}"
+            for (corpus, system), point in chosen.items()
+            for key, value in points[point].items()
         ]
-        return {AS_IT_IS: common, CHOSEN: self.filled([*common, *settings])}
+        return {AS_IT_IS: common, CHOSEN: [*common, *settings]}
 
     def quickened(self) -> Self:
         """The recipe with one seed and the quick budget."""
@@ -216,9 +216,9 @@ class Search(Recipe):
     def problems(self) -> Iterator[str]:
         """What the fields' types do not say."""
         yield from super().problems()
-        if len(self.systems) > 1:
-            yield f"systems: got {list(self.systems)}, expected one, as each chooses other values"
         for key, values in self.grid.items():
+            if len(self.systems) > 1 and SYSTEM not in key.split("."):
+                yield f"grid: got {key!r}, expected {CORPUS}.{SYSTEM}.key, as each system chooses"
             if CORPUS not in key.split(".") or not SETTING.fullmatch(f"{key}=x"):
                 yield f"grid: got {key!r}, expected {CORPUS}.section.key, as each corpus chooses"
             if not values or len(set(map(_text, values))) < len(values):

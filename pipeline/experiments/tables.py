@@ -30,8 +30,15 @@ def show(comparisons: Sequence[Comparison], console: Console | None = None) -> N
 def show_points(
     search: Search, rankings: Sequence[Ranking], console: Console | None = None
 ) -> None:
-    """Print the points of a grid with their figures on validation."""
-    _print(console or terminal(), f"{VALIDATION}, mean over seeds", *points(search, rankings))
+    """Print the points of a grid with their figures on validation, a table for each system."""
+    for part in by_system(search, rankings):
+        _print(console or terminal(), f"{VALIDATION}, mean over seeds", *points(search, part))
+
+
+def by_system(search: Search, rankings: Sequence[Ranking]) -> list[Sequence[Ranking]]:
+    """The rankings of each system, which are in the order of the corpora and then of systems."""
+    systems = len(search.systems)
+    return [rankings[place::systems] for place in range(systems)]
 
 
 def _print(
@@ -131,7 +138,7 @@ def points(
         [name, *own.values(), *(_figure(ranking, name) for ranking in rankings)]
         for name, own in values.items()
     )
-    return ["point", *search.grid, *(ranking.corpus for ranking in rankings)], rows
+    return ["point", *search.grid, *(ranking.name for ranking in rankings)], rows
 
 
 def _figure(ranking: Ranking, name: str) -> str:
@@ -148,7 +155,7 @@ def points_frame(
     values |= search.points()
     rows = [
         {
-            "corpus": ranking.corpus,
+            "corpus": ranking.name,
             "point": name,
             **values[name],
             "validation_weighted_f1": np.mean(by_seed),

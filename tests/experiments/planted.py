@@ -83,7 +83,7 @@ def outcome(
         )
         for system in (SYSTEM, *BESIDE)
     }
-    block = {SYSTEM: {"modalities": list(modalities)}}
+    block = {system: {"modalities": list(modalities)} for system in (SYSTEM, *BESIDE)}
     return {
         (name, "params.yaml"): json.dumps({"x": block}).encode(),
         (name, str(paths.protocol("x"))): _written(write_protocol, learnt()),

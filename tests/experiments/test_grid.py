@@ -82,7 +82,7 @@ def test_a_quick_search_has_one_seed_and_the_quick_budget(tmp_path: Path) -> Non
 
 
 def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
-    decided = written(tmp_path).decided({"m": "p1", "i": "p8"})
+    decided = written(tmp_path).decided({("m", "s"): "p1", ("i", "s"): "p8"})
     workers = ["m.s.workers=1", "i.s.workers=1"]
     assert decided == {
         AS_IT_IS: workers,
@@ -107,7 +107,11 @@ def test_each_corpus_is_tested_with_what_it_chose(tmp_path: Path) -> None:
         ("budget: 8", "budget: 2", "quick: got 3, expected no more than the budget, 2"),
         ("budget: 8\n", "", "budget: missing; Points that are tried at most"),
         ("quick: 3", "quick: 5", "quick: got 5; Input should be less than or equal to 4"),
-        ("budget: 8", "budget: 8\nsystems: [a, b]", "systems: got ['a', 'b'], expected one, as"),
+        (
+            "CORPUS.SYSTEM.psa: [true, false]\n",
+            "CORPUS.mcn_cl.psa: [true, false]\nsystems: [a, b]\n",
+            "grid: got 'CORPUS.mcn_cl.psa', expected CORPUS.SYSTEM.key, as each system chooses",
+        ),
         ("budget: 8", "budget: 8\nreference: x", "reference: unknown key, expected some of"),
     ],
 )

@@ -18,7 +18,7 @@ from pipeline.experiments.recipe import Search
 from pipeline.experiments.run import Plan
 from pipeline.records.epochs import EpochPrediction, write_epochs
 from pipeline.records.protocol import Entry, Protocol, write_protocol
-from tests.experiments.planted import SYSTEM, Files, outcome, reader
+from tests.experiments.planted import BESIDE, SYSTEM, Files, outcome, reader
 
 KEY = "CORPUS.SYSTEM.learning_rate"
 SEARCH = Search(
@@ -34,7 +34,10 @@ RIGHT, ALL_ZERO, WRONG = (0, 0, 0, 1), (0, 0, 0, 0), (1, 1, 1, 0)
 
 
 def trained(
-    name: str, runs: Sequence[tuple[Sequence[int], Sequence[int]]], test: Sequence[int]
+    name: str,
+    runs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    test: Sequence[int],
+    system: str = SYSTEM,
 ) -> Files:
     """The files of an experiment that was trained on two folds with the same four labels.
 
@@ -42,6 +45,7 @@ def trained(
         name: Of the experiment.
         runs: By seed, what is predicted on validation at the selected epoch, and at the other.
         test: What is predicted on test at every epoch.
+        system: Which was trained.
     """
     entries, rows = [], []
     for fold in (0, 1):
@@ -62,7 +66,7 @@ def trained(
         write_epochs(Path(folder, "epochs"), rows, {})
         return {
             (name, str(paths.protocol("x"))): Path(folder, "protocol").read_bytes(),
-            (name, str(paths.epochs("x", SYSTEM))): Path(folder, "epochs").read_bytes(),
+            (name, str(paths.epochs("x", system))): Path(folder, "epochs").read_bytes(),
         }
 
 
@@ -70,7 +74,7 @@ def test_figures_are_those_of_the_selected_epochs_folds_pooled() -> None:
     """All zeros, of 6 zeros and 2 ones: F1 of a is 12/14, of b 0; weighted 6/8 of 12/14."""
     files = trained("e", [(ALL_ZERO, RIGHT), (RIGHT, WRONG)], test=RIGHT)
     plan = [Experiment("p1", "e", (), allow_missing=False, targets=())]
-    found = rank(plan, "x", SYSTEM, reader(files)).by_seed["p1"]
+    found = rank(SEARCH, plan, "x", SYSTEM, reader(files)).by_seed["p1"]
     assert found == pytest.approx([100 * 6 / 8 * 12 / 14, 100])
 
 
@@ -81,7 +85,7 @@ def test_validation_chooses_though_test_would_choose_otherwise() -> None:
     files |= trained("r-p2", [(ALL_ZERO, ALL_ZERO)], test=WRONG)
     names = ("as_it_is", "p1", "p2")
     plan = [Experiment(name, f"r-{name}", (), allow_missing=False, targets=()) for name in names]
-    found = rank(plan, "x", SYSTEM, reader(files))
+    found = rank(SEARCH, plan, "x", SYSTEM, reader(files))
     assert found.chosen == "p2", "though p1 is right on test, and as_it_is no point of the grid"
     assert list(found.by_seed) == list(names) and found.by_seed["p1"] == [0]
 
@@ -196,6 +200,27 @@ def test_a_point_that_fails_leaves_nothing_tested(
     monkeypatch.setattr(command, "run", failing)
     with pytest.raises(PipelineError, match="1 of 4 experiments failed"):
         search(files)
+
+
+def test_each_system_chooses_on_its_own(
+    ran: list[Experiment], planned: list[str], workspace: Path
+) -> None:
+    """The first system's best point is the other's worst."""
+    systems = (SYSTEM, BESIDE[1])
+    two = SEARCH.model_copy(update={"systems": systems, "grid": {KEY: (0.1, 0.2)}, "budget": 2})
+    files = outcome("r-as_it_is-end", (0.8, 0.8)) | outcome("r-chosen-end", (0.5, 0.6))
+    predicted = {"as_it_is": (WRONG, WRONG), "p1": (RIGHT, WRONG), "p2": (WRONG, RIGHT)}
+    for point, selected in predicted.items():
+        for system, labels in zip(systems, selected, strict=True):
+            files |= trained(f"r-{point}-train", [(labels, labels)], RIGHT, system)
+    page, *_ = command.search(Request("r"), two, reader(files))
+    assert ran[-1].settings == (
+        f"x.{systems[0]}.learning_rate=0.1",
+        f"x.{systems[1]}.learning_rate=0.2",
+    )
+    text = page.read_text()
+    assert f"| point | {KEY} | x, MCN-CL |" in text
+    assert f"| point | {KEY} | x, logistic regression |" in text
 
 
 def test_files_that_change_during_the_search_leave_nothing_tested(
