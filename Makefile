@@ -5,6 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 # Programs of an environment, `dvc` for one, hold the place where it was made: this file says which.
 PLACE := $(VENV)/.place
+PYTEST := python -m pytest --numprocesses logical --dist worksteal
 ifneq ($(shell cat $(PLACE) 2>/dev/null),$(CURDIR))
 .PHONY: $(PLACE)
 endif
@@ -35,10 +36,10 @@ meld-text-finetuned: $(PLACE)
 	python -m pipeline summary
 
 test: $(PLACE)
-	python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(PLACE) lint
-	python -m pytest
+	$(PYTEST)
 
 lint: $(PLACE)
 	ruff check .

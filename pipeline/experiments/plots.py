@@ -1,4 +1,4 @@
-"""A recipe's plot: a panel for each corpus and system, a point for each variant, with interval and seeds."""
+"""A recipe's plot: a panel for each corpus and system, a mark for each variant, and its seeds."""
 
 import math
 from collections.abc import Sequence

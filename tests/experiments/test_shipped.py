@@ -1,5 +1,6 @@
 """The recipes of experiments/: they fit params.yaml, on demo corpora and on whole ones."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_a_quick_run_is_small(name: str) -> None:
     assert 2 <= points <= QUICK
     for settings in quick.runs().values():
         seeds = [setting for setting in settings if ".seeds=" in setting]
-        assert seeds == [f"{corpus}.mcn_cl.seeds=[1]" for corpus in recipe.corpora]
+        cases = product(recipe.corpora, recipe.systems)
+        assert seeds == [f"{corpus}.{system}.seeds=[1]" for corpus, system in cases]
 
 
 @pytest.mark.parametrize("name", NAMES)
