@@ -103,3 +103,23 @@ def _lag(turns: Tensor) -> Tensor:
     """How many turns the sender is before the receiver, [receiver, sender]."""
     turn = torch.arange(turns.shape[1], device=turns.device)
     return turn.unsqueeze(1) - turn
+
+
+def predecessors(speakers: Tensor, turn_mask: Tensor, omega: int) -> Tensor:
+    """Join each real turn to those before it, back to an earlier turn of its speaker.
+
+    The senders of a turn are a run that ends right before it (DAG-ERC, Shen et al., ACL 2021).
+
+    Args:
+        speakers: [batch, turn].
+        turn_mask: True where a turn is real, [batch, turn].
+        omega: Which of the speaker's earlier turns is the last to send, counted backwards from 1;
+            all earlier turns of the dialogue send if there are fewer.
+
+    Returns:
+        Boolean, [batch, receiver, sender].
+    """
+    past = band(turn_mask, -1, 0) & (_lag(turn_mask) > 0)
+    own = (past & (speakers.unsqueeze(2) == speakers.unsqueeze(1))).long()
+    later = own.flip(2).cumsum(2).flip(2) - own  # turns of the receiver's speaker after the sender
+    return past & (later < omega)

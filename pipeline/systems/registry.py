@@ -10,6 +10,7 @@ SYSTEMS = {
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "mmgcn": "MMGCN",
+    "dag_erc": "DAG-ERC",
     "mcn_cl": "MCN-CL",
 }
 
