@@ -10,6 +10,7 @@ SYSTEMS = {
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "iterative_erc": "IterativeERC (our reading)",
+    "emocaps": "EmoCaps (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
