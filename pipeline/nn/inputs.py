@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.nn.batch import DialogueBatch, unpack
 from pipeline.nn.psa import PSA
@@ -93,6 +94,21 @@ class Encoder(nn.Module):
         """
         return unpack(self.rows(features[available]), available)
 
+    def tokens(
+        self, features: Tensor, available: Tensor, frame_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Encode the parts of the available utterances: text and audio have one, the whole.
+
+        Args:
+            features: As of `forward`, as is what follows.
+            available: True where the modality is available.
+            frame_mask: True where a frame is real; None if all are.
+
+        Returns:
+            [batch, turn, token, width], and True where a token is real, [batch, turn, token].
+        """
+        return self(features, available, frame_mask).unsqueeze(2), available.unsqueeze(2)
+
     def rows(self, features: Tensor) -> Tensor:
         """Map [row, feature] to [row, width]."""
         projected: Tensor = self.project(self.standardise(features))
@@ -133,6 +149,15 @@ class FrameEncoder(Encoder):
         else:
             vectors = self.psa(unpack(self.rows(rows), mask), mask)
         return unpack(vectors, available)
+
+    def tokens(
+        self, features: Tensor, available: Tensor, frame_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Encode each frame; see `Encoder.tokens`."""
+        real = available.unsqueeze(-1).expand(features.shape[:3])
+        if frame_mask is not None:
+            real = real & frame_mask
+        return unpack(self.rows(features[real]), real), real
 
 
 def _mean(rows: Tensor, mask: Tensor) -> Tensor:
@@ -190,6 +215,26 @@ class Inputs(nn.Module):
         """Map a batch to the modalities side by side, [batch, turn, modality * width]."""
         stacked: Tensor = self(batch)
         return stacked.movedim(0, 2).flatten(2)
+
+    def tokens(self, batch: DialogueBatch) -> Iterator[tuple[Tensor, Tensor]]:
+        """Map the real turns to their tokens: visual frames, or the one vector of text or audio.
+
+        A turn that lacks the modality has the learned vector as its only token.
+
+        Yields:
+            For each modality [row, token, width], and True where a token is real, [row, token].
+        """
+        available = batch.all_available(self.modalities)
+        for number, modality in enumerate(self.modalities):
+            there, encoder = available[number], self.encoders[modality]
+            assert isinstance(encoder, Encoder)
+            vectors, real = encoder.tokens(batch.features[modality], there, batch.frame_mask)
+            if not real.shape[-1]:  # a batch without any frame
+                vectors, real = functional.pad(vectors, (0, 0, 0, 1)), ~there.unsqueeze(-1)
+            place = torch.arange(real.shape[-1], device=real.device)
+            learned = ~there.unsqueeze(-1) & (place == 0)
+            vectors = torch.where(learned.unsqueeze(-1), self.missing[number, 0], vectors)
+            yield vectors[batch.turn_mask], (real | learned)[batch.turn_mask]
 
     def standardised(self) -> Iterator[tuple[str, Standardise]]:
         """What takes the train split's statistics, by modality."""

@@ -11,6 +11,8 @@ SYSTEMS = {
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "mmgcn": "MMGCN",
     "dag_erc": "DAG-ERC",
+    "iterative_erc": "IterativeERC (our reading)",
+    "emocaps": "EmoCaps (our reading)",
     "mcn_cl": "MCN-CL",
 }
 

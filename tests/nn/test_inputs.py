@@ -1,5 +1,7 @@
 """Encoders against loops over utterances."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -90,6 +92,36 @@ def test_a_learned_vector_where_a_modality_is_missing():
     assert torch.equal(inputs.joined(dialogues), torch.cat(list(stacked), dim=-1))
     inputs.joined(dialogues).sum().backward()
     assert all(p.grad.isfinite().all() for p in inputs.parameters())
+
+
+@pytest.mark.parametrize("frames", [4, 0])
+def test_tokens_are_frames_or_the_one_vector_or_the_learned_one(frames):
+    inputs, dialogues = Inputs({"text": 5, "visual": 6}, width=8, limit=10), batch()
+    cut = {**dialogues.features, "visual": dialogues.features["visual"][:, :, :frames]}
+    dialogues = replace(dialogues, features=cut, frame_mask=dialogues.frame_mask[:, :, :frames])
+    for number, (vectors, real) in enumerate(inputs.tokens(dialogues)):
+        modality = inputs.modalities[number]
+        encoder, there = inputs.encoders[modality], dialogues.available(modality)
+        for (row, turn), tokens, mask in zip(
+            dialogues.turn_mask.nonzero().tolist(), vectors, real, strict=True
+        ):
+            stored = dialogues.features[modality][row, turn]
+            if not there[row, turn]:
+                expected = inputs.missing[number, 0]
+            elif modality == "visual":
+                expected = encoder.rows(stored[dialogues.frame_mask[row, turn]])
+            else:
+                expected = encoder.rows(stored[None])
+            torch.testing.assert_close(tokens[mask], expected)
+            assert not tokens[~mask].any()
+
+
+def test_every_frame_is_a_token_without_a_mask():
+    encoder = fitted(FrameEncoder(6, 8, limit=10, psa=None))
+    features = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    vectors, real = encoder.tokens(features, AVAILABLE, None)
+    assert torch.equal(real, AVAILABLE.unsqueeze(-1).expand(2, 3, 4))
+    torch.testing.assert_close(vectors[real], encoder.rows(features[AVAILABLE].flatten(0, 1)))
 
 
 def test_frames_are_pooled_by_what_is_asked_for():

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import Shape, system
+from tests.systems.test_every_system import with_garbage
 from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
@@ -56,12 +58,29 @@ def naive_lstm(rnn, layer: int, suffix: str, turns):
     return states
 
 
-def naive_logits(made, turns):
-    """One dialogue from its encoded turns."""
-    for layer in range(made.lstm.rnn.num_layers):
-        forwards = naive_lstm(made.lstm.rnn, layer, "", turns)
-        backwards = naive_lstm(made.lstm.rnn, layer, "_reverse", turns[::-1])[::-1]
+def naive_bilstm(rnn, turns):
+    """Both directions of all layers over one dialogue."""
+    for layer in range(rnn.num_layers):
+        forwards = naive_lstm(rnn, layer, "", turns)
+        backwards = naive_lstm(rnn, layer, "_reverse", turns[::-1])[::-1]
         turns = [torch.cat(both) for both in zip(forwards, backwards, strict=True)]
+    return turns
+
+
+def naive_activations(level, turns):
+    """The first level of one modality over one dialogue."""
+    dense = level.dense[1]
+    return [torch.tanh(dense.weight @ s + dense.bias) for s in naive_bilstm(level.lstm.rnn, turns)]
+
+
+def naive_logits(made, stacked):
+    """One dialogue from its encoded turns, [modality, turn, width]."""
+    modalities = [list(turns) for turns in stacked]
+    if made.first:
+        levels = made.first.values()
+        modalities = [naive_activations(*pair) for pair in zip(levels, modalities, strict=True)]
+    turns = [torch.cat(vectors) for vectors in zip(*modalities, strict=True)]
+    turns = naive_bilstm(made.lstm.rnn, turns)
     if made.attention is not None:
         mixed = []
         for state in turns:
@@ -74,18 +93,64 @@ def naive_logits(made, turns):
     return [last.weight @ h + last.bias for h in hidden]
 
 
-@pytest.mark.parametrize("attention", [False, True])
-def test_it_equals_a_loop_over_turns(attention):
+@pytest.mark.parametrize(
+    "form", [{}, {"attention": True}, {"hierarchical": True}], ids=["plain", "attention", "levels"]
+)
+def test_it_equals_a_loop_over_turns(form):
     lengths = (6, 1, 4)
-    made = make(NAME, layers=2, attention=attention).double()
+    made = make(NAME, layers=2, **form).double()
     batch = in_float64(batch_of(made, conversations(lengths), turns=2))
-    encoded = made.inputs.joined(batch)
+    encoded = made.inputs(batch)
     expected = [
         logit
         for row, length in enumerate(lengths)
-        for logit in naive_logits(made, list(encoded[row, :length]))
+        for logit in naive_logits(made, encoded[:, row, :length])
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
+
+
+def test_each_first_level_has_a_loss_of_its_own():
+    # Its scores are 0 but for a bias of ln 3 on class 2: p = (1, 1, 3, 1) / 6.
+    made = make(NAME, hierarchical=True, modalities=("text", "audio"))
+    with torch.no_grad():
+        for level in made.first.values():
+            level.scores[1].weight.zero_()
+            level.scores[1].bias.copy_(torch.tensor([0, 0, math.log(3), 0]))
+    batch = batch_of(made, conversations([3], labelled=1.0))
+    batch.labels.copy_(torch.tensor([[2, 2, 0]]))
+    terms = made.losses(made(batch), batch, Entropy())
+    assert list(terms) == ["cross_entropy", "cross_entropy_text", "cross_entropy_audio"]
+    expected = (2 * math.log(2) + math.log(6)) / 3
+    assert terms["cross_entropy_text"].item() == pytest.approx(expected)
+    assert terms["cross_entropy_audio"].item() == pytest.approx(expected)
+
+
+def test_a_first_level_reads_its_own_modality_alone():
+    made = make(NAME, hierarchical=True)
+    batch = batch_of(made, conversations((5, 3), missing=0.0))
+    before = made(batch)
+    batch.features["audio"][0, 1] += 1
+    after = made(batch)
+    assert not torch.allclose(after.logits, before.logits)
+    changed = [m for m in before.extra if not torch.equal(before.extra[m], after.extra[m])]
+    assert changed == ["audio"]
+
+
+def test_no_first_level_reads_padding_or_gaps():
+    made = make(NAME, hierarchical=True)
+    clean = batch_of(made, conversations((6, 1, 4)), turns=2)
+    results = []
+    for batch in (clean, with_garbage(clean, torch.nan, 17)):
+        made.zero_grad()
+        output = made(batch)
+        sum(made.losses(output, batch, Entropy()).values()).backward()
+        own = [scores[batch.turn_mask] for scores in output.extra.values()]
+        gradients = [parameter.grad for parameter in made.parameters()]
+        results.append([output.logits[batch.turn_mask], *own, *gradients])
+    assert all(map(torch.equal, *results))
+    assert all(gradient.any() for gradient in results[0])
+    alone = [logits(made, batch_of(made, [d])) for d in conversations((6, 1, 4))]
+    torch.testing.assert_close(torch.cat(alone), results[0][0])
 
 
 def test_attention_changes_no_dialogue_of_a_single_turn():
@@ -104,9 +169,17 @@ def test_who_speaks_changes_nothing_at_all():
     assert torch.equal(logits(made, batch), before)
 
 
-@pytest.mark.parametrize(("attention", "expected"), [(False, 1_348_486), (True, 1_414_278)])
-def test_it_has_as_many_parameters_as_the_reference(attention, expected):
-    """1.35 M and 1.41 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, hidden=128, layers=2, attention=attention)
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ({"layers": 2}, 1_348_486),
+        ({"layers": 2, "attention": True}, 1_414_278),
+        ({"layers": 1, "hierarchical": True}, 1_880_472),
+    ],
+    ids=["plain", "attention", "levels"],
+)
+def test_it_has_as_many_parameters_as_the_reference(form, expected):
+    """1.35 M, 1.41 M and 1.88 M beside the inputs, of 256 features and for 6 classes."""
+    settings = shrunk(NAME, width=256, hidden=128, **form)
     made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
     assert beside_inputs(made) == expected
