@@ -13,6 +13,7 @@ SYSTEMS = {
     "dag_erc": "DAG-ERC",
     "iterative_erc": "IterativeERC (our reading)",
     "emocaps": "EmoCaps (our reading)",
+    "ga2mif": "GA2MIF",
     "mcn_cl": "MCN-CL",
 }
 

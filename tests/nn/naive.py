@@ -1,9 +1,11 @@
-"""Recurrences turn by turn, as their papers write them, with the weights of those that run here."""
+"""Networks turn by turn, as their papers write them, with the weights of those that run here."""
 
 import torch
 from torch import nn
 
+from pipeline.nn.attention import MultiHeadAttention
 from pipeline.nn.dialogue_rnn import DialogueRNN
+from pipeline.nn.graph_attention import GATv2
 from pipeline.nn.recurrence import ChainedGRU
 
 
@@ -50,3 +52,35 @@ def naive_dialogue_rnn(model: DialogueRNN, chain: int, turns, speakers) -> list[
         emotion = emotion_cell(new, emotion)
         emotions.append(emotion[0])
     return emotions
+
+
+def naive_gatv2(layer: GATv2, turns) -> torch.Tensor:
+    """Graph attention over the edges of one dialogue, [turn, width]."""
+    rows = []
+    for i, receiver in enumerate(turns):
+        first = 0 if layer.past < 0 else max(i - layer.past, 0)
+        near = turns[first:] if layer.future < 0 else turns[first : i + layer.future + 1]
+        asked = layer.receiver(receiver).chunk(layer.heads)
+        heads = []
+        for head, attention in enumerate(layer.attention):
+            sent = [layer.sender(sender).chunk(layer.heads)[head] for sender in near]
+            hidden = [s + asked[head] for s in sent]
+            scores = [attention @ torch.where(h > 0, h, 0.2 * h) for h in hidden]
+            shares = torch.stack(scores).softmax(0)
+            heads.append(sum(a * s for a, s in zip(shares, sent, strict=True)))
+        rows.append(sum(heads) / layer.heads + layer.bias)
+    return torch.stack(rows)
+
+
+def naive_attention(layer: MultiHeadAttention, queries, keys) -> torch.Tensor:
+    """Multi-head attention of one dialogue, [query, width]."""
+    rows = []
+    pairs = [layer.key_value(turn).chunk(2) for turn in keys]
+    for query in layer.query(queries):
+        heads = []
+        for head, asked in enumerate(query.chunk(layer.heads)):
+            key, value = ([p[n].chunk(layer.heads)[head] for p in pairs] for n in (0, 1))
+            scores = torch.stack([asked @ k / len(asked) ** 0.5 for k in key])
+            heads.append(sum(a * v for a, v in zip(scores.softmax(0), value, strict=True)))
+        rows.append(layer.output(torch.cat(heads)))
+    return torch.stack(rows)
