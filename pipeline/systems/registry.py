@@ -10,6 +10,7 @@ SYSTEMS = {
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "mmgcn": "MMGCN",
+    "mm_dfn": "MM-DFN",
     "mcn_cl": "MCN-CL",
 }
 
