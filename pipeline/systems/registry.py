@@ -14,6 +14,7 @@ SYSTEMS = {
     "iterative_erc": "IterativeERC (our reading)",
     "emocaps": "EmoCaps (our reading)",
     "ga2mif": "GA2MIF",
+    "mm_dfn": "MM-DFN",
     "mcn_cl": "MCN-CL",
 }
 
