@@ -45,11 +45,7 @@ class ChainedGRU(nn.Module):
             The state after it, [chain, batch, hidden].
         """
         recurrent = torch.baddbmm(self.bias_hidden, state, self.weight_hidden)
-        # Chunks, not slices: the gradient of a slice fills the whole with zeros first.
-        outer, inner = gates.chunk(3, dim=-1), recurrent.chunk(3, dim=-1)
-        reset, update = (torch.sigmoid(outer[n] + inner[n]) for n in (0, 1))
-        new = torch.tanh(outer[2] + reset * inner[2])
-        return torch.lerp(new, state, update)
+        return gru_state(gates, recurrent, state)
 
     def forward(self, sequence: Tensor, dropout: float = 0.0) -> Tensor:
         """Map [chain, turn, batch, feature] to the states, [chain, turn, batch, hidden].
@@ -106,3 +102,21 @@ class Directions:
 def uniform(bound: float, *shape: int) -> nn.Parameter:
     """Make a parameter drawn uniformly from [-bound, bound)."""
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+
+def gru_state(outer: Tensor, inner: Tensor, state: Tensor) -> Tensor:
+    """Advance a GRU whose two products with its weights are known.
+
+    Args:
+        outer: Of the input, with its bias, [..., 3 * hidden] as reset, update, new.
+        inner: Of the state, with its bias, [..., 3 * hidden].
+        state: The state before, [..., hidden].
+
+    Returns:
+        The state after, [..., hidden].
+    """
+    # Chunks, not slices: the gradient of a slice fills the whole with zeros first.
+    outers, inners = outer.chunk(3, dim=-1), inner.chunk(3, dim=-1)
+    reset, update = (torch.sigmoid(outers[n] + inners[n]) for n in (0, 1))
+    new = torch.tanh(outers[2] + reset * inners[2])
+    return torch.lerp(new, state, update)

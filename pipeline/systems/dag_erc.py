@@ -3,12 +3,14 @@
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from pipeline.nn.attention import masked_softmax
 from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.contrastive import precise
 from pipeline.nn.graph import predecessors
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.recurrence import gru_state
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -99,7 +101,12 @@ class DagLayer(nn.Module):
             [batch, turn, hidden].
         """
         receiver, sender = self.score.weight[0].chunk(2)
+        # What the inputs alone decide, for all turns at once.
         queries = (states @ receiver + self.score.bias).unbind(1)
+        nodes = linear(states, self.node.weight_ih, self.node.bias_ih).unbind(1)
+        contexts = linear(states, self.context.weight_hh, self.context.bias_hh).unbind(1)
+        weight = torch.cat((self.node.weight_hh, self.context.weight_ih))
+        bias = torch.cat((self.node.bias_hh, self.context.bias_ih))
         reaches = edges.sum(2).amax(0).tolist()  # turns that some dialogue looks back
         new: list[Tensor] = []
         for turn, (state, reach) in enumerate(zip(states.unbind(1), reaches, strict=True)):
@@ -110,7 +117,9 @@ class DagLayer(nn.Module):
                 scores = queries[turn].unsqueeze(1) + memory @ sender
                 weights = masked_softmax(scores, edges[:, turn, seen])
                 message = self._message(weights, memory, same[:, turn, seen])
-            new.append(self.node(state, message) + self.context(message, state))
+            inner, outer = linear(message, weight, bias).chunk(2, dim=-1)
+            node = gru_state(nodes[turn], inner, message)
+            new.append(node + gru_state(outer, contexts[turn], state))
         return torch.stack(new, dim=1)
 
     def _message(self, weights: Tensor, memory: Tensor, same: Tensor) -> Tensor:
