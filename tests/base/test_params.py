@@ -65,8 +65,8 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
-    path = changed(tmp_path, ("    heads: 4\n", ""))
-    assert ".mcn_cl.heads: missing" in problems(path)
+    path = changed(tmp_path, ("    psa_groups: 4\n", ""))
+    assert ".mcn_cl.psa_groups: missing" in problems(path)
 
 
 @pytest.mark.parametrize(

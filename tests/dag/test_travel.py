@@ -39,7 +39,7 @@ def test_a_colleague_trains_on_the_stores_of_a_remote(reproduced: Path, tmp_path
     for lacking in ("data/raw", "data/frames", "models/pretrained"):
         assert not list((colleague / lacking).glob("*")), "none of these left the author's machine"
     params = colleague / "params.yaml"
-    params.write_text(params.read_text().replace("heads: 4", "heads: 2", 1))
+    params.write_text(params.read_text().replace("psa_groups: 4", "psa_groups: 2", 1))
     assert ran(colleague, "--allow-missing") == {
         *trained(DEMO, "mcn_cl"),
         f"report@{DEMO}",

@@ -67,7 +67,7 @@ ALL = trained("demo_meld", *SYSTEMS)
 TEXT = {"finetune@demo_meld", "text@demo_meld"}
 CHANGES = [
     # A setting or the code of one system trains that one alone.
-    ("params.yaml", "heads: 4", "heads: 2", trained("demo_meld", "mcn_cl")),
+    ("params.yaml", "psa_groups: 4", "psa_groups: 2", trained("demo_meld", "mcn_cl")),
     ("pipeline/systems/tfidf.py", '"""', '# A comment.\n"""', {"train@demo_meld-tfidf"}),
     ("params.yaml", "set: eGeMAPSv02", "set: eGeMAPSv01b", {"audio@demo_meld"} | ALL),
     (
