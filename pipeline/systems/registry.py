@@ -10,6 +10,7 @@ SYSTEMS = {
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "ga2mif": "GA2MIF",
+    "m3net": "M3NET",
     "mcn_cl": "MCN-CL",
 }
 
