@@ -74,5 +74,5 @@ class GATv2(nn.Module):
 
     def _scores(self, receivers: Tensor, senders: Tensor) -> Tensor:
         """Score each pair of r and s, both [batch, head, turn, width]."""
-        hidden = functional.leaky_relu(receivers.unsqueeze(3) + senders.unsqueeze(2), 0.2)
+        hidden = functional.leaky_relu_(receivers.unsqueeze(3) + senders.unsqueeze(2), 0.2)
         return (hidden @ self.attention[:, None, :, None]).squeeze(-1)

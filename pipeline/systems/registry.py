@@ -15,6 +15,7 @@ SYSTEMS = {
     "emocaps": "EmoCaps (our reading)",
     "ga2mif": "GA2MIF",
     "mm_dfn": "MM-DFN",
+    "m3net": "M3NET",
     "mcn_cl": "MCN-CL",
 }
 
