@@ -1,16 +1,13 @@
 """MMGCN: deep convolutions over one graph with a node per turn and modality."""
 
 import torch
-from torch import nn
 
 from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.multimodal_graph import DeepGraph, MultimodalGraphSettings, turn_classifier
 from pipeline.nn.packed import PackedRNN
+from pipeline.nn.speakers import SpeakerEmbedding
 from pipeline.systems.base import Output, Settings, Shape, Source, System
-
-SPEAKERS = 9
-"""As many as a dialogue of MELD has; further ones share the last vector."""
 
 
 class MmgcnSettings(Settings, MultimodalGraphSettings):
@@ -52,7 +49,7 @@ class Mmgcn(System):
         self.inputs = Inputs(shape.features, width, settings.limit)
         if "text" in shape.features:
             self.lstm = PackedRNN("lstm", width, width // 2, layers=2, dropout=settings.dropout)
-            self.speakers = nn.Embedding(SPEAKERS, width)
+            self.speakers = SpeakerEmbedding(width)
         self.graph = DeepGraph(settings, alpha=0.1)
         self.head = turn_classifier(len(shape.features), settings, shape.classes)
 
@@ -61,7 +58,6 @@ class Mmgcn(System):
         nodes = self.inputs(batch)
         if "text" in self.shape.features:
             text, *others = nodes.unbind()
-            text = self.lstm(text, batch.turn_mask)
-            text = text + self.speakers(batch.speakers.clamp(0, SPEAKERS - 1))
+            text = self.lstm(text, batch.turn_mask) + self.speakers(batch.speakers)
             nodes = torch.stack((text, *others))
         return Output(self.head(self.graph(nodes, batch.turn_mask)))
