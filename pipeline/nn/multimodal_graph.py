@@ -18,7 +18,7 @@ SHRINK = 0.99999
 """Keeps the cosine of equal vectors, and its rounding, where the slope of arccos is finite."""
 
 SHORT = 1e-3
-"""Vectors shorter than this count as this long: a zero vector has no direction, and no gradient."""
+"""Vectors shorter than this count as this long, which bounds the gradient of a zero vector."""
 
 LAMBDA = 0.5
 """How fast the maps of later layers approach the identity."""
