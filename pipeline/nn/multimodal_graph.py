@@ -15,10 +15,10 @@ from pipeline.base.settings import Section
 from pipeline.nn.contrastive import precise
 
 SHRINK = 0.99999
-"""Keeps the cosine of equal vectors where the slope of arccos is finite."""
+"""Keeps the cosine of equal vectors, and its rounding, where the slope of arccos is finite."""
 
 SHORT = 1e-3
-"""Vectors shorter than this count as this long: a zero vector has no direction, and no gradient."""
+"""Vectors shorter than this count as this long, which bounds the gradient of a zero vector."""
 
 LAMBDA = 0.5
 """How fast the maps of later layers approach the identity."""
@@ -51,7 +51,7 @@ def angular_adjacency(nodes: Tensor, turn_mask: Tensor) -> Tensor:
     """
     modalities, _, turns, _ = nodes.shape
     directions = functional.normalize(nodes, dim=-1, eps=SHORT).transpose(0, 1).flatten(1, 2)
-    cosine = (directions @ directions.transpose(1, 2)).clamp(-1, 1)  # rounding may exceed 1
+    cosine = directions @ directions.transpose(1, 2)
     similarity = 1 - torch.arccos(SHRINK * cosine) / math.pi
     number = torch.arange(modalities * turns, device=nodes.device)
     modality, turn = number // turns, number % turns
