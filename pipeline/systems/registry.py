@@ -10,6 +10,7 @@ SYSTEMS = {
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "dag_erc": "DAG-ERC",
+    "mvn": "MVN",
     "mcn_cl": "MCN-CL",
 }
 
