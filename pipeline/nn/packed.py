@@ -10,7 +10,7 @@ from pipeline.nn.contrastive import precise
 
 
 class PackedRNN(nn.Module):
-    """A bidirectional LSTM or GRU that no direction starts in the padding.
+    """An LSTM or GRU, by default of both directions, neither of which starts in the padding.
 
     Args:
         kind: `lstm` or `gru`.
@@ -18,6 +18,7 @@ class PackedRNN(nn.Module):
         hidden: Features of a state, per direction.
         layers: How many are stacked.
         dropout: Between layers.
+        bidirectional: Whether a second direction reads backwards.
     """
 
     def __init__(
@@ -27,6 +28,8 @@ class PackedRNN(nn.Module):
         hidden: int,
         layers: int = 1,
         dropout: float = 0.0,
+        *,
+        bidirectional: bool = True,
     ) -> None:
         super().__init__()
         self.rnn = (nn.LSTM if kind == "lstm" else nn.GRU)(
@@ -34,19 +37,19 @@ class PackedRNN(nn.Module):
             hidden,
             layers,
             batch_first=True,
-            bidirectional=True,
+            bidirectional=bidirectional,
             dropout=dropout if layers > 1 else 0.0,  # PyTorch warns where it has no effect
         )
 
     def forward(self, sequence: Tensor, mask: Tensor) -> Tensor:
-        """Compute the states of both directions, zeros in padding.
+        """Compute the states of each direction, side by side; zeros in padding.
 
         Args:
             sequence: [row, place, width].
             mask: True in the first places of each row, at least in one, [row, place].
 
         Returns:
-            [row, place, 2 * hidden].
+            [row, place, direction * hidden].
         """
         lengths = mask.sum(dim=1).cpu()
         # In full precision even under autocast: rounding errors add up over a hundred turns.

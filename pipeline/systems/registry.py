@@ -16,6 +16,7 @@ SYSTEMS = {
     "ga2mif": "GA2MIF",
     "mm_dfn": "MM-DFN",
     "m3net": "M3NET",
+    "mvn": "MVN",
     "mcn_cl": "MCN-CL",
 }
 
