@@ -79,6 +79,7 @@ def random_dialogues(
             present=present,
             speakers=_speakers(turns, shape, generator),
             labels=torch.from_numpy(generator.choice(len(shares), turns, p=shares)),
+            texts=[f"so what about {turn} then?" for turn in range(turns)],
         )
         dialogues.append(dialogue)
     return dialogues
@@ -87,6 +88,8 @@ def random_dialogues(
 def lengths(shape: CorpusShape, generator: np.random.Generator) -> list[int]:
     """Turns of each dialogue, one of which is the longest: a beta distribution over the range."""
     shortest, mean, longest = shape.turns
+    if shortest == longest:
+        return [longest] * shape.dialogues
     span = longest - shortest
     centre, variance = (mean - shortest) / span, (shape.deviation / span) ** 2
     total = centre * (1 - centre) / variance - 1

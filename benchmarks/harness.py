@@ -15,7 +15,7 @@ from benchmarks.measure import CONSOLE, Way, compare
 from pipeline.base.params import read_params
 from pipeline.base.settings import ComputeSettings
 from pipeline.nn.batch import NO_LABEL, Dialogue, collate
-from pipeline.systems.base import Shape
+from pipeline.systems.base import Shape, system
 from pipeline.training.data import Fold
 from pipeline.training.fit import Run, RunState
 from pipeline.training.learner import DialogueLearner
@@ -53,7 +53,7 @@ def fold_of(name: str, dialogues: Sequence[Dialogue], classes: int) -> Fold:
     return Fold(
         corpus=CORPUS,
         name=name,
-        settings=params.system(CORPUS, name),
+        settings=system(name).Settings(**params.blocks[CORPUS][name]),
         compute=params.of(ComputeSettings).model_copy(update={"device": "cpu"}),
         shape=Shape(features, classes, max(int(d.speakers.max()) for d in dialogues) + 1),
         train=dialogues,

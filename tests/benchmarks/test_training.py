@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import systems
 from benchmarks.dialogues import IEMOCAP, MELD, lengths, random_dialogues
 from benchmarks.harness import bare_epoch, epoch, fold_of
+from benchmarks.measure import Cost
 from benchmarks.training import check, differences, make_trainers
 from pipeline.training.fit import Run
 from pipeline.training.learner import DialogueLearner
+from tests.systems.zoo import LEARNERS
 
 TINY = {"text": 5, "audio": 7, "visual": 6}
 
@@ -46,6 +49,30 @@ def test_speakers_and_missing_modalities(shape):
     assert all(d.frame_mask[~d.present["visual"]].sum() == 0 for d in dialogues)
     without_text = sum(int((~d.present["text"]).sum()) for d in dialogues)
     assert 0 < without_text < sum(map(len, dialogues))
+
+
+def test_the_longest_dialogues_have_all_turns_and_speakers():
+    dialogues = random_dialogues(systems.LONGEST, dimensions=TINY, frames=2)
+    assert [len(d) for d in dialogues] == [110] * 8
+    assert [sorted(set(d.speakers.tolist())) for d in dialogues] == [list(range(9))] * 8
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_costs_of_every_system_are_measured(name):
+    costs = systems.measured(name, replace(systems.LONGEST, dialogues=2, turns=(3, 3, 3)), 1, 2)
+    assert costs.parameters > costs.beside_inputs > 0
+    assert min(costs.step.wall, costs.prediction.wall) > 0
+
+
+def test_a_system_that_fails_has_a_row_and_leaves_the_others_theirs(monkeypatch, capsys):
+    done = systems.Costs(2_000_000, 1_500_000, Cost(0.25, 0.5), Cost(0.1, 0.2), 1234.5)
+    rows = {"bc_lstm": systems.in_a_process("no|body"), "mcn_cl": systems.cells(done)}
+    monkeypatch.setattr(systems, "in_a_process", rows.__getitem__)
+    systems.main(["--systems", "bc_lstm", "mcn_cl"])
+    header, rule, first, second = capsys.readouterr().out.splitlines()
+    assert len({line.count("|") for line in (header, rule, first, second)}) == 1
+    assert first.startswith("| `bc_lstm` | failed, ModuleNotFoundError: No module named")
+    assert second == "| `mcn_cl` | 2.00 M | 1.50 M | 0.25 | 0.50 | 0.10 | 0.20 | 1,234 |"
 
 
 def test_all_ways_train():
