@@ -9,6 +9,7 @@ SYSTEMS = {
     "bc_lstm": "bc-LSTM",
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
+    "dialogue_gcn": "DialogueGCN",
     "mcn_cl": "MCN-CL",
 }
 
