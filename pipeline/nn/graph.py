@@ -5,11 +5,42 @@ dense matrices are faster than lists of edges. Vectors of padded turns must be f
 """
 
 import math
+from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.base.settings import Section
+from pipeline.nn.attention import masked_softmax
 
 RELATIONS = 4
+
+
+class RelationSettings(Section):
+    """Which turns are joined, and what is told apart between them."""
+
+    past: int = Field(ge=-1, description="Earlier turns that send to a turn; -1: all.")
+    future: int = Field(ge=-1, description="Later turns that send to a turn; -1: all.")
+    relations: Literal["four", "pairs"] = Field(
+        description="four: same or other speaker, earlier or later; pairs: which speaker to which, "
+        "by number, earlier or later."
+    )
+    speakers: int = Field(
+        ge=1, le=9, description="pairs: how many are told apart; further ones count as the last."
+    )
+
+    @property
+    def relation_count(self) -> int:
+        """How many relations there are."""
+        return RELATIONS if self.relations == "four" else 2 * self.speakers**2
+
+    def relation(self, speakers: Tensor) -> Tensor:
+        """Relation of each pair of turns, from [batch, turn] to [batch, receiver, sender]."""
+        if self.relations == "four":
+            return relations(speakers)
+        return pair_relations(speakers, self.speakers)
 
 
 def band(turn_mask: Tensor, past: int, future: int) -> Tensor:
@@ -68,14 +99,24 @@ class RelationalGCN(nn.Module):
     """Relational graph convolution (Schlichtkrull et al., ESWC 2018), dense.
 
     `out_i = W_root x_i + b + sum_r sum_j A[i, j] [relation(i, j) = r] W_r x_j`; with `mean`, each
-    relation's sum is divided by the number of its edges.
+    relation's sum is divided by the number of its edges; with `bases`, W_r is a learned mixture of
+    so many matrices.
     """
 
-    def __init__(self, width: int, outputs: int, relations: int, *, mean: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        outputs: int,
+        relations: int,
+        *,
+        mean: bool = False,
+        bases: int | None = None,
+    ) -> None:
         super().__init__()
         self.root = nn.Linear(width, outputs)
-        bound = 1 / math.sqrt(width)
-        self.weight = nn.Parameter(torch.empty(relations, width, outputs).uniform_(-bound, bound))
+        bound, matrices = 1 / math.sqrt(width), bases or relations
+        self.weight = nn.Parameter(torch.empty(matrices, width, outputs).uniform_(-bound, bound))
+        self.mixture = nn.Parameter(torch.randn(relations, bases) / bases**0.5) if bases else None
         self.mean = mean
 
     def forward(self, nodes: Tensor, edges: Tensor, relation: Tensor) -> Tensor:
@@ -90,12 +131,83 @@ class RelationalGCN(nn.Module):
             [batch, turn, outputs].
         """
         weights = edges.to(nodes)
+        matrices = self.weight
+        if self.mixture is not None:
+            matrices = torch.tensordot(self.mixture, matrices, dims=1)
+        by_relation = matrices.unbind()
         result: Tensor = self.root(nodes)
-        for number, weight in enumerate(self.weight):
+        # A dialogue has few of the 162 relations of nine speakers.
+        present = relation[edges != 0].unique()  # type: ignore[no-untyped-call]
+        for number in present.tolist():
             chosen = weights * (relation == number)
             if self.mean:
                 chosen = chosen / (chosen != 0).sum(dim=-1, keepdim=True).clamp(min=1)
-            result = result + chosen @ (nodes @ weight)
+            result = result + chosen @ (nodes @ by_relation[number])
+        return result
+
+
+class RelationalGAT(nn.Module):
+    """Graph attention whose maps and scores depend on the relation, dense.
+
+    With r the relation of i and j: `out_i = W_root x_i + b + sum_j softmax_j(e_ij) W_r x_j` over
+    all senders j, `e_ij = LeakyReLU(a_r . W_r x_i + c_r . W_r x_j)` of slope 0.2.
+    """
+
+    def __init__(self, width: int, outputs: int, relations: int) -> None:
+        super().__init__()
+        self.root = nn.Linear(width, outputs)
+        bound = 1 / math.sqrt(width)
+        self.weight = nn.Parameter(torch.empty(relations, width, outputs).uniform_(-bound, bound))
+        self.receiver, self.sender = (
+            nn.Parameter(torch.randn(relations, outputs, 1) / math.sqrt(outputs)) for _ in range(2)
+        )
+
+    def forward(self, nodes: Tensor, edges: Tensor, relation: Tensor) -> Tensor:
+        """Pass messages once.
+
+        Args:
+            nodes: x, [batch, turn, width].
+            edges: Boolean, [batch, receiver, sender].
+            relation: [batch, receiver, sender]; read where there is an edge.
+
+        Returns:
+            [batch, turn, outputs].
+        """
+        mapped = nodes.unsqueeze(1) @ self.weight  # [batch, relation, turn, outputs]
+        scores = mapped @ self.receiver + (mapped @ self.sender).transpose(2, 3)
+        numbers = torch.arange(len(self.weight), device=relation.device).view(-1, 1, 1)
+        chosen = relation.unsqueeze(1) == numbers
+        score = functional.leaky_relu(scores, 0.2).masked_fill(~chosen, 0).sum(1)
+        weights = masked_softmax(score, edges).unsqueeze(1) * chosen
+        result: Tensor = self.root(nodes) + (weights @ mapped).sum(1)
+        return result
+
+
+class TransformerConv(nn.Module):
+    """Attention along the edges of a graph (Shi et al., IJCAI 2021), dense, with one head.
+
+    `out_i = W_skip x_i + sum_j softmax_j(q_i . k_j / sqrt(outputs)) v_j` over the senders j, where
+    q, k and v are maps of x; every map has a bias.
+    """
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.query_key_value = nn.Linear(width, 3 * outputs)
+        self.skip = nn.Linear(width, outputs)
+
+    def forward(self, nodes: Tensor, edges: Tensor) -> Tensor:
+        """Pass messages once.
+
+        Args:
+            nodes: x, [batch, turn, width].
+            edges: Boolean, [batch, receiver, sender].
+
+        Returns:
+            [batch, turn, outputs].
+        """
+        query, key, value = self.query_key_value(nodes).chunk(3, dim=-1)
+        scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[-1])
+        result: Tensor = self.skip(nodes) + masked_softmax(scores, edges) @ value
         return result
 
 

@@ -141,8 +141,10 @@ class System(nn.Module):
     READS_WORDS: ClassVar[bool] = False
     """Whether it reads the texts themselves, beside the features."""
 
-    NUMBERS_SPEAKERS: ClassVar[bool] = False
-    """Whether it knows speakers by their number in order of appearance, not just who is who."""
+    NUMBERS_SPEAKERS: bool = False
+    """Whether it knows speakers by their number in order of appearance, not just who is who.
+
+    A system that does so by a setting sets it when it is made."""
 
     ROUNDS: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """The players that step after each forward of a batch; () for all of them after the one."""

@@ -17,6 +17,7 @@ SYSTEMS = {
     "mm_dfn": "MM-DFN",
     "m3net": "M3NET",
     "mvn": "MVN",
+    "dialogue_gcn": "DialogueGCN",
     "mcn_cl": "MCN-CL",
 }
 

@@ -1,9 +1,20 @@
 """Graphs over turns by hand, and the relational convolution against a loop over edges."""
 
+import math
+
 import pytest
 import torch
+from torch.nn.functional import leaky_relu
 
-from pipeline.nn.graph import RELATIONS, RelationalGCN, band, pair_relations, relations
+from pipeline.nn.graph import (
+    RELATIONS,
+    RelationalGAT,
+    RelationalGCN,
+    TransformerConv,
+    band,
+    pair_relations,
+    relations,
+)
 
 MASK = torch.tensor([[True, True, True, True], [True, True, False, False]])
 SPEAKERS = torch.tensor([[0, 1, 0, 2], [0, 0, 9, -4]])
@@ -66,3 +77,90 @@ def test_the_mean_of_equal_turns_is_a_sum_over_the_relations_there_are():
     # The first turn: itself, a later one of the same speaker, a later one of another.
     expected = layer.root(node) + node @ (layer.weight[0] + layer.weight[1] + layer.weight[3])
     torch.testing.assert_close(result[0, 0], expected)
+
+
+def test_bases_are_mixed_into_the_matrices_of_the_relations():
+    mixed, free = RelationalGCN(3, 5, 162, bases=2), RelationalGCN(3, 5, 162)
+    edges, relation = band(MASK, -1, -1), pair_relations(SPEAKERS, 9)
+    nodes = torch.randn(2, 4, 3)
+    free.root = mixed.root
+    with torch.no_grad():
+        for number, (first, second) in enumerate(mixed.mixture):
+            free.weight[number] = first * mixed.weight[0] + second * mixed.weight[1]
+    torch.testing.assert_close(mixed(nodes, edges, relation), free(nodes, edges, relation))
+
+
+def test_attention_by_relation_by_hand():
+    # One feature: the second turn hears itself with W_0 = 1 and the first with W_2 = 2.
+    layer = RelationalGAT(1, 1, RELATIONS)
+    for parameter in layer.parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        layer.weight[0], layer.weight[2] = 1, 2
+        layer.sender[0], layer.sender[2] = 1, 1
+        layer.receiver[2] = -1
+        layer.root.bias.fill_(10)
+    nodes, both = torch.tensor([[[3.0], [4.0]]]), torch.ones(1, 2, dtype=torch.bool)
+    result = layer(nodes, band(both, -1, 0), relations(torch.tensor([[0, 1]])))
+    # Scores: of itself 1 * 4 = 4; of the first turn 2 * 3 - 2 * 4 = -2, which leaks 0.2 of it.
+    own, other = math.exp(4), math.exp(-0.4)
+    expected = [13.0, 10 + (own * 4 + other * 6) / (own + other)]
+    torch.testing.assert_close(result[0, :, 0], torch.tensor(expected))
+
+
+def naive_attention(scores, messages):
+    shares = [score.exp() for score in scores]
+    return sum(s * m for s, m in zip(shares, messages, strict=True)) / sum(shares)
+
+
+def test_attention_by_relation_equals_a_loop():
+    layer = RelationalGAT(3, 5, RELATIONS).double()
+    nodes = torch.randn(2, 4, 3, dtype=torch.float64)
+    edges, relation = band(MASK, 1, 2), relations(SPEAKERS)
+    result = layer(nodes, edges, relation)
+    for row, length in enumerate((4, 2)):
+        for i in range(length):
+            scores, messages = [], []
+            for j in (j for j in range(length) if edges[row, i, j]):
+                r = relation[row, i, j]
+                own, sent = nodes[row, i] @ layer.weight[r], nodes[row, j] @ layer.weight[r]
+                score = own @ layer.receiver[r] + sent @ layer.sender[r]
+                scores.append(leaky_relu(score, 0.2))
+                messages.append(sent)
+            expected = layer.root(nodes[row, i]) + naive_attention(scores, messages)
+            torch.testing.assert_close(result[row, i], expected)
+
+
+def test_with_one_relation_attention_is_a_plain_gat_beside_a_map_of_the_node():
+    layer, nodes = RelationalGAT(3, 5, 1), torch.randn(1, 4, 3)
+    edges = band(MASK[:1], -1, -1)
+    mapped = nodes[0] @ layer.weight[0]
+    score = (mapped @ layer.receiver[0]) + (mapped @ layer.sender[0]).T
+    expected = layer.root(nodes[0]) + leaky_relu(score, 0.2).softmax(1) @ mapped
+    result = layer(nodes, edges, torch.zeros(1, 4, 4, dtype=torch.long))
+    torch.testing.assert_close(result[0], expected)
+
+
+def test_attention_along_edges_equals_a_loop():
+    layer = TransformerConv(3, 5).double()
+    nodes, edges = torch.randn(2, 4, 3, dtype=torch.float64), band(MASK, 2, 1)
+    result = layer(nodes, edges)
+    for row, length in enumerate((4, 2)):
+        parts = [layer.query_key_value(nodes[row, j]).split(5) for j in range(length)]
+        for i in range(length):
+            senders = [j for j in range(length) if edges[row, i, j]]
+            scores = [parts[i][0] @ parts[j][1] / 5**0.5 for j in senders]
+            mixed = naive_attention(scores, [parts[j][2] for j in senders])
+            torch.testing.assert_close(result[row, i], layer.skip(nodes[row, i]) + mixed)
+
+
+@pytest.mark.parametrize("layer", [RelationalGAT(3, 5, RELATIONS), TransformerConv(3, 5)])
+def test_attention_in_a_window_of_one_turn_reads_that_turn_alone(layer):
+    nodes, edges = torch.randn(2, 4, 3), band(MASK, 0, 0)
+    if isinstance(layer, RelationalGAT):
+        result = layer(nodes, edges, relations(SPEAKERS))
+        expected = nodes @ layer.weight[0] + layer.root(nodes)
+    else:
+        result = layer(nodes, edges)
+        expected = layer.query_key_value(nodes)[..., 10:] + layer.skip(nodes)
+    torch.testing.assert_close(result[MASK], expected[MASK])
