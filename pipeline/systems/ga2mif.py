@@ -49,7 +49,7 @@ class Unimodal(nn.Module):
     """Stage 1 of a modality: its encoder, the speakers, rounds of graph attention.
 
     `x = e(u) + 1.6 * Embedding(speaker)`, then in each round `x <- LN(x + GATv2(x))` with the same
-    weights. The encoder e is `tanh(W u)`, for text `W' BiLSTM(W u)`.
+    weights. The encoder e is `tanh(u)`, for text `W' BiLSTM(W u)`.
     """
 
     def __init__(self, modality: str, settings: Ga2mifSettings) -> None:
@@ -61,18 +61,15 @@ class Unimodal(nn.Module):
             self.enter = nn.Linear(width, 2 * width)
             self.lstm = PackedRNN("lstm", 2 * width, width, 2, settings.dropout)
             self.leave = nn.Linear(2 * width, width)
-        else:
-            self.enter = nn.Linear(width, width)
         self.graph = GATv2(width, settings.graph_heads, settings.past, settings.future)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, utterances: Tensor, speakers: Tensor, turn_mask: Tensor) -> Tensor:
         """Map utterances and vectors of speakers, [batch, turn, width], to the same shape."""
-        encoded = self.enter(utterances)
         if self.lstm is None:
-            encoded = torch.tanh(encoded)
+            encoded = torch.tanh(utterances)
         else:
-            encoded = self.leave(self.lstm(encoded, turn_mask))
+            encoded = self.leave(self.lstm(self.enter(utterances), turn_mask))
         nodes: Tensor = encoded + SPEAKER_SHARE * speakers
         for _ in range(self.rounds):
             nodes = self.norm(nodes + self.graph(nodes, turn_mask))

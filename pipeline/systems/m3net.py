@@ -97,8 +97,8 @@ class FrequencyLayer(nn.Module):
 class M3net(System):
     """A node per turn and modality, in two branches from the same start.
 
-    Nodes: `W_z e`, where e is `W u` for audio and visual, `BiGRU(W u) + Embedding(speaker)` for
-    text. With x of the hypergraph and g of the high-frequency layers:
+    Nodes: `W e`, where e is u for audio and visual, `BiGRU(u) + Embedding(speaker)` for text. With
+    x of the hypergraph and g of the high-frequency layers:
     `logits_t = V dropout(ReLU([x; g] of the nodes of turn t))`. A turn that lacks a modality keeps
     its node, with a learned vector; a modality that is switched off has no nodes.
     """
@@ -123,7 +123,6 @@ class M3net(System):
         super().__init__(settings, shape)
         width, modalities = settings.width, tuple(shape.features)
         self.inputs = Inputs(shape.features, width, settings.limit)
-        self.encoders = nn.ModuleDict({m: nn.Linear(width, width) for m in modalities})
         if "text" in modalities:
             self.gru = PackedRNN("gru", width, width // 2, 2, settings.dropout)
             self.speakers = SpeakerEmbedding(width)
@@ -150,11 +149,9 @@ class M3net(System):
 
     def _encode(self, batch: DialogueBatch) -> Tensor:
         """Encode each modality, [modality, batch, turn, width]."""
-        encoded = []
-        utterances = zip(self.encoders.items(), self.inputs(batch).unbind(), strict=True)
-        for (modality, encoder), turns in utterances:
-            vectors = encoder(turns)
-            if modality == "text":
-                vectors = self.gru(vectors, batch.turn_mask) + self.speakers(batch.speakers)
-            encoded.append(vectors)
-        return torch.stack(encoded)
+        utterances: Tensor = self.inputs(batch)
+        if "text" not in self.shape.features:
+            return utterances
+        text, *others = utterances.unbind()
+        text = self.gru(text, batch.turn_mask) + self.speakers(batch.speakers)
+        return torch.stack((text, *others))

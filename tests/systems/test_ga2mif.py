@@ -21,11 +21,10 @@ WIRINGS = ("intended", "released")
 
 
 def naive_unimodal(unimodal, turns, speakers):
-    turns = unimodal.enter(turns)
     if unimodal.lstm is None:
         turns = torch.tanh(turns)
     else:
-        turns = unimodal.leave(unimodal.lstm.rnn(turns.unsqueeze(0))[0][0])
+        turns = unimodal.leave(unimodal.lstm.rnn(unimodal.enter(turns).unsqueeze(0))[0][0])
     turns = turns + 1.6 * speakers
     for _ in range(3):
         turns = unimodal.norm(turns + naive_gatv2(unimodal.graph, turns))
@@ -147,11 +146,15 @@ def test_who_speaks_matters_and_the_tenth_speaker_counts_as_the_ninth():
     [("intended", 3, 14_816_774), ("intended", 1, 14_816_774), ("released", 3, 11_658_758)],
 )
 def test_it_has_as_many_parameters_as_the_reference(attention, rounds, expected):
-    """14.82 M and 11.66 M beside the inputs, of 256 features and for 6 classes, in any rounds."""
+    """14.82 M and 11.66 M beside the inputs, of 256 features and for 6 classes, in any rounds.
+
+    The reference puts linear maps after its inputs of audio and visual; the code has them in the
+    inputs' place.
+    """
     sizes = {"width": 256, "layers": 4, "heads": 8}
     settings = shrunk(NAME, **sizes, attention=attention, rounds=rounds)
     made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == expected
+    assert beside_inputs(made) + 2 * (256 * 256 + 256) == expected
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

@@ -85,12 +85,9 @@ def test_a_node_without_neighbours_stays_as_it_is():
 def naive_logits(made, turns, speakers):
     """One dialogue from its encoded turns, [modality, turn, width]."""
     modalities, count, width = turns.shape
-    encoded = []
-    for (modality, encoder), rows in zip(made.encoders.items(), turns, strict=True):
-        rows = encoder(rows)
-        if modality == "text":
-            rows = made.gru.rnn(rows.unsqueeze(0))[0][0] + made.speakers.weight[speakers]
-        encoded.append(rows)
+    encoded = list(turns)
+    if "text" in made.shape.features:
+        encoded[0] = made.gru.rnn(turns[:1])[0][0] + made.speakers.weight[speakers]
     start = made.start(torch.cat(encoded))  # node number: modality * count + turn
 
     hyperedges = [[m * count + t for t in range(count)] for m in range(modalities)]
@@ -160,8 +157,11 @@ def test_who_speaks_matters_where_there_is_text():
 
 @pytest.mark.parametrize(("weights", "expected"), [("by_kind", 870_417), ("none", 870_410)])
 def test_it_has_as_many_parameters_as_the_reference(weights, expected):
-    """0.87 M beside the inputs, of 256 features and for 6 classes; seven are weights by kind."""
+    """0.87 M beside the inputs, of 256 features and for 6 classes; seven are weights by kind.
+
+    The reference puts three linear maps after its inputs; the code has them in the inputs' place.
+    """
     sizes = {"width": 256, "layers": 3, "frequency_layers": 4}
     settings = shrunk(NAME, **sizes, hyperedge_weights=weights)
     made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == expected
+    assert beside_inputs(made) + 3 * (256 * 256 + 256) == expected
