@@ -11,6 +11,7 @@ SYSTEMS = {
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "dag_erc": "DAG-ERC",
     "mvn": "MVN",
+    "icon": "ICON",
     "mcn_cl": "MCN-CL",
 }
 
