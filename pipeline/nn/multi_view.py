@@ -38,25 +38,33 @@ class WordView(nn.Module):
         Returns:
             [row, width].
         """
+        # A token's maps are the same in every window that it is in.
+        states = torch.cat((tokens, self.within.maps(tokens), self.across.maps(tokens)), dim=2)
         size = max(1, CONTEXT_TOKENS // (windows.mask.shape[1] * tokens.shape[1]))
         if size >= len(tokens):
-            return self._view(tokens, usable, windows, slice(None))
+            return self._view(states, usable, windows, slice(None))
         views = [
             # What its backward pass needs of a chunk is computed anew in it, and not kept.
-            checkpoint(self._view, tokens, usable, windows, some, use_reentrant=False)
+            checkpoint(self._view, states, usable, windows, some, use_reentrant=False)
             for some in (slice(row, row + size) for row in range(0, len(tokens), size))
         ]
         return torch.cat(views)
 
-    def _view(self, tokens: Tensor, usable: Tensor, windows: PastWindows, some: slice) -> Tensor:
-        """View some of the turns."""
-        turn, here = tokens[some], usable[some]
-        past = windows.gather(tokens.flatten(1), some)
-        past = past.reshape(len(turn), -1, tokens.shape[2])  # [row, place * token, width]
+    def _view(self, states: Tensor, usable: Tensor, windows: PastWindows, some: slice) -> Tensor:
+        """View some of the turns, from [row, token, width and both blocks' maps]."""
+        width = states.shape[2] // 7
+        parts, here = (width, 3 * width, 3 * width), usable[some]
+        turn, turn_within, turn_across = states[some].split_with_sizes(parts, dim=2)
+        window = windows.gather(states.flatten(1), some)
+        window = window.reshape(len(turn), -1, states.shape[2])  # [row, place * token, ...]
+        past, past_within, past_across = window.split_with_sizes(parts, dim=2)
         there = (usable[windows.source[some]] & windows.mask[some].unsqueeze(2)).flatten(1)
-        alone = self.within(turn, turn, here)
-        informed = self.token_gate(alone, self.across(turn, past, there))
-        context = self.token_gate(self.within(past, past, there), self.across(past, turn, here))
+        alone = self.within(turn, turn_within, turn_within, here)
+        informed = self.token_gate(alone, self.across(turn, turn_across, past_across, there))
+        context = self.token_gate(
+            self.within(past, past_within, past_within, there),
+            self.across(past, past_across, turn_across, here),
+        )
         view = self.view_gate(self._pool(informed, here), self._pool(context, there))
         return torch.where(there.any(1, keepdim=True), view, self._pool(alone, here))
 
@@ -98,18 +106,28 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.maps = nn.Linear(width, 3 * width, bias=False)  # Q, K and V
         self.feed = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.Dropout(dropout)
         )
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.dropout = dropout
 
-    def forward(self, queries: Tensor, keys: Tensor, usable: Tensor) -> Tensor:
-        """Map [row, query, width] to the same shape; `usable` says which keys count, [row, key]."""
-        query, key, value = self.query(queries), self.key(keys), self.value(keys)
+    def forward(self, tokens: Tensor, own: Tensor, read: Tensor, usable: Tensor) -> Tensor:
+        """Attend from tokens to others.
+
+        Args:
+            tokens: q, [row, query, width].
+            own: Their `maps`, [row, query, 3 * width].
+            read: `maps` of x, [row, key, 3 * width].
+            usable: Which keys count, [row, key].
+
+        Returns:
+            [row, query, width].
+        """
+        (query, _, _), (_, key, value) = own.chunk(3, dim=2), read.chunk(3, dim=2)
         dropout = self.dropout if self.training else 0.0
-        hidden = self.norm(queries + attend(query, key, value, usable, 1, dropout))
+        hidden = self.norm(tokens + attend(query, key, value, usable, 1, dropout))
         output: Tensor = self.norm(hidden + self.feed(hidden))
         return output
 

@@ -51,16 +51,27 @@ class PackedRNN(nn.Module):
         Returns:
             [row, place, direction * hidden].
         """
-        lengths = mask.sum(dim=1).cpu()
         # In full precision even under autocast: rounding errors add up over a hundred turns.
         with torch.autocast(sequence.device.type, enabled=False):
-            packed = pack_padded_sequence(
-                precise(sequence), lengths, batch_first=True, enforce_sorted=False
+            sequence = precise(sequence)
+            return (
+                self._both(sequence, mask) if self.rnn.bidirectional else self._one(sequence, mask)
             )
-            states, _ = pad_packed_sequence(
-                self.rnn(packed)[0], batch_first=True, total_length=mask.shape[1]
-            )
+
+    def _both(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        lengths = mask.sum(dim=1).cpu()
+        packed = pack_padded_sequence(sequence, lengths, batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(
+            self.rnn(packed)[0], batch_first=True, total_length=mask.shape[1]
+        )
         return states
+
+    def _one(self, sequence: Tensor, mask: Tensor) -> Tensor:
+        # Padding comes last and is computed too: were it not, the sizes of products, and with them
+        # last bits of one row, would hang on the lengths of others.
+        padding = ~mask.unsqueeze(2)
+        states: Tensor = self.rnn(sequence.masked_fill(padding, 0))[0]
+        return states.masked_fill(padding, 0)
 
 
 class BySpeaker:

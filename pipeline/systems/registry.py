@@ -18,6 +18,7 @@ SYSTEMS = {
     "m3net": "M3NET",
     "mvn": "MVN",
     "dialogue_gcn": "DialogueGCN",
+    "icon": "ICON",
     "mcn_cl": "MCN-CL",
 }
 

@@ -18,21 +18,25 @@ def sequence(width: int = 4):
     return turns.masked_fill(~MASK.unsqueeze(-1), torch.nan)
 
 
+@pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize(("kind", "reference"), [("lstm", nn.LSTM), ("gru", nn.GRU)])
-def test_each_dialogue_as_if_it_were_alone(kind, reference):
-    packed, turns = PackedRNN(kind, 4, 3, layers=2, dropout=0.5).double().eval(), sequence()
-    alone = reference(4, 3, 2, batch_first=True, bidirectional=True).double()
+def test_each_dialogue_as_if_it_were_alone(kind, reference, directions):
+    options = {"dropout": 0.5, "bidirectional": directions == 2}
+    packed, turns = PackedRNN(kind, 4, 3, layers=2, **options).double().eval(), sequence()
+    alone = reference(4, 3, 2, batch_first=True, bidirectional=directions == 2).double()
     alone.load_state_dict(packed.rnn.state_dict())
     states = packed(turns, MASK)
-    assert states.shape == (3, 5, 6)
+    assert states.shape == (3, 5, 3 * directions)
     for row, length in enumerate(LENGTHS):
         torch.testing.assert_close(states[row, :length], alone(turns[row, :length])[0])
-    assert torch.equal(states[~MASK], torch.zeros(6, 6, dtype=torch.float64))
+    assert (states[~MASK] == 0).all()
 
 
-def test_gradients_reach_no_padding():
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_gradients_reach_no_padding(bidirectional):
     turns = sequence().requires_grad_()
-    PackedRNN("lstm", 4, 3).double()(turns, MASK).sum().backward()
+    packed = PackedRNN("lstm", 4, 3, bidirectional=bidirectional).double()
+    packed(turns, MASK).sum().backward()
     assert (turns.grad[~MASK] == 0).all()
     assert (turns.grad[MASK] != 0).all()
 

@@ -7,7 +7,7 @@ import torch
 
 from tests.systems.zoo import batch_of, conversations, make
 
-CAUSAL = ("dag_erc", "mvn")
+CAUSAL = ("dag_erc", "mvn", "icon")
 LENGTHS = (6, 1, 9, 4)
 
 

@@ -42,11 +42,14 @@ def test_the_utterance_view_by_hand():
 
 def block(made, queries, keys):
     """An attention block over lists of tokens, pair by pair."""
+    query_map, key_map, value_map = made.maps.weight.chunk(3)
     result = []
     for query in queries:
-        scores = [(made.query(query) @ made.key(key) / math.sqrt(len(query))).exp() for key in keys]
+        scores = [
+            ((query_map @ query) @ (key_map @ key) / math.sqrt(len(query))).exp() for key in keys
+        ]
         values = [
-            score / sum(scores) * made.value(key) for score, key in zip(scores, keys, strict=True)
+            score / sum(scores) * (value_map @ key) for score, key in zip(scores, keys, strict=True)
         ]
         hidden = made.norm(query + sum(values))
         result.append(made.norm(hidden + made.feed(hidden)))
