@@ -10,6 +10,7 @@ SYSTEMS = {
     "dialogue_rnn": "DialogueRNN",
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "dialogue_gcn": "DialogueGCN",
+    "cogmen": "COGMEN",
     "mcn_cl": "MCN-CL",
 }
 
