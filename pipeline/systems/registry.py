@@ -11,6 +11,7 @@ SYSTEMS = {
     "dialogue_rnn_listeners": "DialogueRNN with listeners",
     "dialogue_gcn": "DialogueGCN",
     "cogmen": "COGMEN",
+    "crgmr": "RGAT + graph transformer (after CRGMR)",
     "mcn_cl": "MCN-CL",
 }
 
