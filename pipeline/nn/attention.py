@@ -103,3 +103,22 @@ def attend(
         dropout_p=dropout,
     )
     return attended.transpose(1, 2).flatten(2).masked_fill(~some.unsqueeze(-1), 0)
+
+
+def transformer(
+    width: int, heads: int, feedforward: int, layers: int, dropout: float
+) -> nn.TransformerEncoder:
+    """A transformer encoder without positions, normalised after each part (Vaswani et al., 2017).
+
+    Args:
+        width: Features of a vector.
+        heads: A divisor of the width.
+        feedforward: Features between the two maps of a layer.
+        layers: How many are stacked.
+        dropout: Of attention weights, and of each part's result.
+
+    Returns:
+        Maps [batch, turn, width] to the same shape; `src_key_padding_mask` is True in padding.
+    """
+    layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, batch_first=True)
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)

@@ -19,6 +19,8 @@ SYSTEMS = {
     "mvn": "MVN",
     "dialogue_gcn": "DialogueGCN",
     "icon": "ICON",
+    "cogmen": "COGMEN",
+    "crgmr": "RGAT + graph transformer (after CRGMR)",
     "mcn_cl": "MCN-CL",
 }
 

@@ -15,6 +15,7 @@ from pipeline.nn.graph import (
     pair_relations,
     relations,
 )
+from tests.nn.naive_transformer import naive_attention
 
 MASK = torch.tensor([[True, True, True, True], [True, True, False, False]])
 SPEAKERS = torch.tensor([[0, 1, 0, 2], [0, 0, 9, -4]])
@@ -108,11 +109,6 @@ def test_attention_by_relation_by_hand():
     torch.testing.assert_close(result[0, :, 0], torch.tensor(expected))
 
 
-def naive_attention(scores, messages):
-    shares = [score.exp() for score in scores]
-    return sum(s * m for s, m in zip(shares, messages, strict=True)) / sum(shares)
-
-
 def test_attention_by_relation_equals_a_loop():
     layer = RelationalGAT(3, 5, RELATIONS).double()
     nodes = torch.randn(2, 4, 3, dtype=torch.float64)
@@ -127,8 +123,9 @@ def test_attention_by_relation_equals_a_loop():
                 score = own @ layer.receiver[r] + sent @ layer.sender[r]
                 scores.append(leaky_relu(score, 0.2))
                 messages.append(sent)
-            expected = layer.root(nodes[row, i]) + naive_attention(scores, messages)
-            torch.testing.assert_close(result[row, i], expected)
+            shares = torch.stack(scores).softmax(0)
+            mixed = sum(a * m for a, m in zip(shares, messages, strict=True))
+            torch.testing.assert_close(result[row, i], layer.root(nodes[row, i]) + mixed)
 
 
 def test_with_one_relation_attention_is_a_plain_gat_beside_a_map_of_the_node():
@@ -149,8 +146,8 @@ def test_attention_along_edges_equals_a_loop():
         parts = [layer.query_key_value(nodes[row, j]).split(5) for j in range(length)]
         for i in range(length):
             senders = [j for j in range(length) if edges[row, i, j]]
-            scores = [parts[i][0] @ parts[j][1] / 5**0.5 for j in senders]
-            mixed = naive_attention(scores, [parts[j][2] for j in senders])
+            keys, values = ([parts[j][part] for j in senders] for part in (1, 2))
+            mixed = naive_attention(parts[i][0], keys, values)
             torch.testing.assert_close(result[row, i], layer.skip(nodes[row, i]) + mixed)
 
 

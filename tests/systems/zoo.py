@@ -33,6 +33,7 @@ SMALL = {
     "emotions": 16,
     "projection": 8,
     "heads": 2,
+    "feedforward": 32,
     "layers": 1,
     "epochs": 3,
     "batch_size": 2,
