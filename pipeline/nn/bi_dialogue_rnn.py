@@ -22,8 +22,11 @@ class BiDialogueRNNSettings(Section):
     emotions: int = Field(
         ge=1, le=4096, description="Features of emotion states, per direction (D_e, D_h)."
     )
-    attention: Literal["general", "simple"] = Field(
+    context_attention: Literal["general", "simple"] = Field(
         description="general: global states are compared with the utterance; simple: they are not."
+    )
+    attention: bool = Field(
+        description="Mix the states of the whole dialogue for each turn, as published."
     )
     dropout: float = Field(ge=0, lt=0.85, description="In the head; 0.15 more on emotion states.")
     recurrent_dropout: float = Field(ge=0, lt=1, description="Of every new state.")
@@ -33,12 +36,13 @@ class BiDialogueRNN(nn.Module):
     """Both directions of DialogueRNN, then attention over the emotion states of the dialogue.
 
     With m_t the emotion states of both directions (their equations: `dialogue_rnn`):
-    `f_t = sum_j softmax_j((W m_t + b) . m_j) m_j`, `logits_t = V dropout(ReLU(U f_t))`.
+    `f_t = sum_j softmax_j((W m_t + b) . m_j) m_j`, `logits_t = V dropout(ReLU(U f_t))`; without
+    attention `f_t = m_t`.
 
     Args:
         width: Features of an utterance.
         classes: How many classes.
-        settings: Sizes, kind of attention and dropout.
+        settings: Sizes, attention and dropout.
         listeners: Whether parties that do not speak listen.
     """
 
@@ -52,12 +56,12 @@ class BiDialogueRNN(nn.Module):
             width,
             settings.states,
             settings.emotions,
-            attention=settings.attention,
+            attention=settings.context_attention,
             listeners=listeners,
             dropout=settings.recurrent_dropout,
         )
         self.dropout = nn.Dropout(settings.dropout + 0.15)
-        self.attention = NodalAttention(emotions)
+        self.attention = NodalAttention(emotions) if settings.attention else None
         self.head = nn.Sequential(
             nn.Linear(emotions, emotions),
             nn.ReLU(),
@@ -79,5 +83,8 @@ class BiDialogueRNN(nn.Module):
         # In full precision even under autocast: rounding errors add up over a hundred turns.
         with torch.autocast(utterances.device.type, enabled=False):
             (emotions,) = self.states(precise(utterances).unsqueeze(0), turn_mask, speakers)
-        logits: Tensor = self.head(self.attention(self.dropout(emotions), turn_mask))
+        states = self.dropout(emotions)
+        if self.attention is not None:
+            states = self.attention(states, turn_mask)
+        logits: Tensor = self.head(states)
         return logits

@@ -25,7 +25,7 @@ def test_context_by_hand():
     # One feature and one state; gates are open by half, so that a state is half of the old one and
     # half of tanh of what it reads: g reads u, q reads the context c, e reads q.
     sizes = {"width": 1, "states": 1, "emotions": 1}
-    made = make("dialogue_rnn", modalities=("text",), attention="general", **sizes)
+    made = make("dialogue_rnn", modalities=("text",), context_attention="general", **sizes)
     for parameter in made.parameters():
         torch.nn.init.zeros_(parameter)
     states = made.network.states
@@ -48,11 +48,12 @@ def test_context_by_hand():
     torch.testing.assert_close(emotions[0, 0, :, 0], expected)
 
 
-@pytest.mark.parametrize("attention", ["general", "simple"])
+@pytest.mark.parametrize("attention", [False, True])
+@pytest.mark.parametrize("context_attention", ["general", "simple"])
 @pytest.mark.parametrize("name", NAMES)
-def test_it_equals_a_loop_over_turns(name, attention):
+def test_it_equals_a_loop_over_turns(name, context_attention, attention):
     lengths = (6, 1, 4)
-    made = make(name, attention=attention).double()
+    made = make(name, context_attention=context_attention, attention=attention).double()
     batch = in_float64(batch_of(made, conversations(lengths), turns=2))
     network, encoded = made.network, made.inputs.joined(batch)
     expected = []
@@ -61,10 +62,11 @@ def test_it_equals_a_loop_over_turns(name, attention):
         forwards = naive_dialogue_rnn(network.states, 0, turns, names)
         backwards = naive_dialogue_rnn(network.states, 1, turns.flip(0), names[::-1])[::-1]
         emotions = [torch.cat(both) for both in zip(forwards, backwards, strict=True)]
-        for state in emotions:
-            query = network.attention.query.weight @ state + network.attention.query.bias
-            weights = [(query @ other).exp() for other in emotions]
-            mixed = sum(w * m for w, m in zip(weights, emotions, strict=True)) / sum(weights)
+        for mixed in emotions:
+            if attention:
+                query = network.attention.query.weight @ mixed + network.attention.query.bias
+                weights = [(query @ other).exp() for other in emotions]
+                mixed = sum(w * m for w, m in zip(weights, emotions, strict=True)) / sum(weights)
             first, last = network.head[0], network.head[3]
             hidden = (first.weight @ mixed + first.bias).clamp(min=0)
             expected.append(last.weight @ hidden + last.bias)
@@ -95,6 +97,6 @@ def test_only_listeners_hear_who_does_not_speak():
 )
 def test_it_has_as_many_parameters_as_the_reference(name, expected):
     """4.76 M and 6.73 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(name, width=256, states=256, emotions=128)
+    settings = shrunk(name, width=256, states=256, emotions=128, attention=True)
     made = system(name)(settings, Shape(DIMENSIONS, 6, speakers=2))
     assert beside_inputs(made) == expected
