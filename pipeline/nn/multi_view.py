@@ -82,14 +82,16 @@ class UtteranceView(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.rnn = PackedRNN("gru", width, width)
+        self.forwards = PackedRNN("gru", width, width, bidirectional=False)
+        self.backwards = PackedRNN("gru", width, width, bidirectional=False)
         self.gate = Gate(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, utterances: Tensor, windows: PastWindows) -> Tensor:
         """Map [row, width] to the same shape."""
         past = windows.gather(utterances)
-        forwards, backwards = pass_over(self.rnn, past, windows.mask).chunk(2, dim=-1)
+        forwards = pass_over(self.forwards, past, windows.mask)
+        backwards = pass_over(self.backwards, past.flip(1), windows.mask.flip(1)).flip(1)
         memory = self.dropout(past + forwards + backwards)
         scores = (memory @ utterances.unsqueeze(2)).squeeze(2)
         weights = masked_softmax(scores, windows.mask)

@@ -46,7 +46,8 @@ class PackedRNN(nn.Module):
 
         Args:
             sequence: [row, place, width].
-            mask: True in the first places of each row, at least in one, [row, place].
+            mask: True in the first places of each row, for both directions at least in one,
+                [row, place].
 
         Returns:
             [row, place, direction * hidden].

@@ -39,18 +39,16 @@ def pass_over(rnn: PackedRNN, sequence: Tensor, mask: Tensor) -> Tensor:
     """Run a recurrence that keeps its state, and gives zeros, in places that a mask leaves out.
 
     Args:
-        rnn: Any.
-        sequence: Finite, [row, place, width].
+        rnn: Of one direction.
+        sequence: [row, place, width].
         mask: True in any places, [row, place].
 
     Returns:
-        The states, [row, place, feature].
+        The states, [row, place, hidden].
     """
     order = mask.int().argsort(dim=1, descending=True, stable=True)  # what counts comes first
-    counts = mask.sum(dim=1, keepdim=True)
-    first = torch.arange(mask.shape[1], device=mask.device) < counts.clamp(min=1)
-    states = rnn(_ordered(sequence, order), first)
-    return _ordered(states, order.argsort(dim=1)).masked_fill(~mask.unsqueeze(-1), 0)
+    states = rnn(_ordered(sequence, order), mask.gather(1, order))
+    return _ordered(states, order.argsort(dim=1))
 
 
 def _ordered(sequence: Tensor, order: Tensor) -> Tensor:

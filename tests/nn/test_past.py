@@ -36,9 +36,8 @@ def test_a_batch_of_single_turns_has_one_empty_place():
     assert windows.mask.tolist() == [[False], [False]]
 
 
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_a_recurrence_passes_over_places(bidirectional):
-    rnn = PackedRNN("gru", 3, 2, bidirectional=bidirectional).double()
+def test_a_recurrence_passes_over_places():
+    rnn = PackedRNN("gru", 3, 2, bidirectional=False).double()
     sequence = torch.randn(3, 5, 3, dtype=torch.float64)
     places = [[0, 2, 4], [], [3]]
     mask = torch.tensor([[place in row for place in range(5)] for row in places])
@@ -49,5 +48,5 @@ def test_a_recurrence_passes_over_places(bidirectional):
             torch.testing.assert_close(states[row, chosen], alone)
     assert (states[~mask] == 0).all()
     assert (states[mask] != 0).all()
-    moved = sequence.masked_fill(~mask.unsqueeze(2), 9.0)
+    moved = sequence.masked_fill(~mask.unsqueeze(2), torch.nan)
     assert torch.equal(pass_over(rnn, moved, mask), states)

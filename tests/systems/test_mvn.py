@@ -84,7 +84,8 @@ def naive_logits(made, turns):
             )
             word_view = gate(words.view_gate, turn, past)
             bank = torch.stack(utterances[first:t])
-            forwards, backwards = made.utterances.rnn.rnn(bank)[0].chunk(2, dim=1)
+            forwards = made.utterances.forwards.rnn(bank)[0]
+            backwards = made.utterances.backwards.rnn(bank.flip(0))[0].flip(0)
             memory = bank + forwards + backwards
             weights = [(m @ utterances[t]).exp() for m in memory]
             mixed = sum(w / sum(weights) * m for w, m in zip(weights, memory, strict=True))
