@@ -169,7 +169,7 @@ class NaiveMCNCL(nn.Module):
         """One modality's utterances, padding included, [batch, turn, width]."""
         modality = self.modalities[number]
         encoder, available = self.encoders[modality], batch.available(modality)
-        encoded = encoder.rows(batch.features[modality])
+        encoded = encoder.project(encoder.standardise(batch.features[modality]))
         if modality == "visual":
             assert batch.frame_mask is not None
             pooled = encoder.psa(encoded.flatten(0, 1), batch.frame_mask.flatten(0, 1))

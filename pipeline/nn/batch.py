@@ -150,7 +150,7 @@ class Packing:
     def unpack(self, rows: Tensor) -> Tensor:
         """Map [row, feature] to [batch, turn, feature], zeros in padded turns."""
         padded = rows.new_zeros(self.shape.numel(), rows.shape[-1])
-        return padded.index_copy(0, self.places, rows).view(*self.shape, -1)
+        return padded.index_copy_(0, self.places, rows).view(*self.shape, -1)
 
 
 def unpack(rows: Tensor, mask: Tensor) -> Tensor:
@@ -163,4 +163,6 @@ def unpack(rows: Tensor, mask: Tensor) -> Tensor:
     Returns:
         [..., feature].
     """
-    return rows.new_zeros(*mask.shape, rows.shape[-1]).index_put((mask,), rows)
+    if len(rows) == mask.numel():
+        return rows.view(*mask.shape, rows.shape[-1])
+    return rows.new_zeros(*mask.shape, rows.shape[-1]).index_put_((mask,), rows)

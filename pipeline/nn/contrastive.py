@@ -7,6 +7,7 @@ which is a hundred times faster than a loop over utterances.
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,16 +63,17 @@ def supervised_contrastive_loss(
         similarity = vectors @ vectors.T
         same = labels.unsqueeze(1) == labels
         negatives = ~same
-        positives = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        anchors = positives.any(dim=1) & negatives.any(dim=1)
+        positives = same.fill_diagonal_(False)
+        # Sums over the rows of these matrices would take as long as their product.
+        count = torch.bincount(labels)[labels] - 1  # of an anchor's positives
+        anchors = (count > 0) & (count < len(labels) - 1)
         if not anchors.any():
             return similarity.sum() * 0.0
         if hard_ratio is not None:
             negatives = hardest(similarity.detach(), negatives, hard_ratio)
         logits = similarity / temperature
         log_total = _log_denominator(logits, positives, negatives, double=denominator == "all")
-        count = positives.sum(dim=1).clamp(min=1)
-        terms = log_total - logits.masked_fill(~positives, 0).sum(dim=1) / count
+        terms = log_total - torch.where(positives, logits, 0.0).sum(dim=1) / count.clamp(min=1)
         return terms.masked_fill(~anchors, 0).sum() / anchors.sum()
 
 
@@ -87,10 +89,15 @@ def hardest(similarity: Tensor, negatives: Tensor, ratio: float) -> Tensor:
         True for a hard negative, [anchor, utterance].
     """
     # The small term corrects products such as 0.07 * 100, which is just above 7.
-    kept = (ratio * negatives.sum(dim=1).double() - 1e-9).ceil().long().clamp(min=1)
-    ranked = similarity.masked_fill(~negatives, -math.inf).topk(int(kept.max()), dim=1).values
-    threshold = ranked.gather(1, kept.unsqueeze(1) - 1)
-    return negatives & (similarity >= threshold - TIE)
+    kept = np.ceil(ratio * np.count_nonzero(negatives.numpy(force=True), axis=1) - 1e-9)
+    ranks = negatives.shape[1] - kept.astype(int).clip(min=1)
+    # NumPy's partition takes a tenth of the time of `topk`, which sorts.
+    candidates = torch.where(negatives, similarity, -math.inf).numpy(force=True)
+    last = np.empty_like(candidates[:, :1])
+    for rank in np.unique(ranks):  # one for each class
+        anchors = ranks == rank
+        last[anchors, 0] = np.partition(candidates[anchors], rank, axis=1)[:, rank]
+    return negatives & (similarity >= torch.from_numpy(last).to(similarity) - TIE)
 
 
 def check_contrastive(temperature: float, hard_ratio: float | None, denominator: str) -> None:
@@ -115,7 +122,7 @@ def _log_denominator(
     if double:
         logits = torch.where(positives, logits + math.log(2), logits)
     # Every row has a negative: there is an anchor, so there are two classes.
-    return logits.masked_fill(~(positives | negatives), -math.inf).logsumexp(dim=1)
+    return torch.where(positives | negatives, logits, -math.inf).logsumexp(dim=1)
 
 
 def precise(values: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class PSA(nn.Module):
         """
         if not frames.shape[1]:  # Conv1d raises on an empty axis
             return frames.new_zeros(len(frames), frames.shape[2])
-        multiscale = self._convolve(frames.masked_fill(~mask.unsqueeze(-1), 0))
+        multiscale = self._convolve(_zeroed(frames, mask))
         pooled = masked_mean(multiscale, mask)  # Z, eq. 3
         weights = self._weigh(pooled)
         if self.norm is None:
@@ -62,8 +62,8 @@ class PSA(nn.Module):
     def _convolve(self, frames: Tensor) -> Tensor:
         """Eq. 1 and 2: [utterance, frame, channel] to Y of the same shape."""
         groups = frames.transpose(1, 2).chunk(len(self.convolutions), dim=1)
-        branches = [conv(group) for conv, group in zip(self.convolutions, groups, strict=True)]
-        return torch.cat(branches, dim=1).transpose(1, 2)
+        branches = [_convolved(g, c) for g, c in zip(groups, self.convolutions, strict=True)]
+        return torch.cat(branches, dim=1).squeeze(2).transpose(1, 2)
 
     def _weigh(self, pooled: Tensor) -> Tensor:
         """Eq. 4: Z [utterance, channel] to W of the same shape."""
@@ -80,5 +80,19 @@ def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
     Returns:
         [utterance, channel].
     """
-    total = frames.masked_fill(~mask.unsqueeze(-1), 0).sum(dim=1)
-    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)
+    return _zeroed(frames, mask).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def _zeroed(frames: Tensor, mask: Tensor) -> Tensor:
+    """Zero what the mask excludes; the frames themselves, not a copy, if that is none."""
+    return frames if mask.all() else torch.where(mask.unsqueeze(-1), frames, 0.0)
+
+
+def _convolved(frames: Tensor, convolution: nn.Module) -> Tensor:
+    """Map [utterance, channel, frame] to [utterance, channel, 1, frame].
+
+    In two dimensions, because `conv1d` first copies frames whose channels lie side by side.
+    """
+    assert isinstance(convolution, nn.Conv1d)
+    weight, (size,) = convolution.weight.unsqueeze(2), convolution.kernel_size
+    return functional.conv2d(frames.unsqueeze(2), weight, convolution.bias, padding=(0, size // 2))

@@ -41,7 +41,7 @@ def test_frames_of_an_utterance_are_joined(psa):
     vectors = encoder(features, AVAILABLE, frame_mask)
     expected = torch.zeros(2, 3, 8, dtype=torch.float64)
     for row, turn in AVAILABLE.nonzero().tolist():
-        frames = encoder.rows(features[row, turn, : LENGTHS[row, turn]])
+        frames = encoder.project(encoder.standardise(features[row, turn, : LENGTHS[row, turn]]))
         everyone = torch.ones(1, len(frames), dtype=torch.bool)
         joined = frames.mean(dim=0) if psa is None else psa(frames[None], everyone)[0]
         expected[row, turn] = joined
