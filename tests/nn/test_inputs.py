@@ -109,9 +109,11 @@ def test_tokens_are_frames_or_the_one_vector_or_the_learned_one(frames):
             if not there[row, turn]:
                 expected = inputs.missing[number, 0]
             elif modality == "visual":
-                expected = encoder.rows(stored[dialogues.frame_mask[row, turn]])
+                expected = encoder.project(
+                    encoder.standardise(stored[dialogues.frame_mask[row, turn]])
+                )
             else:
-                expected = encoder.rows(stored[None])
+                expected = encoder.project(encoder.standardise(stored[None]))
             torch.testing.assert_close(tokens[mask], expected)
             assert not tokens[~mask].any()
 
@@ -121,7 +123,9 @@ def test_every_frame_is_a_token_without_a_mask():
     features = torch.randn(2, 3, 4, 6, dtype=torch.float64)
     vectors, real = encoder.tokens(features, AVAILABLE, None)
     assert torch.equal(real, AVAILABLE.unsqueeze(-1).expand(2, 3, 4))
-    torch.testing.assert_close(vectors[real], encoder.rows(features[AVAILABLE].flatten(0, 1)))
+    torch.testing.assert_close(
+        vectors[real], encoder.project(encoder.standardise(features[AVAILABLE].flatten(0, 1)))
+    )
 
 
 def test_frames_are_pooled_by_what_is_asked_for():

@@ -80,9 +80,9 @@ def test_capsules_equal_a_loop_over_turns_and_their_tokens(modalities):
             if not batch.available(modality)[row, turn]:
                 tokens = made.inputs.missing[number, 0]
             elif modality == "visual":
-                tokens = encoder.rows(vectors[batch.frame_mask[row, turn]])
+                tokens = encoder.project(encoder.standardise(vectors[batch.frame_mask[row, turn]]))
             else:
-                tokens = encoder.rows(vectors[None])
+                tokens = encoder.project(encoder.standardise(vectors[None]))
             first = tokens.mean(dim=0) if first is None else first
             emotions.append(naive_emotion(made.emoformers[modality], list(tokens)))
         torch.testing.assert_close(capsules[row, turn], torch.cat([first, *emotions]))
