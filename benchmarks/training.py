@@ -19,7 +19,6 @@ from benchmarks.dialogues import DIMENSIONS, IEMOCAP, MELD, CorpusShape, random_
 from benchmarks.measure import CONSOLE, Cost, cost, median, with_peak_memory
 from benchmarks.naive_training import NaiveMCNCL, naive_contrastive
 from pipeline.base.params import read_params
-from pipeline.features.common.device import keep_memory
 from pipeline.nn.batch import NO_LABEL, Dialogue, DialogueBatch, collate
 from pipeline.nn.contrastive import supervised_contrastive_loss
 from pipeline.nn.entropy import Entropy
@@ -42,7 +41,6 @@ def main(
 ) -> None:
     """Check that peer and ours agree, then time an epoch on each corpus."""
     torch.set_num_threads(threads)
-    keep_memory()  # as the stage does; the peer has it too
     for shape in (MELD, IEMOCAP):
         difference = differences(shape, CHECKED[shape.name], torch.float64)
         check(difference)

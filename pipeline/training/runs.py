@@ -20,12 +20,7 @@ from pipeline.base.processes import deaf_to_interrupts, end_with_parent
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.stage import in_words
 from pipeline.base.state import StateFile
-from pipeline.features.common.device import (
-    keep_memory,
-    refuse_nondeterminism,
-    resolve_device,
-    set_threads,
-)
+from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
 from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
@@ -109,7 +104,6 @@ def read_data(training: Training) -> TrainingData:
     """
     compute, corpus = training.compute, training.corpus
     set_threads(threads_of(training))
-    keep_memory()
     if compute.deterministic:
         refuse_nondeterminism()
     compute = compute.model_copy(update={"device": resolve_device(compute.device)})

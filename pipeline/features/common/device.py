@@ -1,9 +1,7 @@
 """Where networks run, and with how many threads."""
 
-import ctypes
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +68,3 @@ def set_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
-
-
-def keep_memory() -> None:
-    """Keep what tensors free for the next ones, in huge pages; call it before the first tensor.
-
-    Of a step of training, fetching pages from the system and giving them back took a quarter. No
-    number changes, nor the peak; without Linux's usual C library (glibc) there is no effect.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch when it first allocates
-    trim_threshold, mmap_max = -1, -4  # of malloc.h
-    with suppress(AttributeError, OSError, TypeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(trim_threshold, 2**31 - 1)
-        library.mallopt(mmap_max, 0)
