@@ -4,6 +4,7 @@ import atexit
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from pipeline.systems.registry import SYSTEMS
 from tests.dag.clone import copy_repository, ran, stages_of
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # which ignores Ctrl-C; what tests start would, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failure: no test is timed.
 settings.register_profile("untimed", deadline=None)

@@ -103,8 +103,8 @@ def test_a_corpus_that_is_not_generated_needs_its_manifest(repository: Path) -> 
 
 
 def test_a_system_that_is_not_run_is_told(repository: Path) -> None:
-    with pytest.raises(PipelineError, match=r"the system 'mcn'; did you mean 'mcn_cl'"):
-        names(RECIPE.model_copy(update={"systems": ("mcn",)}))
+    with pytest.raises(PipelineError, match=r"the system 'mcn-cl'; did you mean 'mcn_cl'"):
+        names(RECIPE.model_copy(update={"systems": ("mcn-cl",)}))
 
 
 def test_an_unknown_corpus_is_told(repository: Path) -> None:
