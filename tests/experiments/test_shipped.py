@@ -36,6 +36,7 @@ def test_what_the_issue_asks_for_is_there() -> None:
     assert asked <= set(NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_fit_params_yaml(name: str) -> None:
     """Every key exists, and every value passes the checks of the stages."""
