@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 # Programs of an environment, `dvc` for one, hold the place where it was made: this file says which.
 PLACE := $(VENV)/.place
-PYTEST := python -m pytest --numprocesses logical --dist worksteal
+PYTEST := python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 ifneq ($(shell cat $(PLACE) 2>/dev/null),$(CURDIR))
 .PHONY: $(PLACE)
 endif
