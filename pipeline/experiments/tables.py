@@ -150,7 +150,10 @@ def _figure(ranking: Ranking, name: str) -> str:
 def points_frame(
     search: Search, rankings: Sequence[Ranking], comparisons: Sequence[Comparison]
 ) -> pd.DataFrame:
-    """A row per corpus and point, for CSV; where none was tested, the columns of test are empty."""
+    """A row per corpus, system and point, for CSV; of points not tested, test is empty.
+
+    The column `corpus` names the system too where there are several.
+    """
     values: dict[str, Mapping[str, str | None]] = {AS_IT_IS: dict.fromkeys(search.grid)}
     values |= search.points()
     rows = [

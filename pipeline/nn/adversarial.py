@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from pipeline.nn.contrastive import precise
+from pipeline.nn.precision import precise
 
 
 def adversarial_losses(

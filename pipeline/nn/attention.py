@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.nn.precision import full_precision, precise
+
 
 def masked_softmax(scores: Tensor, allowed: Tensor, dim: int = -1) -> Tensor:
     """Softmax over the allowed entries; zeros where none is allowed.
@@ -34,10 +36,12 @@ class NodalAttention(nn.Module):
 
     def forward(self, states: Tensor, turn_mask: Tensor) -> Tensor:
         """Map [batch, turn, width] to the same shape, zeros for a dialogue without turns."""
-        scores = self.query(states) @ states.transpose(1, 2)
-        if self.tanh:
-            scores = torch.tanh(scores)
-        return masked_softmax(scores, turn_mask.unsqueeze(1)) @ states
+        with full_precision(states):
+            states = precise(states)
+            scores = self.query(states) @ states.transpose(1, 2)
+            if self.tanh:
+                scores = torch.tanh(scores)
+            return masked_softmax(scores, turn_mask.unsqueeze(1)) @ states
 
 
 class MultiHeadAttention(nn.Module):

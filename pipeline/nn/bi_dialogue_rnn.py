@@ -1,15 +1,14 @@
-"""BiDialogueRNN + Att, which two systems are: with listeners and without."""
+"""BiDialogueRNN + Att, the network of two systems, one with listeners and one without."""
 
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.base.settings import Section
 from pipeline.nn.attention import NodalAttention
-from pipeline.nn.contrastive import precise
 from pipeline.nn.dialogue_rnn import DialogueRNN
+from pipeline.nn.precision import full_precision, precise
 
 
 class BiDialogueRNNSettings(Section):
@@ -80,8 +79,7 @@ class BiDialogueRNN(nn.Module):
         Returns:
             [batch, turn, class].
         """
-        # In full precision even under autocast: rounding errors add up over a hundred turns.
-        with torch.autocast(utterances.device.type, enabled=False):
+        with full_precision(utterances):
             (emotions,) = self.states(precise(utterances).unsqueeze(0), turn_mask, speakers)
         states = self.dropout(emotions)
         if self.attention is not None:

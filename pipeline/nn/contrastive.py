@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.nn.precision import full_precision, precise
+
 DENOMINATORS = ("positives_and_hard", "all")
 
 TIE = 1e-6
@@ -58,7 +60,7 @@ def supervised_contrastive_loss(
         A scalar, in float32 or more.
     """
     check_contrastive(temperature, hard_ratio, denominator)
-    with torch.autocast(projected.device.type, enabled=False):
+    with full_precision(projected):
         vectors = precise(projected)
         similarity = vectors @ vectors.T
         same = labels.unsqueeze(1) == labels
@@ -123,8 +125,3 @@ def _log_denominator(
         logits = torch.where(positives, logits + math.log(2), logits)
     # Every row has a negative: there is an anchor, so there are two classes.
     return torch.where(positives | negatives, logits, -math.inf).logsumexp(dim=1)
-
-
-def precise(values: Tensor) -> Tensor:
-    """Cast to at least float32: exponentials of bfloat16 have only two correct digits."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.nn.contrastive import precise
+from pipeline.nn.precision import precise
 
 
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

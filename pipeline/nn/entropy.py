@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.nn.batch import NO_LABEL
-from pipeline.nn.contrastive import precise
+from pipeline.nn.precision import precise
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,16 @@ from pipeline.nn.attention import masked_softmax
 RELATIONS = 4
 
 
-class RelationSettings(Section):
-    """Which turns are joined, and what is told apart between them."""
+class WindowSettings(Section):
+    """Which turns are joined."""
 
     past: int = Field(ge=-1, description="Earlier turns that send to a turn; -1: all.")
     future: int = Field(ge=-1, description="Later turns that send to a turn; -1: all.")
+
+
+class RelationSettings(WindowSettings):
+    """Which turns are joined, and what is told apart between them."""
+
     relations: Literal["four", "pairs"] = Field(
         description="four: same or other speaker, earlier or later; pairs: which speaker to which, "
         "by number, earlier or later."

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pipeline.nn.contrastive import precise
+from pipeline.nn.precision import full_precision, precise
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the kernels, as shares of the median squared distance."""
@@ -24,7 +24,7 @@ def mmd(x: Tensor, y: Tensor) -> Tensor:
     """
     if min(len(x), len(y)) < 2:
         return precise(x).sum() * 0 + precise(y).sum() * 0
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         x, y = _some(precise(x)), _some(precise(y))
         distances = _squared_distances(torch.cat((x, y)))
         above = torch.ones_like(distances, dtype=torch.bool).triu(1)

@@ -7,6 +7,7 @@ from torch.utils.checkpoint import checkpoint
 from pipeline.nn.attention import attend, masked_softmax
 from pipeline.nn.packed import PackedRNN
 from pipeline.nn.past import PastWindows, pass_over
+from pipeline.nn.precision import full_precision, precise
 
 CONTEXT_TOKENS = 4096
 """The word view takes as many turns at once as have this many tokens in their windows."""
@@ -93,9 +94,10 @@ class UtteranceView(nn.Module):
         forwards = pass_over(self.forwards, past, windows.mask)
         backwards = pass_over(self.backwards, past.flip(1), windows.mask.flip(1)).flip(1)
         memory = self.dropout(past + forwards + backwards)
-        scores = (memory @ utterances.unsqueeze(2)).squeeze(2)
-        weights = masked_softmax(scores, windows.mask)
-        context = self.dropout((weights.unsqueeze(1) @ memory).squeeze(1))
+        with full_precision(memory):
+            scores = (precise(memory) @ precise(utterances).unsqueeze(2)).squeeze(2)
+            weights = masked_softmax(scores, windows.mask)
+            context = self.dropout((weights.unsqueeze(1) @ precise(memory)).squeeze(1))
         some = windows.mask.any(dim=1, keepdim=True)
         return torch.where(some, self.gate(utterances, context), utterances)
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.base.settings import Section
-from pipeline.nn.contrastive import precise
+from pipeline.nn.precision import full_precision, precise
 
 SHRINK = 0.99999
-"""Keeps the cosine of equal vectors, and its rounding, where the slope of arccos is finite."""
+"""Keeps the cosine of equal vectors where the slope of arccos is finite."""
 
 SHORT = 1e-3
 """Vectors shorter than this count as this long, which bounds the gradient of a zero vector."""
@@ -51,7 +51,7 @@ def angular_adjacency(nodes: Tensor, turn_mask: Tensor) -> Tensor:
     """
     modalities, _, turns, _ = nodes.shape
     directions = functional.normalize(nodes, dim=-1, eps=SHORT).transpose(0, 1).flatten(1, 2)
-    cosine = directions @ directions.transpose(1, 2)
+    cosine = (directions @ directions.transpose(1, 2)).clamp(-1, 1)  # products in TF32 exceed 1
     similarity = 1 - torch.arccos(SHRINK * cosine) / math.pi
     number = torch.arange(modalities * turns, device=nodes.device)
     modality, turn = number // turns, number % turns
@@ -97,7 +97,7 @@ class DeepGraph(nn.Module):
 
     With x the nodes: `h0 = ReLU(W x + b)`, then per layer `h <- ReLU(GCNII(h, h0, A))`. With a
     memory the layer reads the LSTM's state after it has read h, and h is added to what comes out.
-    Dropout is on x, which A does not see, and on h before each layer and after the last.
+    Dropout is on x, which A does not see, on h0, and on what each layer gives, before h is added.
 
     Args:
         settings: Sizes and dropout.
@@ -127,8 +127,7 @@ class DeepGraph(nn.Module):
             `[x; h]` of the modalities of a turn side by side,
             [batch, turn, modality * (width + hidden)].
         """
-        # In full precision even under autocast: rounding errors add up over the layers.
-        with torch.autocast(nodes.device.type, enabled=False):
+        with full_precision(nodes):
             nodes = precise(nodes).masked_fill(~turn_mask.unsqueeze(-1), 0)
             adjacency = angular_adjacency(nodes, turn_mask)
             dropped: Tensor = self.dropout(nodes.transpose(0, 1).flatten(1, 2))

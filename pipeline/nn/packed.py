@@ -1,4 +1,4 @@
-"""Recurrences over real turns alone, of a dialogue or of one of its speakers."""
+"""Recurrences over the turns of a dialogue, or of one of its speakers, clear of its padding."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from pipeline.nn.contrastive import precise
+from pipeline.nn.precision import full_precision, precise
 
 
 class PackedRNN(nn.Module):
@@ -46,14 +46,12 @@ class PackedRNN(nn.Module):
 
         Args:
             sequence: [row, place, width].
-            mask: True in the first places of each row, for both directions at least in one,
-                [row, place].
+            mask: True in the first places of each row, at least one if bidirectional, [row, place].
 
         Returns:
             [row, place, direction * hidden].
         """
-        # In full precision even under autocast: rounding errors add up over a hundred turns.
-        with torch.autocast(sequence.device.type, enabled=False):
+        with full_precision(sequence):
             sequence = precise(sequence)
             return (
                 self._both(sequence, mask) if self.rnn.bidirectional else self._one(sequence, mask)
@@ -69,7 +67,7 @@ class PackedRNN(nn.Module):
 
     def _one(self, sequence: Tensor, mask: Tensor) -> Tensor:
         # Padding comes last and is computed too: were it not, the sizes of products, and with them
-        # last bits of one row, would hang on the lengths of others.
+        # last bits of one row, would depend on the lengths of others.
         padding = ~mask.unsqueeze(2)
         states: Tensor = self.rnn(sequence.masked_fill(padding, 0))[0]
         return states.masked_fill(padding, 0)

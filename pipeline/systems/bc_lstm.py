@@ -23,8 +23,8 @@ class BcLstmSettings(Settings):
     dropout: float = Field(
         ge=0,
         lt=1,
-        description="Between the LSTMs and before the last layer; in a first level also before "
-        "the LSTMs and its own layer.",
+        description="Between the LSTMs and before the last layer; hierarchical: also before and "
+        "behind the LSTMs, in both levels.",
     )
 
 
@@ -78,6 +78,8 @@ class BcLstm(System):
         if settings.hierarchical:
             self.first.update({m: FirstLevel(settings, shape.classes) for m in shape.features})
             width, last = hidden, 2 * hidden
+        # The published form without a first level has dropout before its last layer alone.
+        self.dropout = nn.Dropout(settings.dropout if settings.hierarchical else 0.0)
         joined = len(shape.features) * width
         self.lstm = PackedRNN("lstm", joined, hidden, settings.layers, settings.dropout)
         self.attention = NodalAttention(2 * hidden, tanh=True) if settings.attention else None
@@ -94,7 +96,7 @@ class BcLstm(System):
             utterances, alone = self._first_level(batch)
         else:
             utterances, alone = self.inputs.joined(batch), {}
-        states = self.lstm(utterances, batch.turn_mask)
+        states = self.dropout(self.lstm(self.dropout(utterances), batch.turn_mask))
         if self.attention is not None:
             states = self.attention(states, batch.turn_mask)
         return Output(self.head(states), alone)

@@ -58,10 +58,10 @@ class Cogmen(System):
         commit="Exploration-Lab/COGMEN@8c00c9bfec349f833293032da268a3c0a2f3e637",
         adapted="LayerNorm in place of BatchNorm, which lets dialogues of a batch reach each other "
         "in training; a padding mask in the transformer, where the code attends to zeros; four "
-        "relations that need no speaker's number, where the code has two for each pair of "
-        "speakers (`relations: pairs`); all modalities through the common inputs, where the code "
-        "joins the features as they are; a plateau of validation weighted F1, where the code "
-        "takes the loss; decoupled weight decay and clipped gradients",
+        "relations that need no speaker's number, where the code has two for each pair of speakers "
+        "(`relations: pairs`, by first appearance); all modalities through the common inputs, "
+        "where the code joins the features as they are; a plateau of validation weighted F1, where "
+        "the code takes the loss; decoupled weight decay and clipped gradients",
     )
 
     def __init__(self, settings: CogmenSettings, shape: Shape) -> None:

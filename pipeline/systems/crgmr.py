@@ -7,19 +7,24 @@ from torch.nn import functional
 
 from pipeline.nn.attention import transformer
 from pipeline.nn.batch import DialogueBatch
-from pipeline.nn.graph import RELATIONS, RelationalGAT, TransformerConv, band, relations
+from pipeline.nn.graph import (
+    RELATIONS,
+    RelationalGAT,
+    TransformerConv,
+    WindowSettings,
+    band,
+    relations,
+)
 from pipeline.nn.inputs import Inputs
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
-class CrgmrSettings(Settings):
+class CrgmrSettings(Settings, WindowSettings):
     """Sizes of the network; none was published, so the defaults in params.yaml are ours."""
 
     width: int = Field(ge=1, le=4096, description="Features of every vector but the logits.")
     layers: int = Field(ge=1, le=24, description="Of the transformer.")
     heads: int = Field(ge=1, le=64, description="Of the transformer.")
-    past: int = Field(ge=-1, description="Earlier turns that send to a turn; -1: all.")
-    future: int = Field(ge=-1, description="Later turns that send to a turn; -1: all.")
     dropout: float = Field(ge=0, lt=1, description="In the transformer, and before the last layer.")
 
     @model_validator(mode="after")

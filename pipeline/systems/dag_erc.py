@@ -7,9 +7,9 @@ from torch.nn.functional import linear
 
 from pipeline.nn.attention import masked_softmax
 from pipeline.nn.batch import DialogueBatch
-from pipeline.nn.contrastive import precise
 from pipeline.nn.graph import predecessors
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.precision import full_precision, precise
 from pipeline.nn.recurrence import gru_state
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
@@ -64,8 +64,7 @@ class DagErc(System):
         same = batch.speakers.unsqueeze(2) == batch.speakers.unsqueeze(1)
         utterances = self.inputs.joined(batch)
         states = [self.project(utterances)]
-        # In full precision even under autocast: rounding errors add up over a hundred turns.
-        with torch.autocast(utterances.device.type, enabled=False):
+        with full_precision(utterances):
             states[0] = precise(states[0])
             for layer in self.layers:
                 states.append(layer(states[-1], edges, same))
@@ -107,7 +106,7 @@ class DagLayer(nn.Module):
         contexts = linear(states, self.context.weight_hh, self.context.bias_hh).unbind(1)
         weight = torch.cat((self.node.weight_hh, self.context.weight_ih))
         bias = torch.cat((self.node.bias_hh, self.context.bias_ih))
-        reaches = edges.sum(2).amax(0).tolist()  # turns that some dialogue looks back
+        reaches = edges.sum(2).amax(0).tolist()  # how many turns back any dialogue reads
         new: list[Tensor] = []
         for turn, (state, reach) in enumerate(zip(states.unbind(1), reaches, strict=True)):
             message = torch.zeros_like(state)

@@ -14,7 +14,7 @@ from pipeline.nn.packed import PackedRNN
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 BASES = 30
-"""More relations than so many share so many matrices."""
+"""With more relations than this, their matrices are mixtures of this many."""
 
 POSITIONS = 110
 """Turns with a row of their own in the release's edge weights; later ones share the last."""
@@ -76,13 +76,14 @@ class DialogueGcn(System):
         "Recognition in Conversation, EMNLP 2019",
         commit="declare-lab/conv-emotion@6128ca20e9c736605cce7e99d5d95db0356c35f5",
         adapted="edge weights are the paper's, and those of a receiving turn sum to 1; the "
-        "release's (`edge_weights: release`) are here without the 1e-10 that it leaves outside "
-        "the window, and for any number of turns; four relations that need no speaker's number, "
-        "where the code has two for each pair of speakers (`relations: pairs`); bases only for "
-        "more than 30 relations; no nodal attention on the demo corpora, which saturates on so "
-        "few dialogues; packed, so that no direction starts in the padding; all modalities "
-        "through the common inputs, where the code has text alone; decoupled weight decay and "
-        "clipped gradients; the epoch chosen on validation, where the code takes the best on test",
+        "release's (`edge_weights: release`) are here without the 1e-10 that it leaves outside the "
+        "window, and for any number of turns; four relations that need no speaker's number, where "
+        "the code has two for each pair of speakers (`relations: pairs`, by first appearance); "
+        "bases only for more than 30 relations; attention over the dialogue, which saturates on "
+        "few dialogues, is off on the demo corpora; packed, so that no direction starts in the "
+        "padding; all modalities through the common inputs, where the code has text alone; "
+        "decoupled weight decay and clipped gradients; the epoch chosen on validation, where the "
+        "code takes the best on test",
     )
 
     def __init__(self, settings: DialogueGcnSettings, shape: Shape) -> None:

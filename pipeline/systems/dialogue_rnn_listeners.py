@@ -23,7 +23,8 @@ class DialogueRnnListeners(System):
         "Conversations, AAAI 2019",
         commit="declare-lab/conv-emotion@6128ca20e9c736605cce7e99d5d95db0356c35f5",
         adapted="all modalities through the common inputs, where the code has text or text and "
-        "audio; decoupled weight decay and clipped gradients; the epoch chosen on validation, "
+        "audio; attention over the dialogue, which saturates on few dialogues, is off on the demo "
+        "corpora; decoupled weight decay and clipped gradients; the epoch chosen on validation, "
         "where the code takes the best on test",
     )
 

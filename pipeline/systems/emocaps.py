@@ -79,8 +79,8 @@ class EmoCaps(System):
         "BiLSTM over stored vectors: the Emoformer and its sizes are ours. Text and audio have "
         "one token a turn, for which attention is a linear map; only visual frames are weighed. "
         "Packed; common inputs; decoupled weight decay and clipped gradients; the epoch chosen on "
-        "validation, where the code takes the best on test; no dialogue is taken out of the test "
-        "split, as the code does with one",
+        "validation, where the code takes the best on test; the test split is whole, where "
+        "the code leaves out a dialogue",
     )
 
     def __init__(self, settings: EmoCapsSettings, shape: Shape) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.nn.attention import MultiHeadAttention
 from pipeline.nn.batch import DialogueBatch
+from pipeline.nn.graph import WindowSettings
 from pipeline.nn.graph_attention import GATv2
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.packed import PackedRNN
@@ -22,17 +23,15 @@ PUBLIC_ORDER = ("audio", "visual", "text")
 """Of the sums in the public code, whose released form keeps only the last term of each."""
 
 
-class Ga2mifSettings(Settings):
+class Ga2mifSettings(Settings, WindowSettings):
     """Sizes of the network; defaults in params.yaml are the public code's."""
 
     width: int = Field(ge=1, le=4096, description="Features per modality and utterance (200).")
-    past: int = Field(ge=-1, description="Earlier turns in the window of the graph; -1: all.")
-    future: int = Field(ge=-1, description="Later turns in the window of the graph; -1: all.")
     rounds: int = Field(ge=1, le=24, description="Passes of a modality's one graph attention.")
     graph_heads: int = Field(ge=1, le=64, description="Heads of the graph attention.")
     layers: int = Field(ge=1, le=24, description="Stacked layers of cross-modal attention.")
     heads: int = Field(ge=1, le=64, description="Heads of the cross-modal attention.")
-    attention: Literal["intended", "released"] = Field(
+    wiring: Literal["intended", "released"] = Field(
         description="intended: a modality is updated with both others as queries; released: with "
         "the last of them alone, as later branches of the public code overwrite its sums."
     )
@@ -127,8 +126,9 @@ class Ga2mif(System):
         "the code adds 1 to scores of real turns and attends to padding; what the code never uses "
         "(sum-product gates, relation embeddings, classifiers of a modality without a loss) is "
         "left out; all modalities through the common inputs; without AMSGrad; clipped gradients; "
-        "the epoch chosen on validation, where the code takes the best on test; the values for "
-        "MELD, which are not published, are those for IEMOCAP without class weights",
+        "speakers numbered by first appearance; the epoch chosen on validation, where the code "
+        "takes the best on test; the values for MELD, which are not published, are those for "
+        "IEMOCAP without class weights",
     )
     NUMBERS_SPEAKERS = True
 
@@ -149,7 +149,7 @@ class Ga2mif(System):
     def _partners(self, modality: str) -> tuple[str, ...]:
         """The modalities that ask this one."""
         others = tuple(m for m in PUBLIC_ORDER if m in self.shape.features and m != modality)
-        return others if self.settings.attention == "intended" else others[-1:]
+        return others if self.settings.wiring == "intended" else others[-1:]
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn of every dialogue."""

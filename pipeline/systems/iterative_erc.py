@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.nn.batch import NO_LABEL, DialogueBatch
-from pipeline.nn.contrastive import precise
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.packed import PackedRNN
+from pipeline.nn.precision import precise
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 

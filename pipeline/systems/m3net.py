@@ -110,17 +110,18 @@ class M3net(System):
         "Neural Networks for Emotion Recognition in Conversation, CVPR 2023",
         commit="feiyuchen7/M3NET@4d0fa88cd4f92c72b053527e877763f54e29ccb2",
         adapted="weights of nodes and hyperedges by kind, where the code has one for each number "
-        "in the batch, so that a prediction hangs on batch mates; standardised common inputs, "
+        "in the batch, so that a prediction depends on batch mates; standardised common inputs, "
         "where the code has the mean of four text layers after batch normalisation; one width, "
         "where its GRU on MELD is twice as wide as the graph; packed, so that no direction starts "
-        "in the padding; cross-entropy, where the code has on MELD a loss with the logarithm of "
-        "the probability in its place; decoupled weight decay and clipped gradients; the epoch "
-        "chosen on validation, where the code takes the best on test",
+        "in the padding; cross-entropy, where the code has on MELD a focal loss that takes the "
+        "log-probability for the probability; decoupled weight decay and clipped gradients; "
+        "speakers numbered by first appearance; the epoch chosen on validation, where the code "
+        "takes the best on test",
     )
-    NUMBERS_SPEAKERS = True
 
     def __init__(self, settings: M3netSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
+        self.NUMBERS_SPEAKERS = "text" in shape.features
         width, modalities = settings.width, tuple(shape.features)
         self.inputs = Inputs(shape.features, width, settings.limit)
         if "text" in modalities:

@@ -13,6 +13,7 @@ from pipeline.nn.contrastive import ProjectionHead, supervised_contrastive_loss
 from pipeline.nn.cross_attention import MCN
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.precision import full_precision
 from pipeline.nn.psa import PSA
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
@@ -161,8 +162,7 @@ class McnCl(System):
         utterances = self.dropout(utterances)
         if self.context is None:
             return utterances
-        # In full precision even under autocast: rounding errors add up over a hundred turns.
-        with torch.autocast(utterances.device.type, enabled=False):
+        with full_precision(utterances):
             context: Tensor = self.context(utterances, batch.turn_mask, batch.speakers)
         return utterances + context if self.settings.residual else context
 

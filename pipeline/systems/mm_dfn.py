@@ -42,11 +42,13 @@ class MmDfn(System):
         "Conversations, ICASSP 2022",
         commit="zerohd4869/MM-DFN@da970366069247e05de3b9298f1e1bbc5c77a187",
         adapted="a graph per dialogue, where the code has one matrix for a batch; packed, of a "
-        "dialogue and of a speaker, so that no direction starts in the padding; zero vectors have "
-        "similarities; the common inputs, with a learned vector where a modality is missing; any "
-        "number of speakers; the focal loss is the harness's, which passes gradients through the "
-        "probability in its weight; decoupled weight decay and clipped gradients; the epoch "
-        "chosen and training stopped on validation, where the code does both on test",
+        "dialogue and of a speaker, so that no direction starts in the padding; a zero vector is "
+        "half like others, where the code gives NaN; the common inputs, with a learned vector "
+        "where a modality is missing; any number of speakers; the focal loss is the harness's, "
+        "which passes gradients through the probability in its weight; k by corpus is the code's, "
+        "which chose it on test; the memory across layers is on, which the code has behind a flag; "
+        "decoupled weight decay and clipped gradients; the epoch chosen and training stopped on "
+        "validation, where the code does both on test",
     )
 
     def __init__(self, settings: MmDfnSettings, shape: Shape) -> None:

@@ -14,7 +14,7 @@ class MmgcnSettings(Settings, MultimodalGraphSettings):
     """Optimisation, and sizes of the network.
 
     The public command says 4 layers, but the constructor of the code that it runs makes 64 whatever
-    it says: figures of that code are of 64.
+    it says: figures of that code are from 64.
     """
 
 
@@ -34,17 +34,17 @@ class Mmgcn(System):
         "Emotion Recognition in Conversation, ACL 2021",
         commit="hujingwen6666/MMGCN@85732d984f70c1c84dd47c81aa97f1271397b899",
         adapted="a graph per dialogue, where the code has one matrix for a batch; packed, so that "
-        "no direction starts in the padding; zero vectors have similarities; the common inputs, "
-        "with a learned vector where a modality is missing; speakers numbered by first "
-        "appearance; cross-entropy, where the code has on MELD a loss with the logarithm of the "
-        "probability in its place; decoupled weight decay and clipped gradients; the epoch chosen "
-        "on validation, where the code takes the best on test; 4 layers as its command says, "
-        "where its constructor makes 64",
+        "no direction starts in the padding; a zero vector is half like others, where the code "
+        "gives NaN; the common inputs, with a learned vector where a modality is missing; speakers "
+        "numbered by first appearance; cross-entropy, where the code has on MELD a focal loss that "
+        "takes the log-probability for the probability; decoupled weight decay and clipped "
+        "gradients; the epoch chosen on validation, where the code takes the best on test; 4 "
+        "layers as its command says, where its constructor makes 64",
     )
-    NUMBERS_SPEAKERS = True
 
     def __init__(self, settings: MmgcnSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
+        self.NUMBERS_SPEAKERS = "text" in shape.features
         width = settings.width
         self.inputs = Inputs(shape.features, width, settings.limit)
         if "text" in shape.features:

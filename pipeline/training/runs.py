@@ -14,6 +14,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.processes import deaf_to_interrupts, end_with_parent
@@ -104,6 +106,7 @@ def read_data(training: Training) -> TrainingData:
     """
     compute, corpus = training.compute, training.corpus
     set_threads(threads_of(training))
+    torch.backends.cudnn.allow_tf32 = False  # by default recurrences round float32 to 10 bits
     if compute.deterministic:
         refuse_nondeterminism()
     compute = compute.model_copy(update={"device": resolve_device(compute.device)})

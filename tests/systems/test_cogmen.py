@@ -42,8 +42,8 @@ def test_what_follows_the_graph_by_hand():
 
 
 def test_a_turn_hears_the_mean_of_each_relation_by_hand():
-    # The second turn hears itself, and of the other speaker the mean of the two turns around it.
-    made = make(NAME, hidden=2, past=1, future=1)
+    # The second turn hears itself, and of the other speaker a turn before, the mean of two later.
+    made = make(NAME, hidden=2)
     with torch.no_grad():
         for parameter in made.relational.parameters():
             parameter.zero_()

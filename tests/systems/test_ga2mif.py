@@ -44,7 +44,7 @@ def naive_logits(made, utterances, speakers):
             ("visual", visual, {"text": text, "audio": audio}),
         ):
             branch = layer[modality]
-            if made.settings.attention == "released":
+            if made.settings.wiring == "released":
                 last = "visual" if modality == "text" else "text"
                 others = {last: others[last]}
             answers = [naive_attention(branch.attentions[p], x, own) for p, x in others.items()]
@@ -56,10 +56,10 @@ def naive_logits(made, utterances, speakers):
     return score(join(torch.cat((text, audio, visual), dim=-1)))
 
 
-@pytest.mark.parametrize("attention", WIRINGS)
-def test_it_equals_a_loop_over_turns(attention):
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_it_equals_a_loop_over_turns(wiring):
     lengths = (6, 1, 4)
-    made = make(NAME, attention=attention, layers=2, past=2, future=1).double()
+    made = make(NAME, wiring=wiring, layers=2, past=2, future=1).double()
     batch = in_float64(batch_of(made, conversations(lengths), turns=2))
     encoded = made.inputs(batch)
     expected = []
@@ -71,7 +71,7 @@ def test_it_equals_a_loop_over_turns(attention):
 
 
 @pytest.mark.parametrize(
-    ("modalities", "attention", "asking"),
+    ("modalities", "wiring", "asking"),
     [
         ("tav", "intended", {"text": "av", "audio": "vt", "visual": "at"}),
         ("tav", "released", {"text": "v", "audio": "t", "visual": "t"}),
@@ -79,9 +79,9 @@ def test_it_equals_a_loop_over_turns(attention):
         ("av", "intended", {"audio": "v", "visual": "a"}),
     ],
 )
-def test_who_asks_whom(modalities, attention, asking):
+def test_who_asks_whom(modalities, wiring, asking):
     names = tuple(m for m in DIMENSIONS if m[0] in modalities)
-    (layer,) = make(NAME, modalities=names, attention=attention).cross_modal
+    (layer,) = make(NAME, modalities=names, wiring=wiring).cross_modal
     assert {m: "".join(p[0] for p in layer[m].attentions) for m in names} == asking
 
 
@@ -99,15 +99,15 @@ def with_other_audio(batch):
     return batch
 
 
-@pytest.mark.parametrize("attention", WIRINGS)
-def test_as_released_audio_reaches_no_other_modality(attention):
-    made = make(NAME, attention=attention, layers=3)
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_as_released_audio_reaches_no_other_modality(wiring):
+    made = make(NAME, wiring=wiring, layers=3)
     batch = batch_of(made, conversations((6, 4), missing=0.0))
     before, after = streams(made, batch), streams(made, with_other_audio(batch))
     assert not torch.allclose(before["audio"], after["audio"], atol=1e-4)
     for modality in ("text", "visual"):
         same = torch.equal(before[modality], after[modality])
-        assert same == (attention == "released")
+        assert same == (wiring == "released")
 
 
 def test_in_a_dialogue_of_one_turn_no_modality_reaches_another():
@@ -142,17 +142,17 @@ def test_who_speaks_matters_and_the_tenth_speaker_counts_as_the_ninth():
 
 
 @pytest.mark.parametrize(
-    ("attention", "rounds", "expected"),
+    ("wiring", "rounds", "expected"),
     [("intended", 3, 14_816_774), ("intended", 1, 14_816_774), ("released", 3, 11_658_758)],
 )
-def test_it_has_as_many_parameters_as_the_reference(attention, rounds, expected):
+def test_it_has_as_many_parameters_as_the_reference(wiring, rounds, expected):
     """14.82 M and 11.66 M beside the inputs, of 256 features and for 6 classes, in any rounds.
 
     The reference puts linear maps after its inputs of audio and visual; the code has them in the
     inputs' place.
     """
     sizes = {"width": 256, "layers": 4, "heads": 8}
-    settings = shrunk(NAME, **sizes, attention=attention, rounds=rounds)
+    settings = shrunk(NAME, **sizes, wiring=wiring, rounds=rounds)
     made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
     assert beside_inputs(made) + 2 * (256 * 256 + 256) == expected
 
