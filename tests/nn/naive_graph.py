@@ -25,12 +25,13 @@ def naive_edges(nodes) -> dict:
     return {(p, q): w / (degree[p] * degree[q]) ** 0.5 for (p, q), w in weights.items()}
 
 
-def naive_deep_graph(graph, nodes, alpha: float) -> list[torch.Tensor]:
+def naive_deep_graph(graph, nodes, alpha: float, dropped=lambda values: values) -> list:
     """`[x; h]` of the nodes of each turn of one dialogue, with the weights of a `DeepGraph`."""
     edges = naive_edges(nodes)
     names = sorted({p for p, _ in edges})
+    nodes = dropped(nodes)
     first = {p: (graph.project.weight @ nodes[p] + graph.project.bias).clamp(min=0) for p in names}
-    states, memory = first, dict.fromkeys(names)
+    states, memory = {p: dropped(state) for p, state in first.items()}, dict.fromkeys(names)
     for number, layer in enumerate(graph.layers, 1):
         theta, before = math.log(0.5 / number + 1), states
         if graph.cell is not None:
@@ -41,7 +42,7 @@ def naive_deep_graph(graph, nodes, alpha: float) -> list[torch.Tensor]:
         for p in names:
             mapped = torch.cat((received[p], first[p])) @ layer.weight
             kept = (1 - alpha) * received[p] + alpha * first[p]
-            states[p] = (theta * mapped + (1 - theta) * kept).clamp(min=0)
+            states[p] = dropped((theta * mapped + (1 - theta) * kept).clamp(min=0))
             if graph.cell is not None:
                 states[p] = states[p] + before[p]
     turns, modalities = range(len(nodes[0])), range(len(nodes))

@@ -108,14 +108,22 @@ def test_with_alpha_1_and_zero_maps_no_node_hears_another():
     torch.testing.assert_close(result[MASK], alone[MASK])
 
 
+class Doubled(torch.nn.Module):
+    """In the place of dropout, to see where it acts."""
+
+    def forward(self, values):
+        return 2 * values
+
+
 @MEMORY
 @pytest.mark.parametrize("modalities", [1, 3])
-def test_layers_equal_a_loop_over_nodes(memory, modalities):
+def test_layers_and_where_dropout_acts_equal_a_loop_over_nodes(memory, modalities):
     graph = DeepGraph(sizes(), alpha=0.2, memory=memory).double()
+    graph.dropout = Doubled()
     nodes = nodes_of(modalities)
     result = graph(nodes, MASK)
     for row, length in enumerate(LENGTHS):
-        expected = naive_deep_graph(graph, nodes[:, row, :length], alpha=0.2)
+        expected = naive_deep_graph(graph, nodes[:, row, :length], 0.2, Doubled())
         torch.testing.assert_close(result[row, :length], torch.stack(expected))
 
 
