@@ -6,17 +6,14 @@ import pytest
 import torch
 
 from pipeline.nn.entropy import Entropy
-from pipeline.systems.base import Shape, system
 from tests.systems.test_every_system import with_garbage
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "bc_lstm"
@@ -161,14 +158,6 @@ def test_attention_changes_no_dialogue_of_a_single_turn():
     assert not torch.allclose(logits(plain, pair), logits(attentive, pair))
 
 
-def test_who_speaks_changes_nothing_at_all():
-    made = make(NAME)
-    batch = batch_of(made, conversations((5, 3)))
-    before = logits(made, batch)
-    batch.speakers.random_(0, 9)
-    assert torch.equal(logits(made, batch), before)
-
-
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
@@ -180,6 +169,4 @@ def test_who_speaks_changes_nothing_at_all():
 )
 def test_it_has_as_many_parameters_as_the_reference(form, expected):
     """1.35 M, 1.41 M and 1.88 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, hidden=128, **form)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == expected
+    assert size_of(NAME, width=256, hidden=128, **form) == expected

@@ -71,3 +71,14 @@ def test_systems_that_read_both_ways_are_not_causal():
     batch = batch_of(made, conversations(LENGTHS))
     before, after = (made(b).logits for b in (batch, with_other_turns(batch, 3)))
     assert not torch.equal(after[0, :3], before[0, :3])
+
+
+@pytest.mark.parametrize("name", ["icon", "mvn"])
+def test_a_turn_beyond_the_window_is_forgotten(name):
+    made = make(name, past=3)
+    batch = batch_of(made, conversations((9,), missing=0.0))
+    before = logits(made, batch)
+    for vectors in batch.features.values():
+        vectors[:, 2] += 1
+    changed = (logits(made, batch) != before).any(dim=1)
+    assert changed.tolist() == [False, False, True, True, True, True, False, False, False]

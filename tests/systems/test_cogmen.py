@@ -7,17 +7,14 @@ import pytest
 import torch
 
 from pipeline.nn.graph import pair_relations, relations
-from pipeline.systems.base import Shape, system
 from tests.nn.naive_transformer import naive_attention, naive_norm, naive_transformer
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "cogmen"
@@ -174,7 +171,7 @@ def test_features_that_no_head_can_share_are_refused():
 )
 def test_it_has_as_many_parameters_as_the_reference(options, expected):
     """11.88 M and 12.15 M beside the inputs, of 256 features and for 6 classes."""
-    assert beside_inputs(in_size(**options)) == expected
+    assert in_size(**options) == expected
 
 
 def test_joined_modalities_leave_a_transformer_of_that_width():
@@ -182,12 +179,11 @@ def test_joined_modalities_leave_a_transformer_of_that_width():
         """Attention, the two maps within, and the norms."""
         return 4 * (width + 1) * width + (2 * 2048 * width + 2048 + width) + 4 * width
 
-    whole, joined = beside_inputs(in_size()), beside_inputs(in_size(joined=256))
+    whole, joined = in_size(), in_size(joined=256)
     saved = 2 * (layer(768) - layer(256)) + (768 + 1) * 256 - (256 + 1) * 256 - (768 + 1) * 256
     assert whole - joined == saved
 
 
 def in_size(**options):
     sizes = {"width": 256, "hidden": 256, "heads": 8, "layers": 2, "feedforward": 2048}
-    settings = shrunk(NAME, **sizes, **options)
-    return system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
+    return size_of(NAME, **sizes, **options)

@@ -7,18 +7,16 @@ import torch
 from torch.nn.functional import leaky_relu
 
 from pipeline.nn.graph import relations
-from pipeline.systems.base import Shape, system
+from pipeline.systems.base import system
 from pipeline.systems.registry import title
 from tests.nn.naive_transformer import naive_attention, naive_norm, naive_transformer
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "crgmr"
@@ -109,6 +107,4 @@ def test_it_is_never_shown_as_the_authors_model():
 
 def test_it_has_as_many_parameters_as_the_reference():
     """2.50 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, layers=2, heads=8)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == 2_503_686
+    assert size_of(NAME, width=256, layers=2, heads=8) == 2_503_686

@@ -6,17 +6,14 @@ import pytest
 import torch
 
 from pipeline.nn.graph import predecessors
-from pipeline.systems.base import Shape, system
 from pipeline.systems.dag_erc import DagLayer
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "dag_erc"
@@ -129,6 +126,4 @@ def test_who_speaks_matters():
 @pytest.mark.parametrize(("layers", "expected"), [(4, 4_473_098), (2, 2_499_848)])
 def test_it_has_as_many_parameters_as_the_reference(layers, expected):
     """4.47 M and 2.50 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, hidden=256, layers=layers)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == expected
+    assert size_of(NAME, width=256, hidden=256, layers=layers) == expected

@@ -7,18 +7,15 @@ import pytest
 import torch
 
 from pipeline.nn.graph import band, pair_relations, relations
-from pipeline.systems.base import Shape, system
 from pipeline.systems.dialogue_gcn import POSITIONS, EdgeWeights
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversation,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "dialogue_gcn"
@@ -213,6 +210,4 @@ def test_neither_padding_nor_batch_mates_reach_a_prediction_by_any_option(option
 )
 def test_it_has_as_many_parameters_as_the_reference(options, expected):
     """1.78 M, 1.91 M and 2.63 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, hidden=128, layers=2, attention=True, **options)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == expected
+    assert size_of(NAME, width=256, hidden=128, layers=2, attention=True, **options) == expected

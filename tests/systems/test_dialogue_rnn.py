@@ -5,17 +5,14 @@ import math
 import pytest
 import torch
 
-from pipeline.systems.base import Shape, system
 from tests.nn.naive import naive_dialogue_rnn
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAMES = ("dialogue_rnn", "dialogue_rnn_listeners")
@@ -97,6 +94,4 @@ def test_only_listeners_hear_who_does_not_speak():
 )
 def test_it_has_as_many_parameters_as_the_reference(name, expected):
     """4.76 M and 6.73 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(name, width=256, states=256, emotions=128, attention=True)
-    made = system(name)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == expected
+    assert size_of(name, width=256, states=256, emotions=128, attention=True) == expected

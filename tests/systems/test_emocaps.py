@@ -5,17 +5,15 @@ import math
 import pytest
 import torch
 
-from pipeline.systems.base import Shape, system
 from pipeline.systems.emocaps import Emoformer
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
     shrunk,
+    size_of,
 )
 
 NAME = "emocaps"
@@ -127,14 +125,6 @@ def test_frames_count_beyond_their_mean():
     assert (made(batch).extra["capsules"] - before)[0, 1, -16:].abs().max() > 1e-3
 
 
-def test_who_speaks_changes_nothing_at_all():
-    made = make(NAME)
-    batch = batch_of(made, conversations((5, 3)))
-    before = logits(made, batch)
-    batch.speakers.random_(0, 9)
-    assert torch.equal(logits(made, batch), before)
-
-
 def test_heads_divide_the_width_or_are_refused():
     with pytest.raises(ValueError, match="width 16 is not a multiple of heads 3"):
         shrunk(NAME, width=16, heads=3)
@@ -142,6 +132,4 @@ def test_heads_divide_the_width_or_are_refused():
 
 def test_it_has_as_many_parameters_as_the_reference():
     """3.64 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, heads=4, emotions=64, hidden=128, layers=2)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == 3_637_574
+    assert size_of(NAME, width=256, heads=4, emotions=64, hidden=128, layers=2) == 3_637_574

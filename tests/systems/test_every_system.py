@@ -176,6 +176,16 @@ def test_renaming_speakers_changes_nothing(name):
         torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["bc_lstm", "iterative_erc", "emocaps", "mvn"])
+def test_who_speaks_changes_nothing_at_all(name):
+    """In systems that do not read speakers."""
+    made = make(name)
+    batch = batch_of(made, conversations((5, 3)))
+    before = logits(made, batch)
+    batch.speakers.random_(0, 9)
+    assert torch.equal(logits(made, batch), before)
+
+
 @every_system
 @pytest.mark.parametrize(
     ("turns", "speakers"), [(1, 1), (500, 2), (60, 40)], ids=["turn", "long", "crowd"]

@@ -3,17 +3,16 @@
 import pytest
 import torch
 
-from pipeline.systems.base import Shape, system
 from tests.nn.naive import naive_attention, naive_gatv2
 from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
     shrunk,
+    size_of,
 )
 
 NAME = "ga2mif"
@@ -152,9 +151,7 @@ def test_it_has_as_many_parameters_as_the_reference(wiring, rounds, expected):
     inputs' place.
     """
     sizes = {"width": 256, "layers": 4, "heads": 8}
-    settings = shrunk(NAME, **sizes, wiring=wiring, rounds=rounds)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) + 2 * (256 * 256 + 256) == expected
+    assert size_of(NAME, **sizes, wiring=wiring, rounds=rounds) + 2 * (256 * 256 + 256) == expected
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

@@ -5,17 +5,14 @@ import math
 import pytest
 import torch
 
-from pipeline.systems.base import Shape, system
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversation,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "icon"
@@ -99,16 +96,6 @@ def test_the_first_turn_reads_an_empty_memory():
     torch.testing.assert_close(made(batch).logits[:, 0], made.head(query))
 
 
-def test_a_turn_beyond_the_window_is_forgotten():
-    made = make(NAME, past=3)
-    batch = batch_of(made, conversations((9,), missing=0.0))
-    before = logits(made, batch)
-    for vectors in batch.features.values():
-        vectors[:, 2] += 1
-    changed = (logits(made, batch) != before).any(dim=1)
-    assert changed.tolist() == [False, False, True, True, True, True, False, False, False]
-
-
 def test_only_who_is_the_speaker_matters_and_not_which_other_spoke():
     made = make(NAME)
     batch = batch_of(made, [conversation(1, 5, missing=0.0)])
@@ -122,6 +109,4 @@ def test_only_who_is_the_speaker_matters_and_not_which_other_spoke():
 
 def test_it_has_as_many_parameters_as_the_reference():
     """2.56 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, hidden=256)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == 2_563_846
+    assert size_of(NAME, width=256, hidden=256) == 2_563_846

@@ -6,16 +6,13 @@ import pytest
 import torch
 
 from pipeline.nn.entropy import Entropy
-from pipeline.systems.base import Shape, system
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "iterative_erc"
@@ -133,16 +130,6 @@ def test_gradients_pass_through_the_predictions():
     assert made.first.rnn.weight_hh_l0.grad.any()
 
 
-def test_who_speaks_changes_nothing_at_all():
-    made = make(NAME)
-    batch = batch_of(made, conversations((5, 3)))
-    before = logits(made, batch)
-    batch.speakers.random_(0, 9)
-    assert torch.equal(logits(made, batch), before)
-
-
 def test_it_has_as_many_parameters_as_the_reference():
     """1.46 M beside the inputs, of 256 features and for 6 classes."""
-    settings = shrunk(NAME, width=256, hidden=128, emotions=100)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == 1_459_812
+    assert size_of(NAME, width=256, hidden=128, emotions=100) == 1_459_812

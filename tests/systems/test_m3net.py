@@ -5,17 +5,16 @@ import math
 import pytest
 import torch
 
-from pipeline.systems.base import Shape, parameters, system
+from pipeline.systems.base import parameters
 from pipeline.systems.m3net import FrequencyLayer, Hypergraph
 from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "m3net"
@@ -162,6 +161,4 @@ def test_it_has_as_many_parameters_as_the_reference(weights, expected):
     The reference puts three linear maps after its inputs; the code has them in the inputs' place.
     """
     sizes = {"width": 256, "layers": 3, "frequency_layers": 4}
-    settings = shrunk(NAME, **sizes, hyperedge_weights=weights)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) + 3 * (256 * 256 + 256) == expected
+    assert size_of(NAME, **sizes, hyperedge_weights=weights) + 3 * (256 * 256 + 256) == expected

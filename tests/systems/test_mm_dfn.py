@@ -6,17 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.systems.base import Shape, system
 from tests.nn.naive_graph import naive_deep_graph
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "mm_dfn"
@@ -134,6 +131,4 @@ def test_it_has_as_many_parameters_as_the_reference(layers, reference):
 
     The reference puts three linear maps after its inputs; the code has them in the inputs' place.
     """
-    settings = shrunk(NAME, width=256, hidden=128, layers=layers)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) + 3 * (256 * 256 + 256) == reference
+    assert size_of(NAME, width=256, hidden=128, layers=layers) + 3 * (256 * 256 + 256) == reference

@@ -10,16 +10,13 @@ from pipeline.nn import multi_view
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.multi_view import UtteranceView
 from pipeline.nn.past import PastWindows
-from pipeline.systems.base import Shape, system
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
-    beside_inputs,
     conversations,
     in_float64,
     logits,
     make,
-    shrunk,
+    size_of,
 )
 
 NAME = "mvn"
@@ -132,24 +129,6 @@ def test_without_a_window_each_turn_is_a_first_turn():
     assert not torch.allclose(made(turns).logits[1:, 0], made(batch).logits[0, 1:])
 
 
-def test_a_turn_beyond_the_window_is_forgotten():
-    made = make(NAME, past=3)
-    batch = batch_of(made, conversations((9,), missing=0.0))
-    before = logits(made, batch)
-    for vectors in batch.features.values():
-        vectors[:, 2] += 1
-    changed = (logits(made, batch) != before).any(dim=1)
-    assert changed.tolist() == [False, False, True, True, True, True, False, False, False]
-
-
-def test_who_speaks_changes_nothing_at_all():
-    made = make(NAME)
-    batch = batch_of(made, conversations((5, 3)))
-    before = logits(made, batch)
-    batch.speakers.random_(0, 9)
-    assert torch.equal(logits(made, batch), before)
-
-
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_chunks_change_no_gradient(monkeypatch, dropout):
     """Nor do they draw other random numbers in the backward pass than in the forward pass."""
@@ -187,6 +166,4 @@ def test_the_loss_is_that_of_each_view():
 
 def test_it_has_as_many_parameters_as_the_reference():
     """2.10 M beside the inputs, of 256 features, for 6 classes and three tokens a turn."""
-    settings = shrunk(NAME, width=256)
-    made = system(NAME)(settings, Shape(DIMENSIONS, 6, speakers=2))
-    assert beside_inputs(made) == 2_104_844
+    assert size_of(NAME, width=256) == 2_104_844

@@ -173,6 +173,7 @@ def in_float64(batch: DialogueBatch) -> DialogueBatch:
     return replace(batch, features={m: f.double() for m, f in batch.features.items()})
 
 
-def beside_inputs(made: System) -> int:
-    """Parameters beside those of the inputs, which the references do not count."""
+def size_of(name: str, **options: Any) -> int:
+    """Parameters for 6 classes beside those of the inputs, which the references do not count."""
+    made = system(name)(shrunk(name, **options), Shape(DIMENSIONS, 6, speakers=2))
     return sum(p.numel() for n, p in made.named_parameters() if not n.startswith("inputs."))
