@@ -16,7 +16,7 @@ SYSTEMS = {
     "mmgcn": "MMGCN",
     "mm_dfn": "MM-DFN",
     "cogmen": "COGMEN",
-    "crgmr": "RGAT + graph transformer (after CRGMR)",
+    "crgmr": "CRGMR (our reading)",
     "dag_erc": "DAG-ERC",
     "ga2mif": "GA2MIF",
     "m3net": "M3NET",

@@ -1,4 +1,4 @@
-"""RGAT + graph transformer (after CRGMR): against loops, and in the size of the reference."""
+"""CRGMR, in our reading: against loops, and in the size of the reference."""
 
 from dataclasses import replace
 
@@ -99,7 +99,7 @@ def test_features_that_no_head_can_share_are_refused():
 
 
 def test_it_is_never_shown_as_the_authors_model():
-    assert title(NAME) == "RGAT + graph transformer (after CRGMR)"
+    assert title(NAME) == "CRGMR (our reading)"
     source = system(NAME).SOURCE
     assert source.fidelity == "our reading"
     assert not source.commit
