@@ -88,8 +88,9 @@ class TextLearner:
         labels = self._labels[places].to(self.device)
         return {"cross_entropy": share * self._entropy(logits, labels)}
 
-    def after_step(self) -> None:
+    def after_step(self) -> dict[str, Tensor]:
         """Nothing."""
+        return {}
 
     def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
         """A linear rise, then a linear fall to 0."""

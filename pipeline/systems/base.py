@@ -132,9 +132,6 @@ class System(nn.Module):
 
     Settings: ClassVar[type[BasicSettings]] = Settings
     SOURCE: ClassVar[Source]
-    STAGES: ClassVar[tuple[str, ...]] = ("",)
-    """Stages of training one after another, each with epochs and a selection of its own."""
-
     READS_HEAD: ClassVar[bool] = False
     """Whether it takes over the head that was fine-tuned with the text encoder."""
 
@@ -146,8 +143,10 @@ class System(nn.Module):
 
     A system that does so by a setting sets it when it is made."""
 
-    ROUNDS: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    """The players that step after each forward of a batch; () for all of them after the one."""
+    ROUNDS: tuple[tuple[str, ...], ...] = ()
+    """The players that step after each forward of a batch; () for all of them after the one.
+
+    A system that plays so by a setting sets it when it is made."""
 
     def __init__(self, settings: Any, shape: Shape) -> None:
         super().__init__()
@@ -163,6 +162,11 @@ class System(nn.Module):
         """Further sizes of its tensors, which the constructor takes by name."""
         return {}
 
+    @classmethod
+    def stages(cls, settings: Any) -> tuple[str, ...]:
+        """Stages of training one after another, each with epochs and a selection of its own."""
+        return ("",)
+
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn of every dialogue."""
         raise NotImplementedError
@@ -176,7 +180,7 @@ class System(nn.Module):
         return {"all": Player(list(self.parameters()))}
 
     def enter(self, stage: str) -> None:
-        """Begin a stage of `STAGES`: freeze and free what it needs.
+        """Begin a stage of `stages`: freeze and free what it needs.
 
         A resumed run enters its own stage alone: what earlier ones left is in the state.
         """
@@ -192,6 +196,10 @@ class System(nn.Module):
 
     def after_step(self, output: Output, batch: DialogueBatch) -> None:
         """Update prototypes or queues, which are buffers, after an optimiser's step."""
+
+    def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
+        """Scalars by name that are not learnt from: further columns of history.csv."""
+        return {}
 
 
 class FittedSettings(BasicSettings):

@@ -136,8 +136,8 @@ class Learner(Protocol):
     def losses(self, part: Any) -> dict[str, Tensor]:
         """Weighted terms by name; over the parts they add up to those of the batch."""
 
-    def after_step(self) -> None:
-        """Do what follows an optimiser's step."""
+    def after_step(self) -> dict[str, Tensor]:
+        """Do what follows an optimiser's step; return further numbers of it for the history."""
 
     def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
         """What the full learning rate is multiplied with, then divided by, at a stage's step."""
@@ -266,8 +266,7 @@ class Run:
                 values[f"gradient_norm{several}"] = norm
                 self.scaler.step(self.optimisers[name])
             self.scaler.update()
-        self.learner.after_step()
-        return values
+        return values | self.learner.after_step()
 
     def _gradients(self, places: Sequence[int]) -> dict[str, Tensor]:
         """Set the gradients of a batch; return its loss and the terms of it."""

@@ -108,10 +108,14 @@ class DialogueLearner:
         self.seen.append((output.logits.detach()[batch.turn_mask], batch.labels[batch.turn_mask]))
         return terms if share == 1.0 else {name: share * term for name, term in terms.items()}
 
-    def after_step(self) -> None:
-        """Let the system update what it keeps beside its weights."""
+    @torch.no_grad()
+    def after_step(self) -> dict[str, Tensor]:
+        """Let the system update what it keeps beside its weights; its figures, means of parts."""
+        parts = []
         for output, batch in self.last:
             self.model.after_step(output, batch)
+            parts.append(self.model.figures(output, batch))
+        return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
 
     def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
         """By the schedule of the settings."""
@@ -151,7 +155,7 @@ def limits_of(name: str, settings: Any) -> Limits:
     """How long a run of a system may go on: a single epoch where it is fitted at once."""
     if not isinstance(settings, Settings):
         return Limits(1, 1)
-    return Limits(settings.epochs, settings.patience, system(name).STAGES)
+    return Limits(settings.epochs, settings.patience, system(name).stages(settings))
 
 
 def _schedule(fold: Fold) -> Schedule:

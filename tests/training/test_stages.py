@@ -42,6 +42,7 @@ class TwoStages:
         return None if step else epoch
 
     def batches(self, epoch: int) -> list[list[int]]:
+        self.steps = 0
         return [[0], [1]]
 
     def parts(self, places: Sequence[int]) -> Iterator[Any]:
@@ -50,7 +51,9 @@ class TwoStages:
     def losses(self, part: Tensor) -> dict[str, Tensor]:
         return {"size": self.model(part).square().mean()}
 
-    def after_step(self) -> None: ...
+    def after_step(self) -> dict[str, Tensor]:
+        self.steps += 1
+        return {"steps": torch.tensor(float(self.steps))}
 
     def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
         return 1.0, 1.0
@@ -116,3 +119,9 @@ def test_players_have_rates_and_clipping_of_their_own(tmp_path: Path) -> None:
     assert not torch.equal(before["0.weight"], after["0.weight"])
     assert torch.equal(before["1.weight"], after["1.weight"]), "its share of the rate is 0"
     assert {"gradient_norm_first", "gradient_norm_second"} <= state.history[0].keys()
+
+
+def test_figures_of_a_step_are_recorded_and_not_learnt_from(tmp_path: Path) -> None:
+    *_, state = Run(TwoStages()).go(StateFile(tmp_path / "run.pt", RunState))
+    assert state.history[0]["steps"] == 1.5, "the mean over two steps"
+    assert all(row["train_total"] == row["train_size"] for row in state.history)
