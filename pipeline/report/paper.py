@@ -16,10 +16,15 @@ PAPER = Path(__file__).with_name("paper.yaml")
 
 
 class PaperRow(Strict):
-    """A row as printed: F1 by class and weighted F1 in percent, None for `-`."""
+    """A row as printed: F1 by class and weighted F1 in percent, None for `-`.
+
+    Attributes:
+        system: Ours of its method.
+    """
 
     method: str
     citation: int | None
+    system: str | None = None
     f1: tuple[float | None, ...]
     weighted_f1: float
 
@@ -104,7 +109,7 @@ def printed(paper: Paper, row: PaperRow) -> list[str]:
 
 
 def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[list[str]]:
-    """Rows of systems run here: name, F1 by class, weighted F1 and the epoch's choice.
+    """Rows of systems run here: name, F1 by class, weighted F1, and where they come from.
 
     An ablation table is beside the paper's method alone.
     """
@@ -113,12 +118,12 @@ def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[lis
             continue
         test, name = system.metrics["test"], variant(paper, system)
         f1 = [number(test["f1"].get(c), 2) for c in table.classes]
-        source = "measured here" if system.settings else "as given"
+        source = f"measured here, {system.about['fidelity']}" if system.settings else "as given"
         yield [name, *f1, whole(test, "weighted_f1", 2), source]
         if system.curves is not None:
             blank = [NONE] * len(table.classes)
             on_test = spread(system.metrics["test_selected"], "weighted_f1", 2)
-            yield [f"{name}, epoch chosen on test", *blank, on_test, "measured here"]
+            yield [f"{name}, epoch chosen on test", *blank, on_test, source]
 
 
 def variant(paper: Source, system: SystemResults) -> str:

@@ -75,12 +75,12 @@ def test_melds_tables_stand_beside_a_run_on_its_emotions(workspace: Path) -> Non
     assert row(page, "Ours (MCN-CL)")[-2:] == ["73.1", "as published"]
     page = page.partition("## Comparison with published figures")[2]
     ours = row(page, "MCN-CL on text and visual alone")
-    assert ours[0] == "41.11" and ours[-1] == "measured here"
+    assert ours[0] == "41.11" and ours[-1] == "measured here, paper"
     assert ours[-2] == "51.51 ± 1.25<br>[48.51, 58.51]"
     on_test = row(page, "MCN-CL on text and visual alone, epoch chosen on test")
-    assert on_test[-2:] == ["71.71 ± 1.25", "measured here"]
+    assert on_test[-2:] == ["71.71 ± 1.25", "measured here, paper"]
     floor = row(page, "majority class on text and visual alone")
-    assert floor[0] == "3.33" and floor[-1] == "measured here"
+    assert floor[0] == "3.33" and floor[-1] == "measured here, our reading"
     ablation = page.partition("Table 4 of the paper")[2].partition("## Each system")[0]
     assert "measured here" in ablation and "| majority" not in ablation
     assert "states no validation protocol, no number of seeds and no rule" in page
