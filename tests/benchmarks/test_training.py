@@ -59,20 +59,27 @@ def test_the_longest_dialogues_have_all_turns_and_speakers():
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_the_costs_of_every_system_are_measured(name):
-    costs = systems.measured(name, replace(systems.LONGEST, dialogues=2, turns=(3, 3, 3)), 1, 2)
+    long = replace(systems.LONGEST, dialogues=2, turns=(4, 4, 4))
+    halved = replace(long, dialogues=4, turns=(2, 2, 2))
+    costs = systems.measured(name, (long, halved), halved, rounds=1, frames=2)
     assert costs.parameters > costs.beside_inputs > 0
-    assert min(costs.step.wall, costs.prediction.wall) > 0
+    assert min(costs.step.wall, costs.growth, costs.prediction.wall, costs.epoch.wall) > 0
 
 
 def test_a_system_that_fails_has_a_row_and_leaves_the_others_theirs(monkeypatch, capsys):
-    done = systems.Costs(2_000_000, 1_500_000, Cost(0.25, 0.5), Cost(0.1, 0.2), 1234.5)
+    done = systems.Costs(
+        *(2_000_000, 1_500_000, Cost(0.25, 0.5), 1.75, Cost(0.1, 0.2), 1234.5, Cost(60.0, 70.0))
+    )
     rows = {"bc_lstm": systems.in_a_process("no|body"), "mcn_cl": systems.cells(done)}
     monkeypatch.setattr(systems, "in_a_process", rows.__getitem__)
     systems.main(["--systems", "bc_lstm", "mcn_cl"])
     header, rule, first, second = capsys.readouterr().out.splitlines()
     assert len({line.count("|") for line in (header, rule, first, second)}) == 1
     assert first.startswith("| `bc_lstm` | failed, ModuleNotFoundError: No module named")
-    assert second == "| `mcn_cl` | 2.00 M | 1.50 M | 0.25 | 0.50 | 0.10 | 0.20 | 1,234 |"
+    assert (
+        second
+        == "| `mcn_cl` | 2.00 M | 1.50 M | 0.25 | 0.50 | 1.75 | 0.10 | 0.20 | 1,234 | 60.0 | 70.0 |"
+    )
 
 
 def test_all_ways_train():
