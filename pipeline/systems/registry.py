@@ -22,6 +22,7 @@ SYSTEMS = {
     "m3net": "M3NET",
     "mvn": "MVN",
     "early_fusion": "early fusion",
+    "late_fusion": "late fusion",
     "mcn_cl": "MCN-CL",
 }
 
