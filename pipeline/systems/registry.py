@@ -23,6 +23,8 @@ SYSTEMS = {
     "mvn": "MVN",
     "early_fusion": "early fusion",
     "late_fusion": "late fusion",
+    "tfn": "TFN",
+    "lmf": "LMF",
     "mcn_cl": "MCN-CL",
 }
 
