@@ -25,6 +25,7 @@ SYSTEMS = {
     "late_fusion": "late fusion",
     "tfn": "TFN",
     "lmf": "LMF",
+    "mpcl": "MPCL (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
