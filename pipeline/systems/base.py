@@ -197,6 +197,13 @@ class System(nn.Module):
     def after_step(self, output: Output, batch: DialogueBatch) -> None:
         """Update prototypes or queues, which are buffers, after an optimiser's step."""
 
+    def after_epoch(self, valid: Iterable[tuple[Output, DialogueBatch]]) -> None:
+        """Choose by validation, into buffers, before the epoch's predictions are made.
+
+        Args:
+            valid: Each batch costs a forward, in evaluation mode, when it is taken.
+        """
+
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
         """Scalars by name that are not learnt from: further columns of history.csv."""
         return {}

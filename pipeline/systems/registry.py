@@ -21,6 +21,11 @@ SYSTEMS = {
     "ga2mif": "GA2MIF",
     "m3net": "M3NET",
     "mvn": "MVN",
+    "early_fusion": "early fusion",
+    "late_fusion": "late fusion",
+    "tfn": "TFN",
+    "lmf": "LMF",
+    "mpcl": "MPCL (our reading)",
     "mcn_cl": "MCN-CL",
 }
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from pipeline.base.errors import PipelineError
-from pipeline.nn.batch import Dialogue, collate
+from pipeline.nn.batch import Dialogue, DialogueBatch, collate
 from pipeline.nn.optimise import autocast
-from pipeline.systems.base import System
+from pipeline.systems.base import Output, System
 
 BATCH_SIZE = 32
 
@@ -36,19 +36,32 @@ def probabilities(
     Raises:
         PipelineError: A score is NaN or infinite.
     """
-    model.eval()
-    device = model.device
     by_number: dict[int, Tensor] = {}
-    for numbers in _by_length(dialogues, batch_size):
-        batch = collate([dialogues[number] for number in numbers]).to(device)
-        with autocast(device, precision):
-            logits = model(batch).logits
+    for numbers, _, output in outputs(model, dialogues, batch_size, precision):
+        logits = output.logits
         if not logits.isfinite().all():
             raise PipelineError(_not_finite([dialogues[number].name for number in numbers]))
         for row, number in enumerate(numbers):
             turns = logits[row, : len(dialogues[number])]
             by_number[number] = turns.float().softmax(-1).cpu()
     return [by_number[number] for number in range(len(dialogues))]
+
+
+@torch.inference_mode()
+def outputs(
+    model: System, dialogues: Sequence[Dialogue], batch_size: int, precision: torch.dtype | None
+) -> Iterator[tuple[list[int], DialogueBatch, Output]]:
+    """Numbers of dialogues of similar length, their batch, and what a model makes of it.
+
+    See `probabilities`.
+    """
+    model.eval()
+    device = model.device
+    for numbers in _by_length(dialogues, batch_size):
+        batch = collate([dialogues[number] for number in numbers]).to(device)
+        with autocast(device, precision):
+            output = model(batch)
+        yield numbers, batch, output
 
 
 def _not_finite(names: Sequence[str]) -> str:

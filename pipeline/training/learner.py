@@ -14,7 +14,7 @@ from pipeline.systems.base import Fitted, Output, Settings, System, system
 from pipeline.training.batches import draw, length_buckets, rate
 from pipeline.training.data import Fold, mean_and_std
 from pipeline.training.fit import Limits, Schedule
-from pipeline.training.inference import probabilities
+from pipeline.training.inference import outputs, probabilities
 from pipeline.training.scores import class_weights, cross_entropy, weighted_f1
 
 FITTED_BATCH = 32  # dialogues of a system that has no setting of it
@@ -50,6 +50,7 @@ class DialogueLearner:
         self.limits, self.schedule = limits_of(fold.name, fold.settings), _schedule(fold)
         self.precision = lower_precision(self.device.type, fold.compute.precision)
         self.entropy = _entropy(fold)
+        self.at_once = getattr(fold.settings, "batch_size", FITTED_BATCH)  # dialogues predicted
         self.seen: list[tuple[Tensor, Tensor]] = []  # logits and labels of an epoch
         self.last: list[tuple[Output, DialogueBatch]] = []  # of a batch's parts
 
@@ -123,7 +124,9 @@ class DialogueLearner:
         return rate(self.settings, step, steps, scores)
 
     def end(self) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Predict validation and test; test labels are not in here."""
+        """Let validation decide, then predict it and test; test labels are not in here."""
+        passes = outputs(self.model, self.fold.valid, self.at_once, self.precision)
+        self.model.after_epoch((output, batch) for _, batch, output in passes)
         valid, test = (self._predict(d) for d in (self.fold.valid, self.fold.test))
         labels = torch.cat([d.labels for d in self.fold.valid])
         scores = {
@@ -143,8 +146,7 @@ class DialogueLearner:
 
     def _predict(self, dialogues: Sequence[Dialogue]) -> Tensor:
         """Class probabilities, [utterance, class] float32, utterances in dialogue order."""
-        at_once = getattr(self.settings, "batch_size", FITTED_BATCH)
-        return torch.cat(probabilities(self.model, dialogues, at_once, self.precision))
+        return torch.cat(probabilities(self.model, dialogues, self.at_once, self.precision))
 
     def weights(self) -> dict[str, Tensor]:
         """All of the system's state."""

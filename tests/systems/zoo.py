@@ -34,6 +34,8 @@ SMALL = {
     "projection": 8,
     "heads": 2,
     "feedforward": 32,
+    "compressed": 8,
+    "input_dropout": 0.0,
     "layers": 1,
     "epochs": 3,
     "batch_size": 2,
