@@ -6,14 +6,46 @@ differ where the discriminator is sure.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from pipeline.base.settings import Section
+from pipeline.nn.optimise import Player
 from pipeline.nn.precision import precise
+
+BETAS = (0.5, 0.999)
+"""Of a discriminator's optimiser, usual since Radford et al. (ICLR 2016)."""
+
+
+class GameSettings(Section):
+    """How discriminators play against the rest of a system."""
+
+    adversarial: float = Field(ge=0, description="Weight of the generators' loss; 0: no game.")
+    game: Literal["simultaneous", "alternate"] = Field(
+        description="Both players step after one forward, or each after a forward of its own."
+    )
+    discriminator_rate: float = Field(
+        gt=0, le=100, description="Of the discriminators, as a share of learning_rate."
+    )
+
+    def rounds(self, discriminators: Sequence[nn.Module]) -> tuple[tuple[str, ...], ...]:
+        """`System.ROUNDS` of the game."""
+        together = self.game == "simultaneous" or not discriminators
+        return () if together else (("discriminators",), ("rest",))
+
+    def players(self, model: nn.Module, discriminators: Sequence[nn.Module]) -> dict[str, Player]:
+        """`System.players` of the game: the rest alone if there are no discriminators."""
+        judging = [p for module in discriminators for p in module.parameters()]
+        rest = [p for p in model.parameters() if not any(p is other for other in judging)]
+        players = {"rest": Player(rest)}
+        if judging:
+            players["discriminators"] = Player(judging, self.discriminator_rate, BETAS, 0.0)
+        return players
 
 
 def adversarial_losses(
