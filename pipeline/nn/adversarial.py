@@ -6,7 +6,8 @@ differ where the discriminator is sure.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -32,6 +33,18 @@ class GameSettings(Section):
     discriminator_rate: float = Field(
         gt=0, le=100, description="Of the discriminators, as a share of learning_rate."
     )
+    discriminator: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
+        max_length=8, description="Features of a discriminator's hidden layers."
+    )
+
+    def make_discriminator(self, features: int) -> nn.Sequential | None:
+        """Make one that maps [row, feature] to logits, [row, 1]; None without a game."""
+        if not self.adversarial:
+            return None
+        sizes = (features, *self.discriminator, 1)
+        maps: list[nn.Module] = [nn.Linear(*pair) for pair in pairwise(sizes)]
+        hidden = [part for each in maps[:-1] for part in (each, nn.LeakyReLU(0.2))]
+        return nn.Sequential(*hidden, maps[-1])
 
     def rounds(self, discriminators: Sequence[nn.Module]) -> tuple[tuple[str, ...], ...]:
         """`System.ROUNDS` of the game."""
@@ -77,6 +90,23 @@ def _binary_entropy(logits: Tensor, target: float) -> Tensor:
         return logits.sum()
     logits = precise(logits)
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def accuracy(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """How often a discriminator is right, a mean of its shares of reals and fakes; 0 without any.
+
+    Axes as of `adversarial_losses`.
+    """
+    rows = ((discriminator(precise(real)) > 0), (discriminator(precise(fake)) <= 0))
+    return torch.stack([part.float().mean() for part in rows]).mean().nan_to_num()
+
+
+def spread(codes: Tensor) -> dict[str, Tensor]:
+    """Mean and deviation over all rows and features, [row, feature]; 0 without rows."""
+    codes = precise(codes)
+    mean = codes.mean()
+    deviation = (codes - mean).square().mean().sqrt()
+    return {"code_mean": mean.nan_to_num(), "code_deviation": deviation.nan_to_num()}
 
 
 def recognition_loss(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:

@@ -1,14 +1,13 @@
 """Adversarial autoencoders (Makhzani et al., 2015): codes that follow a prior."""
 
-from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.nn.adversarial import GameSettings, adversarial_losses
+from pipeline.nn.adversarial import GameSettings, accuracy, adversarial_losses, spread
 from pipeline.nn.precision import precise
 
 
@@ -26,9 +25,6 @@ class AutoencoderSettings(GameSettings):
         description="What codes shall look like: standard normal, or uniform from -1 to 1."
     )
     reconstruction: float = Field(ge=0, description="Weight of the decoders' error.")
-    discriminator: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
-        max_length=8, description="Features of a discriminator's hidden layers."
-    )
 
 
 class AdversarialAutoencoder(nn.Module):
@@ -53,12 +49,10 @@ class AdversarialAutoencoder(nn.Module):
         linear = settings.coders == "linear"
         inner = () if linear else (nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
         self.encoder = nn.Sequential(*inner, last)
-        decoder = (nn.Linear(code, size),) if linear else _layers((code, width, size), nn.ReLU())
+        first = () if linear else (nn.Linear(code, width), nn.ReLU())
+        decoder = (*first, nn.Linear(code if linear else width, size))
         self.decoder = nn.Sequential(*decoder) if settings.reconstruction else None
-        sizes = (code, *settings.discriminator, 1)
-        self.discriminator = (
-            nn.Sequential(*_layers(sizes, nn.LeakyReLU(0.2))) if settings.adversarial else None
-        )
+        self.discriminator = settings.make_discriminator(code)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Encode U x, [row, width], as [row, code]; by the mean where nothing is learnt."""
@@ -96,19 +90,10 @@ class AdversarialAutoencoder(nn.Module):
 
     def figures(self, codes: Tensor) -> dict[str, Tensor]:
         """Mean and deviation of codes, [row, code], and how often the discriminator is right."""
-        codes = precise(codes)
-        mean = codes.mean()
-        deviation = (codes - mean).square().mean().sqrt()
-        figures = {"code_mean": mean, "code_deviation": deviation}
+        figures = spread(codes)
         if self.discriminator is not None:
             # Draws of its own: to be watched changes no training.
-            real = self.draw(codes, torch.Generator(codes.device).manual_seed(0))
-            right = torch.cat((self.discriminator(real) > 0, self.discriminator(codes) <= 0))
-            figures["discriminator_accuracy"] = right.to(codes).mean()
-        return {name: value.nan_to_num() for name, value in figures.items()}  # NaN of no rows
-
-
-def _layers(sizes: tuple[int, ...], activation: nn.Module) -> list[nn.Module]:
-    """Linear maps with an activation between each two."""
-    maps: list[nn.Module] = [nn.Linear(*pair) for pair in pairwise(sizes)]
-    return [part for each in maps[:-1] for part in (each, activation)] + maps[-1:]
+            generator = torch.Generator(codes.device).manual_seed(0)
+            real = self.draw(precise(codes), generator)
+            figures["discriminator_accuracy"] = accuracy(self.discriminator, real, codes)
+        return figures

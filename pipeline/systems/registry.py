@@ -22,6 +22,7 @@ SYSTEMS = {
     "m3net": "M3NET",
     "mvn": "MVN",
     "mcihn": "MCIHN",
+    "ar_iigcn": "AR-IIGCN (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
