@@ -23,6 +23,7 @@ SYSTEMS = {
     "mvn": "MVN",
     "mcihn": "MCIHN",
     "ar_iigcn": "AR-IIGCN (our reading)",
+    "aimdit": "AIMDiT (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
