@@ -6,14 +6,59 @@ differ where the discriminator is sure.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from pipeline.base.settings import Section
+from pipeline.nn.optimise import Player
 from pipeline.nn.precision import precise
+
+BETAS = (0.5, 0.999)
+"""Of a discriminator's optimiser, usual since Radford et al. (ICLR 2016)."""
+
+
+class GameSettings(Section):
+    """How discriminators play against the rest of a system."""
+
+    adversarial: float = Field(ge=0, description="Weight of the generators' loss; 0: no game.")
+    game: Literal["simultaneous", "alternate"] = Field(
+        description="Both players step after one forward, or each after a forward of its own."
+    )
+    discriminator_rate: float = Field(
+        gt=0, le=100, description="Of the discriminators, as a share of learning_rate."
+    )
+    discriminator: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
+        max_length=8, description="Features of a discriminator's hidden layers."
+    )
+
+    def make_discriminator(self, features: int) -> nn.Sequential | None:
+        """Make one that maps [row, feature] to logits, [row, 1]; None without a game."""
+        if not self.adversarial:
+            return None
+        sizes = (features, *self.discriminator, 1)
+        maps: list[nn.Module] = [nn.Linear(*pair) for pair in pairwise(sizes)]
+        hidden = [part for each in maps[:-1] for part in (each, nn.LeakyReLU(0.2))]
+        return nn.Sequential(*hidden, maps[-1])
+
+    def rounds(self, discriminators: Sequence[nn.Module]) -> tuple[tuple[str, ...], ...]:
+        """`System.ROUNDS` of the game."""
+        together = self.game == "simultaneous" or not discriminators
+        return () if together else (("discriminators",), ("rest",))
+
+    def players(self, model: nn.Module, discriminators: Sequence[nn.Module]) -> dict[str, Player]:
+        """`System.players` of the game: the rest alone if there are no discriminators."""
+        judging = [p for module in discriminators for p in module.parameters()]
+        rest = [p for p in model.parameters() if not any(p is other for other in judging)]
+        players = {"rest": Player(rest)}
+        if judging:
+            players["discriminators"] = Player(judging, self.discriminator_rate, BETAS, 0.0)
+        return players
 
 
 def adversarial_losses(
@@ -45,6 +90,23 @@ def _binary_entropy(logits: Tensor, target: float) -> Tensor:
         return logits.sum()
     logits = precise(logits)
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def accuracy(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """How often a discriminator is right, a mean of its shares of reals and fakes; 0 without any.
+
+    Axes as of `adversarial_losses`.
+    """
+    rows = ((discriminator(precise(real)) > 0), (discriminator(precise(fake)) <= 0))
+    return torch.stack([part.float().mean() for part in rows]).mean().nan_to_num()
+
+
+def spread(codes: Tensor) -> dict[str, Tensor]:
+    """Mean and deviation over all rows and features, [row, feature]; 0 without rows."""
+    codes = precise(codes)
+    mean = codes.mean()
+    deviation = (codes - mean).square().mean().sqrt()
+    return {"code_mean": mean.nan_to_num(), "code_deviation": deviation.nan_to_num()}
 
 
 def recognition_loss(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:

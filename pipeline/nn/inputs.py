@@ -119,6 +119,13 @@ class Encoder(nn.Module):
         """
         return self(features, available, frame_mask).unsqueeze(2), available.unsqueeze(2)
 
+    def vectors(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
+        """Standardise the available utterances, a mean of their frames, [utterance, feature].
+
+        Axes of what is given as in `forward`.
+        """
+        return self.standardise.in_place(features[available])
+
 
 class FrameEncoder(Encoder):
     """Standardise and project each frame, then pool an utterance's frames: visual.
@@ -164,6 +171,13 @@ class FrameEncoder(Encoder):
             real = real & frame_mask
         rows = self.standardise.in_place(features[real])
         return unpack(self.project(rows), real), real
+
+    def vectors(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
+        """Standardise each frame and average those of an utterance; see `Encoder.vectors`."""
+        real = available.unsqueeze(-1).expand(features.shape[:3])
+        if frame_mask is not None:
+            real = real & frame_mask
+        return _mean(self.standardise.in_place(features[real]), real[available])
 
 
 def _mean(rows: Tensor, mask: Tensor) -> Tensor:
@@ -247,3 +261,14 @@ class Inputs(nn.Module):
         for modality, encoder in self.encoders.items():
             assert isinstance(encoder, Encoder)
             yield modality, encoder.standardise
+
+    def vectors(self, batch: DialogueBatch) -> Iterator[Tensor]:
+        """Standardised vectors that nothing learnt has touched, of the turns with each modality.
+
+        Yields:
+            For each modality [utterance, feature], in the order of `batch.available`.
+        """
+        for modality, encoder in self.encoders.items():
+            assert isinstance(encoder, Encoder)
+            there = batch.available(modality)
+            yield encoder.vectors(batch.features[modality], there, batch.frame_mask)

@@ -26,6 +26,9 @@ SYSTEMS = {
     "tfn": "TFN",
     "lmf": "LMF",
     "mpcl": "MPCL (our reading)",
+    "mcihn": "MCIHN",
+    "ar_iigcn": "AR-IIGCN (our reading)",
+    "aimdit": "AIMDiT (our reading)",
     "mcn_cl": "MCN-CL",
 }
 

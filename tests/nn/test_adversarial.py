@@ -7,10 +7,12 @@ import torch
 from torch import nn
 
 from pipeline.nn.adversarial import (
+    accuracy,
     adversarial_losses,
     recognition_loss,
     reversal_weight,
     reverse_gradient,
+    spread,
 )
 
 
@@ -52,6 +54,21 @@ def test_without_rows_the_losses_are_zero_and_have_a_graph():
         loss.backward()
         assert loss.item() == 0
     assert recognition_loss(nn.Linear(3, 2), [rows, rows]).item() == 0
+
+
+def test_a_discriminator_is_as_often_right_as_its_two_shares_are_on_average():
+    identity = nn.Linear(1, 1)
+    identity.weight.data.fill_(1.0)
+    identity.bias.data.zero_()
+    real, fake = torch.tensor([[1.0], [-1.0]]), torch.tensor([[-1.0], [0.0], [-3.0], [2.0]])
+    assert accuracy(identity, real, fake).item() == (1 / 2 + 3 / 4) / 2
+    assert accuracy(identity, real[:0], fake).item() == 0
+
+
+def test_the_spread_of_codes_by_hand():
+    figures = spread(torch.tensor([[1.0, 5.0], [1.0, 5.0]]))
+    assert [value.item() for value in figures.values()] == [3, 2]
+    assert [value.item() for value in spread(torch.zeros(0, 2)).values()] == [0, 0]
 
 
 def test_groups_count_alike_whatever_their_rows():

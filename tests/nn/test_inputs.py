@@ -137,3 +137,20 @@ def test_frames_are_pooled_by_what_is_asked_for():
 def test_the_train_splits_statistics_reach_every_modality():
     inputs = Inputs({"text": 5, "visual": 6}, width=8, limit=10)
     assert [(m, len(s.mean)) for m, s in inputs.standardised()] == [("text", 5), ("visual", 6)]
+
+
+def test_standardised_vectors_are_those_that_the_projection_reads():
+    inputs, dialogues = Inputs({"text": 5, "visual": 6}, width=8, limit=2), batch()
+    for _, standardise in inputs.standardised():
+        size = len(standardise.mean)
+        standardise.fit(torch.full((size,), 0.5), torch.full((size,), 0.4))
+    encoded = inputs(dialogues)
+    for modality, vectors, rows in zip(
+        inputs.modalities, encoded, inputs.vectors(dialogues), strict=True
+    ):
+        assert not rows.requires_grad and rows.abs().max() <= 2
+        projected = inputs.encoders[modality].project(rows)
+        torch.testing.assert_close(projected, vectors[dialogues.available(modality)])
+    whole = replace(dialogues, frame_mask=None)
+    whole.features["visual"][:] = 0.9  # one deviation above the mean
+    torch.testing.assert_close(list(inputs.vectors(whole))[1], torch.ones(5, 6))

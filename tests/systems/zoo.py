@@ -32,6 +32,8 @@ SMALL = {
     "states": 16,
     "emotions": 16,
     "projection": 8,
+    "code": 8,
+    "discriminator": (16, 8),
     "heads": 2,
     "feedforward": 32,
     "compressed": 8,
