@@ -22,6 +22,7 @@ SYSTEMS = {
     "m3net": "M3NET",
     "mvn": "MVN",
     "multiemo": "MultiEMO",
+    "sdt": "SDT",
     "mcn_cl": "MCN-CL",
 }
 
