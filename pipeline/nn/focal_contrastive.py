@@ -1,9 +1,12 @@
 """Sample-weighted focal contrastive loss, SWFC (Shi and Huang, MultiEMO, ACL 2023)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.nn.batch import NO_LABEL
 from pipeline.nn.precision import full_precision, precise
 
 
@@ -38,3 +41,18 @@ def focal_contrastive_loss(
         others = (-torch.expm1(log_share)).clamp(min=torch.finfo(log_share.dtype).tiny)
         each = (others**gamma * log_share).sum(dim=1) / positives.sum(dim=1).clamp(min=1)
         return -(class_weights.to(each)[labels] * each).sum() / len(labels)
+
+
+def rarity_weights(labels: Sequence[Tensor], classes: int, alpha: float) -> Tensor:
+    """Weights w of classes, which sum to 1: in proportion to `(n / n_c)^alpha`, [class].
+
+    Args:
+        labels: Of each dialogue of the train split, -1 for none, [turn].
+        classes: How many there are; one without any of the n labels weighs 0.
+        alpha: 0: all alike.
+    """
+    turns = torch.cat(tuple(labels))
+    counts = torch.bincount(turns[turns != NO_LABEL], minlength=classes).double()
+    rarity = (counts.sum() / counts.clamp(min=1)) ** alpha
+    rarity = rarity.masked_fill(counts == 0, 0)
+    return rarity / rarity.sum().clamp(min=1)

@@ -11,7 +11,7 @@ from pipeline.nn.attention import MultiHeadAttention
 from pipeline.nn.batch import NO_LABEL, Dialogue, DialogueBatch
 from pipeline.nn.dialogue_rnn import DialogueRNN
 from pipeline.nn.entropy import Entropy
-from pipeline.nn.focal_contrastive import focal_contrastive_loss
+from pipeline.nn.focal_contrastive import focal_contrastive_loss, rarity_weights
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.precision import full_precision, precise
 from pipeline.nn.soft_hgr import soft_hgr
@@ -152,12 +152,10 @@ class MultiEmo(System):
         self.register_buffer("class_weights", torch.full((shape.classes,), 1 / shape.classes))
 
     def prepare(self, train: Sequence[Dialogue]) -> None:
-        """Weigh classes by how rare they are in the train split; one without utterances by 0."""
-        labels = torch.cat([dialogue.labels for dialogue in train])
-        counts = torch.bincount(labels[labels != NO_LABEL], minlength=self.shape.classes).double()
-        rare = (counts.sum() / counts.clamp(min=1)) ** self.settings.rarity
-        rare = rare.masked_fill(counts == 0, 0)
-        self.class_weights.copy_(rare / rare.sum().clamp(min=1))
+        """Weigh classes by how rare they are in the train split."""
+        labels = [dialogue.labels for dialogue in train]
+        weights = rarity_weights(labels, self.shape.classes, self.settings.rarity)
+        self.class_weights.copy_(weights)
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn; `extra` has z as `joined`, and F by modality."""

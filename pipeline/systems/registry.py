@@ -23,6 +23,7 @@ SYSTEMS = {
     "mvn": "MVN",
     "multiemo": "MultiEMO",
     "sdt": "SDT",
+    "cfn_esa": "CFN-ESA",
     "mcn_cl": "MCN-CL",
 }
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pipeline.nn.focal_contrastive import focal_contrastive_loss
+from pipeline.nn.focal_contrastive import focal_contrastive_loss, rarity_weights
 
 
 def loss_of(vectors, labels, weights, temperature=1.0, gamma=2.0):
@@ -86,3 +86,12 @@ def test_gradients_are_right_where_they_exist_and_finite_where_shares_are_one(ga
     loss_of(same, [0, 0, 1, 1], [1.0, 1.0], 0.001, gamma).backward()
     assert pair.grad.isfinite().all()
     assert same.grad.isfinite().all()
+
+
+def test_classes_weigh_by_how_rare_they_are():
+    # Of 6, 3, 1, 0 and 2 are of the classes: 2, 6 and 3 to the power of alpha.
+    labels = [torch.tensor([0, 0, 1, -1]), torch.tensor([0, 3, 3])]
+    for alpha, parts in ((2.0, [4, 36, 0, 9]), (1.0, [2, 6, 0, 3]), (0.0, [1, 1, 0, 1])):
+        expected = torch.tensor(parts, dtype=torch.float64)
+        torch.testing.assert_close(rarity_weights(labels, 4, alpha), expected / expected.sum())
+    assert not rarity_weights([torch.tensor([-1])], 4, 1.2).any()
