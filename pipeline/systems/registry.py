@@ -29,6 +29,9 @@ SYSTEMS = {
     "mcihn": "MCIHN",
     "ar_iigcn": "AR-IIGCN (our reading)",
     "aimdit": "AIMDiT (our reading)",
+    "multiemo": "MultiEMO",
+    "sdt": "SDT",
+    "cfn_esa": "CFN-ESA",
     "mcn_cl": "MCN-CL",
 }
 
