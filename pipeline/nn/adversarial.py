@@ -127,6 +127,22 @@ def recognition_loss(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tens
     return torch.stack(losses).sum() / max(1, filled)
 
 
+@torch.no_grad()
+def recognised(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:
+    """Share of rows whose group is recognised, each group counting alike; 0 without any row.
+
+    Args:
+        discriminator: As of `recognition_loss`.
+        groups: Likewise.
+    """
+    shares = [
+        (discriminator(rows).argmax(dim=1) == number).float().mean()
+        for number, rows in enumerate(groups)
+        if len(rows)
+    ]
+    return torch.stack(shares).mean() if shares else groups[0].new_zeros(())
+
+
 def reverse_gradient(values: Tensor, weight: float) -> Tensor:
     """The identity, whose gradient is multiplied by -weight (Ganin & Lempitsky, ICML 2015)."""
     same: Tensor = _ReverseGradient.apply(values, weight)
@@ -141,6 +157,36 @@ def reversal_weight(progress: float, most: float) -> float:
         most: The weight at the end.
     """
     return most * (2 / (1 + math.exp(-10 * progress)) - 1)
+
+
+class RampedReversal(nn.Module):
+    """Gradient reversal by `reversal_weight`; what it counts is kept with the weights.
+
+    Args:
+        most: The weight at the end of training.
+    """
+
+    seen: Tensor
+    planned: Tensor
+
+    def __init__(self, most: float = 1.0) -> None:
+        super().__init__()
+        self.most = most
+        self.register_buffer("seen", torch.tensor(0))
+        self.register_buffer("planned", torch.tensor(1))
+
+    def plan(self, dialogues: int) -> None:
+        """Set how many dialogues training reads in all of its epochs."""
+        self.planned.fill_(dialogues)
+
+    def count(self, dialogues: int) -> None:
+        """Note that so many more were read."""
+        self.seen += dialogues
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The identity, whose gradient is reversed."""
+        progress = self.seen.item() / self.planned.item()
+        return reverse_gradient(values, reversal_weight(progress, self.most))
 
 
 class _ReverseGradient(torch.autograd.Function):

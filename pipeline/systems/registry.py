@@ -32,6 +32,7 @@ SYSTEMS = {
     "multiemo": "MultiEMO",
     "sdt": "SDT",
     "cfn_esa": "CFN-ESA",
+    "misa": "MISA",
     "mcn_cl": "MCN-CL",
 }
 

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from pipeline.nn.adversarial import (
+    RampedReversal,
     accuracy,
     adversarial_losses,
+    recognised,
     recognition_loss,
     reversal_weight,
     reverse_gradient,
@@ -97,3 +99,34 @@ def test_the_ramp_of_the_reversal():
     assert reversal_weight(0.0, 2.0) == 0
     assert reversal_weight(0.1, 1.0) == pytest.approx(0.462117, abs=1e-6)
     assert reversal_weight(1.0, 2.0) == pytest.approx(2.0, abs=1e-3)
+
+
+def test_groups_that_are_recognised_count_alike():
+    discriminator = nn.Linear(2, 2, bias=False)
+    discriminator.weight.data.copy_(torch.eye(2))
+    first, second = torch.tensor([[2.0, 1.0]]), torch.tensor([[2.0, 1.0], [0.0, 1.0]])
+    assert recognised(discriminator, [first, second]).item() == pytest.approx((1 + 1 / 2) / 2)
+    assert recognised(discriminator, [first[:0], second]).item() == pytest.approx(1 / 2)
+    assert recognised(discriminator, [first[:0], second[:0]]).item() == 0
+
+
+def test_the_reversal_follows_the_share_of_dialogues_that_were_read():
+    reversal, values = RampedReversal(2.0), torch.tensor([1.0], requires_grad=True)
+    reversal.plan(40)
+    weights = []
+    for dialogues in (0, 4, 36):
+        reversal.count(dialogues)
+        values.grad = None
+        reversal(values).sum().backward()
+        weights.append(-values.grad.item())
+    expected = [reversal_weight(progress, 2.0) for progress in (0.0, 0.1, 1.0)]
+    assert weights == pytest.approx(expected)
+    assert expected[1] == pytest.approx(2 * 0.462117, abs=1e-5)
+
+
+def test_how_far_the_reversal_is_stands_in_its_state():
+    reversal, resumed = RampedReversal(), RampedReversal()
+    reversal.plan(40)
+    reversal.count(12)
+    resumed.load_state_dict(reversal.state_dict())
+    assert (resumed.seen.item(), resumed.planned.item()) == (12, 40)
