@@ -21,6 +21,7 @@ SYSTEMS = {
     "ga2mif": "GA2MIF",
     "m3net": "M3NET",
     "mvn": "MVN",
+    "telme": "TelME",
     "mcn_cl": "MCN-CL",
 }
 
