@@ -22,6 +22,7 @@ SYSTEMS = {
     "m3net": "M3NET",
     "mvn": "MVN",
     "telme": "TelME",
+    "mult": "MulT",
     "mcn_cl": "MCN-CL",
 }
 
