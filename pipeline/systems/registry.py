@@ -23,6 +23,7 @@ SYSTEMS = {
     "mvn": "MVN",
     "telme": "TelME",
     "mult": "MulT",
+    "jmt": "JMT",
     "mcn_cl": "MCN-CL",
 }
 
