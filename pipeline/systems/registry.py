@@ -24,6 +24,7 @@ SYSTEMS = {
     "telme": "TelME",
     "mult": "MulT",
     "jmt": "JMT",
+    "unimse": "UniMSE's fusion",
     "mcn_cl": "MCN-CL",
 }
 
