@@ -25,6 +25,7 @@ SYSTEMS = {
     "mult": "MulT",
     "jmt": "JMT",
     "unimse": "UniMSE's fusion",
+    "gban": "GBAN",
     "mcn_cl": "MCN-CL",
 }
 

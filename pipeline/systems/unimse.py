@@ -92,10 +92,11 @@ class Unimse(System):
         adapted="its fusion alone: no T5, which writes the label, no labels lent between corpora; "
         "three new layers over the turns of a dialogue, where the code has T5's last ones over "
         "the tokens of a turn; width 256 (768) with 4 heads (12); one vector per utterance, where "
-        "it has LSTMs over frames; a map of its own for each contrasted modality; by default adapters add to the stream and begin with nothing, "
+        "it has LSTMs over frames; by default adapters add to the stream and begin with nothing, "
         "where the code's random map replaces it; the contrast on, as in the paper, where the "
-        "code's default is off; cross-entropy; decoupled weight decay; clipped gradients; "
-        "dialogues, about the code's 32 utterances, a step; the epoch chosen on validation",
+        "code's default is off, with a map for each modality, where audio and visual share one; "
+        "cross-entropy; decoupled weight decay; clipped gradients; dialogues, about the code's 32 "
+        "utterances, a step; the epoch chosen on validation",
     )
 
     def __init__(self, settings: UnimseSettings, shape: Shape) -> None:
