@@ -33,6 +33,11 @@ SYSTEMS = {
     "sdt": "SDT",
     "cfn_esa": "CFN-ESA",
     "misa": "MISA",
+    "telme": "TelME",
+    "mult": "MulT",
+    "jmt": "JMT",
+    "unimse": "UniMSE's fusion",
+    "gban": "GBAN",
     "mcn_cl": "MCN-CL",
 }
 
