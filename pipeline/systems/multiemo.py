@@ -103,8 +103,8 @@ class MultiEmo(System):
         citation="Shi and Huang, MultiEMO: An Attention-Based Correlation-Aware Multimodal Fusion "
         "Framework for Emotion Recognition in Conversations, ACL 2023",
         commit="TaoShi1998/MultiEMO@c983fe2ccfe3964e0dfcae3924f78c176ba34140",
-        adapted="Soft-HGR over features of centred views, divided by how many they are, where the "
-        "code takes covariances over turns, of views as they are, and divides by the turns twice; "
+        adapted="Soft-HGR of centred views with covariances of their features, divided by how many "
+        "these are, where the code has covariances of turns and divides by their number twice; "
         "both directions of DialogueRNN, and text with context, on every corpus, where the code "
         "has on MELD the forward one alone and none for text, whose encoder was fine-tuned; "
         "attention masked by availability, where the code masks nothing; no dropout on logits; "
