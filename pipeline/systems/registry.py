@@ -22,6 +22,7 @@ SYSTEMS = {
     "m3net": "M3NET",
     "mvn": "MVN",
     "misa": "MISA",
+    "maln": "MALN (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
