@@ -8,14 +8,16 @@ from pipeline.nn.precision import full_precision, precise
 LEAST = 1e-6  # added to lengths, so that a row of zeros stays one
 
 
-def orthogonality(x: Tensor, y: Tensor) -> Tensor:
+def orthogonality(x: Tensor, y: Tensor, *, fixed_lengths: bool = False) -> Tensor:
     """Mean square of the entries of `X'Y`, [feature, feature], 0 where they share no direction.
 
-    Rows are centred over the sample and divided by their lengths, which have no gradient.
+    Rows are centred over the sample and divided by their lengths.
 
     Args:
         x: [row, feature].
         y: [row, feature].
+        fixed_lengths: Give the lengths no gradient, as public codes do. The gradient then shrinks
+            the sample, which lowers nothing, and grows as it shrinks: rows may end up alike.
 
     Returns:
         A scalar, 0 without rows, and of a single one.
@@ -23,11 +25,12 @@ def orthogonality(x: Tensor, y: Tensor) -> Tensor:
     if not len(x):
         return precise(x).sum() + precise(y).sum()
     with full_precision(x):
-        products = _centred(precise(x)).T @ _centred(precise(y))
-        return products.square().mean()
+        units = [_units(precise(rows), fixed_lengths) for rows in (x, y)]
+        return (units[0].T @ units[1]).square().mean()
 
 
-def _centred(rows: Tensor) -> Tensor:
+def _units(rows: Tensor, fixed_lengths: bool) -> Tensor:
     rows = rows - rows.mean(dim=0)
-    lengths: Tensor = torch.linalg.vector_norm(rows.detach(), dim=1, keepdim=True)
-    return rows / (lengths + LEAST)
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    units: Tensor = rows / ((lengths.detach() if fixed_lengths else lengths) + LEAST)
+    return units

@@ -148,14 +148,11 @@ class Misa(System):
         return torch.stack(gaps).mean()
 
     def _difference(self, private: Tensor, shared: Tensor, there: Tensor, **_: Tensor) -> Tensor:
-        terms = [
-            orthogonality(c[mask], p[mask])
-            for c, p, mask in zip(shared, private, there, strict=True)
-        ]
+        pairs = [(shared[m][there[m]], private[m][there[m]]) for m in range(len(there))]
         for m, n in combinations(range(len(there)), 2):
             both = there[m] & there[n]
-            terms.append(orthogonality(private[m][both], private[n][both]))
-        return torch.stack(terms).sum()
+            pairs.append((private[m][both], private[n][both]))
+        return torch.stack([orthogonality(x, y, fixed_lengths=True) for x, y in pairs]).sum()
 
     def _error(self, output: Output) -> Tensor:
         vectors = (_available(output, kind) for kind in ("own", "private", "shared"))

@@ -38,6 +38,7 @@ SYSTEMS = {
     "jmt": "JMT",
     "unimse": "UniMSE's fusion",
     "gban": "GBAN",
+    "maln": "MALN (our reading)",
     "mcn_cl": "MCN-CL",
 }
 

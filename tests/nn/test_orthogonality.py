@@ -28,18 +28,20 @@ def test_neither_a_shift_nor_the_scale_of_a_sample_changes_it():
     torch.testing.assert_close(orthogonality(3 * x + 7, y - 2), expected, rtol=1e-4, atol=0)
 
 
-def test_the_lengths_of_rows_are_not_learned():
-    # With them, no gradient would lie along a row.
-    x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
-    orthogonality(x, torch.tensor([[1.0, 0.0], [-1.0, 0.0]])).backward()
+def test_a_sample_shrinks_only_where_its_lengths_have_no_gradient():
+    rows = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     # X'Y = (2, 0; 0, 0), of which 2 * 2 / 4 is the gradient of the first entry.
-    torch.testing.assert_close(x.grad, torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), rtol=0, atol=1e-4)
+    for fixed, expected in ((True, rows), (False, torch.zeros(2, 2))):
+        x = rows.clone().requires_grad_()
+        orthogonality(x, rows, fixed_lengths=fixed).backward()
+        torch.testing.assert_close(x.grad, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("fixed", [False, True])
 @pytest.mark.parametrize("rows", [0, 1])
-def test_without_two_rows_it_is_zero_and_has_a_graph(rows):
+def test_without_two_rows_it_is_zero_and_has_a_graph(rows, fixed):
     x, y = (torch.randn(rows, 3, requires_grad=True) for _ in range(2))
-    value = orthogonality(x, y)
+    value = orthogonality(x, y, fixed_lengths=fixed)
     value.backward()
     assert value.item() == 0
     assert x.grad.isfinite().all()
