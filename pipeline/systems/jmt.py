@@ -70,9 +70,9 @@ class TokenReadout(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map [row, token, width] to [row, width]."""
-        all_of_them = torch.ones_like(tokens[..., 0], dtype=torch.bool)
-        updated = self.layer(tokens, all_of_them)
-        attended: Tensor = self.attention(updated, updated, all_of_them)
+        every = torch.ones_like(tokens[..., 0], dtype=torch.bool)
+        updated = self.layer(tokens, every)
+        attended: Tensor = self.attention(updated, updated, every)
         return attended.mean(dim=1)
 
 
