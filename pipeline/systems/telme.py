@@ -5,15 +5,13 @@ from typing import Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pipeline.nn.attention import MultiHeadAttention
-from pipeline.nn.batch import DialogueBatch, Packing
+from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.distillation import correlation_distillation, relation_distillation
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.optimise import Player
-from pipeline.nn.precision import precise
+from pipeline.nn.shifting import Shifting
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 STUDENTS = ("visual", "audio")
@@ -69,64 +67,18 @@ class Classifier(nn.Module):
         return states, self.scores(states)
 
 
-class Shifting(nn.Module):
-    """Attention-based modality shifting fusion.
-
-    With n the students' vectors side by side: `x = dropout(LN(n + MHA(n)))`,
-    `H = ReLU(W_g [x; h]) * W_h x`, `lambda = min(1, theta |h| / |H|)`,
-    `Z = dropout(LN(h + lambda H))`.
-    """
+class Fusion(Shifting):
+    """The shift of the teacher's vector, and a linear map of the result."""
 
     def __init__(self, settings: TelmeSettings, classes: int) -> None:
-        super().__init__()
-        width, self.shift = settings.width, settings.shift
-        self.whole = settings.asf_attention == "dialogue"
-        self.attention = MultiHeadAttention(2 * width, settings.heads)
-        self.norms = nn.ModuleList((nn.LayerNorm(2 * width), nn.LayerNorm(width)))
-        self.dropout = nn.Dropout(settings.dropout)
-        self.gate = nn.Linear(3 * width, width)
-        self.project = nn.Linear(2 * width, width)
-        self.scores = nn.Linear(width, classes)
-
-    def forward(
-        self, teacher: Tensor, students: Tensor, usable: Tensor, turn_mask: Tensor
-    ) -> Tensor:
-        """Shift the teacher's vectors and classify them.
-
-        Args:
-            teacher: h, [batch, turn, width].
-            students: n, [batch, turn, 2 * width].
-            usable: True where any of the students' modalities is there, [batch, turn].
-            turn_mask: True where a turn is real, [batch, turn].
-
-        Returns:
-            Logits, [batch, turn, class].
-        """
-        shifted = teacher + self.bounded(teacher, self._mixed(students, usable, turn_mask))
-        logits: Tensor = self.scores(self.dropout(self.norms[1](shifted)))
-        return logits
-
-    def bounded(self, teacher: Tensor, mixed: Tensor) -> Tensor:
-        """Compute `lambda H` from h and x, [batch, turn, width]."""
-        gate = functional.relu(self.gate(torch.cat((mixed, teacher), dim=-1)))
-        moved = precise(gate * self.project(mixed))
-        length = moved.norm(dim=-1, keepdim=True)
-        length = torch.where(length == 0, 1.0, length)
-        most = self.shift * precise(teacher).norm(dim=-1, keepdim=True)
-        bounded: Tensor = (most / (length + 1e-6)).clamp(max=1) * moved
-        return bounded
-
-    def _mixed(self, students: Tensor, usable: Tensor, turn_mask: Tensor) -> Tensor:
-        """Compute x, [batch, turn, 2 * width]."""
-        if self.whole:
-            attended = self.attention(students, students, usable)
-        else:  # a sequence per turn
-            packing = Packing(turn_mask)
-            alone = packing.pack(students).unsqueeze(1)
-            there = usable[turn_mask].unsqueeze(1)
-            attended = packing.unpack(self.attention(alone, alone, there).squeeze(1))
-        mixed: Tensor = self.dropout(self.norms[0](students + attended))
-        return mixed
+        super().__init__(
+            settings.width,
+            settings.heads,
+            settings.shift,
+            settings.dropout,
+            whole=settings.asf_attention == "dialogue",
+        )
+        self.scores = nn.Linear(settings.width, classes)
 
 
 class Telme(System):
@@ -171,7 +123,7 @@ class Telme(System):
         self.alone = nn.ModuleDict(
             {m: Classifier(width, classes, deep=m != self.teacher) for m in shape.features}
         )
-        self.fusion = Shifting(settings, classes) if others else None
+        self.fusion = Fusion(settings, classes) if others else None
         self.stage = self.stages(settings)[-1]
 
     @classmethod
@@ -228,7 +180,9 @@ class Telme(System):
             for m in STUDENTS
         ]
         usable = torch.stack(list(there.values())).any(dim=0)
-        logits: Tensor = self.fusion(teacher, torch.cat(vectors, dim=-1), usable, batch.turn_mask)
+        logits: Tensor = self.fusion.scores(
+            self.fusion(teacher, torch.cat(vectors, dim=-1), usable, batch.turn_mask)
+        )
         return logits
 
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:

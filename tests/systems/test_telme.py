@@ -28,27 +28,6 @@ NAME = "telme"
 STAGES = ("teacher", "student_audio", "student_visual", "fusion")
 
 
-def test_a_shift_by_hand():
-    # The gate is 1 and H the bias of its map. |h| is 5, so the longest shift 0.1 * 5.
-    fusion = make(NAME, width=2, shift=0.1).fusion
-    for layer in (fusion.gate, fusion.project):
-        torch.nn.init.zeros_(layer.weight)
-    torch.nn.init.ones_(fusion.gate.bias)
-    teacher, mixed = torch.tensor([[3.0, 4.0]]), torch.randn(1, 4)
-    for moved, expected in ([6.0, 8.0], [0.3, 0.4]), ([0.03, 0.04], [0.03, 0.04]):
-        with torch.no_grad():
-            fusion.project.bias.copy_(torch.tensor(moved))
-        torch.testing.assert_close(fusion.bounded(teacher, mixed), torch.tensor([expected]))
-
-
-@pytest.mark.parametrize("shift", [0.1, 0.5])
-def test_no_shift_is_longer_than_its_share_of_the_teachers_vector(shift):
-    fusion = make(NAME, shift=shift).fusion
-    teacher, mixed = torch.randn(200, 16), 30 * torch.randn(200, 32)
-    shares = fusion.bounded(teacher, mixed).norm(dim=-1) / teacher.norm(dim=-1)
-    assert shift * 0.999 < shares.max() <= shift * 1.000001
-
-
 def test_without_a_shift_the_teachers_vector_is_classified():
     made = make(NAME)
     torch.nn.init.zeros_(made.fusion.gate.weight)
