@@ -23,6 +23,7 @@ SYSTEMS = {
     "mvn": "MVN",
     "misa": "MISA",
     "maln": "MALN (our reading)",
+    "gia_mic": "GIA-MIC (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
