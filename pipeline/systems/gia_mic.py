@@ -53,8 +53,8 @@ class GatedInteraction(nn.Module):
             partner: Keys and values.
             usable: True where a turn of the partner may be attended to, [batch, turn].
         """
-        heard = self.attention(utterances, partner, usable)
-        return torch.sigmoid(self.gate(torch.cat((utterances, heard), dim=-1))) * heard
+        heard: Tensor = self.attention(utterances, partner, usable)
+        return heard * torch.sigmoid(self.gate(torch.cat((utterances, heard), dim=-1)))
 
 
 class Branch(nn.Module):

@@ -24,6 +24,7 @@ SYSTEMS = {
     "misa": "MISA",
     "maln": "MALN (our reading)",
     "gia_mic": "GIA-MIC (our reading)",
+    "shi": "Shi et al. (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
