@@ -39,6 +39,8 @@ SYSTEMS = {
     "unimse": "UniMSE's fusion",
     "gban": "GBAN",
     "maln": "MALN (our reading)",
+    "gia_mic": "GIA-MIC (our reading)",
+    "shi": "Shi et al. (our reading)",
     "mcn_cl": "MCN-CL",
 }
 
