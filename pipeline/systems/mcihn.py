@@ -7,7 +7,6 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pipeline.nn.attention import transformer
 from pipeline.nn.autoencoder import AdversarialAutoencoder, AutoencoderSettings
 from pipeline.nn.batch import DialogueBatch, Packing
 from pipeline.nn.context import make_context
@@ -17,6 +16,7 @@ from pipeline.nn.inputs import Inputs
 from pipeline.nn.mmd import mmd
 from pipeline.nn.optimise import Player
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.token_attention import TokenAttention
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -27,13 +27,18 @@ class McihnSettings(Settings, AutoencoderSettings):
     unimodal_ce: float = Field(ge=0, description="Weight of a classifier of each modality's code.")
     cgmm: bool = Field(description="Gates between modalities; false: tokens of modalities alone.")
     directed: bool = Field(description="A gate for each order of two modalities.")
+    gate_inputs: Literal["projections", "codes"] = Field(
+        description="What gates read and `mmd` compares: P with its context, or S."
+    )
     mmd: float = Field(ge=0, description="Weight of the discrepancy of each two modalities.")
     context: Literal["dialogue_rnn", "gru", "none"] = Field(
-        description="Added to each modality before the gates; none: a turn alone, as published."
+        description="Of each modality, after projection; none: a turn alone, as published."
     )
+    residual: bool = Field(description="Add P to its context; false: the context alone.")
     ffm: Literal["attention", "concat"] = Field(
-        description="Attention among a turn's tokens and their mean, or all of them side by side."
+        description="Attention among a turn's tokens, or all of them side by side."
     )
+    pooling: Literal["mean", "max"] = Field(description="Of the tokens after attention.")
     layers: int = Field(ge=1, le=24, description="Of the attention.")
     heads: int = Field(ge=1, le=64)
     feedforward: int = Field(ge=1, le=16384, description="Features inside an attention layer.")
@@ -86,14 +91,22 @@ class Mcihn(System):
         self.pairs = list(combinations(range(count), 2))
         directed = list(permutations(range(count), 2)) if settings.directed else self.pairs
         self.gated = directed if settings.cgmm else []
-        self.gates = nn.ModuleList(PairGate(width, width, width) for _ in self.gated)
+        read = width if settings.gate_inputs == "projections" else settings.code
+        self.gates = nn.ModuleList(PairGate(read, read, width) for _ in self.gated)
         tokens = count + len(self.gated)
-        self.attention = None
-        if settings.ffm == "attention":
-            self.kinds = nn.Parameter(0.02 * torch.randn(tokens, width))
-            self.attention = transformer(
-                width, settings.heads, settings.feedforward, settings.layers, dropout
+        self.attention = (
+            TokenAttention(
+                tokens,
+                width,
+                heads=settings.heads,
+                feedforward=settings.feedforward,
+                layers=settings.layers,
+                dropout=dropout,
+                pooling=settings.pooling,
             )
+            if settings.ffm == "attention"
+            else None
+        )
         self.head = nn.Sequential(
             nn.Linear(tokens * width if self.attention is None else width, width),
             nn.ReLU(),
@@ -124,46 +137,44 @@ class Mcihn(System):
         """Classify every turn of every dialogue.
 
         `extra` has, of real turns: `available` [modality, row]; `codes`, of each modality where it
-        is, [utterance, code]; `vectors`, P, [modality, row, width].
+        is, [utterance, code]; `gate_inputs` [modality, row, feature].
         """
         packing = Packing(batch.turn_mask)
         available = batch.all_available(self.inputs.modalities)[:, batch.turn_mask]
         rows = packing.pack(self.inputs(batch))
-        codes = [encode(x) for encode, x in zip(self.autoencoders, rows, strict=True)]
+        codes = torch.stack([encode(x) for encode, x in zip(self.autoencoders, rows, strict=True)])
         vectors = torch.stack([w(s) for w, s in zip(self.project, codes, strict=True)])
         missing = self.inputs.missing.squeeze(1)
         vectors = torch.where(available.unsqueeze(-1), vectors, missing)
         vectors = self._contextualise(vectors, batch, packing)
-        logits = packing.unpack(self.head(self._fuse(vectors, available)))
-        codes = [s[there] for s, there in zip(codes, available, strict=True)]
-        return Output(logits, {"available": available, "codes": codes, "vectors": vectors})
+        gated = vectors if self.settings.gate_inputs == "projections" else codes
+        logits = packing.unpack(self.head(self._fuse(vectors, gated, available)))
+        present = [s[there] for s, there in zip(codes, available, strict=True)]
+        return Output(logits, {"available": available, "codes": present, "gate_inputs": gated})
 
     def _contextualise(self, vectors: Tensor, batch: DialogueBatch, packing: Packing) -> Tensor:
         if self.context is None:
             return vectors
         with full_precision(vectors):
-            vectors = precise(vectors)
-            padded = torch.stack([packing.unpack(rows) for rows in vectors])
-            context: Tensor = self.context(padded, batch.turn_mask, batch.speakers)
-            return vectors + packing.pack(context)
+            padded = torch.stack([packing.unpack(rows) for rows in precise(vectors)])
+            context = packing.pack(self.context(padded, batch.turn_mask, batch.speakers))
+        return vectors + context if self.settings.residual else context
 
-    def _fuse(self, vectors: Tensor, available: Tensor) -> Tensor:
+    def _fuse(self, vectors: Tensor, gated: Tensor, available: Tensor) -> Tensor:
         """Join the tokens of a turn, from P to [row, feature]."""
         gates = zip(self.gates, self.gated, strict=True)
-        tokens = torch.stack([*vectors, *(g(vectors[m], vectors[n]) for g, (m, n) in gates)], dim=1)
+        tokens = torch.stack([*vectors, *(g(gated[m], gated[n]) for g, (m, n) in gates)], dim=1)
         own = available | ~available.any(dim=0)
         usable = torch.stack([*own, *(available[m] & available[n] for m, n in self.gated)], dim=1)
-        unusable = ~usable.unsqueeze(-1)
         if self.attention is None:
-            return tokens.masked_fill(unusable, 0).flatten(1)
-        tokens = self.attention(tokens + self.kinds, src_key_padding_mask=~usable)
-        total: Tensor = tokens.masked_fill(unusable, 0).sum(dim=1)
-        return total / usable.sum(dim=1, keepdim=True)
+            return tokens.masked_fill(~usable.unsqueeze(-1), 0).flatten(1)
+        joined: Tensor = self.attention(tokens, usable)
+        return joined
 
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
         """Cross-entropy and what the settings give a weight."""
         terms, settings = super().losses(output, batch, entropy), self.settings
-        available, codes, vectors = (output.extra[k] for k in ("available", "codes", "vectors"))
+        available, codes, gated = (output.extra[k] for k in ("available", "codes", "gate_inputs"))
         coded = list(zip(self.coders, codes, strict=True))
         if settings.reconstruction:
             targets = self.inputs.vectors(batch)
@@ -177,7 +188,7 @@ class Mcihn(System):
             terms["adversarial"] = settings.adversarial * generation
         if settings.mmd and self.pairs:
             both = {(m, n): available[m] & available[n] for m, n in self.pairs}
-            each = [mmd(vectors[m][b], vectors[n][b]) for (m, n), b in both.items()]
+            each = [mmd(gated[m][b], gated[n][b]) for (m, n), b in both.items()]
             terms["mmd"] = settings.mmd * torch.stack(each).sum()
         if settings.unimodal_ce:
             labels = batch.labels[batch.turn_mask]

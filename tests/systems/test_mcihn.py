@@ -45,7 +45,7 @@ def softplus(value):
 
 
 def naive_turn(made, x, learnt):
-    """Codes, P and logits of a turn from its standardised vectors, None where it lacks one."""
+    """Codes, what gates read, and logits of a turn from its vectors, None where it lacks one."""
     settings = made.settings
     codes, vectors = [], []
     for number, (name, values) in enumerate(zip(DIMENSIONS, x, strict=True)):
@@ -63,14 +63,20 @@ def naive_turn(made, x, learnt):
     tokens = [(v, t or not any(there)) for v, t in zip(vectors, there, strict=True)]
     pairs = [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
     pairs = [pair for pair in pairs if settings.directed or pair[0] < pair[1]]
+    read = vectors if settings.gate_inputs == "projections" else codes
     for gate, (m, n) in zip(made.gates, pairs if settings.cgmm else [], strict=True):
-        share = torch.sigmoid(gate.gate(torch.cat((vectors[m], vectors[n]))))
-        first, second = torch.tanh(gate.first(vectors[m])), torch.tanh(gate.second(vectors[n]))
-        tokens.append((share * first + (1 - share) * second, there[m] and there[n]))
+        token = torch.zeros(settings.width, dtype=torch.float64)
+        if there[m] and there[n]:
+            share = torch.sigmoid(gate.gate(torch.cat((read[m], read[n]))))
+            first, second = torch.tanh(gate.first(read[m])), torch.tanh(gate.second(read[n]))
+            token = share * first + (1 - share) * second
+        tokens.append((token, there[m] and there[n]))
     if settings.ffm == "concat":
-        return codes, vectors, made.head(torch.cat([v if ok else 0 * v for v, ok in tokens]))
-    kept = torch.stack([v + kind for (v, ok), kind in zip(tokens, made.kinds, strict=True) if ok])
-    layer, heads = made.attention.layers[0], settings.heads
+        return codes, read, made.head(torch.cat([v if ok else 0 * v for v, ok in tokens]))
+    kept = torch.stack(
+        [v + kind for (v, ok), kind in zip(tokens, made.attention.kinds, strict=True) if ok]
+    )
+    layer, heads = made.attention.transformer.layers[0], settings.heads
     query, key, value = (
         kept @ w.T + b
         for w, b in zip(
@@ -85,7 +91,8 @@ def naive_turn(made, x, learnt):
         parts.append((q @ k.T / size**0.5).softmax(1) @ v)
     kept = layer.norm1(kept + layer.self_attn.out_proj(torch.cat(parts, dim=1)))
     kept = layer.norm2(kept + layer.linear2(layer.linear1(kept).clamp(min=0)))
-    return codes, vectors, made.head(kept.mean(0))
+    pooled = kept.mean(0) if settings.pooling == "mean" else kept.max(0).values
+    return codes, read, made.head(pooled)
 
 
 def standardised(batch, row, turn):
@@ -97,7 +104,16 @@ def standardised(batch, row, turn):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"cgmm": False}, {"directed": True}, {"ffm": "concat"}], ids=str
+    "changes",
+    [
+        {},
+        {"cgmm": False},
+        {"directed": True},
+        {"gate_inputs": "codes"},
+        {"ffm": "concat"},
+        {"pooling": "max"},
+    ],
+    ids=str,
 )
 def test_it_equals_loops_over_turns_modalities_and_pairs(changes, monkeypatch):
     monkeypatch.setattr(AdversarialAutoencoder, "draw", lambda self, like: torch.ones_like(like))
@@ -144,7 +160,7 @@ def test_gates_of_zeros_take_half_of_each():
         torch.nn.init.zeros_(gate.gate.bias)
     batch, read = batch_of(made, conversations((5, 2), missing=0.0)), []
     made.head[0].register_forward_pre_hook(lambda _, arguments: read.append(arguments[0]))
-    vectors = made(batch).extra["vectors"]
+    vectors = made(batch).extra["gate_inputs"]
     halves = [
         (gate.first(vectors[m]).tanh() + gate.second(vectors[n]).tanh()) / 2
         for gate, (m, n) in zip(made.gates, [(0, 1), (0, 2), (1, 2)], strict=True)
@@ -165,7 +181,7 @@ def exchanged(name, value):
         return ".".join(parts.get(part, part) for part in name.split(".")), value
     if name == "inputs.missing":
         return name, value[[0, 2, 1]]
-    return name, value[[0, 2, 1, 4, 3, 5]] if name == "kinds" else value
+    return name, value[[0, 2, 1, 4, 3, 5]] if name == "attention.kinds" else value
 
 
 def test_audio_and_visual_may_change_places_with_their_modules():
@@ -212,6 +228,8 @@ ABLATIONS = {
     "unimodal_ce": ({"unimodal_ce": 1.0}, {"unimodal_ce"}, "classifiers", False),
     "gates": ({"cgmm": False}, set(), "gates", True),
     "directed": ({"directed": True}, set(), "gates", True),
+    "before": ({"gate_inputs": "codes"}, set(), None, True),
+    "pooling": ({"pooling": "max"}, set(), None, True),
     "fusion": ({"ffm": "concat"}, set(), "attention", True),
     "context": ({"context": "gru"}, set(), "context", True),
     "party": ({"context": "dialogue_rnn"}, set(), "context", True),
@@ -222,20 +240,24 @@ ABLATIONS = {
 def test_a_switch_changes_its_part_and_nothing_else(changes, terms, part, matters):
     full, made = make(NAME), make(NAME, **changes)
     ours, theirs = full.state_dict(), made.state_dict()
-    other_names = {name for name in ours.keys() ^ theirs.keys() if name != "kinds"}
+    other_names = ours.keys() ^ theirs.keys()
     assert all(part is not None and part in name for name in other_names)
     assert bool(other_names) == (part is not None)
     # Where there are more tokens or fewer, what joins them has another shape.
     same = {n: v for n, v in ours.items() if n in theirs and v.shape == theirs[n].shape}
-    assert (ours.keys() & theirs.keys()) - same.keys() <= {"kinds", "head.0.weight"}
+    assert (ours.keys() & theirs.keys()) - same.keys() <= {
+        "attention.kinds",
+        "head.0.weight",
+        *(f"gates.{n}.{part}.weight" for n in range(3) for part in ("gate", "first", "second")),
+    }
     made.load_state_dict(same, strict=False)
     batch = batch_of(full, conversations((6, 9)))
     assert torch.equal(logits(full, batch), logits(made, batch)) != matters
     before, after = terms_of(full, batch), terms_of(made, batch)
     assert before.keys() ^ after.keys() == terms
     for name in before.keys() & after.keys() - {"cross_entropy"}:
-        reaches = "context" in changes and name == "mmd"
-        assert torch.equal(before[name], after[name]) != reaches, name
+        reaches = changes.keys() & {"context", "gate_inputs"} and name == "mmd"
+        assert torch.equal(before[name], after[name]) != bool(reaches), name
 
 
 def test_each_loss_of_the_game_moves_its_own_player():
