@@ -219,11 +219,13 @@ def _write(data: TrainingData, runs: Sequence[KeptRun], cached: set[KeptRun]) ->
 
 
 def _predictions(data: TrainingData, run: KeptRun, state: RunState) -> Iterator[EpochPrediction]:
+    """Those of the last stage, whose epochs alone may be chosen, on validation or on test."""
     for split, by_epoch in (("valid", state.valid), ("test", state.test)):
         utterances = [
             e.utterance for e in data.protocol.entries if e.fold == run.fold and e.split == split
         ]
-        for epoch, probabilities in enumerate(by_epoch, start=1):
+        last_stage = by_epoch[state.before :]
+        for epoch, probabilities in enumerate(last_stage, start=state.before + 1):
             chosen = epoch == state.best_epoch
             yield EpochPrediction(
                 run.fold, run.seed, epoch, chosen, split, utterances, probabilities.numpy()

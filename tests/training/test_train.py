@@ -60,6 +60,18 @@ def test_writes_a_checkpoint_for_each_seed_and_every_epochs_predictions(
         assert np.allclose(row.probabilities.sum(1), 1, atol=1e-5)
 
 
+def test_only_epochs_of_the_last_stage_can_be_chosen(workspace: Path) -> None:
+    lay_out("toy")
+    train_system(toy("telme", training="staged", heads=2, seeds=(1,), epochs=2, patience=2))
+    history = pd.read_csv(paths.metrics("toy", "telme", "history.csv"))
+    stages = 1 + len(toy("telme").settings.modalities)
+    assert len(history) == 2 * stages
+    rows, _ = read_epochs(paths.epochs("toy", "telme"))
+    last = {2 * stages - 1, 2 * stages}
+    assert {row.epoch for row in rows} == last
+    assert {row.epoch for row in rows if row.selected} < last
+
+
 def test_learns_what_can_be_learned(workspace: Path, training: Training) -> None:
     lay_out("toy")
     train_system(changed(training, epochs=30, patience=30))
