@@ -11,6 +11,7 @@ from pipeline.base.settings import MODALITIES
 from pipeline.corpora.registry import READERS
 from pipeline.report.paper import read_paper, variant, weighted_f1_of
 from pipeline.report.read import SystemResults, read_results
+from pipeline.systems.registry import SYSTEMS
 from tests.report.small import Corpus, lay_out
 from tests.report.test_write import markdown, row
 
@@ -44,6 +45,12 @@ def test_the_rows_are_those_of_the_paper(printed: str, number: int) -> None:
         cited = f" [{line.citation}]" if line.citation else ""
         lines.append([f"{line.method}{cited}", *map(cell, (*line.f1, line.weighted_f1))])
     assert lines == expected
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_every_method_beside_the_papers_has_a_system_here(number: int) -> None:
+    systems = [line.system for line in TABLES[number].rows]
+    assert {*systems} <= {*SYSTEMS} and len({*systems}) == len(systems)
 
 
 def test_the_source_is_the_paper(printed: str) -> None:
