@@ -41,6 +41,7 @@ def supervised_contrastive_loss(
     temperature: float,
     hard_ratio: float | None = 0.3,
     denominator: str = "positives_and_hard",
+    by_class: bool = False,
 ) -> Tensor:
     """Pull utterances of a class together and push other classes away (eq. 24-26).
 
@@ -55,6 +56,7 @@ def supervised_contrastive_loss(
             ties with the last of them count too. None keeps all.
         denominator: `positives_and_hard` (eq. 26), or `all` (eq. 24, whose two sums together count
             each positive twice), which excludes a hard ratio.
+        by_class: Keep that share of the negatives of each class, so that rare ones stay among them.
 
     Returns:
         A scalar, in float32 or more.
@@ -72,7 +74,9 @@ def supervised_contrastive_loss(
         if not anchors.any():
             return similarity.sum() * 0.0
         if hard_ratio is not None:
-            negatives = hardest(similarity.detach(), negatives, hard_ratio)
+            groups = [labels == c for c in labels.unique()] if by_class else [negatives]
+            each = [hardest(similarity.detach(), negatives & g, hard_ratio) for g in groups]
+            negatives = torch.stack(each).any(dim=0)
         logits = similarity / temperature
         log_total = _log_denominator(logits, positives, negatives, double=denominator == "all")
         terms = log_total - torch.where(positives, logits, 0.0).sum(dim=1) / count.clamp(min=1)

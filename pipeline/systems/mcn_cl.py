@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.base.settings import MODALITIES
 from pipeline.nn.batch import NO_LABEL, DialogueBatch, Packing
@@ -46,8 +47,15 @@ class McnClSettings(Settings):
     hard_ratio: float | None = Field(
         gt=0, le=1, description="Share of negatives kept, the most similar (eq. 25); null: all."
     )
+    hard_by_class: bool = Field(
+        description="Keep that share of the negatives of each class, which the paper does not."
+    )
     denominator: Literal["positives_and_hard", "all"] = Field(
         description="positives_and_hard: eq. 26; all: eq. 24, which counts positives twice."
+    )
+    prototypes: bool = Field(
+        description="A learned vector of each class takes part in the contrastive loss as an "
+        "utterance does, so that none is without a positive; the paper has none."
     )
 
     @model_validator(mode="after")
@@ -126,6 +134,13 @@ class McnCl(System):
             if settings.contrastive
             else {}
         )
+        self.prototypes = nn.ParameterDict(
+            {
+                m: nn.Parameter(torch.randn(shape.classes, settings.projection))
+                for m in self.heads
+                if settings.prototypes
+            }
+        )
         self.classifier = Classifier(count, width, shape.classes, settings.dropout)
 
     def _pyramid(self) -> PSA | None:
@@ -169,10 +184,16 @@ class McnCl(System):
     def _contrast(self, modality: str, projected: Tensor, batch: DialogueBatch) -> Tensor:
         """Compute the contrastive loss of one modality's [batch, turn, projection]."""
         sampled = (batch.labels != NO_LABEL) & batch.available(modality)
+        vectors, labels = projected[sampled], batch.labels[sampled]
+        if modality in self.prototypes:
+            learned = functional.normalize(self.prototypes[modality], dim=-1)
+            vectors = torch.cat((vectors, learned))
+            labels = torch.cat((labels, torch.arange(len(learned), device=labels.device)))
         return supervised_contrastive_loss(
-            projected[sampled],
-            batch.labels[sampled],
+            vectors,
+            labels,
             temperature=self.settings.temperature,
             hard_ratio=self.settings.hard_ratio,
             denominator=self.settings.denominator,
+            by_class=self.settings.hard_by_class,
         )

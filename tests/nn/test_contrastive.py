@@ -104,6 +104,21 @@ def test_eq_24_by_hand():
     assert loss.item() == pytest.approx(0.9803035, abs=1e-6)
 
 
+def test_hard_negatives_of_each_class_by_hand():
+    # Hard negatives: of utterance 0 those of similarity 1 and -1, of 1 those of 0.8 and 0, of 2
+    # those of 1 and -1, of 3 those of 0.8 and -0.6; positives have 0, 0, 0.6 and 0.6. Overall, each
+    # would keep the first alone.
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]])
+    labels, hard = torch.tensor([0, 0, 1, 1, 2]), [(1, -1), (0.8, 0), (1, -1), (0.8, -0.6)]
+    loss = supervised_contrastive_loss(vectors, labels, temperature=1.0, by_class=True)
+    totals = [
+        math.log(math.exp(p) + math.exp(a) + math.exp(b)) - p
+        for p, (a, b) in zip((0, 0, 0.6, 0.6), hard, strict=True)
+    ]
+    assert loss.item() == pytest.approx(sum(totals) / 4, abs=1e-6)
+    assert loss.item() == pytest.approx(1.191241, abs=1e-6)
+
+
 def test_hardest_keeps_ceil_and_ties():
     similarity = torch.tensor([[1.0, 0.9, 0.5, 0.5, 0.1, 0.0]])
     negatives = torch.tensor([[False, True, True, True, True, True]])

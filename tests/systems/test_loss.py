@@ -82,6 +82,26 @@ def test_eq_27(batch, settings):
     torch.testing.assert_close(terms["contrastive"], 3 * contrastive)
 
 
+def test_prototypes_take_part_as_an_utterance_of_each_class_does(batch):
+    labels = torch.full_like(batch.labels, -1)
+    labels[0, 0], labels[1, 1] = 0, 1  # neither has a positive among the utterances
+    batch = replace(batch, labels=labels, present=dict.fromkeys(MODALITIES, batch.turn_mask))
+    output = random_output(batch)
+    assert make_model().losses(output, batch, Entropy())["contrastive"] == 0
+    model = make_model(prototypes=True, projection=6, hard_by_class=True)
+    terms = []
+    for m in MODALITIES:
+        learned = functional.normalize(model.prototypes[m], dim=-1)
+        vectors = torch.stack([output.extra[m][0, 0], output.extra[m][1, 1], *learned])
+        both = torch.tensor([0, 1, *range(CLASSES)])
+        terms.append(supervised_contrastive_loss(vectors, both, temperature=0.8, by_class=True))
+    total = model.losses(output, batch, Entropy())["contrastive"]
+    torch.testing.assert_close(total, torch.stack(terms).sum() / 3, rtol=1e-3, atol=0)
+    assert total > 0
+    total.backward()
+    assert all(model.prototypes[m].grad.count_nonzero() for m in MODALITIES)
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"class_weights": torch.ones(CLASSES)}, {"focal": 2.0}], ids=str
 )
