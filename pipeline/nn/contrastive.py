@@ -74,7 +74,7 @@ def supervised_contrastive_loss(
         if not anchors.any():
             return similarity.sum() * 0.0
         if hard_ratio is not None:
-            groups = [labels == c for c in labels.unique()] if by_class else [negatives]
+            groups = [labels == c for c in torch.unique(labels)] if by_class else [negatives]
             each = [hardest(similarity.detach(), negatives & g, hard_ratio) for g in groups]
             negatives = torch.stack(each).any(dim=0)
         logits = similarity / temperature
