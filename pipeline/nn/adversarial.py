@@ -136,7 +136,8 @@ def recognised(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:
         groups: Likewise.
     """
     shares = [
-        (discriminator(rows).argmax(dim=1) == number).float().mean()
+        # Figures are made outside of autocast, which made the rows.
+        (discriminator(precise(rows)).argmax(dim=1) == number).float().mean()
         for number, rows in enumerate(groups)
         if len(rows)
     ]

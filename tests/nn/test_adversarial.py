@@ -106,6 +106,8 @@ def test_groups_that_are_recognised_count_alike():
     discriminator.weight.data.copy_(torch.eye(2))
     first, second = torch.tensor([[2.0, 1.0]]), torch.tensor([[2.0, 1.0], [0.0, 1.0]])
     assert recognised(discriminator, [first, second]).item() == pytest.approx((1 + 1 / 2) / 2)
+    lower = [first.bfloat16(), second.bfloat16()]  # of autocast, which has ended
+    assert recognised(discriminator, lower).item() == pytest.approx((1 + 1 / 2) / 2)
     assert recognised(discriminator, [first[:0], second]).item() == pytest.approx(1 / 2)
     assert recognised(discriminator, [first[:0], second[:0]]).item() == 0
 
