@@ -18,7 +18,7 @@ class TokenAttention(nn.Module):
         feedforward: Features between the two maps of a layer.
         layers: How many are stacked.
         dropout: Of the transformer.
-        pooling: The mean of the usable tokens, or the largest of each feature.
+        pool: The mean of the usable tokens, or the largest of each feature.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class TokenAttention(nn.Module):
         feedforward: int,
         layers: int,
         dropout: float,
-        pooling: Literal["mean", "max"],
+        pool: Literal["mean", "max"],
     ) -> None:
         super().__init__()
         self.kinds = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.transformer = transformer(width, heads, feedforward, layers, dropout)
-        self.pooling = pooling
+        self.pool = pool
 
     def forward(self, tokens: Tensor, usable: Tensor) -> Tensor:
         """Map [row, token, width] to [row, width].
@@ -46,6 +46,6 @@ class TokenAttention(nn.Module):
         """
         tokens = self.transformer(tokens + self.kinds, src_key_padding_mask=~usable)
         unusable = ~usable.unsqueeze(-1)
-        if self.pooling == "max":
+        if self.pool == "max":
             return tokens.masked_fill(unusable, -torch.inf).amax(dim=1)
         return tokens.masked_fill(unusable, 0).sum(dim=1) / usable.sum(dim=1, keepdim=True)

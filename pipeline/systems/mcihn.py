@@ -38,7 +38,7 @@ class McihnSettings(Settings, AutoencoderSettings):
     ffm: Literal["attention", "concat"] = Field(
         description="Attention among a turn's tokens, or all of them side by side."
     )
-    pooling: Literal["mean", "max"] = Field(description="Of the tokens after attention.")
+    pool: Literal["mean", "max"] = Field(description="Of the tokens after attention.")
     layers: int = Field(ge=1, le=24, description="Of the attention.")
     heads: int = Field(ge=1, le=64)
     feedforward: int = Field(ge=1, le=16384, description="Features inside an attention layer.")
@@ -102,7 +102,7 @@ class Mcihn(System):
                 feedforward=settings.feedforward,
                 layers=settings.layers,
                 dropout=dropout,
-                pooling=settings.pooling,
+                pool=settings.pool,
             )
             if settings.ffm == "attention"
             else None

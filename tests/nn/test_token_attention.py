@@ -6,20 +6,18 @@ import torch
 from pipeline.nn.token_attention import TokenAttention
 
 
-def attention(pooling="mean"):
-    return TokenAttention(
-        4, 6, heads=2, feedforward=8, layers=2, dropout=0.0, pooling=pooling
-    ).double()
+def attention(pool="mean"):
+    return TokenAttention(4, 6, heads=2, feedforward=8, layers=2, dropout=0.0, pool=pool).double()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max"])
-def test_tokens_that_are_not_usable_might_as_well_not_be_there(pooling):
-    made, tokens = attention(pooling), torch.randn(3, 4, 6, dtype=torch.float64)
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_tokens_that_are_not_usable_might_as_well_not_be_there(pool):
+    made, tokens = attention(pool), torch.randn(3, 4, 6, dtype=torch.float64)
     usable = torch.tensor([[True] * 4, [False, True, False, True], [False, False, True, False]])
     result = made(tokens, usable)
     for row, mask, vector in zip(tokens, usable, result, strict=True):
         read = made.transformer((row + made.kinds)[mask][None])[0]
-        pooled = read.mean(0) if pooling == "mean" else read.max(0).values
+        pooled = read.mean(0) if pool == "mean" else read.max(0).values
         torch.testing.assert_close(vector, pooled)
 
 
