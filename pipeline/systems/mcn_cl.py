@@ -12,11 +12,15 @@ from pipeline.nn.batch import NO_LABEL, DialogueBatch, Packing
 from pipeline.nn.context import make_context
 from pipeline.nn.contrastive import ProjectionHead, supervised_contrastive_loss
 from pipeline.nn.cross_attention import MCN
+from pipeline.nn.decoupling import make_decoupling
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.optimise import Player
 from pipeline.nn.precision import full_precision
 from pipeline.nn.psa import PSA
 from pipeline.systems.base import Output, Settings, Shape, Source, System
+
+DECOUPLED = "decoupled"
 
 
 class McnClSettings(Settings):
@@ -32,6 +36,11 @@ class McnClSettings(Settings):
     residual: bool = Field(
         description="Add the utterance's own features to its context; false: the context alone."
     )
+    decoupling: Literal["misa", "mcihn", "none"] = Field(
+        description="What keeps a modality's noise out of the cross-attention: MISA's shared and "
+        "private spaces or MCIHN's autoencoders; the paper has none."
+    )
+    decoupling_weight: float = Field(ge=0, description="Of its losses.")
     mcn: bool = Field(description="Multimodal cross-attention; false: context features pass as is.")
     layers: int = Field(ge=1, le=24, description="Stacked cross-attention layers T.")
     heads: int = Field(ge=1, le=64, description="Attention heads H.")
@@ -124,6 +133,7 @@ class McnCl(System):
         self.inputs = Inputs(shape.features, width, settings.limit, self._pyramid)
         self.dropout = nn.Dropout(settings.dropout)
         self.context = make_context(settings.context, count, width)
+        self.decoupling = make_decoupling(settings.decoupling, count, width, settings.dropout)
         self.mcn = (
             MCN(count, width, settings.heads, settings.layers, settings.dropout)
             if settings.mcn and count > 1  # a single modality has no partner
@@ -150,24 +160,39 @@ class McnCl(System):
         return PSA(settings.width, settings.psa_groups, settings.psa_activation)
 
     def forward(self, batch: DialogueBatch) -> Output:
-        """Classify every turn; `extra` has unit vectors by modality, [batch, turn, projection]."""
+        """Classify every turn.
+
+        `extra` has unit vectors by modality, [batch, turn, projection], and what the losses of the
+        decoupling need.
+        """
         context = self._contextualise(self.inputs(batch), batch)
         packing = Packing(batch.turn_mask)
-        features = packing.pack(context)
+        features, available = packing.pack(context), batch.all_available(self.inputs.modalities)
+        extra = {}
+        if self.decoupling is not None:
+            features, extra[DECOUPLED] = self.decoupling(features, available[:, batch.turn_mask])
         if self.mcn is not None:
-            features = self.mcn(features, batch.all_available(self.inputs.modalities), packing)
+            features = self.mcn(features, available, packing)
         projections = {
             m: packing.unpack(self.heads[m](rows))
             for m, rows in zip(self.inputs.modalities, features.unbind(), strict=True)
             if m in self.heads
         }
-        return Output(packing.unpack(self.classifier(features)), projections)
+        return Output(packing.unpack(self.classifier(features)), projections | extra)
+
+    def players(self) -> dict[str, Player]:
+        """One, or the discriminators of the decoupling and the rest."""
+        return super().players() if self.decoupling is None else self.decoupling.players(self)
 
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
-        """Cross-entropy and lambda times the contrastive losses (eq. 27)."""
+        """Cross-entropy and lambda times the contrastive losses (eq. 27), and a decoupling's."""
         terms = super().losses(output, batch, entropy)
-        weights = self.settings.modality_weights
-        weighted = [weights[m] * self._contrast(m, p, batch) for m, p in output.extra.items()]
+        if self.decoupling is not None and (share := self.settings.decoupling_weight):
+            each = self.decoupling.losses(output.extra[DECOUPLED])
+            terms |= {name: share * term for name, term in each.items()}
+        weights, projections = self.settings.modality_weights, output.extra
+        named = [m for m in self.heads if m in projections]
+        weighted = [weights[m] * self._contrast(m, projections[m], batch) for m in named]
         if weighted:
             terms["contrastive"] = self.settings.contrastive * torch.stack(weighted).sum()
         return terms

@@ -1,6 +1,5 @@
 """MISA: what the modalities of a turn share, and what each has of its own."""
 
-from itertools import combinations
 from typing import Literal
 
 import torch
@@ -9,12 +8,10 @@ from torch import Tensor, nn
 
 from pipeline.nn.adversarial import recognised, recognition_loss, reverse_gradient
 from pipeline.nn.batch import DialogueBatch, Packing
-from pipeline.nn.cmd import central_moment_discrepancy
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.orthogonality import orthogonality
 from pipeline.nn.post_norm import PostNormLayer
-from pipeline.nn.precision import precise
+from pipeline.nn.shared_private import SharedPrivate, Spaces
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 TRANSFORMER_DROPOUT = 0.1  # PyTorch's default, which the public code keeps
@@ -80,11 +77,7 @@ class Misa(System):
             nn.Sequential(nn.Linear(settings.width, hidden), nn.ReLU(), nn.LayerNorm(hidden))
             for _ in range(count)
         )
-        self.private = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(count))
-        self.shared = nn.Linear(hidden, hidden)
-        self.reconstruct = nn.ModuleList(
-            nn.Linear(hidden, hidden) for _ in range(count) if settings.reconstruction
-        )
+        self.spaces = SharedPrivate(count, hidden, restores=settings.reconstruction > 0)
         self.discriminator = (
             nn.Sequential(
                 nn.Linear(hidden, hidden),
@@ -108,62 +101,38 @@ class Misa(System):
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn.
 
-        `extra` has o, p and c of the real turns, [modality, row, hidden], and which are available.
+        `extra` has the `Spaces` of the real turns.
         """
         packing = Packing(batch.turn_mask)
         rows = packing.pack(self.inputs(batch))
-        there = batch.all_available(self.inputs.modalities)[:, batch.turn_mask]
+        available = batch.all_available(self.inputs.modalities)[:, batch.turn_mask]
         own = torch.stack([layer(m) for layer, m in zip(self.own, rows, strict=True)])
-        private = torch.stack([layer(m) for layer, m in zip(self.private, own, strict=True)])
-        private, shared = torch.sigmoid(private), torch.sigmoid(self.shared(own))
-        tokens = torch.cat((private, shared)).transpose(0, 1)
-        mixed = self.transformer(tokens, tokens, there.T.repeat(1, 2))
-        extra = {"own": own, "private": private, "shared": shared, "there": there}
-        return Output(packing.unpack(self.head(mixed.flatten(1))), extra)
+        spaces = self.spaces(own, available)
+        tokens = torch.cat((spaces.private, spaces.shared)).transpose(0, 1)
+        mixed = self.transformer(tokens, tokens, available.T.repeat(1, 2))
+        return Output(packing.unpack(self.head(mixed.flatten(1))), {"spaces": spaces})
 
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
         """Cross-entropy, similarity, difference and reconstruction."""
         terms, settings = super().losses(output, batch, entropy), self.settings
+        spaces = output.extra["spaces"]
         if settings.similarity and len(self.own) > 1:
-            terms["similarity"] = settings.similarity * self._similarity(output)
+            terms["similarity"] = settings.similarity * self._similarity(spaces)
         if settings.difference:
-            terms["difference"] = settings.difference * self._difference(**output.extra)
+            terms["difference"] = settings.difference * spaces.difference(fixed_lengths=True)
         if settings.reconstruction:
-            terms["reconstruction"] = settings.reconstruction * self._error(output)
+            terms["reconstruction"] = settings.reconstruction * self.spaces.error(spaces)
         return terms
 
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
         """How often the discriminator is right."""
         if self.discriminator is None:
             return {}
-        right = recognised(self.discriminator, _available(output, "shared"))
-        return {"discriminator_accuracy": right}
+        spaces = output.extra["spaces"]
+        return {"discriminator_accuracy": recognised(self.discriminator, spaces.of(spaces.shared))}
 
-    def _similarity(self, output: Output) -> Tensor:
-        shared = _available(output, "shared")
-        if self.discriminator is not None:
-            reversed_rows = [reverse_gradient(rows, REVERSAL) for rows in shared]
-            return recognition_loss(self.discriminator, reversed_rows)
-        gaps = [central_moment_discrepancy(x, y) for x, y in combinations(shared, 2)]
-        return torch.stack(gaps).mean()
-
-    def _difference(self, private: Tensor, shared: Tensor, there: Tensor, **_: Tensor) -> Tensor:
-        pairs = [(shared[m][there[m]], private[m][there[m]]) for m in range(len(there))]
-        for m, n in combinations(range(len(there)), 2):
-            both = there[m] & there[n]
-            pairs.append((private[m][both], private[n][both]))
-        return torch.stack([orthogonality(x, y, fixed_lengths=True) for x, y in pairs]).sum()
-
-    def _error(self, output: Output) -> Tensor:
-        vectors = (_available(output, kind) for kind in ("own", "private", "shared"))
-        errors = []
-        for layer, own, private, shared in zip(self.reconstruct, *vectors, strict=True):
-            gaps = precise(layer(private + shared)) - precise(own.detach())
-            errors.append(gaps.square().mean() if len(gaps) else gaps.sum())
-        return torch.stack(errors).mean()
-
-
-def _available(output: Output, kind: str) -> list[Tensor]:
-    """Vectors of the turns that have a modality, [row, hidden] of each."""
-    pairs = zip(output.extra[kind], output.extra["there"], strict=True)
-    return [rows[mask] for rows, mask in pairs]
+    def _similarity(self, spaces: Spaces) -> Tensor:
+        if self.discriminator is None:
+            return spaces.similarity()
+        reversed_rows = [reverse_gradient(rows, REVERSAL) for rows in spaces.of(spaces.shared)]
+        return recognition_loss(self.discriminator, reversed_rows)

@@ -33,8 +33,10 @@ def naive_vectors(made, encoded):
         h = layer[0](u).clamp(min=0)
         own.append(layer[2].weight * (h - h.mean()) / (h.var(correction=0) + 1e-5).sqrt())
     own = [o + layer[2].bias for o, layer in zip(own, made.own, strict=True)]
-    private = [1 / (1 + (-layer(o)).exp()) for layer, o in zip(made.private, own, strict=True)]
-    shared = [1 / (1 + (-made.shared(o)).exp()) for o in own]
+    private = [
+        1 / (1 + (-layer(o)).exp()) for layer, o in zip(made.spaces.private, own, strict=True)
+    ]
+    shared = [1 / (1 + (-made.spaces.shared(o)).exp()) for o in own]
     return own, private, shared
 
 
@@ -114,7 +116,7 @@ def test_it_equals_loops_over_turns_and_features(modalities):
     errors = [
         torch.stack(
             [
-                (made.reconstruct[m](p + c) - o).square().mean()
+                (made.spaces.back[m](p + c) - o).square().mean()
                 for o, p, c in zip(*(rows(kind, m) for kind in range(3)), strict=True)
             ]
         ).mean()
@@ -127,7 +129,7 @@ def test_vectors_that_are_equal_have_no_distance_and_an_error_by_hand():
     made = make(NAME)
     for parameter in made.parameters():
         torch.nn.init.zeros_(parameter)
-    for layer, bias in zip(made.reconstruct, (1.0, 2.0, 3.0), strict=True):
+    for layer, bias in zip(made.spaces.back, (1.0, 2.0, 3.0), strict=True):
         torch.nn.init.constant_(layer.bias, bias)
     terms = terms_of(made, batch_of(made, conversations([5, 3])))
     # o is 0, p and c are 1/2 throughout: means over the modalities.
@@ -141,22 +143,22 @@ def test_cross_entropy_alone_moves_no_map_of_the_reconstruction():
     made = make(NAME)
     terms = terms_of(made, batch_of(made, conversations([5, 3])))
     terms["cross_entropy"].backward(retain_graph=True)
-    assert all(p.grad is None for p in made.reconstruct.parameters())
+    assert all(p.grad is None for p in made.spaces.back.parameters())
     terms["reconstruction"].backward()
-    assert all(p.grad.any() for p in made.reconstruct.parameters())
+    assert all(p.grad.any() for p in made.spaces.back.parameters())
 
 
 def test_what_is_reconstructed_does_not_come_to_meet_it():
     made = make(NAME)
     output = made(batch := batch_of(made, conversations([5, 3])))
     loss = made.losses(output, batch, Entropy())["reconstruction"]
-    (gradient,) = torch.autograd.grad(loss, output.extra["own"])
+    (gradient,) = torch.autograd.grad(loss, output.extra["spaces"].own)
     with torch.no_grad():  # of private and shared vectors that no longer depend on it
-        for layer in (*made.private, made.shared):
+        for layer in (*made.spaces.private, made.spaces.shared):
             layer.weight.zero_()
     output = made(batch)
     loss = made.losses(output, batch, Entropy())["reconstruction"]
-    (without,) = torch.autograd.grad(loss, output.extra["own"])
+    (without,) = torch.autograd.grad(loss, output.extra["spaces"].own)
     assert gradient.any()
     assert not without.any()
 
@@ -191,7 +193,7 @@ def test_what_the_discriminator_learns_the_encoder_unlearns():
         return (moved - loss).item()
 
     assert after(list(made.discriminator.parameters())) < 0
-    assert after([*made.shared.parameters(), *made.own.parameters()]) > 0
+    assert after([*made.spaces.shared.parameters(), *made.own.parameters()]) > 0
 
 
 def test_likeness_reads_no_turn_that_lacks_the_modality():
