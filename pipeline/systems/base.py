@@ -138,6 +138,9 @@ class System(nn.Module):
     READS_WORDS: ClassVar[bool] = False
     """Whether it reads the texts themselves, beside the features."""
 
+    READS_DIALOGUE: ClassVar[bool] = True
+    """Whether it reads other turns too, unless its setting `context` is `none`."""
+
     NUMBERS_SPEAKERS: bool = False
     """Whether it knows speakers by their number in order of appearance, not just who is who.
 
@@ -235,6 +238,7 @@ class Fitted(System):
     """A system that is fitted at once: its one epoch has no steps."""
 
     Settings: ClassVar[type[BasicSettings]] = FittedSettings
+    READS_DIALOGUE = False
 
     def fit(self, train: Sequence[Dialogue], valid: Sequence[Dialogue], corpus: str) -> None:
         """Set the parameters from the labelled turns of both splits of a corpus.

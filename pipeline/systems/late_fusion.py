@@ -39,6 +39,7 @@ class LateFusion(System):
     """
 
     Settings = LateFusionSettings
+    READS_DIALOGUE = False
     SOURCE = Source(
         fidelity="code",
         citation="the mean of unimodal probabilities, which every fusion must beat",

@@ -63,6 +63,7 @@ class Lmf(System):
     """
 
     Settings = LmfSettings
+    READS_DIALOGUE = False
     SOURCE = Source(
         fidelity="code",
         citation="Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, "

@@ -64,6 +64,7 @@ class Mpcl(System):
     """
 
     Settings = MpclSettings
+    READS_DIALOGUE = False
     SOURCE = Source(
         fidelity="our reading",
         citation="after Li et al., memory-guided prototypical co-occurrence learning, "

@@ -34,6 +34,7 @@ class Tfn(System):
     """
 
     Settings = TfnSettings
+    READS_DIALOGUE = False
     SOURCE = Source(
         fidelity="code",
         citation="Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, "

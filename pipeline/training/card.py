@@ -12,7 +12,7 @@ from pipeline.base import paths
 from pipeline.base.display import printable, table_cell
 from pipeline.base.errors import PipelineError
 from pipeline.records.protocol import SPLITS, Entry
-from pipeline.systems.base import Fitted, system
+from pipeline.systems.base import system
 from pipeline.training.checkpoint import stated_system
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -48,7 +48,7 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
         slices=paths.metrics(corpus, facts["system"], "tables", "slices.csv").as_posix(),
         source=kind.SOURCE,
         what=" ".join((kind.__doc__ or "").split("\n\n")[0].split()),
-        alone=issubclass(kind, Fitted) or facts["settings"].get("context") == "none",
+        alone=not kind.READS_DIALOGUE or facts["settings"].get("context") == "none",
     )
     return text
 

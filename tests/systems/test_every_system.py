@@ -229,6 +229,21 @@ def test_a_checkpoint_gives_the_same_predictions(name, tmp_path):
     assert torch.equal(logits(read, batch), logits(made, batch))
 
 
+@every_system
+def test_other_turns_change_a_prediction_unless_it_says_that_it_reads_none(name):
+    """Model cards state it."""
+    made = make(name)
+    batch = batch_of(made, [conversation(5, 6, missing=0.0)])
+    before = logits(made, batch)
+    for vectors in batch.features.values():
+        vectors[0, 2] += 5
+    if batch.texts:
+        batch.texts[0][2] = "fine fine why"
+    changed = (logits(made, batch) != before).any(1).tolist()
+    reads = made.READS_DIALOGUE and getattr(made.settings, "context", "") != "none"
+    assert any(changed[:2] + changed[3:]) == reads
+
+
 @every_learner
 def test_a_step_lowers_the_loss_of_its_batch(name):
     made = make(name)

@@ -12,6 +12,7 @@ from pipeline.training.checkpoint import stated_system
 from pipeline.training.train import train_system
 from tests.synthetic import lay_out
 from tests.systems.dialogues import settings_of
+from tests.systems.zoo import shrunk
 from tests.training.toy import toy
 
 CHECKPOINT = Path("models/checkpoints/demo_x/mcn_cl/fold1-seed7.safetensors")
@@ -86,6 +87,15 @@ def test_says_what_computes_and_under_which_licence() -> None:
     alone = {"text": FACTS["features"]["text"]}
     shape = {**FACTS["shape"], "features": {"text": 4}}
     assert "commercial" not in made(features=alone, shape=shape)
+
+
+def test_says_whether_other_turns_are_read() -> None:
+    alone = "It looks at the utterance alone."
+    assert alone not in made()
+    assert alone in made(settings={**FACTS["settings"], "context": "none"})
+    settings = shrunk("tfn", modalities=("text", "audio"))
+    stated = settings.model_dump(exclude={"enabled", "workers"})
+    assert alone in made(system="tfn", settings=stated)
 
 
 def test_every_parameter_is_counted_once() -> None:
