@@ -17,7 +17,7 @@ from pipeline.evaluation.intervals import (
     resample_counts,
     resample_weights,
 )
-from pipeline.evaluation.scores import OVERALL, confusions
+from pipeline.evaluation.scores import OVERALL, confusions, f1
 from pipeline.records.predictions import Predictions, SystemPredictions, TestSet
 
 WEIGHTED = "weighted_f1"
@@ -73,7 +73,8 @@ class Row:
         entrant: Whose; in the order of the first row's utterances, unless it is apart.
         counts: [seed, dialogue, actual, predicted].
         figures: Each overall figure, averaged over seeds, with its interval.
-        by_seed: Each seed's.
+        by_class: F1 of each class, averaged over seeds, with its interval.
+        by_seed: Each seed's of the overall figures.
         differences: To the first row; none of the first itself, and of what is apart.
         apart: Why it cannot be paired with the first, in words; "" where it can.
     """
@@ -81,6 +82,7 @@ class Row:
     entrant: Entrant
     counts: np.ndarray
     figures: Mapping[str, Interval]
+    by_class: Mapping[str, Interval]
     by_seed: Mapping[str, tuple[float, ...]]
     differences: Mapping[str, Difference]
     apart: str
@@ -129,6 +131,7 @@ def _row(entrant: Entrant, why: str) -> Row:
         entrant,
         counts,
         figures={name: draws.interval(score) for name, score in OVERALL.items()},
+        by_class=dict(zip(test_set.classes, draws.by_class(f1), strict=True)),
         by_seed={n: tuple((100 * score(draws.whole)).tolist()) for n, score in OVERALL.items()},
         differences={},
         apart=why,

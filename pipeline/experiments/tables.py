@@ -9,11 +9,13 @@ from rich.table import Table
 
 from pipeline.base.display import terminal
 from pipeline.evaluation.intervals import Difference
+from pipeline.evaluation.ranking import RARE, rare_classes
 from pipeline.experiments.outcomes import Comparison, Ranking
 from pipeline.experiments.recipe import AS_IT_IS, CHOSEN, Search
 from pipeline.experiments.rows import WEIGHTED, Row, deviation, mean_std
 from pipeline.records.predictions import TestSet
 
+RARE_WORDS = f"F1 of rare classes: those with fewer than {RARE} test utterances, or the rarest"
 VALIDATION = "weighted F1 on validation, %"
 
 
@@ -94,6 +96,22 @@ def rows_of(comparison: Comparison) -> tuple[list[str], Iterator[Sequence[str]]]
     """Heads and rows of a comparison's table."""
     less = f"less {comparison.rows[0].entrant.name} [95 %]"
     return ["", "weighted F1 [95 %]", "macro F1", less, "which is"], map(_cells, comparison.rows)
+
+
+def rare_of(comparison: Comparison) -> tuple[list[str], Iterator[Sequence[str]]]:
+    """Heads and rows of the table of rare classes, see `rare_classes`."""
+    test_set = comparison.rows[0].entrant.test_set
+    support = {n: int((test_set.actual == n).sum()) for n in rare_classes(test_set)}
+    heads = [f"{test_set.classes[n]} ({count}) [95 %]" for n, count in support.items()]
+    names = [test_set.classes[n] for n in support]
+    rows = ([row.entrant.name, *(_rare(row, n) for n in names)] for row in comparison.rows)
+    return ["", *heads], rows
+
+
+def _rare(row: Row, name: str) -> str:
+    """F1 of a class; empty where a row was tested on other classes."""
+    own = row.by_class.get(name)
+    return "" if own is None else f"{own.value:.1f} [{own.low:.1f}, {own.high:.1f}]"
 
 
 def _cells(row: Row) -> list[str]:

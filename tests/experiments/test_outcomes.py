@@ -84,6 +84,21 @@ def test_rows_hold_the_figures_of_sklearn(found: Comparison) -> None:
         assert row.figures["macro_f1"].value == pytest.approx(np.mean([s.macro_f1 for s in scores]))
 
 
+def test_rare_classes_have_a_table_of_their_own(found: Comparison) -> None:
+    test_set = split()
+    counts = np.bincount(test_set.actual).tolist()
+    assert counts[0] >= 100 > max(counts[1:])
+    heads, rows = tables.rare_of(found)
+    assert heads == ["", f"b ({counts[1]}) [95 %]", f"c ({counts[2]}) [95 %]"]
+    first, *others = rows
+    says = planted.guesses(test_set, SKILLS["full"], sum(b"r-full"))
+    means = [np.mean([score(test_set.actual, run, CLASSES).f1[c] for run in says]) for c in "bc"]
+    assert first[0] == "full" and len(others) == len(found.rows) - 1
+    for cell, mean in zip(first[1:], means, strict=True):
+        value, low, high = (float(part.strip("[],")) for part in cell.split())
+        assert value == pytest.approx(mean, abs=0.051) and low < value < high
+
+
 def test_baselines_stand_below_the_variants_and_are_paired_too(found: Comparison) -> None:
     names = [row.entrant.name for row in found.rows]
     assert names == ["full", "text", "audio", "both", "majority class", "logistic regression"]

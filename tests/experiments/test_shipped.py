@@ -14,7 +14,7 @@ from pipeline.experiments.recipe import QUICK, Search
 from tests.conftest import ROOT
 
 NAMES = sorted(file.stem for file in (ROOT / FOLDER).glob("*.yaml"))
-WHOLE = {"demo_meld": "meld", "demo_iemocap": "iemocap"}
+WHOLE = {"demo_meld": "meld", "demo_iemocap": "iemocap", "meld_text": "meld_text"}
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_what_the_issue_asks_for_is_there() -> None:
 def test_settings_fit_params_yaml(name: str) -> None:
     """Every key exists, and every value passes the checks of the stages."""
     recipe = Request(name).recipe("mcn_cl")
-    corpora = [*recipe.corpora, *(WHOLE[corpus] for corpus in recipe.corpora)]
+    corpora = list(dict.fromkeys([*recipe.corpora, *(WHOLE[name] for name in recipe.corpora)]))
     everywhere = recipe.on(corpora, recipe.systems)
     systems = (*recipe.systems, *recipe.beside)
     experiments = plan.experiments(name, corpora, systems, everywhere.runs())
