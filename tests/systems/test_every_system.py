@@ -229,6 +229,41 @@ def test_a_checkpoint_gives_the_same_predictions(name, tmp_path):
     assert torch.equal(logits(read, batch), logits(made, batch))
 
 
+def learning(name):
+    """A small system in training, with dropout and, where it may have one, a discriminator."""
+    options = {**dict.fromkeys(DROPOUTS, 0.3), "similarity_by": "adversarial"}
+    return make(name, **options).train()
+
+
+@every_learner
+def test_it_learns_under_autocast_and_gives_its_figures_outside_of_it(name):
+    made = learning(name)
+    batch = batch_of(made, conversations((6, 1, 9, 4)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = made(batch)
+        loss = sum(made.losses(output, batch, Entropy()).values())
+    loss.backward()
+    made.after_step(output, batch)
+    numbers = [loss, output.logits[batch.turn_mask], *made.figures(output, batch).values()]
+    numbers += [p.grad for p in made.parameters() if p.grad is not None]
+    assert all(values.isfinite().all() for values in numbers)
+
+
+@every_learner
+def test_figures_draw_no_random_number_and_change_nothing(name):
+    made = learning(name)
+    batch = batch_of(made, conversations((6, 9)))
+    with torch.no_grad():
+        output = made(batch)
+        state = {key: value.clone() for key, value in made.state_dict().items()}
+        random = torch.get_rng_state()
+        figures = made.figures(output, batch)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(value, state[key]) for key, value in made.state_dict().items())
+    assert all(part.training for part in made.modules())
+    assert all(value.isfinite() and value.dim() == 0 for value in figures.values())
+
+
 @every_learner
 def test_a_step_lowers_the_loss_of_its_batch(name):
     made = make(name)
