@@ -162,6 +162,22 @@ def test_distillation_by_hand_over_the_turns_that_have_both():
     assert terms["relations_audio"].item() == pytest.approx(3 * expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("stage", ["", "student_audio"])
+def test_a_student_learns_from_the_labels_of_turns_that_have_its_modality(stage):
+    made = make(NAME)
+    made.enter(stage)
+    batch = batch_of(made, conversations((6, 9), missing=0.5, labelled=1.0))
+    there = batch.available("audio")
+    assert 0 < there.sum() < batch.turn_mask.sum()
+    output = made(batch)
+    term = made.losses(output, batch, Entropy())["cross_entropy" + "_audio" * (stage == "")]
+    expected = Entropy()(output.extra["audio"][1][there], batch.labels[there])
+    torch.testing.assert_close(term, expected)
+    made.zero_grad()
+    term.backward()
+    assert not made.inputs["audio"].missing.grad.any()
+
+
 def test_a_weight_of_zero_leaves_a_term_out():
     made = make(NAME, correlation=0.0, relations=0.0)
     batch = batch_of(made, conversations((3, 2)))
