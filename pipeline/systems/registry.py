@@ -34,7 +34,7 @@ SYSTEMS = {
     "mult": "MulT",
     "jmt": "JMT",
     "unimse": "UniMSE's fusion",
-    "gban": "GBAN",
+    "gban": "GBAN over turns",
     "gia_mic": "GIA-MIC (our reading)",
     "shi": "Shi et al. (our reading)",
     "maln": "MALN (our reading)",

@@ -93,13 +93,14 @@ def naive_group(group, vectors, available):
     mapped = [torch.tanh(m(x)) for m, x in zip(group.maps, vectors, strict=True)]
     if len(vectors) == 1:
         return mapped[0]
-    if len(vectors) == 2:
+    if len(vectors) == 2 and all(available):
         share = torch.sigmoid(group.gate(torch.cat(vectors)))
         return share * mapped[0] + (1 - share) * mapped[1]
-    there = [(group.gate.gate(p).exp(), p) for p, a in zip(mapped, available, strict=True) if a]
-    if not there:
-        return torch.zeros_like(mapped[0])
-    return sum(w * p for w, p in there) / sum(w for w, _ in there)
+    there = [p for p, a in zip(mapped, available, strict=True) if a]
+    if len(there) < 2:
+        return there[0] if there else torch.zeros_like(mapped[0])
+    weights = [group.gate.gate(p).exp() for p in there]
+    return sum(w * p for w, p in zip(weights, there, strict=True)) / sum(weights)
 
 
 def naive_logits(made, utterances, available):
@@ -142,6 +143,18 @@ def test_it_equals_a_loop_over_turns(modalities):
         for logit in naive_logits(made, encoded[:, row, :length], available[:, row, :length])
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
+
+
+@pytest.mark.parametrize("modalities", [("text", "audio"), ("text", "audio", "visual")])
+def test_the_learned_vector_of_a_missing_modality_changes_nothing(modalities):
+    """In dialogues of one turn, whose GRUs read no other."""
+    made = make(NAME, modalities=modalities)
+    batch = batch_of(made, conversations((1,) * 9, missing=0.5))
+    assert len(batch.all_available(modalities)[:, :, 0].unique(dim=1).T) > 2
+    before = logits(made, batch)
+    with torch.no_grad():
+        made.inputs.missing.add_(3)
+    assert torch.equal(logits(made, batch), before)
 
 
 def test_alone_a_modality_has_no_alignment():
