@@ -27,7 +27,9 @@ class JmtSettings(Settings):
     readout: Literal["fc", "tokens"] = Field(
         description="Of a turn's cross-attentions: a linear map of all, or a transformer over them."
     )
-    dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(
+        ge=0, lt=1, description="Of attention weights, within and behind the parts of a layer."
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> "JmtSettings":
@@ -109,9 +111,11 @@ class Jmt(System):
         "691e27854a2ed73c7732eb020d1c5eef02ee45a5",
         adapted="classes by cross-entropy, where the code has valence and arousal by concordance; "
         "text as a third modality, so four streams and twelve pairs, where it has three and six; "
-        "turns for frames; padding and missing turns masked; the mean of the tokens, where it "
-        "reads the last; AdamW, where it has SGD, without its one drop of the rate; dialogues for "
-        "sequences of a batch; clipped gradients",
+        "turns for frames; the common inputs before vectors are scaled to length 1; padding and "
+        "missing turns masked; all pairs mapped to the features of one, where it maps them to "
+        "those of two; one classifier, where it has one each of valence and arousal; the mean of "
+        "the tokens, where it reads the last; AdamW, where it has SGD; dialogues for sequences of "
+        "a batch; clipped gradients",
     )
 
     def __init__(self, settings: JmtSettings, shape: Shape) -> None:

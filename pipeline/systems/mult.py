@@ -87,7 +87,7 @@ class Mult(System):
         "vector of each turn, where it reads the last token's; both directions by default, where "
         "it hides the future; padding and missing turns masked; the common inputs for its maps "
         "without bias; one dropout, where it has seven of 0 to 0.25; PyTorch's initialisation, "
-        "where it has Xavier's; decoupled weight decay; the epoch chosen by weighted F1, where it "
+        "where it has Xavier's; the epoch chosen by weighted F1, where it "
         "has the loss",
     )
 

@@ -86,8 +86,9 @@ class Telme(System):
 
     With z the logits and h the vectors of teacher t and student s:
     `L = CE(z_t) + sum_s (CE(z_s) + alpha DIST(z_s, z_t; tau) + beta KD(h_s, h_t)) + CE(fused)`,
-    of a student over the turns that have its modality, distilled over those that have both. No part learns from the loss of a later one. The student that a turn lacks is a vector of zeros
-    in the fusion. Without text, the first modality in use teaches; alone, it is the whole system.
+    of a student over the turns that have its modality, distilled over those that have both. No
+    part learns from the loss of a later one. The student that a turn lacks is a vector of zeros in
+    the fusion. Without text, the first modality in use teaches; alone, it is the whole system.
 
     Joint training is selected on the fused prediction. Staged training has a stage for each part,
     selected on that part's own prediction, as in the public code: `teacher`, `student_audio`,
@@ -106,11 +107,11 @@ class Telme(System):
         "with 4 heads (3 on MELD); all at once by default, its gradients stopped between the "
         "parts; a turn attends to itself or to its dialogue, where the code's utterances attend to "
         "the others of the mini-batch; the students' losses over turns that have the modality; "
-        "warm-up over a tenth of the steps and a decay that arrives, where the code "
-        "counts utterances for steps; the temperature, shift and dropout of the code, which are "
-        "not the paper's; one dialogue a step, where the code has 4 utterances; one learning rate for "
-        "all parts, where MELD's teacher has a tenth; 10 epochs of the fusion on IEMOCAP, where "
-        "the code has 8",
+        "warm-up over a tenth of the steps and a decay that arrives, where the code counts "
+        "utterances for steps; the temperature, shift and dropout of the code, which are not the "
+        "paper's; one dialogue a step, where the code has 4 utterances; one learning rate for all "
+        "parts, where MELD's teacher has a tenth; 10 epochs of the fusion on IEMOCAP, where the "
+        "code has 8",
     )
 
     def __init__(self, settings: TelmeSettings, shape: Shape) -> None:

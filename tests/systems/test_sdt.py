@@ -83,6 +83,18 @@ def test_it_equals_a_loop_over_turns(modalities, gate):
             torch.testing.assert_close(got, own, rtol=1e-5, atol=1e-6)
 
 
+def test_each_reading_draws_its_dropout_anew_and_one_of_itself_draws_one():
+    made = make(NAME, dropout=0.5).train()
+    seen = []
+    for stream in made.streams.values():
+        for reader in stream.readers.values():
+            reader.attention.register_forward_hook(lambda _, inputs, out: seen.append(inputs[:2]))
+    made(batch_of(made, conversations((6, 4), missing=0.0)))
+    assert [query is key for query, key in seen] == [number % 4 == 0 for number in range(9)]
+    drawn = {id(vectors): vectors == 0 for pair in seen for vectors in pair}
+    assert len({mask.numpy().tobytes() for mask in drawn.values()}) == len(drawn) == 15
+
+
 def test_a_gate_of_zeros_halves():
     gate, vectors = UnimodalGate(4), torch.randn(3, 4)
     torch.nn.init.zeros_(gate.gate.weight)
