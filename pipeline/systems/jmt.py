@@ -11,6 +11,7 @@ from torch.nn import functional
 from pipeline.nn.attention import MultiHeadAttention
 from pipeline.nn.batch import DialogueBatch, unpack
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.transformer_layers import PostNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 HIDDEN = 128
@@ -38,42 +39,21 @@ class JmtSettings(Settings):
         return self
 
 
-class Layer(nn.Module):
-    """A transformer layer normalised after each part: `y = LN(x + MHA(x))`, `LN(y + FFN(y))`."""
-
-    def __init__(self, settings: JmtSettings) -> None:
-        super().__init__()
-        width, dropout = settings.width, settings.dropout
-        self.attention = MultiHeadAttention(width, settings.heads, dropout)
-        self.norms = nn.ModuleList((nn.LayerNorm(width), nn.LayerNorm(width)))
-        self.dropout = nn.Dropout(dropout)
-        self.feedforward = nn.Sequential(
-            nn.Linear(width, settings.feedforward),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(settings.feedforward, width),
-        )
-
-    def forward(self, sequence: Tensor, usable: Tensor) -> Tensor:
-        """Update [batch, place, width]; keys are the places where `usable`, [batch, place]."""
-        first, second = self.norms
-        middle = first(sequence + self.dropout(self.attention(sequence, sequence, usable)))
-        updated: Tensor = second(middle + self.dropout(self.feedforward(middle)))
-        return updated
-
-
 class TokenReadout(nn.Module):
     """The mean of a turn's cross-attentions, after a transformer layer and an attention."""
 
     def __init__(self, settings: JmtSettings) -> None:
         super().__init__()
-        self.layer = Layer(settings)
-        self.attention = MultiHeadAttention(settings.width, settings.heads, settings.dropout)
+        width, heads, dropout = settings.width, settings.heads, settings.dropout
+        self.layer = nn.TransformerEncoderLayer(
+            width, heads, settings.feedforward, dropout, batch_first=True
+        )
+        self.attention = MultiHeadAttention(width, heads, dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map [row, token, width] to [row, width]."""
         every = torch.ones_like(tokens[..., 0], dtype=torch.bool)
-        updated = self.layer(tokens, every)
+        updated = self.layer(tokens)
         attended: Tensor = self.attention(updated, updated, every)
         return attended.mean(dim=1)
 
@@ -83,12 +63,15 @@ class Encoder(nn.Module):
 
     def __init__(self, settings: JmtSettings) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(
+            PostNormLayer(settings.width, settings.heads, settings.feedforward, settings.dropout)
+            for _ in range(settings.layers)
+        )
 
     def forward(self, turns: Tensor, usable: Tensor) -> Tensor:
         """Encode [batch, turn, width]; keys are the turns where `usable`, [batch, turn]."""
         for layer in self.layers:
-            turns = layer(turns, usable)
+            turns = layer(turns, turns, usable)
         return turns
 
 

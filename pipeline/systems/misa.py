@@ -13,8 +13,8 @@ from pipeline.nn.cmd import central_moment_discrepancy
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.orthogonality import orthogonality
-from pipeline.nn.post_norm import PostNormLayer
 from pipeline.nn.precision import precise
+from pipeline.nn.transformer_layers import PostNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 TRANSFORMER_DROPOUT = 0.1  # PyTorch's default, which the public code keeps

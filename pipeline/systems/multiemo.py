@@ -108,9 +108,9 @@ class MultiEmo(System):
         "both directions of DialogueRNN, and text with context, on every corpus, where the code "
         "has on MELD the forward one alone, without a linear map behind it, and none for text, "
         "whose encoder was fine-tuned; attention masked by availability, where the code masks "
-        "nothing; no dropout on logits; common inputs; decoupled weight decay and clipped gradients; the rate drops when "
-        "validation F1, not its loss, stalls; the epoch chosen on validation, where the code takes "
-        "the best on test",
+        "nothing; no dropout on logits; common inputs; decoupled weight decay and clipped "
+        "gradients; the rate drops when validation F1, not its loss, stalls; the epoch chosen on "
+        "validation, where the code takes the best on test",
     )
     class_weights: Tensor
     """w of the contrastive loss, which sum to 1, [class]."""

@@ -115,9 +115,9 @@ class Sdt(System):
     `F = sum_m softmax_m(W F_m) * F_m` over the modalities of the turn, over all where it has none;
     `logits = V F`, `logits_m = V_m dropout(ReLU(F_m))`.
     `L = CE(logits) + sum_m CE(logits_m) + sum_m KL(softmax(logits / tau) || softmax(logits_m /
-    tau))`, whose teacher has no gradient: those of a modality too over all (labelled) turns, whether
-    they have it or not. A single modality reads itself, and its second classifier still learns from
-    the first.
+    tau))`, whose teacher has no gradient; those of a modality too are over all (labelled) turns,
+    whether they have it or not. A single modality reads itself, and its second classifier still
+    learns from the first.
     """
 
     Settings = SdtSettings

@@ -8,7 +8,7 @@ from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.info_nce import info_nce
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.prenorm import PreNormLayer
+from pipeline.nn.transformer_layers import PreNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 ADAPTED = ("visual", "audio")
@@ -126,8 +126,7 @@ class Unimse(System):
         """Classify every turn; `extra` has what is contrasted, by modality."""
         vectors = dict(zip(self.inputs.modalities, self.inputs(batch).unbind(), strict=True))
         others = {m: self.narrow[m](vectors[m]) for m in self.others}
-        turns = batch.turn_mask.shape[1]
-        usable = batch.available(self.main).unsqueeze(1).expand(-1, turns, -1)
+        usable = batch.available(self.main)
         stream = entering = vectors[self.main]
         for layer, adapter in zip(self.layers, self.adapters, strict=True):
             entering = stream

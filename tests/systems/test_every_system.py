@@ -38,6 +38,7 @@ from tests.systems.zoo import (
     fold_of,
     logits,
     make,
+    shrunk,
 )
 
 SUBSETS = tuple(chain.from_iterable(combinations(MODALITIES, n) for n in (1, 2, 3)))
@@ -262,6 +263,12 @@ def test_figures_draw_no_random_number_and_change_nothing(name):
     assert all(torch.equal(value, state[key]) for key, value in made.state_dict().items())
     assert all(part.training for part in made.modules())
     assert all(value.isfinite() and value.dim() == 0 for value in figures.values())
+
+
+@pytest.mark.parametrize("name", ["multiemo", "sdt", "cfn_esa", "mult", "jmt", "unimse"])
+def test_heads_that_do_not_divide_the_width_are_refused(name):
+    with pytest.raises(ValueError, match="width 16 is not a multiple of heads 3"):
+        shrunk(name, heads=3)
 
 
 @every_learner

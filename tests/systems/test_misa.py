@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.nn.entropy import Entropy
-from tests.nn.naive import naive_attention
+from tests.nn.naive_transformer import naive_post_norm
 from tests.systems.zoo import (
     CLASSES,
     batch_of,
@@ -40,13 +40,10 @@ def naive_vectors(made, encoded):
 
 def naive_logits(made, private, shared, there):
     """One turn; the vectors of absent modalities are read by no other."""
-    tokens, layer = torch.stack(private + shared), made.transformer
+    tokens, layer = private + shared, made.transformer
     keys = [token for token, use in zip(tokens, 2 * there, strict=True) if use]
-    attended = naive_attention(layer.attention, tokens, keys) if keys else 0
-    tokens = layer.attention_norm(tokens + attended)
-    inner = layer.feed_forward[0](tokens).clamp(min=0)
-    tokens = layer.norm(tokens + layer.feed_forward[3](inner))
-    return made.head[3](made.head[0](tokens.flatten()).clamp(min=0))
+    mixed = torch.cat([naive_post_norm(layer, token, keys) for token in tokens])
+    return made.head[3](made.head[0](mixed).clamp(min=0))
 
 
 def naive_cmd(x, y):

@@ -11,7 +11,8 @@ from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import Output
 from pipeline.training.fit import Run, RunState
 from pipeline.training.learner import DialogueLearner
-from tests.nn.naive_transformer import naive_attention, naive_norm
+from tests.nn.naive import naive_attention
+from tests.nn.naive_transformer import naive_norm
 from tests.systems.test_every_system import with_garbage
 from tests.systems.zoo import (
     batch_of,
@@ -42,35 +43,25 @@ def test_without_a_shift_the_teachers_vector_is_classified():
 
 def naive_logits(made, batch, row, turns):
     """The fused logits of a dialogue's turns, one after another."""
-    fusion, width = made.fusion, made.settings.width
+    fusion = made.fusion
     there = {m: batch.available(m)[row] for m in made.students}
     encoded = {m: made.inputs[m](batch)[0, row] for m in made.shape.features}
     states = {m: [made.alone[m].states(u) for u in vectors] for m, vectors in encoded.items()}
-    zeros = torch.zeros(width, dtype=torch.float64)
+    zeros = torch.zeros(made.settings.width, dtype=torch.float64)
     joined = [
         torch.cat(
             [states[m][t] if m in there and there[m][t] else zeros for m in ("visual", "audio")]
         )
         for t in range(turns)
     ]
-    attention, size = fusion.attention, 2 * width // made.settings.heads
     result = []
     for turn in range(turns):
         others = range(turns) if made.settings.asf_attention == "dialogue" else [turn]
         keys = [t for t in others if any(there[m][t] for m in there)]
         mixed = joined[turn]
         if keys:
-            query = attention.query(joined[turn]).split(size)
-            maps = [attention.key_value(joined[t]).split(2 * width) for t in keys]
-            heads = [
-                naive_attention(
-                    query[h],
-                    [k.split(size)[h] for k, _ in maps],
-                    [v.split(size)[h] for _, v in maps],
-                )
-                for h in range(made.settings.heads)
-            ]
-            mixed = mixed + attention.output(torch.cat(heads))
+            read = naive_attention(fusion.attention, joined[turn][None], [joined[t] for t in keys])
+            mixed = mixed + read[0]
         mixed = naive_norm(fusion.norms[0], mixed)
         teacher = states[made.teacher][turn]
         gate = fusion.gate(torch.cat((mixed, teacher))).clamp(min=0)
