@@ -11,10 +11,12 @@ from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     shrunk,
+    starting_with,
 )
 
 NAME = "gban"
@@ -104,43 +106,38 @@ def naive_group(group, vectors, available):
 
 
 def naive_logits(made, utterances, available):
-    """Logits of one dialogue, from its [modality, turn, width] and [modality, turn]."""
-    states = []
-    for rnn, turns in zip(made.rnns.values(), utterances, strict=True):
+    """Logits of one dialogue, from its turns by modality and where they are available."""
+    there, states = torch.stack([*available.values()]), []
+    for rnn, turns in zip(made.rnns.values(), utterances.values(), strict=True):
         forwards = naive_gru(rnn.rnn, "", turns)
         backwards = naive_gru(rnn.rnn, "_reverse", turns.flip(0))[::-1]
         states.append([torch.cat(pair) for pair in zip(forwards, backwards, strict=True)])
     count, result = len(states), []
-    for turn in range(utterances.shape[1]):
+    for turn in range(there.shape[1]):
         own = [states[m][turn] for m in range(count)]
-        fused = naive_group(made.own, own, available[:, turn])
+        fused = naive_group(made.own, own, there[:, turn])
         if count > 1:
             aligned = []
             for m in range(count):
                 total = torch.zeros_like(own[m])
                 for n in set(range(count)) - {m}:
-                    keys = [k for k, a in zip(states[m], available[m], strict=True) if a]
+                    keys = [k for k, a in zip(states[m], there[m], strict=True) if a]
                     shares = [torch.tanh(states[n][turn] @ k).exp() for k in keys]
                     total += sum((w * k for w, k in zip(shares, keys, strict=True)), 0) / sum(
                         shares, 1e-300
                     )
                 aligned.append(total / (count - 1))
-            fused = fused + naive_group(made.aligned, aligned, available.any(1))
+            fused = fused + naive_group(made.aligned, aligned, there.any(1))
         result.append(made.head[3](made.head[0](fused).clamp(min=0)))
     return result
 
 
 @pytest.mark.parametrize("modalities", ["tav", "ta", "av", "v"])
 def test_it_equals_a_loop_over_turns(modalities):
-    names = tuple(m for m in ("text", "audio", "visual") if m[0] in modalities)
-    made = make(NAME, modalities=names).double()
-    lengths = (5, 1, 3)
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.5), turns=2))
-    encoded, available = made.inputs(batch), batch.all_available(names)
+    made = make(NAME, modalities=starting_with(modalities)).double()
+    batch = in_float64(batch_of(made, conversations((5, 1, 3), missing=0.5), turns=2))
     expected = [
-        logit
-        for row, length in enumerate(lengths)
-        for logit in naive_logits(made, encoded[:, row, :length], available[:, row, :length])
+        logit for *read, _ in each_dialogue(made, batch) for logit in naive_logits(made, *read)
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
 

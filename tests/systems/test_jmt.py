@@ -1,7 +1,5 @@
 """JMT by hand, against a loop over turns and pairs of streams, and in the reference's size."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -10,10 +8,13 @@ from tests.nn.naive_transformer import naive_encoder_layer, naive_post_norm
 from tests.systems.zoo import (
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
+    reordered,
     size_of,
+    starting_with,
 )
 
 NAME = "jmt"
@@ -38,11 +39,12 @@ def test_a_cross_attention_by_hand():
 
 
 def naive_logits(made, utterances, available):
-    """Logits of one dialogue, from its [modality, turn, width] and [modality, turn]."""
-    count, width = utterances.shape[1:]
-    unit = [[u / u.norm() for u in vectors] for vectors in utterances]
+    """Logits of one dialogue, from its turns by modality and where they are available."""
+    unit = [[u / u.norm() for u in vectors] for vectors in utterances.values()]
+    usable = torch.stack([*available.values()])
+    count, width = usable.shape[1], made.settings.width
     turns = [*unit, [made.joint(torch.cat(parts)) for parts in zip(*unit, strict=True)]]
-    there = [*available.tolist(), available.any(0).tolist()]
+    there = [*usable.tolist(), usable.any(0).tolist()]
     keys = [[t for t in range(count) if row[t]] for row in there]
     encoded = []
     for encoder, vectors, own in zip(made.encoders.values(), turns, keys, strict=True):
@@ -72,15 +74,10 @@ def naive_logits(made, utterances, available):
 @pytest.mark.parametrize("readout", ["fc", "tokens"])
 @pytest.mark.parametrize("modalities", ["tav", "av", "t"])
 def test_it_equals_a_loop_over_turns_and_pairs_of_streams(modalities, readout):
-    names = tuple(m for m in ("text", "audio", "visual") if m[0] in modalities)
-    made = make(NAME, modalities=names, layers=2, readout=readout).double()
-    lengths = (5, 1, 3)
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.5), turns=2))
-    encoded, available = made.inputs(batch), batch.all_available(names)
+    made = make(NAME, modalities=starting_with(modalities), layers=2, readout=readout).double()
+    batch = in_float64(batch_of(made, conversations((5, 1, 3), missing=0.5), turns=2))
     expected = [
-        logit
-        for row, length in enumerate(lengths)
-        for logit in naive_logits(made, encoded[:, row, :length], available[:, row, :length])
+        logit for *read, _ in each_dialogue(made, batch) for logit in naive_logits(made, *read)
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
 
@@ -89,13 +86,8 @@ def test_it_equals_a_loop_over_turns_and_pairs_of_streams(modalities, readout):
 def test_the_order_of_the_turns_is_not_read(readout):
     made = make(NAME, readout=readout)
     batch = batch_of(made, conversations((5,)))
-    order = torch.tensor([3, 0, 4, 1, 2])
-    moved = replace(
-        batch,
-        features={m: v[:, order] for m, v in batch.features.items()},
-        present={m: v[:, order] for m, v in batch.present.items()},
-        frame_mask=batch.frame_mask[:, order],
-    )
+    order = [3, 0, 4, 1, 2]
+    moved = reordered(batch, order)
     torch.testing.assert_close(made(moved).logits, made(batch).logits[:, order])
 
 

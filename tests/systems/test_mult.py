@@ -1,7 +1,5 @@
 """MulT by hand, against a loop over turns and their keys, and in the reference's size."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -11,10 +9,13 @@ from tests.nn.naive_transformer import naive_norm, naive_pre_norm
 from tests.systems.zoo import (
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
+    reordered,
     size_of,
+    starting_with,
 )
 
 NAME = "mult"
@@ -57,10 +58,10 @@ def naive_stack(stack, turns, source, keys_of):
 
 
 def naive_logits(made, utterances, available):
-    """Logits of one dialogue, from its [modality, turn, width] and the turns that have each."""
-    names, count = made.inputs.modalities, utterances.shape[1]
+    """Logits of one dialogue, from its turns by modality and where they are available."""
+    names, count = made.inputs.modalities, len(utterances[made.inputs.modalities[0]])
     seen = [range(t + 1 if made.settings.causal else count) for t in range(count)]
-    vectors = {m: list(u) for m, u in zip(names, utterances, strict=True)}
+    vectors = {m: list(u) for m, u in utterances.items()}
     keys = {m: [[k for k in own if available[m][k]] for own in seen] for m in names}
     joined = []
     for target in names:
@@ -82,17 +83,11 @@ def naive_logits(made, utterances, available):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("modalities", ["tav", "ta", "v"])
 def test_it_equals_a_loop_over_turns_and_their_keys(modalities, causal):
-    names = tuple(m for m in ("text", "audio", "visual") if m[0] in modalities)
-    made = make(NAME, modalities=names, width=8, layers=2, causal=causal).double()
-    lengths = (5, 1, 3)
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.5), turns=2))
-    encoded = made.inputs(batch)
+    options = {"modalities": starting_with(modalities), "causal": causal}
+    made = make(NAME, **options, width=8, layers=2).double()
+    batch = in_float64(batch_of(made, conversations((5, 1, 3), missing=0.5), turns=2))
     expected = [
-        logit
-        for row, length in enumerate(lengths)
-        for logit in naive_logits(
-            made, encoded[:, row, :length], {m: batch.available(m)[row] for m in names}
-        )
+        logit for *read, _ in each_dialogue(made, batch) for logit in naive_logits(made, *read)
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
 
@@ -110,12 +105,8 @@ def test_the_future_is_read_unless_it_is_hidden(causal):
 def test_turns_know_their_place():
     made = make(NAME)
     batch = batch_of(made, conversations((5,), missing=0.0))
-    order = torch.tensor([3, 0, 4, 1, 2])
-    moved = replace(
-        batch,
-        features={m: v[:, order] for m, v in batch.features.items()},
-        frame_mask=batch.frame_mask[:, order],
-    )
+    order = [3, 0, 4, 1, 2]
+    moved = reordered(batch, order)
     assert not torch.allclose(made(moved).logits, made(batch).logits[:, order], atol=1e-3)
 
 

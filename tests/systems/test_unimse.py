@@ -12,11 +12,14 @@ from tests.nn.naive_transformer import naive_pre_norm
 from tests.systems.zoo import (
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     shrunk,
     size_of,
+    starting_with,
+    terms_of,
 )
 
 NAME = "unimse"
@@ -57,20 +60,18 @@ def test_at_first_the_text_is_classified_as_if_alone():
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("modalities", ["tav", "av", "t"])
 def test_it_equals_a_loop_over_turns(modalities, residual):
-    names = tuple(m for m in ("text", "audio", "visual") if m[0] in modalities)
+    names = starting_with(modalities)
     made = make(NAME, modalities=names, layers=2, residual=residual).double()
     for adapter in made.adapters:
         for parameter in adapter.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
-    lengths = (5, 1, 3)
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.5), turns=2))
-    encoded, there = made.inputs(batch), batch.available(names[0])
+    batch = in_float64(batch_of(made, conversations((5, 1, 3), missing=0.5), turns=2))
     expected = []
-    for row, length in enumerate(lengths):
-        stream = list(encoded[0, row, :length])
-        others = {m: encoded[names.index(m), row] for m in ("visual", "audio") if m in names[1:]}
+    for encoded, there, _ in each_dialogue(made, batch):
+        stream = list(encoded[names[0]])
+        others = {m: encoded[m] for m in ("visual", "audio") if m in names[1:]}
         for layer, adapter in zip(made.layers, made.adapters, strict=True):
-            keys = [h for h, usable in zip(stream, there[row], strict=False) if usable]
+            keys = [h for h, usable in zip(stream, there[names[0]], strict=True) if usable]
             updated = [naive_pre_norm(layer, h, keys) for h in stream]
             stream = []
             for turn, h in enumerate(updated):
@@ -112,14 +113,14 @@ def test_without_a_contrast_nothing_is_projected(options):
     made = make(NAME, **options)
     batch = batch_of(made, conversations((4, 2)))
     assert not made.projections
-    assert list(made.losses(made(batch), batch, Entropy())) == ["cross_entropy"]
+    assert list(terms_of(made, batch)) == ["cross_entropy"]
 
 
 def test_where_no_turn_has_both_there_is_no_contrast():
     made = make(NAME)
     batch = batch_of(made, conversations((4, 2), missing=0.0))
     batch.present["visual"].zero_()
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     assert terms["contrastive_visual"] == 0 < terms["contrastive_audio"]
     sum(terms.values()).backward()
     assert all(p.grad.isfinite().all() for p in made.parameters())
