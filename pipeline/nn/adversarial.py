@@ -131,16 +131,21 @@ def recognition_loss(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tens
 def recognised(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:
     """Share of rows whose group is recognised, each group counting alike; 0 without any row.
 
+    Without dropout, whose random numbers would be those of the run.
+
     Args:
         discriminator: As of `recognition_loss`.
         groups: Likewise.
     """
+    training = discriminator.training
+    discriminator.eval()
     shares = [
         # Figures are made outside of autocast, which made the rows.
         (discriminator(precise(rows)).argmax(dim=1) == number).float().mean()
         for number, rows in enumerate(groups)
         if len(rows)
     ]
+    discriminator.train(training)
     return torch.stack(shares).mean() if shares else groups[0].new_zeros(())
 
 
@@ -150,29 +155,23 @@ def reverse_gradient(values: Tensor, weight: float) -> Tensor:
     return same
 
 
-def reversal_weight(progress: float, most: float) -> float:
-    """Ramp of the reversal: 0 at the start of training, nearly `most` at its end.
+def reversal_weight(progress: float) -> float:
+    """Ramp of the reversal: 0 at the start of training, nearly 1 at its end.
 
     Args:
-        progress: Share of training that is done, p in `most * (2 / (1 + e^(-10 p)) - 1)`.
-        most: The weight at the end.
+        progress: Share of training that is done, p in `2 / (1 + e^(-10 p)) - 1`.
     """
-    return most * (2 / (1 + math.exp(-10 * progress)) - 1)
+    return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
 class RampedReversal(nn.Module):
-    """Gradient reversal by `reversal_weight`; what it counts is kept with the weights.
-
-    Args:
-        most: The weight at the end of training.
-    """
+    """Gradient reversal by `reversal_weight`; what it counts is kept with the weights."""
 
     seen: Tensor
     planned: Tensor
 
-    def __init__(self, most: float = 1.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.most = most
         self.register_buffer("seen", torch.tensor(0))
         self.register_buffer("planned", torch.tensor(1))
 
@@ -187,7 +186,7 @@ class RampedReversal(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """The identity, whose gradient is reversed."""
         progress = self.seen.item() / self.planned.item()
-        return reverse_gradient(values, reversal_weight(progress, self.most))
+        return reverse_gradient(values, reversal_weight(progress))
 
 
 class _ReverseGradient(torch.autograd.Function):

@@ -62,17 +62,22 @@ class MultiHeadAttention(nn.Module):
         Args:
             queries: [batch, query, width].
             keys: Keys and values, [batch, key, width].
-            usable: True where a key may be attended to, [batch, key].
+            usable: True where a key may be attended to, [batch, key], or [batch, query, key].
 
         Returns:
             [batch, query, width].
         """
+        usable = by_query(usable)
         key, value = self.key_value(keys).chunk(2, dim=-1)
         dropout = self.dropout if self.training else 0.0
         attended = attend(self.query(queries), key, value, usable, self.heads, dropout)
-        some = usable.any(dim=1)[:, None, None]
         output: Tensor = self.output(attended)
-        return output.masked_fill(~some, 0)
+        return output.masked_fill(~usable.any(dim=-1, keepdim=True), 0)
+
+
+def by_query(usable: Tensor) -> Tensor:
+    """Map [batch, key], the same for all queries, to [batch, 1, key]; others are as they are."""
+    return usable.unsqueeze(1) if usable.dim() == 2 else usable
 
 
 def attend(
@@ -84,7 +89,7 @@ def attend(
         query: [batch, query, width].
         key: [batch, key, width].
         value: [batch, key, width].
-        usable: True where a key may be attended to, [batch, key].
+        usable: True where a key may be attended to, [batch, key], or [batch, query, key].
         heads: Parts that the width is split into.
         dropout: Of the weights.
 
@@ -96,17 +101,18 @@ def attend(
         """Map [batch, turn, width] to [batch, head, turn, width / head]."""
         return vectors.view(*vectors.shape[:2], heads, -1).transpose(1, 2)
 
+    usable = by_query(usable)
     some = usable.any(dim=-1, keepdim=True)
-    # A softmax over nothing is NaN on some backends: a dialogue without usable keys attends to all
-    # of them and its result is zeroed.
+    # A softmax over nothing is NaN on some backends: a query without usable keys attends to all of
+    # them and its result is zeroed.
     attended = functional.scaled_dot_product_attention(
         split(query),
         split(key),
         split(value),
-        attn_mask=(usable | ~some)[:, None, None, :],
+        attn_mask=(usable | ~some).unsqueeze(1),
         dropout_p=dropout,
     )
-    return attended.transpose(1, 2).flatten(2).masked_fill(~some.unsqueeze(-1), 0)
+    return attended.transpose(1, 2).flatten(2).masked_fill(~some, 0)
 
 
 def transformer(

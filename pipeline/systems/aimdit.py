@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pipeline.nn.batch import DialogueBatch, Packing
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.prenorm import PreNormLayer
+from pipeline.nn.transformer_layers import PreNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 KERNELS = (1, 3, 5)

@@ -29,7 +29,7 @@ class Source:
 
     citation: str
     commit: str = ""
-    """The public code that was read, OWNER/NAME@SHA."""
+    """OWNER/NAME@SHA at which the public code, or a part of it, was read."""
 
     adapted: str = ""
     """What differs here, and why."""

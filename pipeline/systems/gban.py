@@ -42,8 +42,8 @@ def align(queries: Tensor, keys: Tensor, usable: Tensor) -> Tensor:
 class GatedGroup(nn.Module):
     """Fuse a vector x_m per modality: gates weigh `p_m = tanh(W_m x_m)` feature by feature.
 
-    Two modalities: `z p_1 + (1 - z) p_2`, `z = sigmoid(W_z [x_1; x_2])`. Three: `ModalityGate` of
-    the p_m that are available. One: p itself.
+    Two modalities: `z p_1 + (1 - z) p_2`, `z = sigmoid(W_z [x_1; x_2])`. Three: `ModalityGate`. An
+    absent modality has no share of either; where all are, the result is 0. One: p itself.
     """
 
     def __init__(self, modalities: int, width: int, fused: int) -> None:
@@ -60,7 +60,7 @@ class GatedGroup(nn.Module):
 
         Args:
             vectors: x, finite everywhere.
-            available: Read if there are three, [modality, batch, turn].
+            available: Read if there are several, [modality, batch, turn].
         """
         mapped = [torch.tanh(m(x)) for m, x in zip(self.maps, vectors.unbind(), strict=True)]
         if self.gate is None:
@@ -68,8 +68,10 @@ class GatedGroup(nn.Module):
         if isinstance(self.gate, ModalityGate):
             fused: Tensor = self.gate(torch.stack(mapped), available)
             return fused
+        first, second = available.unsqueeze(-1)
         share = torch.sigmoid(self.gate(torch.cat(vectors.unbind(), dim=-1)))
-        return torch.lerp(mapped[1], mapped[0], share)
+        share = share.masked_fill(~second, 1).masked_fill(~first, 0)
+        return torch.lerp(mapped[1], mapped[0], share).masked_fill(~(first | second), 0)
 
 
 class Gban(System):

@@ -11,6 +11,7 @@ from torch.nn import functional
 from pipeline.nn.attention import MultiHeadAttention
 from pipeline.nn.batch import DialogueBatch, unpack
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.transformer_layers import PostNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 HIDDEN = 128
@@ -27,7 +28,9 @@ class JmtSettings(Settings):
     readout: Literal["fc", "tokens"] = Field(
         description="Of a turn's cross-attentions: a linear map of all, or a transformer over them."
     )
-    dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(
+        ge=0, lt=1, description="Of attention weights, within and behind the parts of a layer."
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> "JmtSettings":
@@ -36,42 +39,21 @@ class JmtSettings(Settings):
         return self
 
 
-class Layer(nn.Module):
-    """A transformer layer normalised after each part: `y = LN(x + MHA(x))`, `LN(y + FFN(y))`."""
-
-    def __init__(self, settings: JmtSettings) -> None:
-        super().__init__()
-        width, dropout = settings.width, settings.dropout
-        self.attention = MultiHeadAttention(width, settings.heads, dropout)
-        self.norms = nn.ModuleList((nn.LayerNorm(width), nn.LayerNorm(width)))
-        self.dropout = nn.Dropout(dropout)
-        self.feedforward = nn.Sequential(
-            nn.Linear(width, settings.feedforward),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(settings.feedforward, width),
-        )
-
-    def forward(self, sequence: Tensor, usable: Tensor) -> Tensor:
-        """Update [batch, place, width]; keys are the places where `usable`, [batch, place]."""
-        first, second = self.norms
-        middle = first(sequence + self.dropout(self.attention(sequence, sequence, usable)))
-        updated: Tensor = second(middle + self.dropout(self.feedforward(middle)))
-        return updated
-
-
 class TokenReadout(nn.Module):
     """The mean of a turn's cross-attentions, after a transformer layer and an attention."""
 
     def __init__(self, settings: JmtSettings) -> None:
         super().__init__()
-        self.layer = Layer(settings)
-        self.attention = MultiHeadAttention(settings.width, settings.heads, settings.dropout)
+        width, heads, dropout = settings.width, settings.heads, settings.dropout
+        self.layer = nn.TransformerEncoderLayer(
+            width, heads, settings.feedforward, dropout, batch_first=True
+        )
+        self.attention = MultiHeadAttention(width, heads, dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map [row, token, width] to [row, width]."""
         every = torch.ones_like(tokens[..., 0], dtype=torch.bool)
-        updated = self.layer(tokens, every)
+        updated = self.layer(tokens)
         attended: Tensor = self.attention(updated, updated, every)
         return attended.mean(dim=1)
 
@@ -81,12 +63,15 @@ class Encoder(nn.Module):
 
     def __init__(self, settings: JmtSettings) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(
+            PostNormLayer(settings.width, settings.heads, settings.feedforward, settings.dropout)
+            for _ in range(settings.layers)
+        )
 
     def forward(self, turns: Tensor, usable: Tensor) -> Tensor:
         """Encode [batch, turn, width]; keys are the turns where `usable`, [batch, turn]."""
         for layer in self.layers:
-            turns = layer(turns, usable)
+            turns = layer(turns, turns, usable)
         return turns
 
 
@@ -109,9 +94,11 @@ class Jmt(System):
         "691e27854a2ed73c7732eb020d1c5eef02ee45a5",
         adapted="classes by cross-entropy, where the code has valence and arousal by concordance; "
         "text as a third modality, so four streams and twelve pairs, where it has three and six; "
-        "turns for frames; padding and missing turns masked; the mean of the tokens, where it "
-        "reads the last; AdamW, where it has SGD, without its one drop of the rate; dialogues for "
-        "sequences of a batch; clipped gradients",
+        "turns for frames; the common inputs before vectors are scaled to length 1; padding and "
+        "missing turns masked; all pairs mapped to the features of one, where it maps them to "
+        "those of two; one classifier, where it has one each of valence and arousal; the mean of "
+        "the tokens, where it reads the last; AdamW, where it has SGD; dialogues for sequences of "
+        "a batch; clipped gradients",
     )
 
     def __init__(self, settings: JmtSettings, shape: Shape) -> None:

@@ -29,8 +29,10 @@ class MalnSettings(Settings):
         ge=0, description="Weight of telling modalities apart by common vectors, which unlearn it."
     )
     diversity: float = Field(ge=0, description="Weight of telling them apart by their own vectors.")
-    orthogonality: float = Field(ge=0, description="Weight of common and own vectors sharing none.")
-    dropout: float = Field(ge=0, lt=1, description="Before the two levels and the last layer.")
+    orthogonality: float = Field(
+        ge=0, description="Weight of the orthogonality of common and own vectors."
+    )
+    dropout: float = Field(ge=0, lt=1, description="Of the inputs, of h, before the last layer.")
 
 
 class SpeakerContext(nn.Module):

@@ -10,8 +10,8 @@ from pipeline.nn.adversarial import recognised, recognition_loss, reverse_gradie
 from pipeline.nn.batch import DialogueBatch, Packing
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.post_norm import PostNormLayer
 from pipeline.nn.shared_private import SharedPrivate, Spaces
+from pipeline.nn.transformer_layers import PostNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 TRANSFORMER_DROPOUT = 0.1  # PyTorch's default, which the public code keeps
@@ -34,7 +34,7 @@ class MisaSettings(Settings):
         ge=0, description="Weight of orthogonality of shared and private vectors."
     )
     reconstruction: float = Field(ge=0, description="Weight of the error of a turn's own vectors.")
-    dropout: float = Field(ge=0, lt=1, description="Before the last layer.")
+    dropout: float = Field(ge=0, lt=1, description="Before the last layer; in the discriminator.")
 
     @model_validator(mode="after")
     def _agree(self) -> "MisaSettings":
@@ -64,8 +64,8 @@ class Misa(System):
         adapted="common inputs in the place of BERT and of LSTMs over words and frames, which the "
         "code packs by the length of the text; reconstruction of a target without gradient; norms "
         "of the CMD that have a gradient where moments are equal; absent modalities are masked; "
-        "losses over the turns of some dialogues, where the code has utterances; decoupled weight "
-        "decay and a clipped norm, where the code clips each gradient; stopped by validation "
+        "losses over the turns of some dialogues, where the code has utterances; a clipped "
+        "norm, where the code clips each gradient; stopped by validation "
         "weighted F1, where the code has the loss",
     )
 

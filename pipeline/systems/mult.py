@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.prenorm import PreNormLayer, sinusoids
+from pipeline.nn.positions import sinusoids
+from pipeline.nn.transformer_layers import PreNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 MEMORY = 3
@@ -18,7 +19,7 @@ MEMORY = 3
 class MultSettings(Settings):
     """Sizes of the network; defaults in params.yaml are the public code's."""
 
-    width: int = Field(ge=4, le=4096, description="Features per modality and utterance (30).")
+    width: int = Field(ge=1, le=4096, description="Features per modality and utterance (30).")
     layers: int = Field(ge=1, le=24, description="Of each stack; at least 3 of the self-attention.")
     heads: int = Field(ge=1, le=64)
     causal: bool = Field(description="A turn reads itself and earlier turns alone.")
@@ -28,8 +29,6 @@ class MultSettings(Settings):
     def _agree(self) -> "MultSettings":
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        if self.width % 2:
-            raise ValueError(f"width {self.width} is odd: positions are pairs of sine and cosine")
         return self
 
 
@@ -64,7 +63,8 @@ class Stack(nn.Module):
 
     def _placed(self, turns: Tensor) -> Tensor:
         count, width = turns.shape[1:]
-        placed: Tensor = self.dropout(width**0.5 * turns + sinusoids(count, width, turns))
+        places = sinusoids(count, width, turns.device).to(turns)
+        placed: Tensor = self.dropout(width**0.5 * turns + places)
         return placed
 
 
@@ -86,9 +86,9 @@ class Mult(System):
         adapted="over the turns of a dialogue, where the code has the tokens of an utterance; the "
         "vector of each turn, where it reads the last token's; both directions by default, where "
         "it hides the future; padding and missing turns masked; the common inputs for its maps "
-        "without bias; one dropout, where it has seven of 0 to 0.25; PyTorch's initialisation, "
-        "where it has Xavier's; decoupled weight decay; the epoch chosen by weighted F1, where it "
-        "has the loss",
+        "without bias; the positions of Vaswani et al.; one dropout, where it has seven of 0 to "
+        "0.25; PyTorch's initialisation, where it has Xavier's; the epoch chosen by weighted F1, "
+        "where it has the loss",
     )
 
     def __init__(self, settings: MultSettings, shape: Shape) -> None:

@@ -92,9 +92,9 @@ class MultiEmo(System):
     With u_m a modality's utterances: `C_m = ReLU(W_m BiDialogueRNN(u_m))`, or `C_text = u_text`;
     `F_m` comes from T layers that start at C_m (`CrossModalLayer`); `z = W [F_text; F_audio;
     F_visual]`; `logits = V ReLU(U z)`.
-    `L = w_1 CE + w_2 SWFC(z, labels) + w_3 sum over pairs of modalities of SoftHGR(F_m, F_n)`, over
-    labelled turns, and for a pair over turns that have both. A single modality has neither
-    attention nor Soft-HGR: context, classifier and contrast are left of it.
+    `L = w_1 CE + w_2 SWFC(z, labels) + w_3 sum over pairs of modalities of SoftHGR(F_m, F_n)`: CE
+    and SWFC over labelled turns, SoftHGR over all that have both, labelled or not. A single
+    modality has neither attention nor Soft-HGR: context, classifier and contrast are left of it.
     """
 
     Settings = MultiEmoSettings
@@ -102,15 +102,15 @@ class MultiEmo(System):
         fidelity="code",
         citation="Shi and Huang, MultiEMO: An Attention-Based Correlation-Aware Multimodal Fusion "
         "Framework for Emotion Recognition in Conversations, ACL 2023",
-        commit="TaoShi1998/MultiEMO@c983fe2ccfe3964e0dfcae3924f78c176ba34140",
+        commit="TaoShi1998/MultiEMO@b001b0d0c2787ee71008b2eb308d7076cff73672",
         adapted="Soft-HGR of centred views with covariances of their features, divided by how many "
         "these are, where the code has covariances of turns and divides by their number twice; "
         "both directions of DialogueRNN, and text with context, on every corpus, where the code "
-        "has on MELD the forward one alone and none for text, whose encoder was fine-tuned; "
-        "attention masked by availability, where the code masks nothing; no dropout on logits; "
-        "common inputs; decoupled weight decay and clipped gradients; the rate drops when "
-        "validation F1, not its loss, stalls; the epoch chosen on validation, where the code takes "
-        "the best on test",
+        "has on MELD the forward one alone, without a linear map behind it, and none for text, "
+        "whose encoder was fine-tuned; attention masked by availability, where the code masks "
+        "nothing; no dropout on logits; common inputs; decoupled weight decay and clipped "
+        "gradients; the rate drops when validation F1, not its loss, stalls; the epoch chosen on "
+        "validation, where the code takes the best on test",
     )
     class_weights: Tensor
     """w of the contrastive loss, which sum to 1, [class]."""

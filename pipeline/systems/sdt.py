@@ -24,9 +24,12 @@ class SdtSettings(Settings):
     width: int = Field(ge=1, le=4096, description="Features per modality and utterance (1024).")
     heads: int = Field(ge=1, le=64, description="Attention heads (8).")
     gate: Literal["learned", "identity"] = Field(
-        description="Of what one modality reads of another: sigmoid(W x) * x with W learned, or 1."
+        description="Of what one modality reads of another, sigmoid(W x) * x: W learned, or the "
+        "identity matrix (SiLU)."
     )
-    dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(
+        ge=0, lt=1, description="Of what is read, of attention weights, behind parts of a layer."
+    )
     unimodal: float = Field(ge=0, description="Weight of each modality's own cross-entropy.")
     distillation: float = Field(
         ge=0, description="Weight of what each modality's own classifier learns from the fused one."
@@ -41,7 +44,7 @@ class SdtSettings(Settings):
 
 
 class UnimodalGate(nn.Module):
-    """`sigmoid(W x) * x`, feature by feature; with W = 1 it is SiLU."""
+    """`sigmoid(W x) * x`, feature by feature; with the identity for W it is SiLU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -55,7 +58,8 @@ class UnimodalGate(nn.Module):
 class Reader(nn.Module):
     """A transformer layer in which one modality reads another, or itself.
 
-    `o = e_q + dropout(MHA(e_q, e_k, e_k))`, `out = o + W_2 GELU(W_1 LN(o))`, then a gate.
+    With d dropout, drawn anew in each: `e_q <- d(e_q)`, `e_k <- d(e_k)`,
+    `o = e_q + d(MHA(e_q, e_k, e_k))`, `out = o + W_2 GELU(W_1 LN(o))`, then a gate.
     """
 
     def __init__(self, settings: SdtSettings) -> None:
@@ -81,6 +85,9 @@ class Reader(nn.Module):
             read: e_k.
             usable: True where e_k may be attended to, [batch, turn].
         """
+        itself = read is reader
+        reader = self.dropout(reader)
+        read = reader if itself else self.dropout(read)
         mixed = reader + self.dropout(self.attention(reader, read, usable))
         gated: Tensor = self.gate(mixed + self.feed_forward(mixed))
         return gated
@@ -104,12 +111,13 @@ class Stream(nn.Module):
 class Sdt(System):
     """Every modality reads every one, gates weigh what is read, the whole teaches its parts.
 
-    `e_m = dropout(u_m + position + Embedding(speaker))`, F_m from a `Stream` over all e,
+    `e_m = u_m + position + Embedding(speaker)`, F_m from a `Stream` over all e,
     `F = sum_m softmax_m(W F_m) * F_m` over the modalities of the turn, over all where it has none;
     `logits = V F`, `logits_m = V_m dropout(ReLU(F_m))`.
     `L = CE(logits) + sum_m CE(logits_m) + sum_m KL(softmax(logits / tau) || softmax(logits_m /
-    tau))`, whose teacher has no gradient. A single modality reads itself, and its second classifier
-    still learns from the first.
+    tau))`, whose teacher has no gradient; those of a modality too are over all (labelled) turns,
+    whether they have it or not. A single modality reads itself, and its second classifier still
+    learns from the first.
     """
 
     Settings = SdtSettings
@@ -131,7 +139,6 @@ class Sdt(System):
         width, modalities = settings.width, tuple(shape.features)
         self.inputs = Inputs(shape.features, width, settings.limit)
         self.speakers = SpeakerEmbedding(width)
-        self.dropout = nn.Dropout(settings.dropout)
         self.streams = nn.ModuleDict({m: Stream(modalities, settings) for m in modalities})
         self.gate = ModalityGate(width)
         self.head = nn.Linear(width, shape.classes)
@@ -149,7 +156,7 @@ class Sdt(System):
         """Classify every turn; `extra` has the logits of each modality's own classifier."""
         utterances = self.inputs(batch)
         places = sinusoids(utterances.shape[2], utterances.shape[3], utterances.device)
-        vectors = self.dropout(utterances + places.to(utterances) + self.speakers(batch.speakers))
+        vectors = utterances + places.to(utterances) + self.speakers(batch.speakers)
         available = batch.all_available(self.inputs.modalities)
         pairs = zip(vectors.unbind(), available.unbind(), strict=True)
         keys = dict(zip(self.inputs.modalities, pairs, strict=True))

@@ -11,8 +11,8 @@ from pipeline.nn.context import make_context
 from pipeline.nn.contrastive import ProjectionHead, supervised_contrastive_loss
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.post_norm import PostNormLayer
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.transformer_layers import PostNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 START = 0.02  # deviation of the joint vectors at the start

@@ -8,7 +8,7 @@ from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.info_nce import info_nce
 from pipeline.nn.inputs import Inputs
-from pipeline.nn.prenorm import PreNormLayer
+from pipeline.nn.transformer_layers import PreNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 ADAPTED = ("visual", "audio")
@@ -78,9 +78,9 @@ class Unimse(System):
 
     `h <- PreNormLayer(h)`, whose keys are the turns with text; `h <- Adapter(h, v, a)`, v and a
     linear maps of the utterance's vectors; `logits = W h`;
-    `L = CE + lambda sum over m of InfoNCE(P_t h', P_m m; tau)`, with h' of the last layer's input,
-    over the turns that have both. Without text the first modality in use takes its place; alone
-    it has adapters of its own stream only.
+    `L = CE + lambda sum over m of InfoNCE(P_t h', P_m m; tau)`, h' being the input of the last
+    layer, over the turns that have both. Without text the first modality in use takes its place;
+    alone it has adapters of its own stream only.
     """
 
     Settings = UnimseSettings
@@ -115,17 +115,18 @@ class Unimse(System):
         )
         self.projections = nn.ModuleDict()
         if settings.contrastive and self.others:
-            self.projections[self.main] = nn.Linear(width, settings.projection)
+            self.projections[self.main] = nn.Linear(width, settings.projection, bias=False)
             for modality in self.others:
-                self.projections[modality] = nn.Linear(settings.hidden, settings.projection)
+                self.projections[modality] = nn.Linear(
+                    settings.hidden, settings.projection, bias=False
+                )
         self.head = nn.Linear(width, shape.classes)
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn; `extra` has what is contrasted, by modality."""
         vectors = dict(zip(self.inputs.modalities, self.inputs(batch).unbind(), strict=True))
         others = {m: self.narrow[m](vectors[m]) for m in self.others}
-        turns = batch.turn_mask.shape[1]
-        usable = batch.available(self.main).unsqueeze(1).expand(-1, turns, -1)
+        usable = batch.available(self.main)
         stream = entering = vectors[self.main]
         for layer, adapter in zip(self.layers, self.adapters, strict=True):
             entering = stream

@@ -72,15 +72,21 @@ def naive_gatv2(layer: GATv2, turns) -> torch.Tensor:
     return torch.stack(rows)
 
 
+def naive_head(query, keys, values) -> torch.Tensor:
+    """Scaled dot-product attention of one query to some vectors."""
+    shares = [(query @ key / len(query) ** 0.5).exp() for key in keys]
+    return sum(s * v for s, v in zip(shares, values, strict=True)) / sum(shares)
+
+
 def naive_attention(layer: MultiHeadAttention, queries, keys) -> torch.Tensor:
     """Multi-head attention of one dialogue, [query, width]."""
-    rows = []
-    pairs = [layer.key_value(turn).chunk(2) for turn in keys]
+    rows, heads = [], range(layer.heads)
+    maps = [layer.key_value(turn).chunk(2) for turn in keys]
+    pairs = [[part.chunk(layer.heads) for part in both] for both in maps]
     for query in layer.query(queries):
-        heads = []
-        for head, asked in enumerate(query.chunk(layer.heads)):
-            key, value = ([p[n].chunk(layer.heads)[head] for p in pairs] for n in (0, 1))
-            scores = torch.stack([asked @ k / len(asked) ** 0.5 for k in key])
-            heads.append(sum(a * v for a, v in zip(scores.softmax(0), value, strict=True)))
-        rows.append(layer.output(torch.cat(heads)))
+        asked = query.chunk(layer.heads)
+        mixed = [
+            naive_head(asked[h], [k[h] for k, _ in pairs], [v[h] for _, v in pairs]) for h in heads
+        ]
+        rows.append(layer.output(torch.cat(mixed)))
     return torch.stack(rows)

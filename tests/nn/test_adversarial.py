@@ -96,9 +96,9 @@ def test_gradient_reversal():
 
 
 def test_the_ramp_of_the_reversal():
-    assert reversal_weight(0.0, 2.0) == 0
-    assert reversal_weight(0.1, 1.0) == pytest.approx(0.462117, abs=1e-6)
-    assert reversal_weight(1.0, 2.0) == pytest.approx(2.0, abs=1e-3)
+    assert reversal_weight(0.0) == 0
+    assert reversal_weight(0.1) == pytest.approx(0.462117, abs=1e-6)
+    assert reversal_weight(1.0) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_groups_that_are_recognised_count_alike():
@@ -112,8 +112,18 @@ def test_groups_that_are_recognised_count_alike():
     assert recognised(discriminator, [first[:0], second[:0]]).item() == 0
 
 
+def test_what_is_recognised_hangs_on_no_dropout_and_leaves_the_mode_as_it_was():
+    discriminator = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Dropout(0.9))
+    discriminator[0].weight.data.copy_(torch.eye(2))
+    rows = [torch.tensor([[2.0, 1.0]] * 50), torch.tensor([[0.0, 1.0]] * 50)]
+    for training in (True, False):
+        discriminator.train(training)
+        assert recognised(discriminator, rows).item() == 1
+        assert all(part.training == training for part in discriminator.modules())
+
+
 def test_the_reversal_follows_the_share_of_dialogues_that_were_read():
-    reversal, values = RampedReversal(2.0), torch.tensor([1.0], requires_grad=True)
+    reversal, values = RampedReversal(), torch.tensor([1.0], requires_grad=True)
     reversal.plan(40)
     weights = []
     for dialogues in (0, 4, 36):
@@ -121,9 +131,9 @@ def test_the_reversal_follows_the_share_of_dialogues_that_were_read():
         values.grad = None
         reversal(values).sum().backward()
         weights.append(-values.grad.item())
-    expected = [reversal_weight(progress, 2.0) for progress in (0.0, 0.1, 1.0)]
+    expected = [reversal_weight(progress) for progress in (0.0, 0.1, 1.0)]
     assert weights == pytest.approx(expected)
-    assert expected[1] == pytest.approx(2 * 0.462117, abs=1e-5)
+    assert expected[1] == pytest.approx(0.462117, abs=1e-5)
 
 
 def test_how_far_the_reversal_is_stands_in_its_state():

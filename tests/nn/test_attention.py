@@ -63,6 +63,28 @@ def test_a_query_without_keys_gets_zeros():
     assert keys.grad[1].isfinite().all()
 
 
+def test_a_query_may_have_keys_of_its_own_and_one_without_any_learns_without_nan():
+    attention = MultiHeadAttention(4, 2)
+    usable = torch.tensor([[[True, False], [False, False], [True, True]]])
+    queries, keys = torch.randn(1, 3, 4, requires_grad=True), torch.randn(1, 2, 4)
+    result = attention(queries, keys, usable)
+    for number in (0, 2):
+        alone = attention(queries[:, number : number + 1], keys, usable[:, number])
+        torch.testing.assert_close(result[:, number : number + 1], alone)
+    assert result[0, 0].any()
+    assert not result[0, 1].any()
+    result.sum().backward()
+    assert queries.grad.isfinite().all()
+
+
+def test_keys_by_query_that_are_alike_are_keys_of_the_batch():
+    attention, queries, keys = MultiHeadAttention(8, 2), torch.randn(3, 5, 8), torch.randn(3, 4, 8)
+    usable = torch.rand(3, 4) > 0.3
+    usable[0] = False
+    got = attention(queries, keys, usable.unsqueeze(1).expand(3, 5, 4))
+    torch.testing.assert_close(got, attention(queries, keys, usable))
+
+
 def test_heads_divide_the_width():
     with pytest.raises(ValueError, match="Bad heads 3, expected a divisor of the width 8"):
         MultiHeadAttention(8, 3)

@@ -15,7 +15,7 @@ from pipeline.nn.graph import (
     pair_relations,
     relations,
 )
-from tests.nn.naive_transformer import naive_attention
+from tests.nn.naive import naive_head
 
 MASK = torch.tensor([[True, True, True, True], [True, True, False, False]])
 SPEAKERS = torch.tensor([[0, 1, 0, 2], [0, 0, 9, -4]])
@@ -147,7 +147,7 @@ def test_attention_along_edges_equals_a_loop():
         for i in range(length):
             senders = [j for j in range(length) if edges[row, i, j]]
             keys, values = ([parts[j][part] for j in senders] for part in (1, 2))
-            mixed = naive_attention(parts[i][0], keys, values)
+            mixed = naive_head(parts[i][0], keys, values)
             torch.testing.assert_close(result[row, i], layer.skip(nodes[row, i]) + mixed)
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from pipeline.nn.entropy import Entropy
-from tests.systems.test_every_system import with_garbage
 from tests.systems.zoo import (
     batch_of,
     conversations,
@@ -14,6 +13,7 @@ from tests.systems.zoo import (
     logits,
     make,
     size_of,
+    with_garbage,
 )
 
 NAME = "bc_lstm"

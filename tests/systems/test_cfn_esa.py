@@ -11,14 +11,16 @@ from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import parameters
 from tests.nn.naive import naive_attention
 from tests.systems.zoo import (
-    DIMENSIONS,
     batch_of,
     conversation,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     size_of,
+    starting_with,
+    terms_of,
 )
 
 NAME = "cfn_esa"
@@ -74,16 +76,11 @@ def naive_fused(made, utterances, usable):
 
 @pytest.mark.parametrize("modalities", ["tav", "ta", "av", "v"])
 def test_it_equals_a_loop_over_turns(modalities):
-    names, lengths = tuple(m for m in DIMENSIONS if m[0] in modalities), (6, 1, 4)
-    made = make(NAME, modalities=names, layers=2).double()
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.4), turns=2))
-    encoded, fused = made.inputs(batch), []
-    for row, length in enumerate(lengths):
-        turns = dict(zip(made.inputs.modalities, encoded[:, row, :length], strict=True))
-        usable = {m: batch.available(m)[row, :length] for m in turns}
-        fused.append(naive_fused(made, turns, usable))
+    made = make(NAME, modalities=starting_with(modalities), layers=2).double()
+    batch = in_float64(batch_of(made, conversations((6, 1, 4), missing=0.4), turns=2))
+    fused = [naive_fused(made, *read) for *read, _ in each_dialogue(made, batch)]
     torch.testing.assert_close(logits(made, batch), made.head(torch.cat(fused)))
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     losses = []
     for row, z in enumerate(fused):
         for i, j in torch.cartesian_prod(torch.arange(len(z)), torch.arange(len(z))).tolist():
@@ -116,7 +113,7 @@ def streams_of(made, batch):
     ],
 )
 def test_audio_and_visual_meet_in_text_alone_one_layer_later(modalities, layers, changed, reached):
-    names = tuple(m for m in DIMENSIONS if m[0] in modalities)
+    names = starting_with(modalities)
     made = make(NAME, modalities=names, layers=layers)
     batch = batch_of(made, conversations((6, 4), missing=0.0))
     before = streams_of(made, batch)
@@ -172,7 +169,7 @@ def test_the_loss_of_pairs_by_hand():
     same, differ = -math.log(3 / 4), -math.log(1 / 4)
 
     def term():
-        return made.losses(made(batch), batch, Entropy())["shift"].item()
+        return terms_of(made, batch)["shift"].item()
 
     assert term() == pytest.approx(2 * (5 * same + 4 * differ) / 9)
     made.prepare([dialogue])
@@ -191,10 +188,10 @@ def test_pairs_of_other_dialogues_and_of_padding_do_not_count():
     for dialogue in dialogues:
         batch = batch_of(made, [dialogue])
         count = (shifts(batch.labels) >= 0).sum()
-        expected += count * made.losses(made(batch), batch, Entropy())["shift"]
+        expected += count * terms_of(made, batch)["shift"]
         known += count
     assert known == (pairs >= 0).sum()
-    loss = made.losses(made(together), together, Entropy())["shift"]
+    loss = terms_of(made, together)["shift"]
     torch.testing.assert_close(loss, expected / known)
 
 

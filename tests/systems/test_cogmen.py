@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pipeline.nn.graph import pair_relations, relations
-from tests.nn.naive_transformer import naive_attention, naive_norm, naive_transformer
+from tests.nn.naive import naive_head
+from tests.nn.naive_transformer import naive_norm, naive_transformer
 from tests.systems.zoo import (
     batch_of,
     conversations,
@@ -73,7 +74,7 @@ def naive_logits(made, turns, relation, past, future):
     results = []
     for i in count:
         keys, values = ([parts[j][part] for j in near[i]] for part in (1, 2))
-        node = made.convolution.skip(heard[i]) + naive_attention(parts[i][0], keys, values)
+        node = made.convolution.skip(heard[i]) + naive_head(parts[i][0], keys, values)
         node = naive_norm(made.norm, node)
         results.append(made.head(torch.maximum(node, 0.01 * node)))
     return results

@@ -9,7 +9,8 @@ from torch.nn.functional import leaky_relu
 from pipeline.nn.graph import relations
 from pipeline.systems.base import system
 from pipeline.systems.registry import title
-from tests.nn.naive_transformer import naive_attention, naive_norm, naive_transformer
+from tests.nn.naive import naive_head
+from tests.nn.naive_transformer import naive_norm, naive_transformer
 from tests.systems.zoo import (
     batch_of,
     conversations,
@@ -47,7 +48,7 @@ def naive_logits(made, vectors, relation, past, future):
     results = []
     for i in count:
         keys, values = ([parts[j][part] for j in near[i]] for part in (1, 2))
-        node = made.convolution.skip(nodes[i]) + naive_attention(parts[i][0], keys, values)
+        node = made.convolution.skip(nodes[i]) + naive_head(parts[i][0], keys, values)
         node = leaky_relu(naive_norm(made.norm, node))
         results.append(made.head(torch.cat((states[i], node))))
     return results

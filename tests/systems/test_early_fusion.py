@@ -5,7 +5,6 @@ import torch
 from pydantic import ValidationError
 
 from tests.nn.naive import gru_cell, naive_dialogue_rnn
-from tests.systems.test_every_system import with_garbage
 from tests.systems.zoo import (
     batch_of,
     conversations,
@@ -14,6 +13,7 @@ from tests.systems.zoo import (
     make,
     shrunk,
     size_of,
+    with_garbage,
 )
 
 NAME = "early_fusion"

@@ -20,8 +20,7 @@ from pipeline.nn.entropy import Entropy
 from pipeline.records.head import Head, write_head
 from pipeline.systems.base import LeftOut, system
 from pipeline.training.checkpoint import load_checkpoint, save_checkpoint
-from pipeline.training.fit import Run, RunState
-from pipeline.training.learner import DialogueLearner
+from pipeline.training.fit import RunState
 from tests.conftest import ROOT
 from tests.systems.zoo import (
     CLASSES,
@@ -36,8 +35,14 @@ from tests.systems.zoo import (
     conversation,
     conversations,
     fold_of,
+    learned,
     logits,
     make,
+    run_of,
+    shrunk,
+    terms_of,
+    total_loss,
+    with_garbage,
 )
 
 SUBSETS = tuple(chain.from_iterable(combinations(MODALITIES, n) for n in (1, 2, 3)))
@@ -64,11 +69,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def total_loss(made, batch):
-    terms = made.losses(made(batch), batch, Entropy())
-    return sum(terms.values())
 
 
 @every_system
@@ -100,19 +100,6 @@ def test_padding_and_batch_mates_change_nothing(name):
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
     backwards = torch.cat(reversed_order[::-1])
     torch.testing.assert_close(together, backwards, rtol=1e-5, atol=1e-5)
-
-
-def with_garbage(batch, value, index):
-    """A batch whose padded turns, padded frames and missing modalities hold anything."""
-    features = {}
-    for modality, vectors in batch.features.items():
-        real = batch.available(modality)
-        if modality == "visual":
-            real = real.unsqueeze(-1) & batch.frame_mask
-        features[modality] = vectors.masked_fill(~real.unsqueeze(-1), value)
-    return replace(
-        batch, features=features, speakers=batch.speakers.masked_fill(~batch.turn_mask, index)
-    )
 
 
 @every_system
@@ -244,6 +231,69 @@ def test_other_turns_change_a_prediction_unless_it_says_that_it_reads_none(name)
     assert any(changed[:2] + changed[3:]) == reads
 
 
+def learning(name):
+    """A small system in training, with dropout and, where it may have one, a discriminator."""
+    options = {**dict.fromkeys(DROPOUTS, 0.3), "similarity_by": "adversarial"}
+    return make(name, **options).train()
+
+
+@every_learner
+def test_it_learns_under_autocast_and_gives_its_figures_outside_of_it(name):
+    made = learning(name)
+    batch = batch_of(made, conversations((6, 1, 9, 4)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = made(batch)
+        loss = sum(made.losses(output, batch, Entropy()).values())
+    loss.backward()
+    made.after_step(output, batch)
+    numbers = [loss, output.logits[batch.turn_mask], *made.figures(output, batch).values()]
+    numbers += [p.grad for p in made.parameters() if p.grad is not None]
+    assert all(values.isfinite().all() for values in numbers)
+
+
+@every_learner
+def test_figures_draw_no_random_number_and_change_nothing(name):
+    made = learning(name)
+    batch = batch_of(made, conversations((6, 9)))
+    with torch.no_grad():
+        output = made(batch)
+        state = {key: value.clone() for key, value in made.state_dict().items()}
+        random = torch.get_rng_state()
+        figures = made.figures(output, batch)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(value, state[key]) for key, value in made.state_dict().items())
+    assert all(part.training for part in made.modules())
+    assert all(value.isfinite() and value.dim() == 0 for value in figures.values())
+
+
+@pytest.mark.parametrize("name", ["multiemo", "sdt", "cfn_esa", "mult", "jmt", "unimse"])
+def test_heads_that_do_not_divide_the_width_are_refused(name):
+    with pytest.raises(ValueError, match="width 16 is not a multiple of heads 3"):
+        shrunk(name, heads=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "term"),
+    [
+        ("misa", "similarity"),
+        ("misa", "difference"),
+        ("misa", "reconstruction"),
+        ("maln", "commonality"),
+        ("maln", "diversity"),
+        ("maln", "orthogonality"),
+        ("sdt", "unimodal"),
+        ("sdt", "distillation"),
+        ("cfn_esa", "shift"),
+        ("multiemo", "contrastive"),
+        ("multiemo", "soft_hgr"),
+    ],
+)
+def test_a_term_without_weight_is_left_out(name, term):
+    batch = batch_of(whole := make(name), conversations([5, 3]))
+    without = make(name, **{term: 0.0})
+    assert set(terms_of(whole, batch)) - set(terms_of(without, batch)) == {term}
+
+
 @every_learner
 def test_a_step_lowers_the_loss_of_its_batch(name):
     made = make(name)
@@ -264,25 +314,12 @@ def test_twenty_utterances_are_learned(name, tmp_path):
     few = conversations((7, 9, 4), missing=0.0, labelled=1.0, clarity=2.0)
     constant = {"epochs": 150, "patience": 150, "learning_rate": 0.01, "schedule": "constant"}
     fold = fold_of(name, train=few, valid=few, test=few[-1:], **constant)
-    run = Run(DialogueLearner(fold, seed=1)).go(StateFile(tmp_path / "run.pt", RunState))
+    run = run_of(fold, StateFile(tmp_path / "run.pt", RunState))
     assert any(state.scores[-1] == 100 for state in run)
 
 
 def fold_with_dropout(name, **splits):
     return fold_of(name, **dict.fromkeys(DROPOUTS, 0.3), **splits)
-
-
-def run_of(fold, file):
-    """A run as a new process starts it."""
-    return Run(DialogueLearner(fold, seed=1)).go(file)
-
-
-def learned(file):
-    """All numbers that a run has learned, as bytes; not the times it took."""
-    result = file.read()
-    tensors = [torch.tensor([list(row.values()) for row in result.history]).double()]
-    tensors += [*result.valid, *result.best.values()]
-    return [tensor.numpy().tobytes() for tensor in tensors]
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     shrunk,
+    starting_with,
 )
 
 NAME = "gban"
@@ -93,55 +95,63 @@ def naive_group(group, vectors, available):
     mapped = [torch.tanh(m(x)) for m, x in zip(group.maps, vectors, strict=True)]
     if len(vectors) == 1:
         return mapped[0]
-    if len(vectors) == 2:
+    if len(vectors) == 2 and all(available):
         share = torch.sigmoid(group.gate(torch.cat(vectors)))
         return share * mapped[0] + (1 - share) * mapped[1]
-    there = [(group.gate.gate(p).exp(), p) for p, a in zip(mapped, available, strict=True) if a]
-    if not there:
-        return torch.zeros_like(mapped[0])
-    return sum(w * p for w, p in there) / sum(w for w, _ in there)
+    there = [p for p, a in zip(mapped, available, strict=True) if a]
+    if len(there) < 2:
+        return there[0] if there else torch.zeros_like(mapped[0])
+    weights = [group.gate.gate(p).exp() for p in there]
+    return sum(w * p for w, p in zip(weights, there, strict=True)) / sum(weights)
 
 
 def naive_logits(made, utterances, available):
-    """Logits of one dialogue, from its [modality, turn, width] and [modality, turn]."""
-    states = []
-    for rnn, turns in zip(made.rnns.values(), utterances, strict=True):
+    """Logits of one dialogue, from its turns by modality and where they are available."""
+    there, states = torch.stack([*available.values()]), []
+    for rnn, turns in zip(made.rnns.values(), utterances.values(), strict=True):
         forwards = naive_gru(rnn.rnn, "", turns)
         backwards = naive_gru(rnn.rnn, "_reverse", turns.flip(0))[::-1]
         states.append([torch.cat(pair) for pair in zip(forwards, backwards, strict=True)])
     count, result = len(states), []
-    for turn in range(utterances.shape[1]):
+    for turn in range(there.shape[1]):
         own = [states[m][turn] for m in range(count)]
-        fused = naive_group(made.own, own, available[:, turn])
+        fused = naive_group(made.own, own, there[:, turn])
         if count > 1:
             aligned = []
             for m in range(count):
                 total = torch.zeros_like(own[m])
                 for n in set(range(count)) - {m}:
-                    keys = [k for k, a in zip(states[m], available[m], strict=True) if a]
+                    keys = [k for k, a in zip(states[m], there[m], strict=True) if a]
                     shares = [torch.tanh(states[n][turn] @ k).exp() for k in keys]
                     total += sum((w * k for w, k in zip(shares, keys, strict=True)), 0) / sum(
                         shares, 1e-300
                     )
                 aligned.append(total / (count - 1))
-            fused = fused + naive_group(made.aligned, aligned, available.any(1))
+            fused = fused + naive_group(made.aligned, aligned, there.any(1))
         result.append(made.head[3](made.head[0](fused).clamp(min=0)))
     return result
 
 
 @pytest.mark.parametrize("modalities", ["tav", "ta", "av", "v"])
 def test_it_equals_a_loop_over_turns(modalities):
-    names = tuple(m for m in ("text", "audio", "visual") if m[0] in modalities)
-    made = make(NAME, modalities=names).double()
-    lengths = (5, 1, 3)
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.5), turns=2))
-    encoded, available = made.inputs(batch), batch.all_available(names)
+    made = make(NAME, modalities=starting_with(modalities)).double()
+    batch = in_float64(batch_of(made, conversations((5, 1, 3), missing=0.5), turns=2))
     expected = [
-        logit
-        for row, length in enumerate(lengths)
-        for logit in naive_logits(made, encoded[:, row, :length], available[:, row, :length])
+        logit for *read, _ in each_dialogue(made, batch) for logit in naive_logits(made, *read)
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
+
+
+@pytest.mark.parametrize("modalities", [("text", "audio"), ("text", "audio", "visual")])
+def test_the_learned_vector_of_a_missing_modality_changes_nothing(modalities):
+    """In dialogues of one turn, whose GRUs read no other."""
+    made = make(NAME, modalities=modalities)
+    batch = batch_of(made, conversations((1,) * 9, missing=0.5))
+    assert len(batch.all_available(modalities)[:, :, 0].unique(dim=1).T) > 2
+    before = logits(made, batch)
+    with torch.no_grad():
+        made.inputs.missing.add_(3)
+    assert torch.equal(logits(made, batch), before)
 
 
 def test_alone_a_modality_has_no_alignment():

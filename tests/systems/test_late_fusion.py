@@ -13,7 +13,6 @@ from pipeline.nn.entropy import Entropy
 from pipeline.systems.late_fusion import best_weights, fused
 from pipeline.training.fit import Run, RunState
 from pipeline.training.learner import DialogueLearner
-from tests.systems.test_every_system import learned, with_garbage
 from tests.systems.zoo import (
     CLASSES,
     TEST,
@@ -21,9 +20,11 @@ from tests.systems.zoo import (
     conversations,
     fold_of,
     in_float64,
+    learned,
     logits,
     make,
     size_of,
+    with_garbage,
 )
 
 NAME = "late_fusion"

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import system
 from pipeline.systems.maln import SpeakerContext
 from pipeline.systems.registry import title
@@ -14,17 +13,15 @@ from tests.systems.zoo import (
     TRAIN,
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     size_of,
+    terms_of,
 )
 
 NAME = "maln"
-
-
-def terms_of(made, batch):
-    return made.losses(made(batch), batch, Entropy())
 
 
 def naive_bigru(gru, modality, turns):
@@ -40,10 +37,10 @@ def naive_bigru(gru, modality, turns):
     return [torch.cat(pair) for pair in zip(directions[0], directions[1][::-1], strict=True)]
 
 
-def naive_logits(made, encoded, speakers, there):
-    """One dialogue from its encoded turns, [modality][turn]."""
+def naive_logits(made, encoded, there, speakers):
+    """One dialogue from its turns by modality, where they are available, and who speaks."""
     turns, levels = range(len(speakers)), []
-    for m, modality in enumerate(encoded):
+    for m, modality in enumerate(encoded.values()):
         heard = naive_bigru(made.context, m, list(modality))
         own, mean = {}, {}
         for speaker in set(speakers):
@@ -60,7 +57,7 @@ def naive_logits(made, encoded, speakers, there):
         vectors += [
             layer(level[t]).clamp(min=0) for layer, level in zip(made.own, levels, strict=True)
         ]
-        scores, usable = made.gate(torch.cat(vectors)).exp(), [m[t] for m in there] * 2
+        scores, usable = made.gate(torch.cat(vectors)).exp(), [m[t] for m in there.values()] * 2
         total = sum(score for score, use in zip(scores, usable, strict=True) if use)
         fused = torch.zeros_like(vectors[0])
         for score, vector, use in zip(scores, vectors, usable, strict=True):
@@ -73,20 +70,9 @@ def naive_logits(made, encoded, speakers, there):
     "modalities", [("text",), ("audio", "visual"), ("text", "audio", "visual")]
 )
 def test_it_equals_loops_over_speakers_and_turns(modalities):
-    lengths = (7, 1, 4)
     made = make(NAME, modalities=modalities).double()
-    batch = in_float64(batch_of(made, conversations(lengths), turns=2))
-    encoded, there = made.inputs(batch), batch.all_available(modalities).tolist()
-    expected = [
-        logit
-        for row, length in enumerate(lengths)
-        for logit in naive_logits(
-            made,
-            encoded[:, row, :length],
-            batch.speakers[row, :length].tolist(),
-            [modality[row] for modality in there],
-        )
-    ]
+    batch = in_float64(batch_of(made, conversations((7, 1, 4)), turns=2))
+    expected = [logit for read in each_dialogue(made, batch) for logit in naive_logits(made, *read)]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
 
 
@@ -168,13 +154,6 @@ def test_the_discriminators_take_opposite_sides():
                 parameter.sub_(parameter.grad, alpha=1e-2)
             rises.append((terms_of(made, batch)[term] > before).item())
     assert rises == [True, False]
-
-
-@pytest.mark.parametrize("term", ["commonality", "diversity", "orthogonality"])
-def test_a_term_without_weight_is_left_out(term):
-    batch = batch_of(whole := make(NAME), conversations([5, 3]))
-    without = make(NAME, **{term: 0.0})
-    assert set(terms_of(whole, batch)) - set(terms_of(without, batch)) == {term}
 
 
 def test_one_modality_has_nothing_to_be_told_from():

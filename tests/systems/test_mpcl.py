@@ -11,7 +11,6 @@ from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import Output, Shape, system
 from pipeline.systems.mpcl import Memory, mean
 from pipeline.systems.registry import title
-from tests.systems.test_every_system import with_garbage
 from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
@@ -21,6 +20,7 @@ from tests.systems.zoo import (
     make,
     shrunk,
     size_of,
+    with_garbage,
 )
 
 NAME = "mpcl"

@@ -1,47 +1,49 @@
 """MulT by hand, against a loop over turns and their keys, and in the reference's size."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from pipeline.nn.prenorm import sinusoids
+from pipeline.nn.positions import sinusoids
 from pipeline.systems.mult import Stack
-from tests.nn.naive_transformer import naive_norm
-from tests.nn.test_prenorm import naive_layer
+from tests.nn.naive_transformer import naive_norm, naive_pre_norm
 from tests.systems.zoo import (
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
-    shrunk,
+    reordered,
     size_of,
+    starting_with,
 )
 
 NAME = "mult"
 
 
 def test_a_stack_of_idle_layers_by_hand():
-    # 2 * (0.5, 0, 0, 0) + (sin 1, sin 1e-4, cos 1, cos 1e-4) = (1.8415, 0.0001, 0.5403, 1), whose
-    # mean is 0.845468 and deviation 0.675225.
+    # 2 * (0.5, 0, 0, 0) + (sin 0, cos 0, sin 0, cos 0) = (1, 1, 0, 1), of mean 3/4 and deviation
+    # sqrt(3) / 4; with (sin 1, cos 1, sin 0.01, cos 0.01): (1.841471, 0.540302, 0.01, 0.99995), of
+    # mean 0.847931 and deviation 0.672123.
     stack = Stack(4, 1, 2, 0.0)
     with torch.no_grad():
         for layer in stack.layers:
             for part in (layer.attention.output, layer.feedforward[3]):
                 part.weight.zero_()
                 part.bias.zero_()
-    turns = torch.tensor([[[0.5, 0, 0, 0]]])
-    got = stack(turns, torch.randn(1, 1, 4), torch.ones(1, 1, 1, dtype=torch.bool))
-    expected = torch.tensor([1.475068, -1.251980, -0.451947, 0.228860])
-    torch.testing.assert_close(got[0, 0], expected, rtol=0, atol=2e-5)
+    turns = torch.tensor([[[0.5, 0, 0, 0], [0.5, 0, 0, 0]]])
+    got = stack(turns, torch.randn(1, 2, 4), torch.ones(1, 2, 2, dtype=torch.bool))
+    expected = torch.tensor(
+        [[0.577350, 0.577350, -1.732051, 0.577350], [1.478196, -0.457692, -1.246680, 0.226175]]
+    )
+    torch.testing.assert_close(got[0], expected, rtol=0, atol=5e-5)
 
 
 def naive_stack(stack, turns, source, keys_of):
     """A stack over one dialogue; `keys_of` has the places that each turn may read."""
 
     def placed(vectors):
-        waves = sinusoids(len(vectors), len(vectors[0]), vectors[0])
+        waves = sinusoids(len(vectors), len(vectors[0]))
         return [len(v) ** 0.5 * v + w for v, w in zip(vectors, waves, strict=True)]
 
     turns = placed(turns)
@@ -49,17 +51,17 @@ def naive_stack(stack, turns, source, keys_of):
     for layer in stack.layers:
         keys = fixed or turns
         turns = [
-            naive_layer(layer, turn, [keys[place] for place in keys_of[number]])
+            naive_pre_norm(layer, turn, [keys[place] for place in keys_of[number]])
             for number, turn in enumerate(turns)
         ]
     return [naive_norm(stack.norm, turn) for turn in turns]
 
 
 def naive_logits(made, utterances, available):
-    """Logits of one dialogue, from its [modality, turn, width] and the turns that have each."""
-    names, count = made.inputs.modalities, utterances.shape[1]
+    """Logits of one dialogue, from its turns by modality and where they are available."""
+    names, count = made.inputs.modalities, len(utterances[made.inputs.modalities[0]])
     seen = [range(t + 1 if made.settings.causal else count) for t in range(count)]
-    vectors = {m: list(u) for m, u in zip(names, utterances, strict=True)}
+    vectors = {m: list(u) for m, u in utterances.items()}
     keys = {m: [[k for k in own if available[m][k]] for own in seen] for m in names}
     joined = []
     for target in names:
@@ -81,17 +83,11 @@ def naive_logits(made, utterances, available):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("modalities", ["tav", "ta", "v"])
 def test_it_equals_a_loop_over_turns_and_their_keys(modalities, causal):
-    names = tuple(m for m in ("text", "audio", "visual") if m[0] in modalities)
-    made = make(NAME, modalities=names, width=8, layers=2, causal=causal).double()
-    lengths = (5, 1, 3)
-    batch = in_float64(batch_of(made, conversations(lengths, missing=0.5), turns=2))
-    encoded = made.inputs(batch)
+    options = {"modalities": starting_with(modalities), "causal": causal}
+    made = make(NAME, **options, width=8, layers=2).double()
+    batch = in_float64(batch_of(made, conversations((5, 1, 3), missing=0.5), turns=2))
     expected = [
-        logit
-        for row, length in enumerate(lengths)
-        for logit in naive_logits(
-            made, encoded[:, row, :length], {m: batch.available(m)[row] for m in names}
-        )
+        logit for *read, _ in each_dialogue(made, batch) for logit in naive_logits(made, *read)
     ]
     torch.testing.assert_close(logits(made, batch), torch.stack(expected))
 
@@ -109,12 +105,8 @@ def test_the_future_is_read_unless_it_is_hidden(causal):
 def test_turns_know_their_place():
     made = make(NAME)
     batch = batch_of(made, conversations((5,), missing=0.0))
-    order = torch.tensor([3, 0, 4, 1, 2])
-    moved = replace(
-        batch,
-        features={m: v[:, order] for m, v in batch.features.items()},
-        frame_mask=batch.frame_mask[:, order],
-    )
+    order = [3, 0, 4, 1, 2]
+    moved = reordered(batch, order)
     assert not torch.allclose(made(moved).logits, made(batch).logits[:, order], atol=1e-3)
 
 
@@ -124,13 +116,6 @@ def test_self_attention_has_at_least_three_layers(layers, memory):
     assert len(made.crossmodal) == 6
     assert {len(stack.layers) for stack in made.crossmodal.values()} == {layers}
     assert {len(stack.layers) for stack in made.memory.values()} == {memory}
-
-
-def test_widths_that_heads_or_waves_cannot_share_are_refused():
-    with pytest.raises(ValueError, match="width 16 is not a multiple of heads 3"):
-        shrunk(NAME, heads=3)
-    with pytest.raises(ValueError, match="width 15 is odd"):
-        shrunk(NAME, width=15, heads=5)
 
 
 def test_it_has_as_many_parameters_as_the_reference():

@@ -13,14 +13,16 @@ from pipeline.systems.base import parameters
 from tests.nn.naive import naive_attention, naive_dialogue_rnn
 from tests.systems.zoo import (
     CLASSES,
-    DIMENSIONS,
     batch_of,
     conversation,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     size_of,
+    starting_with,
+    terms_of,
 )
 
 NAME = "multiemo"
@@ -68,15 +70,10 @@ def naive_logits(made, utterances, available, speakers):
 @pytest.mark.parametrize("text_context", [True, False])
 @pytest.mark.parametrize("modalities", ["tav", "ta", "av", "t"])
 def test_it_equals_a_loop_over_turns(modalities, text_context):
-    names, lengths = tuple(m for m in DIMENSIONS if m[0] in modalities), (6, 1, 4)
-    made = make(NAME, modalities=names, layers=2, text_context=text_context).double()
-    batch = in_float64(batch_of(made, conversations(lengths), turns=2))
-    encoded, expected = made.inputs(batch), []
-    for row, length in enumerate(lengths):
-        turns = dict(zip(made.inputs.modalities, encoded[:, row, :length], strict=True))
-        available = {m: batch.available(m)[row, :length] for m in turns}
-        speakers = batch.speakers[row, :length].tolist()
-        expected.append(naive_logits(made, turns, available, speakers))
+    options = {"modalities": starting_with(modalities), "text_context": text_context}
+    made = make(NAME, **options, layers=2).double()
+    batch = in_float64(batch_of(made, conversations((6, 1, 4)), turns=2))
+    expected = [naive_logits(made, *read) for read in each_dialogue(made, batch)]
     torch.testing.assert_close(logits(made, batch), torch.cat(expected))
 
 
@@ -131,7 +128,7 @@ def test_a_fresh_classifier_of_zeros_has_an_entropy_of_ln_of_the_classes():
     for parameter in made.head[3].parameters():
         torch.nn.init.zeros_(parameter)
     batch = batch_of(made, conversations((6, 5)))
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     assert {name: term.item() for name, term in terms.items()} == {
         "cross_entropy": pytest.approx(0.4 * math.log(CLASSES))
     }
@@ -140,14 +137,14 @@ def test_a_fresh_classifier_of_zeros_has_an_entropy_of_ln_of_the_classes():
 def test_a_single_modality_has_neither_attention_nor_correlation():
     made = make(NAME, modalities=("audio",))
     batch = batch_of(made, conversations((6, 5)))
-    assert list(made.losses(made(batch), batch, Entropy())) == ["cross_entropy", "contrastive"]
+    assert list(terms_of(made, batch)) == ["cross_entropy", "contrastive"]
     assert parameters(made.fusion) == 0
 
 
 def test_losses_without_enough_rows_are_zero_with_a_graph():
     made = make(NAME)
     batch = batch_of(made, [conversation(1, 1)])
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     assert terms["contrastive"].item() == terms["soft_hgr"].item() == 0
     sum(terms.values()).backward()
     assert all(p.grad.isfinite().all() for p in made.parameters() if p.grad is not None)
@@ -159,8 +156,8 @@ def test_losses_without_enough_rows_are_zero_with_a_graph():
 def test_it_has_as_many_parameters_as_the_reference(layers, text_context, expected):
     """8.63 M and 22.3 M beside the inputs, of 256 features and for 6 classes.
 
-    The reference has states of 128 features, which side by side are a modality's 256; the code, and
-    so this, has a linear map behind them.
+    The reference has states of 128 features, which side by side are a modality's 256; here, as in
+    the code on IEMOCAP, a linear map is behind them.
     """
     sizes = {"width": 256, "states": 128, "heads": 4, "feedforward": 1024, "classifier": 512}
     maps = (3 if text_context else 2) * (256 * 256 + 256)

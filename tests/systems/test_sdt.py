@@ -5,17 +5,19 @@ import math
 import pytest
 import torch
 
-from pipeline.nn.entropy import Entropy
 from pipeline.systems.sdt import UnimodalGate
 from tests.nn.naive import naive_attention
 from tests.systems.zoo import (
     DIMENSIONS,
     batch_of,
     conversations,
+    each_dialogue,
     in_float64,
     logits,
     make,
     size_of,
+    starting_with,
+    terms_of,
 )
 
 NAME = "sdt"
@@ -66,21 +68,29 @@ def naive_logits(made, utterances, available, speakers):
     [("tav", "learned"), ("tav", "identity"), ("av", "learned"), ("t", "learned")],
 )
 def test_it_equals_a_loop_over_turns(modalities, gate):
-    names, lengths = tuple(m for m in DIMENSIONS if m[0] in modalities), (6, 1, 4)
-    made = make(NAME, modalities=names, gate=gate).double()
-    dialogues = conversations(lengths, missing=0.4)
-    batch = in_float64(batch_of(made, dialogues, turns=2))
-    encoded, output = made.inputs(batch), made(batch)
-    for row, length in enumerate(lengths):
-        turns = dict(zip(made.inputs.modalities, encoded[:, row, :length], strict=True))
-        available = {m: batch.available(m)[row, :length] for m in turns}
-        speakers = batch.speakers[row, :length]
-        expected, alone = naive_logits(made, turns, available, speakers)
+    made = make(NAME, modalities=starting_with(modalities), gate=gate).double()
+    batch = in_float64(batch_of(made, conversations((6, 1, 4), missing=0.4), turns=2))
+    output = made(batch)
+    for row, read in enumerate(each_dialogue(made, batch)):
+        expected, alone = naive_logits(made, *read)
+        length = len(expected)
         # The sinusoids are float32.
         torch.testing.assert_close(output.logits[row, :length], expected, rtol=1e-5, atol=1e-6)
         for modality, own in alone.items():
             got = output.extra[modality][row, :length]
             torch.testing.assert_close(got, own, rtol=1e-5, atol=1e-6)
+
+
+def test_each_reading_draws_its_dropout_anew_and_one_of_itself_draws_one():
+    made = make(NAME, dropout=0.5).train()
+    seen = []
+    for stream in made.streams.values():
+        for reader in stream.readers.values():
+            reader.attention.register_forward_hook(lambda _, inputs, out: seen.append(inputs[:2]))
+    made(batch_of(made, conversations((6, 4), missing=0.0)))
+    assert [query is key for query, key in seen] == [number % 4 == 0 for number in range(9)]
+    drawn = {id(vectors): vectors == 0 for pair in seen for vectors in pair}
+    assert len({mask.numpy().tobytes() for mask in drawn.values()}) == len(drawn) == 15
 
 
 def test_a_gate_of_zeros_halves():
@@ -120,10 +130,6 @@ def test_speakers_and_places_are_told_apart():
     assert not torch.allclose(logits(made, batch)[1], places[1], atol=1e-4)
 
 
-def losses_of(made, batch):
-    return made.losses(made(batch), batch, Entropy())
-
-
 def test_losses_by_hand():
     # Scores are biases: p = (3, 1, 1, 1) / 6 of the whole, 1/4 each of either modality.
     made = make(NAME, modalities=("text", "audio"), unimodal=2.0, distillation=3.0, temperature=1.0)
@@ -133,7 +139,7 @@ def test_losses_by_hand():
     with torch.no_grad():
         made.head.bias[0] = math.log(3)
     batch = batch_of(made, conversations((3, 2), labelled=1.0), turns=4)
-    terms = losses_of(made, batch)
+    terms = terms_of(made, batch)
     assert list(terms) == ["cross_entropy", "unimodal", "distillation"]
     assert terms["unimodal"].item() == pytest.approx(2 * 2 * math.log(4))
     divergence = math.log(2) / 2 + math.log(2 / 3) / 2  # in (3, 1, 1, 1) / 6 from 1/4
@@ -141,19 +147,19 @@ def test_losses_by_hand():
     with torch.no_grad():
         for head in made.heads.values():
             head[2].bias[0] = math.log(3)
-    assert losses_of(made, batch)["distillation"].item() == pytest.approx(0, abs=1e-6)
+    assert terms_of(made, batch)["distillation"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_high_temperature_leaves_nothing_to_distil():
     made = make(NAME, temperature=1e4)
     batch = batch_of(made, conversations((6, 4)))
-    assert losses_of(made, batch)["distillation"].item() == pytest.approx(0, abs=1e-6)
+    assert terms_of(made, batch)["distillation"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_teacher_learns_nothing_from_its_students():
     made = make(NAME)
     batch = batch_of(made, conversations((6, 4)))
-    losses_of(made, batch)["distillation"].backward()
+    terms_of(made, batch)["distillation"].backward()
     assert made.head.weight.grad is None
     assert made.gate.gate.weight.grad is None
     assert all(head[2].weight.grad.any() for head in made.heads.values())
@@ -163,10 +169,10 @@ def test_unlabelled_turns_are_distilled_and_padded_ones_are_not():
     made = make(NAME)
     dialogues = conversations((6, 4), labelled=0.0)
     short, long = (batch_of(made, dialogues, turns=turns) for turns in (0, 5))
-    terms = losses_of(made, short)
+    terms = terms_of(made, short)
     assert terms["cross_entropy"].item() == terms["unimodal"].item() == 0
     assert terms["distillation"].item() > 0
-    torch.testing.assert_close(losses_of(made, long)["distillation"], terms["distillation"])
+    torch.testing.assert_close(terms_of(made, long)["distillation"], terms["distillation"])
 
 
 def test_without_their_losses_modalities_have_no_classifiers():
@@ -174,7 +180,7 @@ def test_without_their_losses_modalities_have_no_classifiers():
     gone = dict(full.named_parameters()).keys() - dict(none.named_parameters()).keys()
     assert gone == {f"heads.{m}.2.{part}" for m in DIMENSIONS for part in ("weight", "bias")}
     batch = batch_of(none, conversations((6, 4)))
-    assert list(losses_of(none, batch)) == ["cross_entropy"]
+    assert list(terms_of(none, batch)) == ["cross_entropy"]
 
 
 def test_it_has_as_many_parameters_as_the_reference():

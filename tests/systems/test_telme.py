@@ -11,8 +11,8 @@ from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import Output
 from pipeline.training.fit import Run, RunState
 from pipeline.training.learner import DialogueLearner
-from tests.nn.naive_transformer import naive_attention, naive_norm
-from tests.systems.test_every_system import with_garbage
+from tests.nn.naive import naive_attention
+from tests.nn.naive_transformer import naive_norm
 from tests.systems.zoo import (
     batch_of,
     conversations,
@@ -22,6 +22,8 @@ from tests.systems.zoo import (
     make,
     shrunk,
     size_of,
+    terms_of,
+    with_garbage,
 )
 
 NAME = "telme"
@@ -42,35 +44,25 @@ def test_without_a_shift_the_teachers_vector_is_classified():
 
 def naive_logits(made, batch, row, turns):
     """The fused logits of a dialogue's turns, one after another."""
-    fusion, width = made.fusion, made.settings.width
+    fusion = made.fusion
     there = {m: batch.available(m)[row] for m in made.students}
     encoded = {m: made.inputs[m](batch)[0, row] for m in made.shape.features}
     states = {m: [made.alone[m].states(u) for u in vectors] for m, vectors in encoded.items()}
-    zeros = torch.zeros(width, dtype=torch.float64)
+    zeros = torch.zeros(made.settings.width, dtype=torch.float64)
     joined = [
         torch.cat(
             [states[m][t] if m in there and there[m][t] else zeros for m in ("visual", "audio")]
         )
         for t in range(turns)
     ]
-    attention, size = fusion.attention, 2 * width // made.settings.heads
     result = []
     for turn in range(turns):
         others = range(turns) if made.settings.asf_attention == "dialogue" else [turn]
         keys = [t for t in others if any(there[m][t] for m in there)]
         mixed = joined[turn]
         if keys:
-            query = attention.query(joined[turn]).split(size)
-            maps = [attention.key_value(joined[t]).split(2 * width) for t in keys]
-            heads = [
-                naive_attention(
-                    query[h],
-                    [k.split(size)[h] for k, _ in maps],
-                    [v.split(size)[h] for _, v in maps],
-                )
-                for h in range(made.settings.heads)
-            ]
-            mixed = mixed + attention.output(torch.cat(heads))
+            read = naive_attention(fusion.attention, joined[turn][None], [joined[t] for t in keys])
+            mixed = mixed + read[0]
         mixed = naive_norm(fusion.norms[0], mixed)
         teacher = states[made.teacher][turn]
         gate = fusion.gate(torch.cat((mixed, teacher))).clamp(min=0)
@@ -127,7 +119,7 @@ def gradients(made, term):
 def test_no_part_learns_from_the_loss_of_a_later_one():
     made = make(NAME)
     batch = batch_of(made, conversations((6, 9)))
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     assert {name: gradients(made, term) for name, term in terms.items()} == {
         "cross_entropy": {"fusion"},
         "cross_entropy_text": {"teacher"},
@@ -162,10 +154,26 @@ def test_distillation_by_hand_over_the_turns_that_have_both():
     assert terms["relations_audio"].item() == pytest.approx(3 * expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("stage", ["", "student_audio"])
+def test_a_student_learns_from_the_labels_of_turns_that_have_its_modality(stage):
+    made = make(NAME)
+    made.enter(stage)
+    batch = batch_of(made, conversations((6, 9), missing=0.5, labelled=1.0))
+    there = batch.available("audio")
+    assert 0 < there.sum() < batch.turn_mask.sum()
+    output = made(batch)
+    term = made.losses(output, batch, Entropy())["cross_entropy" + "_audio" * (stage == "")]
+    expected = Entropy()(output.extra["audio"][1][there], batch.labels[there])
+    torch.testing.assert_close(term, expected)
+    made.zero_grad()
+    term.backward()
+    assert not made.inputs["audio"].missing.grad.any()
+
+
 def test_a_weight_of_zero_leaves_a_term_out():
     made = make(NAME, correlation=0.0, relations=0.0)
     batch = batch_of(made, conversations((3, 2)))
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     assert [name for name in terms if not name.startswith("cross_entropy")] == []
 
 
@@ -173,7 +181,7 @@ def test_where_no_turn_has_both_there_is_nothing_to_distil():
     made = make(NAME)
     batch = batch_of(made, conversations((3, 2), missing=0.0))
     batch.present["audio"].zero_()
-    terms = made.losses(made(batch), batch, Entropy())
+    terms = terms_of(made, batch)
     assert terms["correlation_audio"] == terms["relations_audio"] == 0
     sum(terms.values()).backward()
     assert all(p.grad.isfinite().all() for p in made.parameters())
@@ -185,7 +193,7 @@ def test_alone_a_modality_is_a_linear_map(training):
     batch = batch_of(made, conversations((3, 2)))
     expected = made.alone["text"].scores(made.alone["text"].states(made.inputs["text"](batch)[0]))
     assert torch.equal(made(batch).logits, expected)
-    assert list(made.losses(made(batch), batch, Entropy())) == ["cross_entropy"]
+    assert list(terms_of(made, batch)) == ["cross_entropy"]
     assert made.stages(made.settings) == (("teacher",) if training == "staged" else ("",))
 
 

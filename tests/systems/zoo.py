@@ -1,7 +1,7 @@
 """Any system of the registry, small, and conversations for it to read."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,14 @@ from torch.nn.functional import one_hot
 
 from pipeline.base.params import read_params
 from pipeline.base.settings import MODALITIES, ComputeSettings
+from pipeline.base.state import StateFile
 from pipeline.nn.batch import Dialogue, DialogueBatch, collate
+from pipeline.nn.entropy import Entropy
 from pipeline.systems.base import Fitted, Shape, System, system
 from pipeline.systems.registry import SYSTEMS
 from pipeline.training.data import Fold
+from pipeline.training.fit import Run, RunState
+from pipeline.training.learner import DialogueLearner
 from tests.conftest import PARAMS
 
 PARAMETERS = read_params(PARAMS)
@@ -166,6 +170,74 @@ def batch_of(made: System, dialogues: Sequence[Dialogue], turns: int = 0) -> Dia
         speakers=wider(batch.speakers),
         labels=wider(batch.labels, -1),
     )
+
+
+def starting_with(letters: str) -> tuple[str, ...]:
+    """Modalities by their first letters."""
+    return tuple(m for m in MODALITIES if m[0] in letters)
+
+
+def each_dialogue(
+    made: System, batch: DialogueBatch
+) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor], list[int]]]:
+    """What a naive network reads of the real turns of each dialogue.
+
+    Yields:
+        The encoded utterances by modality, [turn, width]; where they are available, [turn]; the
+        speaker of each turn.
+    """
+    encoded = dict(zip(made.inputs.modalities, made.inputs(batch), strict=True))
+    for row, length in enumerate(batch.turn_mask.sum(dim=1).tolist()):
+        yield (
+            {m: turns[row, :length] for m, turns in encoded.items()},
+            {m: batch.available(m)[row, :length] for m in encoded},
+            batch.speakers[row, :length].tolist(),
+        )
+
+
+def reordered(batch: DialogueBatch, order: Sequence[int]) -> DialogueBatch:
+    """A batch whose turns are heard in another order."""
+    places = torch.tensor(order)
+    return replace(
+        batch,
+        features={m: v[:, places] for m, v in batch.features.items()},
+        present={m: v[:, places] for m, v in batch.present.items()},
+        frame_mask=batch.frame_mask[:, places],
+    )
+
+
+def with_garbage(batch: DialogueBatch, value: float, index: int) -> DialogueBatch:
+    """A batch whose padded turns, padded frames and missing modalities hold anything."""
+    features = {}
+    for modality, vectors in batch.features.items():
+        real = batch.available(modality)
+        if modality == "visual":
+            real = real.unsqueeze(-1) & batch.frame_mask
+        features[modality] = vectors.masked_fill(~real.unsqueeze(-1), value)
+    return replace(
+        batch, features=features, speakers=batch.speakers.masked_fill(~batch.turn_mask, index)
+    )
+
+
+def terms_of(made: System, batch: DialogueBatch) -> dict[str, Tensor]:
+    return made.losses(made(batch), batch, Entropy())
+
+
+def total_loss(made: System, batch: DialogueBatch) -> Tensor:
+    return sum(terms_of(made, batch).values())
+
+
+def run_of(fold: Fold, file: StateFile) -> Iterator[RunState]:
+    """A run as a new process starts it."""
+    return Run(DialogueLearner(fold, seed=1)).go(file)
+
+
+def learned(file: StateFile) -> list[bytes]:
+    """All numbers that a run has learned, as bytes; not the times it took."""
+    result = file.read()
+    tensors = [torch.tensor([list(row.values()) for row in result.history]).double()]
+    tensors += [*result.valid, *result.best.values()]
+    return [tensor.numpy().tobytes() for tensor in tensors]
 
 
 def logits(made: System, batch: DialogueBatch) -> Tensor:

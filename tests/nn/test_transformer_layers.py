@@ -1,9 +1,27 @@
-"""The transformer layer against PyTorch's own, and without keys."""
+"""Transformer layers against loops and PyTorch's own, and without keys."""
 
+import pytest
 import torch
 from torch import nn
 
-from pipeline.nn.post_norm import PostNormLayer
+from pipeline.nn.transformer_layers import PostNormLayer, PreNormLayer
+from tests.nn.naive_transformer import naive_post_norm, naive_pre_norm
+
+
+@pytest.mark.parametrize(
+    ("kind", "naive"), [(PreNormLayer, naive_pre_norm), (PostNormLayer, naive_post_norm)]
+)
+def test_a_layer_equals_a_loop_over_queries_and_their_keys(kind, naive):
+    layer = kind(6, 2, 10, 0.3).double().eval()
+    turns, source = (torch.randn(2, n, 6, dtype=torch.float64) for n in (4, 3))
+    usable = torch.rand(2, 4, 3) > 0.4
+    usable[1, 2] = False
+    expected = [
+        naive(layer, turns[b, t], [source[b, k] for k in range(3) if usable[b, t, k]])
+        for b in range(2)
+        for t in range(4)
+    ]
+    torch.testing.assert_close(layer(turns, source, usable).flatten(0, 1), torch.stack(expected))
 
 
 def test_attending_to_itself_it_is_the_layer_of_pytorch():
