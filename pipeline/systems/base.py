@@ -138,8 +138,10 @@ class System(nn.Module):
     READS_WORDS: ClassVar[bool] = False
     """Whether it reads the texts themselves, beside the features."""
 
-    READS_DIALOGUE: ClassVar[bool] = True
-    """Whether it reads other turns too, unless its setting `context` is `none`."""
+    READS_DIALOGUE: bool = True
+    """Whether it reads other turns too, unless its setting `context` is `none`.
+
+    A system that does so by another setting sets it when it is made."""
 
     NUMBERS_SPEAKERS: bool = False
     """Whether it knows speakers by their number in order of appearance, not just who is who.

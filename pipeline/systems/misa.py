@@ -69,6 +69,8 @@ class Misa(System):
         "weighted F1, where the code has the loss",
     )
 
+    READS_DIALOGUE = False
+
     def __init__(self, settings: MisaSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         count, hidden, dropout = len(shape.features), settings.hidden, settings.dropout

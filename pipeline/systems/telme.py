@@ -117,6 +117,7 @@ class Telme(System):
     def __init__(self, settings: TelmeSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, classes = settings.width, shape.classes
+        self.READS_DIALOGUE = settings.asf_attention == "dialogue"
         self.teacher, *others = shape.features
         self.students = [m for m in STUDENTS if m in others]
         # Inputs by part: the vector that is learned for what is missing freezes with the rest.

@@ -12,7 +12,7 @@ from pipeline.base import paths
 from pipeline.base.display import printable, table_cell
 from pipeline.base.errors import PipelineError
 from pipeline.records.protocol import SPLITS, Entry
-from pipeline.systems.base import system
+from pipeline.systems.base import System, system
 from pipeline.training.checkpoint import stated_system
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -29,7 +29,8 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
     """
     corpus = facts["corpus"]
     fold = [entry for entry in entries if entry.fold == facts["fold"]]
-    parts, kind = _parts(facts), system(facts["system"])
+    made, kind = stated_system(facts), system(facts["system"])
+    parts = _parts(made)
     text: str = _template().render(
         {**facts},
         file=checkpoint.name,
@@ -48,7 +49,7 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
         slices=paths.metrics(corpus, facts["system"], "tables", "slices.csv").as_posix(),
         source=kind.SOURCE,
         what=" ".join((kind.__doc__ or "").split("\n\n")[0].split()),
-        alone=not kind.READS_DIALOGUE or facts["settings"].get("context") == "none",
+        alone=not made.READS_DIALOGUE or facts["settings"].get("context") == "none",
     )
     return text
 
@@ -91,10 +92,10 @@ def _settings(values: Mapping[str, Any]) -> str:
     return _code(", ".join(cells))
 
 
-def _parts(facts: Mapping[str, Any]) -> dict[str, int]:
+def _parts(made: System) -> dict[str, int]:
     """Parameters of each part of the model, by its name in the code."""
     counts: Counter[str] = Counter()
-    for name, parameter in stated_system(facts).named_parameters():
+    for name, parameter in made.named_parameters():
         counts[name.split(".")[0]] += parameter.numel()
     return counts
 
