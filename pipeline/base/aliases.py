@@ -22,6 +22,21 @@ def check_aliases(root: Any) -> None:
         raise ValueError(f"its aliases stand for more than {LARGEST:,} values, or for themselves")
 
 
+def _check_keys(node: Any, seen: set[int]) -> None:
+    """Raise a ValueError for a key that is written twice: beside a merge, parsers take the last."""
+    if node is None or isinstance(node.value, str) or id(node) in seen:
+        return
+    seen.add(id(node))
+    keys = set()
+    for part in node.value:
+        if isinstance(part, tuple):
+            key, part = part
+            if isinstance(key.value, str) and key.value in keys:
+                raise ValueError(f"line {key.start_mark.line + 1} writes key '{key.value}' again")
+            keys.add(str(key.value))
+        _check_keys(part, seen)
+
+
 def load_yaml(text: str) -> Any:
     """Build a document with the parser that DVC uses, else a ValueError: 1e-4 is a float for it."""
     from ruamel.yaml import YAML
@@ -31,6 +46,7 @@ def load_yaml(text: str) -> Any:
     try:
         root = parser.compose(text)
         check_aliases(root)
+        _check_keys(root, set())
         return None if root is None else parser.constructor.construct_document(root)
     except YAMLError as error:
         raise ValueError(str(error)) from error

@@ -86,27 +86,28 @@ def adversarial_losses(
 
 
 def _binary_entropy(logits: Tensor, target: float) -> Tensor:
+    logits = precise(logits)
     if not len(logits):
         return logits.sum()
-    logits = precise(logits)
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def accuracy(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """How often a discriminator is right, a mean of its shares of reals and fakes; 0 without any.
+    """How often a discriminator is right, a mean of its shares of reals and fakes.
+
+    NaN where there are no reals or no fakes.
 
     Axes as of `adversarial_losses`.
     """
     rows = ((discriminator(precise(real)) > 0), (discriminator(precise(fake)) <= 0))
-    return torch.stack([part.float().mean() for part in rows]).mean().nan_to_num()
+    return torch.stack([part.float().mean() for part in rows]).mean()
 
 
-def spread(codes: Tensor) -> dict[str, Tensor]:
-    """Mean and deviation over all rows and features, [row, feature]; 0 without rows."""
-    codes = precise(codes)
-    mean = codes.mean()
-    deviation = (codes - mean).square().mean().sqrt()
-    return {"code_mean": mean.nan_to_num(), "code_deviation": deviation.nan_to_num()}
+def spread(vectors: Tensor, name: str) -> dict[str, Tensor]:
+    """Mean and deviation over all rows and features, [row, feature]; NaN without rows."""
+    vectors = precise(vectors)
+    mean = vectors.mean()
+    return {f"{name}_mean": mean, f"{name}_deviation": (vectors - mean).square().mean().sqrt()}
 
 
 def recognition_loss(discriminator: nn.Module, groups: Sequence[Tensor]) -> Tensor:

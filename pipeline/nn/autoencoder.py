@@ -22,7 +22,7 @@ class AutoencoderSettings(GameSettings):
         description="In training a code is drawn, by a mean and a deviation that the encoder gives."
     )
     prior: Literal["normal", "uniform"] = Field(
-        description="What codes shall look like: standard normal, or uniform from -1 to 1."
+        description="The distribution that codes should follow; uniform: from -1 to 1."
     )
     reconstruction: float = Field(ge=0, description="Weight of the decoders' error.")
 
@@ -72,13 +72,13 @@ class AdversarialAutoencoder(nn.Module):
             targets: x, [row, feature].
         """
         if self.decoder is None or not len(codes):
-            return codes.sum() * 0
+            return precise(codes).sum() * 0
         return functional.mse_loss(precise(self.decoder(codes)), targets)
 
     def game(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """The losses of the discriminator and of the encoder; 0 without a discriminator."""
         if self.discriminator is None:
-            return codes.sum() * 0, codes.sum() * 0
+            return (none := precise(codes).sum() * 0), none
         return adversarial_losses(self.discriminator, self.draw(codes), codes)
 
     def draw(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -90,7 +90,7 @@ class AdversarialAutoencoder(nn.Module):
 
     def figures(self, codes: Tensor) -> dict[str, Tensor]:
         """Mean and deviation of codes, [row, code], and how often the discriminator is right."""
-        figures = spread(codes)
+        figures = spread(codes, "code")
         if self.discriminator is not None:
             # Draws of its own: to be watched changes no training.
             generator = torch.Generator(codes.device).manual_seed(0)

@@ -132,6 +132,11 @@ def _with_frames(part: Tensor, longest: int) -> Tensor:
     return wide
 
 
+def available_or_all(available: Tensor) -> Tensor:
+    """Count a turn that has no modality as having all, [modality, ...]."""
+    return available | ~available.any(dim=0)
+
+
 class Packing:
     """Gather real turns into rows and scatter them back, so that padding is not computed.
 

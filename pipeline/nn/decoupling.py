@@ -102,7 +102,7 @@ class McihnDecoupling(Decoupling):
         return made, (precise(features).detach(), codes, made, available)
 
     def losses(self, made: Any) -> dict[str, Tensor]:
-        """MCIHN's: reconstruction, the game, and the discrepancy of each two modalities."""
+        """MCIHN's: reconstruction, the game, and the discrepancy of each pair of modalities."""
         targets, codes, vectors, available = made
         rows = zip(self._typed(), codes, targets, available, strict=True)
         each = [(coder, code[there], target[there]) for coder, code, target, there in rows]

@@ -166,18 +166,22 @@ class FrameEncoder(Encoder):
         self, features: Tensor, available: Tensor, frame_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Encode each frame; see `Encoder.tokens`."""
-        real = available.unsqueeze(-1).expand(features.shape[:3])
-        if frame_mask is not None:
-            real = real & frame_mask
-        rows = self.standardise.in_place(features[real])
+        rows, real = self._frames(features, available, frame_mask)
         return unpack(self.project(rows), real), real
 
     def vectors(self, features: Tensor, available: Tensor, frame_mask: Tensor | None) -> Tensor:
         """Standardise each frame and average those of an utterance; see `Encoder.vectors`."""
+        rows, real = self._frames(features, available, frame_mask)
+        return _mean(rows, real[available])
+
+    def _frames(
+        self, features: Tensor, available: Tensor, frame_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Standardise real frames, [frame, feature]; True where one is, [batch, turn, frame]."""
         real = available.unsqueeze(-1).expand(features.shape[:3])
         if frame_mask is not None:
             real = real & frame_mask
-        return _mean(self.standardise.in_place(features[real]), real[available])
+        return self.standardise.in_place(features[real]), real
 
 
 def _mean(rows: Tensor, mask: Tensor) -> Tensor:

@@ -1,8 +1,14 @@
-"""A network per modality before its vectors are multiplied with those of the others."""
+"""Small networks: of two layers, and those of modalities that are multiplied afterwards."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Make a network of two layers, `V dropout(ReLU(U x))`, with biases."""
+    first, last = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
+    return nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last)
 
 
 class Subnetworks(nn.Module):

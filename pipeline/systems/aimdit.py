@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from pipeline.nn.batch import DialogueBatch, Packing
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.subnetworks import mlp
 from pipeline.nn.transformer_layers import PreNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
@@ -78,12 +79,7 @@ class Aimdit(System):
             for _ in range(count)
         )
         parts = count * (2 if count > 1 else 1)
-        self.head = nn.Sequential(
-            nn.Linear(parts * width, width),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(width, shape.classes),
-        )
+        self.head = mlp(parts * width, width, shape.classes, dropout)
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn of every dialogue."""

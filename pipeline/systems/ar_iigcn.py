@@ -16,6 +16,7 @@ from pipeline.nn.graph import RELATIONS, RelationalGCN, WindowSettings, band, re
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.optimise import Player
 from pipeline.nn.packed import PackedRNN
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -35,7 +36,8 @@ class ArIigcn(System):
 
     `e_m = BiGRU(MLP(u_m))`; `z_m = ReLU(W_0 e_m + b + sum_r mean of W_r e_m over the turns of
     relation r)` in a window without the turn itself; `logits = MLP([z_t; z_a; z_v])`. Discriminator
-    D_m takes e_m for real and the others' e_n for fakes: with means over n and D' a frozen copy,
+    D_m, of leaky ReLUs, takes e_m for real and the others' e_n for fakes: with means over n and D'
+    a frozen copy,
     `L_D = sum_m BCE(D_m(sg e_m), 1) + mean_n BCE(D_m(sg e_n), 0)` and `L_G = sum_m mean_n
     BCE(D'_m(e_n), 1)`. The contrasts are means over modalities, and over ordered pairs of them, of
     supervised contrastive losses of projected z. A turn that lacks a modality keeps its node, with
@@ -57,12 +59,12 @@ class ArIigcn(System):
         super().__init__(settings, shape)
         width, dropout, count = settings.width, settings.dropout, len(shape.features)
         self.inputs = Inputs(shape.features, width, settings.limit)
-        self.maps = nn.ModuleList(_mlp(width, width, width, dropout) for _ in range(count))
+        self.maps = nn.ModuleList(mlp(width, width, width, dropout) for _ in range(count))
         self.grus = nn.ModuleList(PackedRNN("gru", width, width // 2) for _ in range(count))
         self.graphs = nn.ModuleList(
             RelationalGCN(width, width, RELATIONS, mean=True) for _ in range(count)
         )
-        self.head = _mlp(count * width, width, shape.classes, dropout)
+        self.head = mlp(count * width, width, shape.classes, dropout)
         contrasts = settings.contrastive or (settings.cross_contrastive and count > 1)
         self.projections = nn.ModuleList(
             ProjectionHead(width, settings.projection) for _ in range(count if contrasts else 0)
@@ -89,8 +91,8 @@ class ArIigcn(System):
         relation = relations(batch.speakers)
         states, nodes = [], []
         parts = zip(self.inputs(batch), self.maps, self.grus, self.graphs, strict=True)
-        for utterances, mlp, gru, graph in parts:
-            states.append(gru(mlp(utterances), mask))
+        for utterances, first, gru, graph in parts:
+            states.append(gru(first(utterances), mask))
             nodes.append(functional.relu(graph(states[-1], edges, relation)))
         packing = Packing(mask)
         extra = {
@@ -148,14 +150,10 @@ class ArIigcn(System):
         states = self._present(output, "states")
         figures: dict[str, Tensor] = {}
         for m, name in enumerate(self.inputs.modalities):
-            figures |= {f"{figure}_{name}": value for figure, value in spread(states[m]).items()}
+            own = spread(states[m], "state")
+            figures |= {f"{figure}_{name}": value for figure, value in own.items()}
             if self.discriminators:
                 others = torch.cat(states[:m] + states[m + 1 :])
                 right = accuracy(self.discriminators[m], states[m], others)
                 figures[f"discriminator_accuracy_{name}"] = right
         return figures
-
-
-def _mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
-    first, last = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
-    return nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last)

@@ -9,6 +9,7 @@ from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.context import make_context
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.precision import full_precision
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -34,7 +35,8 @@ class EarlyFusion(System):
     """A network of two layers on the concatenated modalities of a turn.
 
     With u_t the modalities side by side: `logits_t = V dropout(ReLU(U u_t))`; with a context,
-    u_m + context(u_m) of each modality takes the place of u_m. One modality is classified alone.
+    u_m + context(u_m) of each modality takes the place of u_m. With one modality there is
+    nothing to fuse.
     """
 
     Settings = EarlyFusionSettings
@@ -50,12 +52,7 @@ class EarlyFusion(System):
         self.inputs = Inputs(shape.features, width, settings.limit)
         self.dropout = nn.Dropout(settings.dropout)
         self.context = make_context(settings.context, modalities, width)
-        self.head = nn.Sequential(
-            nn.Linear(modalities * width, width),
-            nn.ReLU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(width, shape.classes),
-        )
+        self.head = mlp(modalities * width, width, shape.classes, settings.dropout)
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn of every dialogue."""

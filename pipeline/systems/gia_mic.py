@@ -13,6 +13,7 @@ from pipeline.nn.batch import DialogueBatch
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -110,8 +111,8 @@ class GiaMic(System):
         width, count = settings.width, len(shape.features)
         self.inputs = Inputs(shape.features, width, settings.limit)
         self.branches = nn.ModuleList(Branch(n, count, settings) for n in range(count))
-        self.generator = _two_layers(width, width, width)
-        self.head = _two_layers((count + 1) * width, width, shape.classes, settings.dropout)
+        self.generator = mlp(width, width, width, 0.0)
+        self.head = mlp((count + 1) * width, width, shape.classes, settings.dropout)
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn; `extra` has i, [modality, batch, turn, width]."""
@@ -157,9 +158,3 @@ def disagreement(x: Tensor, y: Tensor) -> Tensor:
         # The diagonals are 1 on both sides, unless a vector is 0.
         gaps = (x @ x.T - y @ y.T).fill_diagonal_(0).square().sum()
         return apart + gaps / max(1, len(x) * (len(x) - 1))
-
-
-def _two_layers(inputs: int, width: int, outputs: int, dropout: float = 0.0) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, outputs)
-    )

@@ -1,4 +1,4 @@
-"""Late fusion: a classifier of each modality, and the mean of what they say."""
+"""Late fusion: a classifier of each modality, and the mean of their probabilities."""
 
 from collections.abc import Iterable, Mapping
 from itertools import product
@@ -9,10 +9,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.nn.batch import NO_LABEL, DialogueBatch, available_or_all
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.precision import precise
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 PARTS = 20  # weights are multiples of 1 / 20
@@ -34,8 +35,9 @@ class LateFusion(System):
     """The weighted mean of the probabilities that each modality's own classifier gives a turn.
 
     `p_m = softmax(V_m dropout(ReLU(U_m u_m)))`, `p = sum_m w_m p_m / sum_m w_m` over the
-    modalities m that the turn has; `L = sum_m CE(p_m)`. w are equal, or searched for in steps of
-    0.05, with sum 1; of equally good ones the nearest to equal. One modality is classified alone.
+    modalities m that the turn has; `L = sum_m CE(p_m)` over the turns that have m or nothing. w are
+    equal, or searched for in steps of 0.05, with sum 1; of equally good ones the nearest to equal.
+    With one modality there is nothing to fuse.
     """
 
     Settings = LateFusionSettings
@@ -46,7 +48,8 @@ class LateFusion(System):
         adapted="`weights: validation` is late fusion after Padi et al., Multimodal Emotion "
         "Recognition Using Transfer Learning from Speaker Recognition and BERT-Based Models, "
         "Odyssey 2022, of which the abstract was read, and no code is public: the grid, the choice "
-        "with each epoch and a third modality are ours; any stored features, where the paper has a "
+        "with each epoch, by the same validation turns that choose the epoch, and a third modality "
+        "are ours; any stored features, where the paper has a "
         "ResNet of speakers and BERT",
     )
     weights: Tensor
@@ -60,10 +63,7 @@ class LateFusion(System):
             {
                 modality: nn.Sequential(
                     nn.Dropout(settings.dropout),
-                    nn.Linear(width, width),
-                    nn.ReLU(),
-                    nn.Dropout(settings.dropout),
-                    nn.Linear(width, shape.classes),
+                    *mlp(width, width, shape.classes, settings.dropout),
                 )
                 for modality in modalities
             }
@@ -74,69 +74,75 @@ class LateFusion(System):
         """Classify every turn; `extra` has the logits by modality."""
         vectors = self.inputs(batch).unbind()
         alone = {m: head(v) for (m, head), v in zip(self.heads.items(), vectors, strict=True)}
-        logits = fused(*self._chances(alone, batch), self.weights.view(-1, 1, 1))
+        logits = fused(*self._weighed(alone, batch), self.weights.view(-1, 1, 1))
         return Output(logits, alone)
 
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
-        """Cross-entropy of each modality, also of turns that lack it: the mean is not learnt."""
-        return {f"cross_entropy_{m}": entropy(z, batch.labels) for m, z in output.extra.items()}
+        """Cross-entropy of each modality, of turns where it counts: the mean is not learnt."""
+        counted = available_or_all(batch.all_available(self.inputs.modalities))
+        return {
+            f"cross_entropy_{m}": entropy(z, batch.labels.masked_fill(~own, NO_LABEL))
+            for (m, z), own in zip(output.extra.items(), counted, strict=True)
+        }
 
     def after_epoch(self, valid: Iterable[tuple[Output, DialogueBatch]]) -> None:
         """Choose w by the weighted F1 of labelled validation turns."""
         if self.settings.weights == "equal":
             return
-        chances, available, labels = [], [], []
+        log_probabilities, available, labels = [], [], []
         for output, batch in valid:
             labelled = batch.labels != NO_LABEL
-            said, there = self._chances(output.extra, batch)
-            chances.append(said[:, labelled].cpu())
-            available.append(there[:, labelled].cpu())
+            of_turns, usable = self._weighed(output.extra, batch)
+            log_probabilities.append(of_turns[:, labelled].cpu())
+            available.append(usable[:, labelled].cpu())
             labels.append(batch.labels[labelled].cpu())
-        rows = torch.cat(chances, dim=1), torch.cat(available, dim=1), torch.cat(labels)
+        rows = torch.cat(log_probabilities, dim=1), torch.cat(available, dim=1), torch.cat(labels)
         self.weights.copy_(best_weights(*rows))
 
-    def _chances(self, logits: Mapping[str, Tensor], batch: DialogueBatch) -> tuple[Tensor, Tensor]:
+    def _weighed(self, logits: Mapping[str, Tensor], batch: DialogueBatch) -> tuple[Tensor, Tensor]:
         """Log-probabilities, [modality, batch, turn, class], and which are available."""
-        chances = precise(torch.stack([*logits.values()])).log_softmax(dim=-1)
-        return chances, batch.all_available(self.inputs.modalities)
+        log_probabilities = precise(torch.stack([*logits.values()])).log_softmax(dim=-1)
+        return log_probabilities, batch.all_available(self.inputs.modalities)
 
 
-def fused(chances: Tensor, available: Tensor, weights: Tensor) -> Tensor:
+def fused(log_probabilities: Tensor, available: Tensor, weights: Tensor) -> Tensor:
     """Logarithms of the weighted mean of the available modalities' probabilities.
 
     A turn that has none counts as having all; one whose modalities all weigh 0 takes their mean.
 
     Args:
-        chances: Logarithms of probabilities, [modality, ..., class].
+        log_probabilities: [modality, ..., class].
         available: [modality, ...].
         weights: Not negative, of a shape that expands to [modality, ...].
 
     Returns:
         [..., class].
     """
-    counted = available | ~available.any(dim=0)
+    counted = available_or_all(available)
     weights = weights * counted
     weights = torch.where(weights.sum(dim=0) > 0, weights, counted.to(weights))
     shares = weights / weights.sum(dim=0)
-    return (chances + shares.log().unsqueeze(-1)).logsumexp(dim=0)
+    return (log_probabilities + shares.log().unsqueeze(-1)).logsumexp(dim=0)
 
 
-def best_weights(chances: Tensor, available: Tensor, labels: Tensor) -> Tensor:
+def best_weights(log_probabilities: Tensor, available: Tensor, labels: Tensor) -> Tensor:
     """The modalities' weights with the highest weighted F1; of several the nearest to equal.
 
     Args:
-        chances: Logarithms of probabilities, [modality, row, class].
+        log_probabilities: [modality, row, class].
         available: [modality, row].
         labels: [row].
 
     Returns:
-        [modality], multiples of 0.05 that add up to 1.
+        [modality], equal or multiples of 0.05 that add up to 1.
     """
-    modalities, _, classes = chances.shape
+    modalities, _, classes = log_probabilities.shape
     grid = [parts for parts in product(range(PARTS + 1), repeat=modalities) if sum(parts) == PARTS]
     grid.sort(key=lambda parts: sum((modalities * part - PARTS) ** 2 for part in parts))
-    weights = torch.tensor(grid, dtype=chances.dtype) / PARTS
-    means = fused(chances.unsqueeze(1), available.unsqueeze(1), weights.T.unsqueeze(-1))
+    equal = [1 / modalities] * modalities
+    shares = [equal, *([part / PARTS for part in parts] for parts in grid)]
+    weights = torch.tensor(shares, dtype=log_probabilities.dtype)
+    means = fused(log_probabilities.unsqueeze(1), available.unsqueeze(1), weights.T.unsqueeze(-1))
     predicted = functional.one_hot(means.argmax(dim=-1), classes).double()  # [weights, row, class]
     truth = functional.one_hot(labels, classes).double()
     count = truth.sum(dim=0)

@@ -14,11 +14,11 @@ from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
 class LmfSettings(Settings):
-    """Sizes of the network; defaults in params.yaml are in the main the public code's."""
+    """Sizes of the network; in brackets, where there is one, MMSA's value on MOSEI."""
 
     width: int = Field(ge=1, le=4096, description="Features per modality and utterance.")
     hidden: int = Field(
-        ge=1, le=4096, description="Features between the layers of a modality's network (128)."
+        ge=1, le=4096, description="Features between a modality's layers (128, 16 of audio)."
     )
     compressed: int = Field(ge=1, le=4096, description="Features k of a modality, in the product.")
     rank: int = Field(ge=1, le=256, description="Products that are added up (4).")
@@ -42,8 +42,8 @@ class LowRank(nn.Module):
         self.factors = nn.Parameter(torch.empty(modalities, rank, entries, classes))
         self.weights = nn.Parameter(torch.empty(1, rank))
         self.bias = nn.Parameter(torch.zeros(classes))
-        for factor in self.factors.flatten(0, 1):
-            nn.init.xavier_normal_(factor)
+        for factors in self.factors:
+            nn.init.xavier_normal_(factors)
         nn.init.xavier_normal_(self.weights)
 
     def forward(self, vectors: Tensor) -> Tensor:
@@ -69,14 +69,14 @@ class Lmf(System):
         citation="Liu et al., Efficient Low-rank Multimodal Fusion with Modality-Specific Factors, "
         "ACL 2018",
         commit="Justin1904/Low-rank-Multimodal-Fusion@16158dbffb6dc23b575c5c697eab951aa0b1a891",
-        adapted="w and b learn, where the code's optimiser leaves them out by position; factors "
-        "start by Xavier's rule for each matrix, where the code has it for the three axes "
-        "together; the same network for each modality and a vector per utterance, where text has "
-        "an LSTM over words; standardised common inputs, where it has batch normalisation; all "
-        "classes at once, where the code tells each emotion from the rest; the reference's sizes, "
-        "and the training on MOSEI of thuiar/MMSA@a94e65d07fa1ae0d44e552390074b29b0898edfd, as "
-        "the code draws its own at random; decoupled weight decay and clipped gradients; the epoch "
-        "chosen by weighted F1, where the code takes the loss",
+        adapted="w and b learn, where the code's optimiser leaves them out by position; the same "
+        "network for each modality and a vector per utterance, where text has an LSTM over words "
+        "and one linear map; a ReLU after text too; standardised common inputs, where it has batch "
+        "normalisation; all classes at once, where the code tells each emotion from the rest; "
+        "sizes are ours, and the training on MOSEI is that of "
+        "thuiar/MMSA@a94e65d07fa1ae0d44e552390074b29b0898edfd, as the code draws its own at "
+        "random; decoupled weight decay and clipped gradients; the epoch chosen by weighted F1, "
+        "where the code takes the loss",
     )
 
     def __init__(self, settings: LmfSettings, shape: Shape) -> None:

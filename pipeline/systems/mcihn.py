@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from pipeline.nn.autoencoder import AdversarialAutoencoder, AutoencoderSettings
-from pipeline.nn.batch import DialogueBatch, Packing
+from pipeline.nn.batch import DialogueBatch, Packing, available_or_all
 from pipeline.nn.context import make_context
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.gates import PairGate
@@ -16,6 +16,7 @@ from pipeline.nn.inputs import Inputs
 from pipeline.nn.mmd import mmd
 from pipeline.nn.optimise import Player
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.subnetworks import mlp
 from pipeline.nn.token_attention import TokenAttention
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
@@ -26,11 +27,11 @@ class McihnSettings(Settings, AutoencoderSettings):
     width: int = Field(ge=2, le=4096, description="Features of a modality and of a token.")
     unimodal_ce: float = Field(ge=0, description="Weight of a classifier of each modality's code.")
     cgmm: bool = Field(description="Gates between modalities; false: tokens of modalities alone.")
-    directed: bool = Field(description="A gate for each order of two modalities.")
+    directed: bool = Field(description="A gate for each ordered pair of modalities.")
     gate_inputs: Literal["projections", "codes"] = Field(
         description="What gates read and `mmd` compares: P with its context, or S."
     )
-    mmd: float = Field(ge=0, description="Weight of the discrepancy of each two modalities.")
+    mmd: float = Field(ge=0, description="Weight of the discrepancy of each pair of modalities.")
     context: Literal["dialogue_rnn", "gru", "none"] = Field(
         description="Of each modality, after projection; none: a turn alone, as published."
     )
@@ -54,12 +55,13 @@ class McihnSettings(Settings, AutoencoderSettings):
 
 
 class Mcihn(System):
-    """Tokens of a turn are its modalities and what gates make of each two of them.
+    """Tokens of a turn are its modalities and what gates make of each pair.
 
-    With x the standardised vector of a modality and S its code: `P = W S` (plus its context), for
-    each pair m, n `I_mn = g * tanh(W_1 P_m) + (1 - g) * tanh(W_2 P_n)`, where
-    `g = sigmoid(W_g [P_m; P_n])`. To each of P and I a learned vector of its kind is added; a
-    transformer layer, the mean and an MLP follow. Loss, weights left out: `CE + mean_m mean (x -
+    With x the standardised vector of a modality and S its code: `P = W S`, plus its context
+    (`residual: false`: the context alone), for each pair m, n `I_mn = g * tanh(W_1 P_m) + (1 - g) *
+    tanh(W_2 P_n)`, where `g = sigmoid(W_g [P_m; P_n])` (`gate_inputs: codes`: of S_m and S_n, as is
+    MMD). To each of P and I a learned vector of its kind is added; a transformer layer, the mean
+    (or maximum) over tokens and an MLP follow. Loss, weights left out: `CE + mean_m mean (x -
     Dec S)^2 + sum_m BCE(D'(S), 1) + sum_mn MMD^2(P_m, P_n) + mean_m CE_m`, and of discriminators,
     whose weight is 1, `sum_m BCE(D(e), 1) + BCE(D(sg S), 0)`, e drawn from the prior; D' is D,
     frozen, sg stops gradients. A modality that a turn lacks has no such terms and no token; a turn
@@ -72,20 +74,22 @@ class Mcihn(System):
         citation="Zhang et al., A Hybrid Network Model Based on Multi-path Cross-modal "
         "Interaction, arXiv 2510.24827, 2025",
         adapted="no code is public; the abstract and summaries by third parties name the parts, "
-        "the squared error, the Gaussian prior, MMD, gates and attention; every size, weight and "
-        "equation of gates and fusion is a decision of ours, and a setting; classes of emotions, "
-        "where the authors regress sentiment; one stored vector per utterance, where they have "
-        "sequences; what is reconstructed is the standardised input, which nothing learnt touches",
+        "the squared error, the Gaussian prior, MMD, gates and attention; every equation of gates "
+        "and fusion is a decision of ours; sizes, weights and switches are settings; classes of "
+        "emotions: the authors' regression of sentiment is not built; one stored vector per "
+        "utterance, where they have sequences; what is reconstructed is the standardised input, "
+        "which nothing learnt touches",
     )
 
     def __init__(self, settings: McihnSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, count, dropout = settings.width, len(shape.features), settings.dropout
         self.inputs = Inputs(shape.features, width, settings.limit)  # the encoders' first maps
-        self.autoencoders = nn.ModuleList(
+        self.coders = [
             AdversarialAutoencoder(settings, size, width, dropout)
             for size in shape.features.values()
-        )
+        ]
+        self.autoencoders = nn.ModuleList(self.coders)
         self.project = nn.ModuleList(nn.Linear(settings.code, width) for _ in range(count))
         self.context = make_context(settings.context, count, width)
         self.pairs = list(combinations(range(count), 2))
@@ -107,22 +111,13 @@ class Mcihn(System):
             if settings.ffm == "attention"
             else None
         )
-        self.head = nn.Sequential(
-            nn.Linear(tokens * width if self.attention is None else width, width),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(width, shape.classes),
-        )
+        joined = tokens * width if self.attention is None else width
+        self.head = mlp(joined, width, shape.classes, dropout)
         parts = count if settings.unimodal_ce else 0
         self.classifiers = nn.ModuleList(
             nn.Linear(settings.code, shape.classes) for _ in range(parts)
         )
         self.ROUNDS = settings.rounds(self._discriminators())
-
-    @property
-    def coders(self) -> list[AdversarialAutoencoder]:
-        """The autoencoders, by modality."""
-        return [coder for coder in self.autoencoders if isinstance(coder, AdversarialAutoencoder)]
 
     def _discriminators(self) -> list[nn.Module]:
         judges = [coder.discriminator for coder in self.coders]
@@ -142,7 +137,7 @@ class Mcihn(System):
         packing = Packing(batch.turn_mask)
         available = batch.all_available(self.inputs.modalities)[:, batch.turn_mask]
         rows = packing.pack(self.inputs(batch))
-        codes = torch.stack([encode(x) for encode, x in zip(self.autoencoders, rows, strict=True)])
+        codes = torch.stack([encode(x) for encode, x in zip(self.coders, rows, strict=True)])
         vectors = torch.stack([w(s) for w, s in zip(self.project, codes, strict=True)])
         missing = self.inputs.missing.squeeze(1)
         vectors = torch.where(available.unsqueeze(-1), vectors, missing)
@@ -164,7 +159,7 @@ class Mcihn(System):
         """Join the tokens of a turn, from P to [row, feature]."""
         gates = zip(self.gates, self.gated, strict=True)
         tokens = torch.stack([*vectors, *(g(gated[m], gated[n]) for g, (m, n) in gates)], dim=1)
-        own = available | ~available.any(dim=0)
+        own = available_or_all(available)
         usable = torch.stack([*own, *(available[m] & available[n] for m, n in self.gated)], dim=1)
         if self.attention is None:
             return tokens.masked_fill(~usable.unsqueeze(-1), 0).flatten(1)
@@ -176,10 +171,10 @@ class Mcihn(System):
         terms, settings = super().losses(output, batch, entropy), self.settings
         available, codes, gated = (output.extra[k] for k in ("available", "codes", "gate_inputs"))
         coded = list(zip(self.coders, codes, strict=True))
+        present = max(1, sum(len(s) > 0 for s in codes))
         if settings.reconstruction:
             targets = self.inputs.vectors(batch)
             errors = [coder.error(s, x) for (coder, s), x in zip(coded, targets, strict=True)]
-            present = max(1, sum(len(s) > 0 for s in codes))
             terms["reconstruction"] = settings.reconstruction * torch.stack(errors).sum() / present
         if settings.adversarial:
             games = zip(*(coder.game(s) for coder, s in coded), strict=True)
@@ -194,7 +189,7 @@ class Mcihn(System):
             labels = batch.labels[batch.turn_mask]
             parts = zip(self.classifiers, codes, available, strict=True)
             each = [entropy(classify(s), labels[there]) for classify, s, there in parts]
-            terms["unimodal_ce"] = settings.unimodal_ce * torch.stack(each).mean()
+            terms["unimodal_ce"] = settings.unimodal_ce * torch.stack(each).sum() / present
         return terms
 
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:

@@ -1,11 +1,11 @@
 """MPCL (our reading): a memory that all modalities ask, prototypes of emotions, their mixtures."""
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.nn.batch import NO_LABEL, DialogueBatch
+from pipeline.nn.batch import NO_LABEL, DialogueBatch, available_or_all
 from pipeline.nn.distillation import distillation
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
@@ -30,6 +30,15 @@ class MpclSettings(Settings):
         ge=0, description="Weight by which the other modalities learn text's similarities."
     )
     dropout: float = Field(ge=0, lt=1, description="Of utterances, and before the last layers.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> "MpclSettings":
+        if self.relation and not self.prototypes:
+            raise ValueError(
+                f"relation {self.relation} compares prototypes, which learn only by `prototypes`: "
+                "set a weight above 0 there, or relation to 0"
+            )
+        return self
 
 
 class Memory(nn.Module):
@@ -70,8 +79,10 @@ class Mpcl(System):
         citation="after Li et al., memory-guided prototypical co-occurrence learning, "
         "arXiv 2602.20530",
         adapted="the abstract was read, and no code is public; the paper reads physiological "
-        "signals and behaviour, and predicts distributions: this is a minimum for one label with "
-        "the parts that it names, whose equations and sizes are ours",
+        "signals and behaviour, and predicts distributions: this is a minimum for one label of "
+        "memories of several sizes, prototypes of each modality, their distillation and retrieval, "
+        "whose equations and sizes are ours, the head's ReLU too; hierarchical compression, which "
+        "it names, is left out",
     )
 
     def __init__(self, settings: MpclSettings, shape: Shape) -> None:
@@ -81,7 +92,9 @@ class Mpcl(System):
         self.inputs = Inputs(shape.features, width, settings.limit)
         self.dropout = nn.Dropout(dropout)
         self.memory = Memory(width, settings.memories, settings.slots)
-        self.prototypes = nn.ParameterDict({m: torch.randn(classes, width) for m in modalities})
+        self.prototypes = nn.ParameterDict(
+            {m: torch.randn(classes, width) for m in modalities if settings.prototypes}
+        )
         self.mixed = nn.Parameter(torch.randn(classes, width))
         self.head = nn.Sequential(
             nn.Linear((len(modalities) + 1) * width, width),
@@ -96,7 +109,7 @@ class Mpcl(System):
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn; `extra` has the similarities to prototypes, cos / tau, by modality.
 
-        They are [batch, turn, class].
+        They are [batch, turn, class]; there are none where `prototypes` is 0.
         """
         vectors = self.memory(self.dropout(self.inputs(batch)))  # [modality, batch, turn, width]
         tau, modalities = self.settings.temperature, self.inputs.modalities
@@ -104,6 +117,7 @@ class Mpcl(System):
         similar = {
             m: similarity(v, self.prototypes[m]) / tau
             for m, v in zip(modalities, vectors, strict=True)
+            if m in self.prototypes
         }
         return Output(self.head(torch.cat((*vectors, mixture), dim=-1)), similar)
 
@@ -161,5 +175,5 @@ def mean(vectors: Tensor, available: Tensor) -> Tensor:
         vectors: Finite also where a modality is missing, [modality, batch, turn, width].
         available: [modality, batch, turn].
     """
-    counted = (available | ~available.any(dim=0)).unsqueeze(-1)
+    counted = available_or_all(available).unsqueeze(-1)
     return vectors.masked_fill(~counted, 0).sum(dim=0) / counted.sum(dim=0)

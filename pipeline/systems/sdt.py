@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from pipeline.nn.attention import MultiHeadAttention
-from pipeline.nn.batch import DialogueBatch
+from pipeline.nn.batch import DialogueBatch, available_or_all
 from pipeline.nn.distillation import distillation
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.gates import ModalityGate
@@ -161,7 +161,7 @@ class Sdt(System):
         pairs = zip(vectors.unbind(), available.unbind(), strict=True)
         keys = dict(zip(self.inputs.modalities, pairs, strict=True))
         streams = {m: stream(keys[m][0], keys) for m, stream in self.streams.items()}
-        weighed = available | ~available.any(dim=0)
+        weighed = available_or_all(available)
         fused = self.gate(torch.stack(tuple(streams.values())), weighed)
         alone = {m: head(streams[m]) for m, head in self.heads.items()}
         return Output(self.head(fused), alone)

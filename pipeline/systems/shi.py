@@ -12,6 +12,7 @@ from pipeline.nn.contrastive import ProjectionHead, supervised_contrastive_loss
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.subnetworks import mlp
 from pipeline.nn.transformer_layers import PostNormLayer
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
@@ -74,8 +75,8 @@ class Shi(System):
         self.fusion = nn.ModuleList(
             PostNormLayer(width, settings.heads, 2 * width, dropout) for _ in range(settings.layers)
         )
-        self.of_modalities = _classifier(count * width, width, shape.classes, dropout)
-        self.of_joint = _classifier(width, width, shape.classes, dropout)
+        self.of_modalities = mlp(count * width, width, shape.classes, dropout)
+        self.of_joint = mlp(width, width, shape.classes, dropout)
         self.projection = (
             ProjectionHead(width, settings.projection) if settings.contrastive else None
         )
@@ -121,9 +122,3 @@ class Shi(System):
             )
             terms["contrastive"] = settings.contrastive * loss
         return terms
-
-
-def _classifier(inputs: int, width: int, classes: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, classes)
-    )

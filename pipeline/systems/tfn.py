@@ -6,19 +6,25 @@ from torch import Tensor, nn
 
 from pipeline.nn.batch import DialogueBatch, Packing
 from pipeline.nn.inputs import Inputs
+from pipeline.nn.precision import full_precision, precise
 from pipeline.nn.subnetworks import Subnetworks
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
 class TfnSettings(Settings):
-    """Sizes of the network; defaults in params.yaml are in the main the public code's."""
+    """Sizes of the network; in brackets, where there is one, the public code's value on MOSI."""
 
     width: int = Field(ge=1, le=4096, description="Features per modality and utterance.")
     hidden: int = Field(
-        ge=1, le=4096, description="Features between layers, before and behind the product (128)."
+        ge=1,
+        le=4096,
+        description="Features between layers, before the product (128, 32 of audio) and behind it "
+        "(64).",
     )
     compressed: int = Field(
-        ge=1, le=64, description="Features k of a modality in the product, of (k + 1)^3 (32)."
+        ge=1,
+        le=64,
+        description="Features k of a modality in the product, of (k + 1)^3 (32, 128 of visual).",
     )
     input_dropout: float = Field(ge=0, lt=1, description="Of utterances (0.3).")
     dropout: float = Field(ge=0, lt=1, description="Of the product (0.5).")
@@ -40,11 +46,11 @@ class Tfn(System):
         citation="Zadeh et al., Tensor Fusion Network for Multimodal Sentiment Analysis, "
         "EMNLP 2017",
         commit="thuiar/MMSA@a94e65d07fa1ae0d44e552390074b29b0898edfd",
-        adapted="the code is another group's; a vector per utterance in each modality, where the "
-        "code has an LSTM over words; standardised common inputs, where it has batch "
-        "normalisation; the reference's sizes; all parameters learn, where its optimiser leaves "
-        "out the first two by position; classes, where it predicts a number; decoupled weight "
-        "decay and clipped gradients; the epoch chosen by weighted F1, where it takes the loss",
+        adapted="the code is another group's; the same network for each modality and a vector per "
+        "utterance, where text has an LSTM over words and one linear map; a ReLU after text too; "
+        "standardised common inputs, where it has batch normalisation; sizes are ours; classes, "
+        "where it squashes a number into (-3, 3); decoupled weight decay and clipped gradients; "
+        "the epoch chosen by weighted F1, where it takes the loss",
     )
 
     def __init__(self, settings: TfnSettings, shape: Shape) -> None:
@@ -80,7 +86,8 @@ def outer(vectors: Tensor) -> Tensor:
     Returns:
         [row, entry^modality].
     """
-    first, *others = vectors.unbind()
-    for other in others:
-        first = torch.einsum("ri,rj->rij", first, other).flatten(1)
-    return first
+    with full_precision(vectors):
+        first, *others = precise(vectors).unbind()
+        for other in others:
+            first = torch.einsum("ri,rj->rij", first, other).flatten(1)
+        return first

@@ -21,6 +21,7 @@ from pipeline.training.scores import refuse_divergence
 
 LARGEST_SEED = 2**31
 VALID_F1 = "valid_weighted_f1"
+LEARNT = ("train_", "gradient_norm")  # begin the names of what is never NaN for want of rows
 
 
 @dataclass
@@ -299,7 +300,7 @@ class Run:
             terms = {
                 n: [t[n].to(self.device) for t in state.terms] for n in names
             }  # some were kept
-            row |= {n: torch.stack(values).mean().item() for n, values in terms.items()}
+            row |= {n: _mean(n, torch.stack(values)) for n, values in terms.items()}
             row["learning_rate"] = rate
             refuse_divergence(row["train_total"], epoch, self.schedule.section)
         start = time.monotonic()
@@ -313,3 +314,8 @@ class Run:
         state.terms = []
         if row[VALID_F1] > best:
             state.best_epoch, state.best = epoch, self.learner.weights()
+
+
+def _mean(name: str, values: Tensor) -> float:
+    """Average the steps of an epoch; a figure that is NaN had nothing to measure in its step."""
+    return (values.mean() if name.startswith(LEARNT) else values.nanmean()).item()

@@ -52,7 +52,9 @@ class DialogueLearner:
         self.entropy = _entropy(fold)
         self.at_once = getattr(fold.settings, "batch_size", FITTED_BATCH)  # dialogues predicted
         self.seen: list[tuple[Tensor, Tensor]] = []  # logits and labels of an epoch
-        self.last: list[tuple[Output, DialogueBatch]] = []  # of a batch's parts
+        self.last: list[
+            tuple[Output, DialogueBatch]
+        ] = []  # of a batch's parts, in the last of its rounds
 
     def enter(self, stage: str) -> dict[str, Sequence[Player]]:
         """Begin a stage."""
@@ -106,17 +108,21 @@ class DialogueLearner:
         output = self.model(batch)
         terms = self.model.losses(output, batch, self.entropy)
         self.last.append((output, batch))
-        self.seen.append((output.logits.detach()[batch.turn_mask], batch.labels[batch.turn_mask]))
         return terms if share == 1.0 else {name: share * term for name, term in terms.items()}
 
     @torch.no_grad()
     def after_step(self) -> dict[str, Tensor]:
-        """Let the system update what it keeps beside its weights; its figures, means of parts."""
+        """Let the system update what it keeps beside its weights; its figures, means of parts.
+
+        A part that gives NaN had nothing to measure.
+        """
         parts = []
         for output, batch in self.last:
+            mask = batch.turn_mask
+            self.seen.append((output.logits.detach()[mask], batch.labels[mask]))
             self.model.after_step(output, batch)
             parts.append(self.model.figures(output, batch))
-        return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+        return {name: torch.stack([part[name] for part in parts]).nanmean() for name in parts[0]}
 
     def rate(self, step: int, scores: Sequence[float]) -> tuple[float, float]:
         """By the schedule of the settings."""
@@ -124,7 +130,7 @@ class DialogueLearner:
         return rate(self.settings, step, steps, scores)
 
     def end(self) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Let validation decide, then predict it and test; test labels are not in here."""
+        """Choose by validation, then predict both splits; test labels are not in here."""
         passes = outputs(self.model, self.fold.valid, self.at_once, self.precision)
         self.model.after_epoch((output, batch) for _, batch, output in passes)
         valid, test = (self._predict(d) for d in (self.fold.valid, self.fold.test))

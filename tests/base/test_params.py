@@ -135,7 +135,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ),
         ("validation: fraction", "validation: half", "one of ['cosmic', 'fraction', 'last_20']"),
         ("modalities: [text, audio, visual]", "modalities: [text]", "expected a modality that is"),
-        ("width: 64", "width: 66", "not a multiple"),
+        ("*mcn_cl], width: 64", "*mcn_cl], width: 66", "not a multiple"),
         ("denominator: positives_and_hard", "denominator: all", "has no hard negatives"),
         ("regularisation: [0.001,", "regularisation: [0.0,", "regularisation.0: got 0.0"),
         ("seeds: [1, 2, 3]", "seeds: [1, 1]", "names a seed twice"),
@@ -158,6 +158,24 @@ def test_what_is_no_mapping_is_told_without_a_traceback(tmp_path: Path, text: st
     path = tmp_path / "params.yaml"
     path.write_text(text)
     assert str(path) in problems(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("    rank: 4\n", "    rank: 4\n    rank: 5\n", "rank"),
+        ("  lmf: {<<: [*demo_train", "  tfn: {<<: [*demo_train", "tfn"),
+        ("\ncremad:\n", "\nmeld:\n", "meld"),
+        ("*lmf, batch_size: 1}", "*lmf, batch_size: 1, batch_size: 2}", "batch_size"),
+    ],
+)
+def test_a_key_that_is_written_twice_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, key: str
+) -> None:
+    path = changed(tmp_path, (old, new))
+    told = problems(path)
+    assert str(path) in told
+    assert f" writes key '{key}' again" in told and "line " in told
 
 
 def test_exponents_are_numbers_as_for_dvc(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_the_two_losses_of_discriminators_that_cannot_tell():
     assert losses == pytest.approx([2 * math.log(2), math.log(2)])
 
 
-def test_parts_without_a_weight_are_not_there_and_nothing_is_nan_without_rows():
+def test_parts_without_a_weight_are_not_there_and_no_loss_is_nan_without_rows():
     bare = autoencoder(reconstruction=0, adversarial=0)
     assert {name.split(".")[0] for name, _ in bare.named_parameters()} == {"encoder"}
     for made in (bare, autoencoder()):
@@ -48,7 +48,9 @@ def test_parts_without_a_weight_are_not_there_and_nothing_is_nan_without_rows():
         losses = [made.error(none, torch.zeros(0, 3)), *made.game(none)]
         torch.stack(losses).sum().backward()
         assert [loss.item() for loss in losses] == [0, 0, 0]
-        assert all(value == 0 for value in made.figures(none.detach()).values())
+        assert all(value.isnan() for value in made.figures(none.detach()).values())
+        lower = none.bfloat16()
+        assert made.error(lower, none).dtype == torch.float32
 
 
 def test_linear_coders_are_two_maps():

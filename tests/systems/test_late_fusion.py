@@ -100,7 +100,7 @@ def test_each_modality_has_a_loss_of_its_own_and_their_mean_has_none():
         for head in made.heads.values():
             head[4].weight.zero_()
             head[4].bias.copy_(torch.tensor([0, 0, math.log(3), 0]))
-    batch = batch_of(made, conversations([3], labelled=1.0))
+    batch = batch_of(made, conversations([3], labelled=1.0, missing=0.0))
     batch.labels.copy_(torch.tensor([[2, 2, 0]]))
     terms = made.losses(made(batch), batch, Entropy())
     assert list(terms) == ["cross_entropy_text", "cross_entropy_audio"]
@@ -108,6 +108,26 @@ def test_each_modality_has_a_loss_of_its_own_and_their_mean_has_none():
         assert term.item() == pytest.approx((2 * math.log(2) + math.log(6)) / 3)
     terms["cross_entropy_text"].backward()
     assert all(p.grad is None for p in made.heads["audio"].parameters())
+
+
+def test_a_classifier_learns_from_turns_that_have_its_modality_or_none():
+    made = make(NAME, modalities=("text", "audio"))
+    batch = batch_of(made, conversations([3], labelled=1.0, missing=0.0))
+    batch.present["text"].copy_(torch.tensor([[True, False, False]]))
+    batch.present["audio"].copy_(torch.tensor([[True, True, False]]))
+    output = made(batch)
+    terms = made.losses(output, batch, Entropy())
+    for modality, turns in (("text", [0, 2]), ("audio", [0, 1, 2])):
+        own = [
+            -output.extra[modality][0, t].log_softmax(0)[batch.labels[0, t]].item() for t in turns
+        ]
+        expected = pytest.approx(sum(own) / len(own))
+        assert terms[f"cross_entropy_{modality}"].item() == expected
+    batch.present["text"].zero_()
+    batch.present["audio"].fill_(True)
+    term = made.losses(made(batch), batch, Entropy())["cross_entropy_text"]
+    term.backward()
+    assert term.item() == 0, "no turn to learn from"
 
 
 @pytest.mark.parametrize("modalities", [1, 2, 3])
@@ -119,24 +139,25 @@ def test_the_weights_are_those_that_a_search_with_scikit_learn_finds(modalities)
     labels[::3] = torch.randint(CLASSES, (20,), generator=draw)
     chances = (chances + 0.7 * torch.randn(chances.shape, generator=draw)).log_softmax(-1)
     available = torch.rand(modalities, 60, generator=draw) < 0.8
+    twentieths = range(21)
+    every = {
+        1: [[20]],
+        2: [[text, 20 - text] for text in twentieths],
+        3: [[text, audio, 20 - text - audio] for text in twentieths for audio in range(21 - text)],
+    }[modalities]
     tried = []
-    for text in range(21 if modalities > 1 else 1):
-        for audio in range(21 - text) if modalities == 3 else [20 - text]:
-            parts = {1: [20], 2: [text, audio], 3: [text, audio, 20 - text - audio]}[modalities]
-            predicted = [
-                turn_of(chances[:, row].exp(), available[:, row], parts) for row in range(60)
-            ]
-            score = f1_score(labels, predicted, average="weighted", zero_division=0)
-            distance = sum((part / 20 - 1 / modalities) ** 2 for part in parts)
-            tried.append((round(score, 9), -round(distance, 9), parts))
-    assert len(tried) == {1: 1, 2: 21, 3: 231}[modalities]
+    for parts in every if modalities < 3 else [[20 / 3] * 3, *every]:
+        predicted = [turn_of(chances[:, row].exp(), available[:, row], parts) for row in range(60)]
+        score = f1_score(labels, predicted, average="weighted", zero_division=0)
+        distance = sum((part / 20 - 1 / modalities) ** 2 for part in parts)
+        tried.append((round(score, 9), -round(distance, 9), parts))
+    assert len(tried) == {1: 1, 2: 21, 3: 232}[modalities]
     best = max(tried)
     found = best_weights(chances, available, labels)
     assert tuple(found.shape) == (modalities,) and found.sum().item() == pytest.approx(1)
-    assert [best[:2]] == [t[:2] for t in tried if t[2] == (20 * found).round().int().tolist()]
+    assert [best[:2]] == [t[:2] for t in tried if t[2] == pytest.approx((20 * found).tolist())]
     if modalities == 3:
-        equal = next(t for t in tried if t[2] == [7, 7, 6])
-        assert best[0] > equal[0], "a search that finds nothing would prove nothing"
+        assert best[0] > tried[0][0], "a search that finds nothing would prove nothing"
 
 
 def turn_of(chances, available, parts):
@@ -164,10 +185,12 @@ def test_of_equally_good_weights_the_nearest_to_equal_are_taken():
     assert found == pytest.approx([0.6, 0.4])
 
 
-def test_without_a_labelled_turn_weights_stay_as_near_to_equal_as_the_grid_allows():
-    nothing = torch.zeros(3, 0, 2), torch.zeros(3, 0, dtype=torch.bool)
-    found = best_weights(*nothing, torch.zeros(0, dtype=torch.long))
-    assert sorted(found.tolist()) == pytest.approx([0.3, 0.35, 0.35])
+@pytest.mark.parametrize("turns", [0, 5])
+def test_weights_of_classifiers_that_agree_or_see_no_labelled_turn_are_exactly_equal(turns):
+    same = torch.randn(turns, 2).log_softmax(-1).expand(3, -1, -1)
+    there = torch.ones(3, turns, dtype=torch.bool)
+    found = best_weights(same, there, torch.arange(turns) % 2)
+    assert torch.equal(found, torch.full((3,), 1 / 3))
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_only_turns_that_have_a_modality_count_in_its_losses():
 @pytest.mark.parametrize(
     ("options", "left"),
     [
-        ({"prototypes": 0.0}, ["relation"]),
+        ({"prototypes": 0.0, "relation": 0.0}, []),
         ({"relation": 0.0}, ["prototypes"]),
         ({"modalities": ("text",)}, ["prototypes"]),
         ({"modalities": ("audio", "visual")}, ["prototypes"]),
@@ -119,6 +119,13 @@ def test_terms_without_weight_or_teacher_are_left_out(options, left):
     made = make(NAME, **options)
     batch = batch_of(made, conversations([3]))
     assert list(made.losses(made(batch), batch, Entropy())) == ["cross_entropy", *left]
+
+
+def test_prototypes_are_made_where_they_learn_and_nothing_is_learnt_from_others():
+    assert not len(make(NAME, prototypes=0.0, relation=0.0).prototypes)
+    assert set(make(NAME, relation=0.0).prototypes) == set(MODALITIES)
+    with pytest.raises(ValueError, match="which learn only by `prototypes`"):
+        make(NAME, prototypes=0.0)
 
 
 def naive_recall(vector, memory):

@@ -26,6 +26,13 @@ def test_the_product_of_three_modalities_by_hand():
     assert outer(vectors(2, 3, 5)).tolist() == [[1, 5, 3, 15, 2, 10, 6, 30]]
 
 
+def test_the_product_keeps_full_precision_under_autocast():
+    rows = torch.randn(3, 5, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lower = outer(rows)
+    assert torch.equal(lower, outer(rows))
+
+
 def test_the_product_of_two_modalities_and_of_one_by_hand():
     assert outer(vectors(2, 3)).tolist() == [[1, 3, 2, 6]]
     assert outer(vectors(2)).tolist() == [[1, 2]]
@@ -73,7 +80,6 @@ def test_a_turn_is_classified_by_itself():
 
 
 def test_every_parameter_learns_but_the_vectors_of_what_is_missing():
-    """The public code leaves out the first two by their position."""
     made = make(NAME)
     logits(made, batch_of(made, conversations((6, 5)))).square().sum().backward()
     idle = [name for name, p in made.named_parameters() if not p.grad.any()]
