@@ -39,6 +39,7 @@ def row(step: str, value: float, clean: float, seeds: tuple[int, ...]) -> Row:
         Entrant(step, TESTED, SystemPredictions(seeds, np.zeros((len(seeds), 20), int), None)),
         np.zeros((len(seeds), 4, 2, 2)),
         {WEIGHTED: Interval(value, value - 5, value + 5)},
+        {},
         {WEIGHTED: (value - 1.25, value + 1.25)[: len(seeds)]},
         {} if step == "none" else {WEIGHTED: Difference(less, less - 5, less + 5)},
         "",
