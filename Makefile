@@ -31,6 +31,7 @@ meld-text: $(PLACE)
 meld-text-finetuned: $(PLACE)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text-finetuned -S 'corpora=[meld_text]' -S 'demos=[]' \
+	  -S 'systems=[majority,tfidf,logistic_regression,finetuned_head,mcn_cl]' \
 	  -S meld_text.finetune.enabled=true -S meld_text.text.pooling=mean \
 	  -S meld_text.text.context_turns=3 -S meld_text.text.speaker_marks=names
 	python -m pipeline summary
