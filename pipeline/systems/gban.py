@@ -10,6 +10,7 @@ from pipeline.nn.gates import ModalityGate
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.packed import PackedRNN
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -110,12 +111,7 @@ class Gban(System):
         count = len(modalities)
         self.aligned = GatedGroup(count, states, fused) if count > 1 else None
         self.own = GatedGroup(count, states, fused)
-        self.head = nn.Sequential(
-            nn.Linear(fused, fused),
-            nn.ReLU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(fused, shape.classes),
-        )
+        self.head = mlp(fused, fused, shape.classes, settings.dropout)
 
     def forward(self, batch: DialogueBatch) -> Output:
         """Classify every turn of every dialogue."""

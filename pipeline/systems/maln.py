@@ -16,6 +16,7 @@ from pipeline.nn.inputs import Inputs
 from pipeline.nn.orthogonality import orthogonality
 from pipeline.nn.packed import BySpeaker
 from pipeline.nn.precision import full_precision, precise
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -102,12 +103,7 @@ class Maln(System):
         self.own_discriminator = discriminator(settings.diversity)
         self.reversal = RampedReversal()
         self.gate = nn.Linear(2 * count * width, 2 * count)
-        self.head = nn.Sequential(
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(width, shape.classes),
-        )
+        self.head = mlp(width, width, shape.classes, settings.dropout)
 
     def prepare(self, train: Sequence[Dialogue]) -> None:
         """Plan the ramp of the reversal."""

@@ -15,6 +15,7 @@ from pipeline.nn.focal_contrastive import focal_contrastive_loss, rarity_weights
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.precision import full_precision, precise
 from pipeline.nn.soft_hgr import soft_hgr
+from pipeline.nn.subnetworks import mlp
 from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
@@ -143,12 +144,7 @@ class MultiEmo(System):
             }
         )
         self.join = nn.Linear(len(modalities) * width, width)
-        self.head = nn.Sequential(
-            nn.Linear(width, settings.classifier),
-            nn.ReLU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(settings.classifier, shape.classes),
-        )
+        self.head = mlp(width, settings.classifier, shape.classes, settings.dropout)
         self.register_buffer("class_weights", torch.full((shape.classes,), 1 / shape.classes))
 
     def prepare(self, train: Sequence[Dialogue]) -> None:
