@@ -134,6 +134,31 @@ def experiment(
 
 
 @app.command()
+def tune(
+    corpus: Annotated[str, typer.Argument(help="On whose validation split.")],
+    system: Annotated[
+        list[str] | None,
+        typer.Option("--system", help="Repeatable. Default: all that have the settings."),
+    ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--values",
+            help="SETTING=VALUE,VALUE,...; repeatable, the points are their product. Default: "
+            "five learning rates.",
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option("--seed", min=0, help="Repeatable. Default: 1.")
+    ] = None,
+) -> None:
+    """Train every system at the same few points, and say what validation would choose."""
+    from pipeline.experiments.tune import DEFAULT, carry_out
+
+    carry_out(corpus, system or (), values or DEFAULT, seed or [1])
+
+
+@app.command()
 def robustness(
     corpus: Annotated[str, typer.Argument(help="Whose checkpoints are tested.")],
     system: Annotated[

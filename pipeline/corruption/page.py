@@ -13,7 +13,7 @@ from pipeline.base.display import terminal, write_csv
 from pipeline.base.files import write_text
 from pipeline.base.plots import save
 from pipeline.corruption.curves import Robustness
-from pipeline.corruption.figure import figure
+from pipeline.corruption.figure import LEGEND, figure, in_lines
 from pipeline.evaluation.intervals import RESAMPLES
 from pipeline.experiments.rows import WEIGHTED, Row
 from pipeline.systems.registry import title
@@ -64,6 +64,7 @@ def write(robustness: Robustness, systems: Sequence[str], quick: bool) -> list[P
         command=command(robustness.corpus, systems, quick),
         tested=_tested(robustness),
         found=robustness,
+        legend=LEGEND[in_lines(robustness)],
         overview=_overview(robustness, Row.figure),
         title=title,
         resamples=f"{RESAMPLES:,}",
@@ -83,14 +84,18 @@ def _tested(robustness: Robustness) -> str:
 def _overview(
     robustness: Robustness, clean: Callable[[Row], str]
 ) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows: a column for each system, a row for the `clean` cells and for each step."""
-    rows = [["clean", *map(clean, robustness.clean.values())]]
-    for corruption, levels in robustness.steps.items():
-        for place, level in enumerate(levels, 1):
-            columns = (robustness.rows[system, corruption] for system in robustness.clean)
-            cells = [_less(column[place]) if column[1:] else "" for column in columns]
-            rows.append([f"{corruption.title} {corruption.step(level)}", *cells])
-    return ["", *map(title, robustness.clean)], rows
+    """Heads and rows: a row for each system, with its `clean` cell and what each corruption costs.
+
+    That is at the strongest step.
+    """
+    steps = robustness.steps.items()
+    heads = ["system", "clean", *(f"{c.title} {c.step(levels[-1])}" for c, levels in steps)]
+    rows = []
+    for system, row in robustness.clean.items():
+        curves = [robustness.rows[system, corruption] for corruption in robustness.steps]
+        costs = [_less(curve[-1]) if len(curve) > 1 else "" for curve in curves]
+        rows.append([title(system), clean(row), *costs])
+    return heads, rows
 
 
 def _less(row: Row) -> str:

@@ -20,7 +20,7 @@ from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
 class CrgmrSettings(Settings, WindowSettings):
-    """Sizes of the network; none was published, so the defaults in params.yaml are ours."""
+    """Sizes of the network; none could be read, so the defaults in params.yaml are ours."""
 
     width: int = Field(ge=1, le=4096, description="Features of every vector but the logits.")
     layers: int = Field(ge=1, le=24, description="Of the transformer.")

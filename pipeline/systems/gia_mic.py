@@ -18,7 +18,7 @@ from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
 class GiaMicSettings(Settings):
-    """Sizes of the network and the weight of its constraint; none were published."""
+    """Sizes of the network and the weight of its constraint; none could be read."""
 
     width: int = Field(ge=1, le=4096, description="Features per modality and utterance (256).")
     heads: int = Field(ge=1, le=64, description="Attention heads.")
@@ -89,26 +89,30 @@ class GiaMic(System):
     """Per modality m, with partners n: `h_m = LN(u_m + sum_n g_mn * MHA_mn(u_m, u_n))`.
 
     g of `GatedInteraction`. A generator of all modalities gives `i_m = G(h_m)`, two layers, and
-    `logits = MLP([h..; mean of i])`. `L = CE + invariance L_inv`, the mean over pairs of modalities
-    of `mean(1 - cos(i_m, i_n))` and of the mean squared difference of their cosine matrices, of
-    each turn of the batch to each other one; over turns that have both. One modality has no
-    partner and no L_inv.
+    `logits = MLP([h..; mean of i])`, the mean also over modalities that the turn lacks.
+    `L = CE + invariance L_inv`, the mean over pairs of modalities of `mean(1 - cos(i_m, i_n))` and
+    of the mean squared difference of their cosine matrices, of each turn of the batch to each other
+    one; over turns that have both. With context `none` an attention has one key: it is a linear
+    map of the partner's vector. One modality has no partner, so no attention, no gate and no L_inv:
+    each turn is alone.
     """
 
     Settings = GiaMicSettings
     SOURCE = Source(
         fidelity="our reading",
         citation="He, Mi and Toda, GIA-MIC: Multimodal Emotion Recognition with Gated Interactive "
-        "Attention and Modality-Invariant Learning Constraints, Interspeech 2025",
+        "Attention and Modality-Invariant Learning Constraints, Interspeech 2025, arXiv 2506.00865",
         adapted="of the paper, the abstract alone could be read: it names gated interactive "
         "attention between pairs of modalities, and a modality-invariant generator that aligns "
-        "similarities across them; every layer, size and weight is ours. Its task is a single "
-        "utterance (`context: none`), where a turn here attends to the whole dialogue",
+        "similarities across them; every layer, size and weight is ours, on one stored "
+        "vector per modality and utterance. It names no conversations, so we take its task to be "
+        "a single utterance (`context: none`); by default a turn attends to the whole dialogue",
     )
 
     def __init__(self, settings: GiaMicSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         width, count = settings.width, len(shape.features)
+        self.READS_DIALOGUE = count > 1
         self.inputs = Inputs(shape.features, width, settings.limit)
         self.branches = nn.ModuleList(Branch(n, count, settings) for n in range(count))
         self.generator = mlp(width, width, width, 0.0)

@@ -21,7 +21,7 @@ from pipeline.systems.base import Output, Settings, Shape, Source, System
 
 
 class MalnSettings(Settings):
-    """Sizes of the network and weights of its losses; none were published."""
+    """Sizes of the network and weights of its losses; none could be read."""
 
     width: int = Field(
         ge=2, le=4096, multiple_of=2, description="Features per modality and utterance (256)."

@@ -20,7 +20,7 @@ START = 0.02  # deviation of the joint vectors at the start
 
 
 class ShiSettings(Settings):
-    """Sizes of the network and weights of its losses; none were published."""
+    """Sizes of the network and weights of its losses; none could be read."""
 
     width: int = Field(ge=1, le=4096, description="Features per modality and utterance (256).")
     context: Literal["dialogue_rnn", "gru", "none"] = Field(
@@ -33,7 +33,7 @@ class ShiSettings(Settings):
     classifiers: float = Field(ge=0, description="Weight of the classifiers' own cross-entropies.")
     contrastive: float = Field(ge=0, description="Weight of the contrastive loss.")
     temperature: float = Field(gt=0, description="Tau of the contrastive loss.")
-    dropout: float = Field(ge=0, lt=1, description="Of the attention, and before the last layers.")
+    dropout: float = Field(ge=0, lt=1, description="In the fusion layers, and before the last.")
 
     @model_validator(mode="after")
     def _agree(self) -> "ShiSettings":
@@ -47,23 +47,27 @@ class ShiSettings(Settings):
 
 
 class Shi(System):
-    """Each turn alone, unless a context is asked for.
+    """Learned joint vectors read a turn's modalities by attention, and two classifiers vote.
 
-    With u_m the inputs and J learned vectors: layers `J <- LN(J + MHA(J, u))`,
-    `J <- LN(J + W_2 ReLU(W_1 J))`, whose keys are the modalities that the turn has; j the mean of
+    A turn is alone, unless a context is asked for. With u_m the inputs and J learned vectors:
+    layers `J <- LN(J + MHA(J, u))`, `J <- LN(J + W_2 ReLU(W_1 J))`, whose keys are the modalities that the turn has; j the mean of
     J. Classifiers `z_1 = MLP([u..])` and `z_2 = MLP(j)`, and `logits = (z_1 + z_2) / 2`.
     `L = CE(logits) + classifiers (CE(z_1) + CE(z_2)) + contrastive SupCon(projection(j))`.
-    Of one modality, J reads that alone.
+    Of one modality, J reads that alone: every weight of its attention is 1.
     """
 
     Settings = ShiSettings
     SOURCE = Source(
         fidelity="our reading",
         citation="Shi et al., Enhancing Emotion Recognition in Conversation through Emotional "
-        "Cross-Modal Fusion and Inter-class Contrastive Learning, ICIC 2024",
+        "Cross-Modal Fusion and Inter-class Contrastive Learning, ICIC 2024, arXiv 2405.17900",
         adapted="of the paper, the abstract and a summary could be read: they name trainable joint "
         "vectors that fuse text and audio, two classifiers and a supervised contrastive loss; "
-        "every layer, size and weight is ours, as is the third modality",
+        "every layer, size and weight is ours, as is the third modality. One of the two "
+        "classifiers reads the modalities side by side, where the abstract classifies fused features. Joint "
+        "vectors read one stored vector per modality, where the summary has pretrained "
+        "transformers. The abstract bases emotions on context, how could not be read: a turn is "
+        "alone unless `context` is set",
     )
 
     def __init__(self, settings: ShiSettings, shape: Shape) -> None:

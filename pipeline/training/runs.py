@@ -30,6 +30,7 @@ from pipeline.systems.base import Shape
 from pipeline.training.data import Fold, dialogues
 from pipeline.training.fit import Limits, Run, RunState
 from pipeline.training.learner import DialogueLearner, limits_of
+from pipeline.training.scores import DivergedError
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class TrainingData:
 
 
 def read_data(training: Training) -> TrainingData:
-    """Read a corpus, and set threads and determinism for this process.
+    """Read a corpus, and set threads and the precision of products for this process.
 
     Raises:
         PipelineError: A store is missing or empty; no such device.
@@ -107,8 +108,6 @@ def read_data(training: Training) -> TrainingData:
     compute, corpus = training.compute, training.corpus
     set_threads(threads_of(training))
     torch.backends.cudnn.allow_tf32 = False  # by default recurrences round float32 to 10 bits
-    if compute.deterministic:
-        refuse_nondeterminism()
     compute = compute.model_copy(update={"device": resolve_device(compute.device)})
     return TrainingData(
         training=replace(training, compute=compute),
@@ -162,6 +161,14 @@ class KeptRun:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A run, and of what training it is one."""
+
+    training: Training
+    run: KeptRun
+
+
+@dataclass(frozen=True)
 class Epoch:
     """An epoch that a run has just done.
 
@@ -169,27 +176,36 @@ class Epoch:
         run: Which run.
         history: The rows of the run so far.
         last: Whether the run has ended with it.
+        diverged: Why it cannot go on, in words, if its loss was NaN or infinite; else "".
     """
 
     run: KeptRun
     history: list[dict[str, float]]
     last: bool
+    diverged: str = ""
 
 
 def in_turn(data: TrainingData, runs: Iterable[KeptRun]) -> Generator[Epoch, None, None]:
     """Train runs in this process, those of a fold together."""
+    if data.training.compute.deterministic:
+        refuse_nondeterminism()  # here: torch takes a second, which a cached run need not wait for
     limits = data.training.limits
     for number, of_fold in groupby(runs, attrgetter("fold")):
         fold = data.fold(number)
         for run in of_fold:
-            for state in Run(DialogueLearner(fold, run.seed)).go(run.file):
-                yield Epoch(run, list(state.history), state.finished(limits))
+            history: list[dict[str, float]] = []
+            try:
+                for state in Run(DialogueLearner(fold, run.seed)).go(run.file):
+                    history = list(state.history)
+                    yield Epoch(run, history, state.finished(limits))
+            except DivergedError as error:
+                yield Epoch(run, history, last=True, diverged=str(error))
 
 
-def in_processes(
-    training: Training, runs: Sequence[KeptRun], workers: int
-) -> Generator[Epoch, None, None]:
-    """Train runs in several processes, each of which reads the corpus and takes run after run.
+def in_processes(jobs: Sequence[Job], workers: int) -> Generator[Epoch, None, None]:
+    """Train runs in several processes, each of which takes run after run.
+
+    A process reads a corpus when it takes the first of a training's runs, so those lie together.
 
     A pipe to each, not a pool: epochs are reported as they end, the death of a process is seen at
     once, and none outlives this one.
@@ -201,20 +217,20 @@ def in_processes(
     processes: dict[Connection, SpawnProcess] = {}
     try:
         with deaf_to_interrupts():
-            for _ in range(min(workers, len(runs))):
+            for _ in range(min(workers, len(jobs))):
                 here, there = context.Pipe()
-                process = context.Process(target=_work, args=(training, there), daemon=True)
+                process = context.Process(target=_work, args=(there,), daemon=True)
                 process.start()
                 processes[here] = process
                 there.close()  # the process holds the other copy: when it ends, `here` sees it
-        yield from _epochs(dict(processes), deque(runs))
+        yield from _epochs(dict(processes), deque(jobs))
     finally:
         for process in processes.values():
             process.terminate()
             process.join()
 
 
-def _epochs(processes: dict[Connection, SpawnProcess], waiting: deque[KeptRun]) -> Iterator[Epoch]:
+def _epochs(processes: dict[Connection, SpawnProcess], waiting: deque[Job]) -> Iterator[Epoch]:
     """Deal out runs and yield epochs until all processes have ended."""
     while processes:
         for here in wait(list(processes)):
@@ -243,12 +259,13 @@ def _check_end(process: SpawnProcess) -> None:
         )
 
 
-def _work(training: Training, parent: Connection) -> None:
+def _work(parent: Connection) -> None:
     """Train runs in a process: send each epoch, None to ask for a run, an error as its text."""
     end_with_parent()
     try:
-        for epoch in in_turn(read_data(training), _asked_for(parent)):
-            parent.send(epoch)
+        for training, jobs in groupby(_asked_for(parent), attrgetter("training")):
+            for epoch in in_turn(read_data(training), (job.run for job in jobs)):
+                parent.send(epoch)
     except (EOFError, ConnectionError):
         pass  # the parent was killed; the run lies in its file
     except PipelineError as error:
@@ -259,10 +276,10 @@ def _work(training: Training, parent: Connection) -> None:
         parent.send(text)
 
 
-def _asked_for(parent: Connection) -> Iterator[KeptRun]:
+def _asked_for(parent: Connection) -> Iterator[Job]:
     """Runs, each asked for when the last one has ended."""
     while True:
         parent.send(None)
-        if (run := parent.recv()) is None:
+        if (job := parent.recv()) is None:
             return
-        yield run
+        yield job

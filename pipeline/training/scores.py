@@ -13,6 +13,10 @@ from pipeline.nn.batch import NO_LABEL
 EFFECTIVE_NUMBER_BETA = 0.999
 
 
+class DivergedError(PipelineError):
+    """The loss of an epoch is NaN or infinite."""
+
+
 def weighted_f1(scores: Tensor, labels: Tensor) -> float:
     """Weighted F1 over labelled utterances, in percent.
 
@@ -49,10 +53,10 @@ def refuse_divergence(loss: float, epoch: int, section: str) -> None:
         section: Of params.yaml, whose learning rate is too high.
 
     Raises:
-        PipelineError: It is NaN or infinite.
+        DivergedError: It is NaN or infinite.
     """
     if not math.isfinite(loss):
-        raise PipelineError(
+        raise DivergedError(
             f"Epoch {epoch} has a loss of {loss}: training diverged. Lower "
             f"CORPUS.{section}.learning_rate, or raise its warmup; on a GPU, bfloat16 or float32 "
             "as compute.precision leave more room than float16."

@@ -26,6 +26,7 @@ from pipeline.training.card import card, check_card
 from pipeline.training.checkpoint import NOT_STATED, save_checkpoint, stated_system
 from pipeline.training.fit import VALID_F1, RunState
 from pipeline.training.runs import (
+    Job,
     KeptRun,
     Training,
     TrainingData,
@@ -145,7 +146,7 @@ def _train(data: TrainingData, waiting: Sequence[KeptRun], histories: Histories)
     """Train runs, filling in their histories, while `history.csv` and the display grow."""
     training, workers = data.training, data.training.settings.workers
     if workers > 1 and len(waiting) > 1:
-        epochs = in_processes(training, waiting, workers)
+        epochs = in_processes([Job(training, run) for run in waiting], workers)
     else:
         epochs = in_turn(data, waiting)
     each = training.limits.epochs * len(training.limits.stages)
@@ -159,6 +160,8 @@ def _train(data: TrainingData, waiting: Sequence[KeptRun], histories: Histories)
         progress(f"train {training.corpus} {training.name}, epochs at most", at_most, done) as loop,
     ):
         for epoch in epochs:
+            if epoch.diverged:
+                raise PipelineError(epoch.diverged)
             history = histories[epoch.run] = epoch.history
             sparingly(lambda: _write_history(training, histories))
             if epoch.last:  # a run that stops early leaves less to do

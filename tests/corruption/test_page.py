@@ -1,6 +1,7 @@
 """What a person reads: page, table, picture and the command that makes them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,11 +76,10 @@ def test_the_page(workspace: Path) -> None:
     assert text.split("```")[1] == "sh\npython -m pipeline robustness toy --quick\n"
     for line in (
         "20 labelled test utterances in 4 dialogues.",
-        "![Weighted F1 by corruption and step, a line for each system](toy.png)",
-        "|  | MCN-CL | TF-IDF |",
-        "| clean | 60.0 ± 1.8 [55.0, 65.0] | 55.0 [50.0, 60.0] |",
-        "| text drop 50 % of utterances | -2.0 | -15.0 * |",
-        "| audio noise 20 dB | +6.5 * |  |",
+        "![Weighted F1 by system, corruption and step](toy.png)",
+        "| system | clean | text drop 100 % of utterances | audio noise 0 dB |",
+        "| MCN-CL | 60.0 ± 1.8 [55.0, 65.0] | -10.0 * | -20.0 * |",
+        "| TF-IDF | 55.0 [50.0, 60.0] | -25.0 * |  |",
         "<details><summary>MCN-CL, seeds 1, 2</summary>",
         "<details><summary>TF-IDF, seed 0</summary>",
         "| audio | noise | none | 3 | 60.0 ± 1.8 [55.0, 65.0] |  |  |",
@@ -124,6 +124,23 @@ def test_the_figure_has_a_line_for_each_system_also_for_what_it_does_not_read() 
     assert [line.get_linestyle() for line in noise.lines] == ["-", ":"]
     assert [line.get_label() for line in drop.lines] == ["MCN-CL", "TF-IDF"]
     assert [tick.get_text() for tick in noise.get_xticklabels()] == ["none", "40", "20", "0"]
+
+
+def test_many_systems_are_rows_of_cells_the_best_clean_score_first() -> None:
+    names = ["tfidf", "mcn_cl", "bc_lstm", "mmgcn", "icon", "sdt", "misa", "tfn"]
+    curves = {
+        (name, c): [replace(r, figures={WEIGHTED: Interval(n + k, 0, 0)}) for k, r in enumerate(rs)]
+        for n, name in enumerate(names)
+        for c, rs in ((c, FOUND.rows["tfidf" if name == "tfidf" else "mcn_cl", c]) for c in STEPS)
+    }
+    (axes,) = figure(replace(FOUND, rows=curves)).axes
+    shown = np.ma.filled(axes.images[0].get_array(), np.nan)
+    assert [label.get_text() for label in axes.get_yticklabels()][::7] == ["TFN", "TF-IDF"]
+    assert shown[0].tolist() == [7, 8, 9, 10, 8, 9, 10]
+    assert shown[-1, :4].tolist() == [0, 1, 2, 3] and np.isnan(shown[-1, 4:]).all()
+    steps = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert steps == ["clean", "25", "50", "100", "40", "20", "0"]
+    assert "text:\ndrop\n(% of utterances)" in [text.get_text() for text in axes.texts]
 
 
 def test_the_terminals_table_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:

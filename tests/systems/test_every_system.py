@@ -216,10 +216,11 @@ def test_a_checkpoint_gives_the_same_predictions(name, tmp_path):
     assert torch.equal(logits(read, batch), logits(made, batch))
 
 
+@pytest.mark.parametrize("modalities", [MODALITIES, ("text",)], ids="+".join)
 @every_system
-def test_other_turns_change_a_prediction_unless_it_says_that_it_reads_none(name):
+def test_other_turns_change_a_prediction_unless_it_says_that_it_reads_none(name, modalities):
     """Model cards state it."""
-    made = make(name)
+    made = make(name, modalities=tuple(m for m in modalities if m in shrunk(name).modalities))
     batch = batch_of(made, [conversation(5, 6, missing=0.0)])
     before = logits(made, batch)
     for vectors in batch.features.values():

@@ -17,7 +17,14 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.training import runs as module
 from pipeline.training.fit import Run
-from pipeline.training.runs import KeptRun, Training, in_processes
+from pipeline.training.runs import (
+    Job,
+    KeptRun,
+    Training,
+    in_processes,
+    in_turn,
+    read_data,
+)
 from pipeline.training.train import train_system
 from tests.conftest import ROOT
 from tests.synthetic import lay_out
@@ -32,6 +39,10 @@ def training() -> Training:
 @pytest.fixture
 def runs(workspace: Path) -> list[KeptRun]:
     return [KeptRun(0, seed, workspace / f"{seed}.pt") for seed in (1, 2, 3)]
+
+
+def jobs(training: Training, runs: list[KeptRun]) -> list[Job]:
+    return [Job(training, run) for run in runs]
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(
@@ -50,7 +61,7 @@ def test_each_epoch_is_reported_and_every_run_is_trained_once(
     training: Training, runs: list[KeptRun]
 ) -> None:
     lay_out("toy")
-    epochs = list(in_processes(training, runs, 2))
+    epochs = list(in_processes(jobs(training, runs), 2))
     for run in runs:
         state = run.file.read()
         assert state is not None and state.finished(training.limits)
@@ -73,7 +84,7 @@ def test_a_killed_process_is_reported_and_the_others_end(
     training: Training, runs: list[KeptRun]
 ) -> None:
     lay_out("toy")
-    epochs = in_processes(changed(training, epochs=2000, patience=2000), runs, 2)
+    epochs = in_processes(jobs(changed(training, epochs=2000, patience=2000), runs), 2)
     next(epochs)
     multiprocessing.active_children()[0].kill()
     with pytest.raises(PipelineError, match=r"ended by signal 9.*SYSTEM.workers"):
@@ -85,7 +96,7 @@ def test_an_error_of_a_process_is_raised_in_its_own_words(
     training: Training, runs: list[KeptRun]
 ) -> None:
     with pytest.raises(PipelineError, match=r"protocols.toy\.parquet"):
-        list(in_processes(training, runs, 2))
+        list(in_processes(jobs(training, runs), 2))
 
 
 NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
@@ -105,6 +116,7 @@ FULL_DISK = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cache/run.pt")
 )
 def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
     training: Training,
+    runs: list[KeptRun],
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     begin: str,
@@ -112,7 +124,9 @@ def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
 ) -> None:
     monkeypatch.setattr(module, "read_data", Mock(side_effect=error))
     here, there = multiprocessing.Pipe()
-    module._work(training, there)
+    here.send(Job(training, runs[0]))
+    module._work(there)
+    assert here.recv() is None, "it asks for a run"
     text = here.recv()
     assert text.startswith(begin) and advice in text
 
@@ -123,7 +137,7 @@ def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
     lay_out("toy")
     unfit = changed(training, width="wide")
     with pytest.raises(PipelineError, match="ended with code 1; its error stands above"):
-        list(in_processes(unfit, runs, 2))
+        list(in_processes(jobs(unfit, runs), 2))
     assert "TypeError" in capfd.readouterr().err
 
 
@@ -133,8 +147,8 @@ from pipeline.training import runs
 from tests.training.toy import toy
 runs.read_protocol = lambda *_, **__: Path("endless").read_bytes()
 if __name__ == "__main__":
-    both = [runs.KeptRun(0, n, Path(f"{n}.pt")) for n in (1, 2)]
-    list(runs.in_processes(toy(), both, 2))
+    both = [runs.Job(toy(), runs.KeptRun(0, n, Path(f"{n}.pt"))) for n in (1, 2)]
+    list(runs.in_processes(both, 2))
 """
 
 
@@ -159,9 +173,9 @@ def test_a_process_whose_parent_was_killed_ends_with_the_next_epoch(
 ) -> None:
     lay_out("toy")
     here, there = multiprocessing.Pipe()
-    here.send(runs[0])
+    here.send(Job(training, runs[0]))
     here.close()
-    module._work(training, there)
+    module._work(there)
     state = runs[0].file.read()
     assert state is None or not state.finished(training.limits)
 
@@ -174,3 +188,35 @@ def test_a_loss_that_is_no_number_ends_the_training(
     monkeypatch.setattr(Run, "_step", lambda *_: {"train_total": torch.tensor(torch.inf)})
     with pytest.raises(PipelineError, match=r"Epoch 1 .* inf.*CORPUS\.mcn_cl\.learning_rate"):
         train_system(alone)
+
+
+def test_a_run_that_diverges_is_reported_and_the_next_is_trained(
+    training: Training, runs: list[KeptRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out("toy")
+    step = Run._step
+
+    def first_diverges(self: Run, places: list[int]) -> dict[str, torch.Tensor]:
+        values = step(self, places)
+        if self.learner.number == 1:
+            values["train_total"] = torch.tensor(torch.nan)
+        return values
+
+    monkeypatch.setattr(Run, "_step", first_diverges)
+    epochs = list(in_turn(read_data(training), runs[:2]))
+    assert "training diverged" in epochs[0].diverged and epochs[0].last and not epochs[0].history
+    assert {epoch.run for epoch in epochs[1:]} == {runs[1]} and epochs[-1].last
+    assert not any(epoch.diverged for epoch in epochs[1:])
+
+
+def test_a_process_takes_runs_of_several_trainings(
+    training: Training, runs: list[KeptRun], workspace: Path
+) -> None:
+    lay_out("toy")
+    other = changed(training, learning_rate=0.01)
+    mixed = [Job(training, runs[0]), Job(other, runs[1]), Job(training, runs[2])]
+    list(in_processes(mixed, 1))
+    alone = KeptRun(0, 2, workspace / "alone.pt")
+    list(in_turn(read_data(other), [alone]))
+    here, there = (run.file.read() for run in (runs[1], alone))
+    assert here is not None and there is not None and here.history == there.history
