@@ -50,10 +50,10 @@ class Shi(System):
     """Learned joint vectors read a turn's modalities by attention, and two classifiers vote.
 
     A turn is alone, unless a context is asked for. With u_m the inputs and J learned vectors:
-    layers `J <- LN(J + MHA(J, u))`, `J <- LN(J + W_2 ReLU(W_1 J))`, whose keys are the modalities that the turn has; j the mean of
-    J. Classifiers `z_1 = MLP([u..])` and `z_2 = MLP(j)`, and `logits = (z_1 + z_2) / 2`.
-    `L = CE(logits) + classifiers (CE(z_1) + CE(z_2)) + contrastive SupCon(projection(j))`.
-    Of one modality, J reads that alone: every weight of its attention is 1.
+    layers `J <- LN(J + MHA(J, u))`, `J <- LN(J + W_2 ReLU(W_1 J))`, whose keys are the modalities
+    that the turn has; j the mean of J. Classifiers `z_1 = MLP([u..])` and `z_2 = MLP(j)`, and
+    `logits = (z_1 + z_2) / 2`. `L = CE(logits) + classifiers (CE(z_1) + CE(z_2)) + contrastive
+    SupCon(projection(j))`. Of one modality, J reads that alone: every weight of its attention is 1.
     """
 
     Settings = ShiSettings
@@ -64,10 +64,10 @@ class Shi(System):
         adapted="of the paper, the abstract and a summary could be read: they name trainable joint "
         "vectors that fuse text and audio, two classifiers and a supervised contrastive loss; "
         "every layer, size and weight is ours, as is the third modality. One of the two "
-        "classifiers reads the modalities side by side, where the abstract classifies fused features. Joint "
-        "vectors read one stored vector per modality, where the summary has pretrained "
-        "transformers. The abstract bases emotions on context, how could not be read: a turn is "
-        "alone unless `context` is set",
+        "classifiers reads the modalities side by side, where the abstract classifies fused "
+        "features. Joint vectors read one stored vector per modality, where the summary has "
+        "pretrained transformers. The abstract bases emotions on context, how could not be read: "
+        "a turn is alone unless `context` is set",
     )
 
     def __init__(self, settings: ShiSettings, shape: Shape) -> None:
