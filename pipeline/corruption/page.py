@@ -29,8 +29,9 @@ def command(corpus: str, systems: Sequence[str], quick: bool) -> str:
 
 
 def show(robustness: Robustness, console: Console | None = None) -> None:
-    """Print what each step costs each system."""
-    heads, rows = _overview(robustness, lambda clean: f"{clean.figures[WEIGHTED].value:.1f}")
+    """Print what the strongest step of each corruption costs each system."""
+    _, rows = _overview(robustness, lambda clean: f"{clean.figures[WEIGHTED].value:.1f}")
+    heads = ["system", "clean", *(corruption.title for corruption in robustness.steps)]
     table = Table(title=_tested(robustness), title_justify="left", box=SIMPLE_HEAD)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left", overflow="fold")
@@ -38,7 +39,8 @@ def show(robustness: Robustness, console: Console | None = None) -> None:
         table.add_row(*row)
     console = console or terminal()
     console.print(table)
-    console.print("points of weighted F1; *: clear of 0; empty: not read", soft_wrap=True)
+    words = "points of weighted F1 in the strongest step; *: clear of 0; empty: not read"
+    console.print(words, soft_wrap=True)
 
 
 def write(robustness: Robustness, systems: Sequence[str], quick: bool) -> list[Path]:
