@@ -31,7 +31,7 @@ LONGEST = replace(MELD, dialogues=8, turns=(110, 110, 110), deviation=0.0, speak
 HALVED = replace(LONGEST, dialogues=16, turns=(55, 55, 55))  # as many turns
 SHORT = replace(LONGEST, dialogues=1, turns=(2, 2, 2))
 FRAMES = 4  # of an utterance: with 20 the common inputs would hide what systems differ in
-ROUNDS, THREADS = 5, 2
+ROUNDS, THREADS = 3, 2
 COLUMNS = (
     *("system", "parameters", "beside the inputs"),
     *("training step, s", "CPU s", "of halves", "prediction, s", "CPU s", "peak of a step, MB"),
