@@ -153,9 +153,10 @@ def tune(
     ] = None,
 ) -> None:
     """Train every system at the same few points, and say what validation would choose."""
-    from pipeline.experiments.tune import DEFAULT, carry_out
+    from pipeline.experiments.tune import carry_out
+    from pipeline.experiments.tuned import DEFAULT, Request
 
-    carry_out(corpus, system or (), values or DEFAULT, seed or [1])
+    carry_out(Request(corpus, tuple(system or ()), tuple(values or DEFAULT), tuple(seed or [1])))
 
 
 @app.command()

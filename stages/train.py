@@ -3,7 +3,7 @@
 from pipeline.base.params import Params
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.stage import run
-from pipeline.training.runs import Training
+from pipeline.training.reading import Training
 from pipeline.training.train import train_system
 
 

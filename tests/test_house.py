@@ -13,7 +13,7 @@ from pipeline.base.fingerprint import COMPUTING, NOT_COMPUTING, computing
 from pipeline.base.params import SECTIONS
 from pipeline.systems.base import Fidelity, system
 from pipeline.systems.registry import SYSTEMS
-from pipeline.training.train import CODE as TRAINING_CODE
+from pipeline.training.kept import CODE as TRAINING_CODE
 from tests.conftest import ROOT
 
 STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
@@ -152,7 +152,10 @@ def test_the_cache_fingerprint_holds_all_code_that_computes(name: str) -> None:
 
 
 # They read, deal out, keep and write; none of them changes a weight.
-AROUND_TRAINING = {f"pipeline.training.{name}" for name in ("train", "runs", "checkpoint", "card")}
+AROUND_TRAINING = {
+    f"pipeline.training.{name}"
+    for name in ("train", "runs", "reading", "kept", "checkpoint", "card")
+}
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -1,14 +1,14 @@
 """Try what can be tried before anything runs: mistakes show now, not in the ninth experiment."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import scratch_folder
 from pipeline.base.lockfile import LOCK, digest, stages_here
-from pipeline.base.params import PARAMS, read_params
+from pipeline.base.params import PARAMS, Params, read_params
 from pipeline.experiments.plan import Experiment
 
 # What is read of an experiment that ends at a stage, by corpus and system.
@@ -25,7 +25,7 @@ def check(experiments: Sequence[Experiment]) -> None:
     _refuse_lost(experiments)
     problems: dict[str, list[str]] = {}
     for experiment in experiments:
-        for problem in _problems(experiment.settings):
+        for problem in with_settings(experiment.settings)[1]:
             problems.setdefault(problem, []).append(experiment.variant)
     if problems:
         lines = [f"  {', '.join(variants)}: {line}" for line, variants in problems.items()]
@@ -61,25 +61,26 @@ def _cached(md5: str) -> bool:
         return bool(repo.cache.local.exists(md5))
 
 
-def _problems(settings: Sequence[str]) -> Iterator[str]:
+def with_settings(settings: Sequence[str]) -> tuple[Params | None, list[str]]:
+    """params.yaml with values of -S, as DVC writes it; or None, and a line for each problem."""
     # The functions that DVC calls, so that nothing passes here and fails there.
     from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
 
     unfit = [f"{setting}: {reason}" for setting in settings if (reason := _unfit(setting))]
     if unfit:
-        yield from unfit
-        return
+        return None, unfit
     with scratch_folder("erc-params") as folder:
         copy = Path(shutil.copy(PARAMS, folder))
         try:
             apply_overrides(copy, list(settings))
-            read_params(copy)
+            return read_params(copy), []
         except DvcException as error:
             # Hydra's second line advises to add the key, which no stage would read.
-            yield f"{str(error.__cause__ or error).splitlines()[0]} No such key in {PARAMS}."
+            line = f"{str(error.__cause__ or error).splitlines()[0]} No such key in {PARAMS}."
+            return None, [line]
         except PipelineError as error:
-            yield from (line.strip() for line in str(error).splitlines()[1:])
+            return None, [line.strip() for line in str(error).splitlines()[1:]]
 
 
 def _unfit(setting: str) -> str | None:

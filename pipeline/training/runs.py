@@ -1,163 +1,26 @@
-"""The runs of a corpus, one per fold and seed: their data, where they are kept, training them.
+"""Train runs, in this process or in several.
 
 Each trains by itself, so results depend neither on the number of processes nor on other runs.
 """
 
 import multiprocessing
-from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from operator import attrgetter
-from pathlib import Path
-from typing import Any
 
-import torch
-
-from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.processes import deaf_to_interrupts, end_with_parent
-from pipeline.base.settings import ComputeSettings
 from pipeline.base.stage import in_words
-from pipeline.base.state import StateFile
-from pipeline.features.common.device import refuse_nondeterminism, resolve_device, set_threads
-from pipeline.records.features import Features, read_features
-from pipeline.records.manifest import read_manifest
-from pipeline.records.protocol import Protocol, read_protocol
-from pipeline.systems.base import Shape
-from pipeline.training.data import Fold, dialogues
-from pipeline.training.fit import Limits, Run, RunState
-from pipeline.training.learner import DialogueLearner, limits_of
+from pipeline.features.common.device import refuse_nondeterminism
+from pipeline.training.fit import Run
+from pipeline.training.kept import KeptRun, kept_runs
+from pipeline.training.learner import DialogueLearner
+from pipeline.training.reading import Training, TrainingData, read_data
 from pipeline.training.scores import DivergedError
-
-
-@dataclass(frozen=True)
-class Training:
-    """What is to be trained: a system on a corpus."""
-
-    corpus: str
-    name: str
-    """Of the system."""
-
-    settings: Any
-    """Of the system; see `Fold`."""
-
-    compute: ComputeSettings
-
-    @property
-    def limits(self) -> Limits:
-        """How long a run may go on."""
-        return limits_of(self.name, self.settings)
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """A corpus, read for training."""
-
-    training: Training
-    """`compute.device` is resolved, never `auto`."""
-
-    protocol: Protocol
-    """Without test labels."""
-
-    stores: Mapping[str, Features]
-    """By modality in use."""
-
-    texts: Mapping[str, str]
-    """By utterance."""
-
-    def shape(self, fold: int) -> Shape:
-        """What a system's size depends on in one fold."""
-        speakers: dict[str, set[str]] = defaultdict(set)
-        for entry in self.protocol.entries:
-            if entry.fold == fold and entry.split == "train":
-                speakers[entry.dialogue].add(entry.speaker)
-        return Shape(
-            features={m: store.dimension for m, store in self.stores.items()},
-            classes=len(self.protocol.classes),
-            speakers=max(map(len, speakers.values())),
-        )
-
-    def fold(self, number: int) -> Fold:
-        """The data of the runs of one fold."""
-        training = self.training
-        train, valid, test = (
-            dialogues(self.protocol.entries, self.stores, self.texts, number, split)
-            for split in ("train", "valid", "test")
-        )
-        return Fold(
-            corpus=training.corpus,
-            name=training.name,
-            settings=training.settings,
-            compute=training.compute,
-            shape=self.shape(number),
-            train=train,
-            valid=valid,
-            test=test,
-        )
-
-
-def read_data(training: Training) -> TrainingData:
-    """Read a corpus, and set threads and the precision of products for this process.
-
-    Raises:
-        PipelineError: A store is missing or empty; no such device.
-    """
-    compute, corpus = training.compute, training.corpus
-    set_threads(threads_of(training))
-    torch.backends.cudnn.allow_tf32 = False  # by default recurrences round float32 to 10 bits
-    compute = compute.model_copy(update={"device": resolve_device(compute.device)})
-    return TrainingData(
-        training=replace(training, compute=compute),
-        protocol=read_protocol(paths.protocol(corpus), labels_of=("train", "valid")),
-        stores=_stores(training),
-        texts={u.utterance: u.text for u in read_manifest(paths.manifest(corpus))},
-    )
-
-
-def threads_of(training: Training) -> int:
-    """CPU threads of a run."""
-    threads: int = getattr(training.settings, "threads", training.compute.threads)
-    return threads
-
-
-def _stores(training: Training) -> dict[str, Features]:
-    corpus = training.corpus
-    stores: dict[str, Features] = {
-        m: read_features(paths.features(corpus, m)) for m in training.settings.modalities
-    }
-    empty = [m for m, store in stores.items() if not store.present.any()]
-    if empty:
-        raise PipelineError(
-            f"The feature stores of {empty} hold no utterance: take them out of "
-            f"{corpus}.{training.name}.modalities, set its `enabled` to false, or see "
-            f"data/ledgers/{corpus} for what was wrong."
-        )
-    return stores
-
-
-@dataclass(frozen=True)
-class KeptRun:
-    """One run, and where it is kept while it lasts and after it has ended."""
-
-    fold: int
-    seed: int
-    path: Path
-
-    def __str__(self) -> str:
-        return f"fold {self.fold} seed {self.seed}"
-
-    @property
-    def checkpoint(self) -> str:
-        """The name of its checkpoint's file."""
-        return f"fold{self.fold}-seed{self.seed}.safetensors"
-
-    @property
-    def file(self) -> StateFile[RunState]:
-        """The file of its state."""
-        return StateFile(self.path, RunState)
 
 
 @dataclass(frozen=True)
@@ -264,7 +127,8 @@ def _work(parent: Connection) -> None:
     end_with_parent()
     try:
         for training, jobs in groupby(_asked_for(parent), attrgetter("training")):
-            for epoch in in_turn(read_data(training), (job.run for job in jobs)):
+            data = read_data(training)
+            for epoch in in_turn(data, _of_the_same_files(data, jobs)):
                 parent.send(epoch)
     except (EOFError, ConnectionError):
         pass  # the parent was killed; the run lies in its file
@@ -274,6 +138,22 @@ def _work(parent: Connection) -> None:
         if (text := in_words(error, "train")) is None:
             raise
         parent.send(text)
+
+
+def _of_the_same_files(data: TrainingData, jobs: Iterable[Job]) -> Iterator[KeptRun]:
+    """Runs, whose places in the cache are those of the files that this process has read.
+
+    Raises:
+        PipelineError: The files were others when a run was dealt out.
+    """
+    here = kept_runs(data)
+    for job in jobs:
+        if job.run not in here:
+            raise PipelineError(
+                f"The data of {data.training.corpus} changed while it was trained on; nothing of "
+                "the new data was kept. Run this again."
+            )
+        yield job.run
 
 
 def _asked_for(parent: Connection) -> Iterator[Job]:

@@ -11,33 +11,21 @@ import pandas as pd
 from torch import Tensor
 
 from pipeline.base import paths
-from pipeline.base.cache import digest_of, folder_of
 from pipeline.base.costs import Timing, write_timing
 from pipeline.base.display import say, write_csv
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import replacing_folder, sha256_file, write_text
-from pipeline.base.fingerprint import code_digest, versions
+from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
-from pipeline.features.common.device import arithmetic
 from pipeline.records.epochs import EpochPrediction, write_epochs
-from pipeline.systems.base import PACKAGE, LeftOut, parameters, system
+from pipeline.systems.base import LeftOut, parameters, system
 from pipeline.training.card import card, check_card
 from pipeline.training.checkpoint import NOT_STATED, save_checkpoint, stated_system
 from pipeline.training.fit import VALID_F1, RunState
-from pipeline.training.runs import (
-    Job,
-    KeptRun,
-    Training,
-    TrainingData,
-    in_processes,
-    in_turn,
-    read_data,
-    threads_of,
-)
+from pipeline.training.kept import KeptRun, kept_runs
+from pipeline.training.reading import Training, TrainingData, read_data
+from pipeline.training.runs import Job, in_processes, in_turn
 
-CODE = ("pipeline.training.learner", "pipeline.training.fit")
-NOT_OF_A_RUN = {"enabled", "seeds", "workers"}  # which runs there are, and how many train at once
 NO_HISTORY = ("fold", "seed", "epoch", "train_total")  # what the plot of it reads
 Histories = dict[KeptRun, list[dict[str, float]]]
 
@@ -94,52 +82,6 @@ def _train_all(data: TrainingData) -> None:
     if waiting:
         _train(data, waiting, histories)
     _write(data, runs, cached=set(runs) - set(waiting))
-
-
-def kept_runs(data: TrainingData) -> list[KeptRun]:
-    """The runs of a system on a corpus in order of fold and seed.
-
-    A run's place in the cache is named by what decides that run alone: first code, settings and
-    arithmetic, then the data of its fold and its seed. So another seed, fold or corpus adds runs
-    and leaves the others where they are.
-    """
-    folder = _folder(data.training)
-    stores = {m: store.digest for m, store in data.stores.items()}
-    kind, training = system(data.training.name), data.training
-    head = [sha256_file(paths.head(training.corpus))] if kind.READS_HEAD else []
-    runs = []
-    for fold in data.protocol.folds:
-        entries = [
-            (e.split, e.dialogue, e.utterance, e.speaker, e.label)
-            for e in data.protocol.entries
-            if e.fold == fold
-        ]
-        content = [entries, len(data.protocol.classes), stores, *head]
-        if kind.READS_WORDS:
-            content.append([data.texts[utterance] for _, _, utterance, *_ in entries])
-        for seed in data.training.settings.seeds:
-            path = folder / digest_of(digest_of(*content), seed)[:32] / "run.pt"
-            runs.append(KeptRun(fold, seed, path))
-    return runs
-
-
-def _folder(training: Training) -> Path:
-    """The cache's folder of all runs with the same code, settings and arithmetic."""
-    compute = training.compute
-    decisive = {
-        f"{training.name}.{name}": value
-        for name, value in training.settings
-        if name not in NOT_OF_A_RUN
-    }
-    return folder_of(
-        "train",
-        code_digest(*CODE, f"{PACKAGE}.{training.name}"),
-        decisive,
-        arithmetic(compute.device, threads_of(training), compute.precision),
-        compute.deterministic,
-        versions("torch", "scikit-learn", "numpy", "scipy"),
-        about={"settings": {"corpus": training.corpus}, "sections": decisive},
-    )
 
 
 def _train(data: TrainingData, waiting: Sequence[KeptRun], histories: Histories) -> None:

@@ -17,14 +17,9 @@ from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.training import runs as module
 from pipeline.training.fit import Run
-from pipeline.training.runs import (
-    Job,
-    KeptRun,
-    Training,
-    in_processes,
-    in_turn,
-    read_data,
-)
+from pipeline.training.kept import KeptRun, kept_runs
+from pipeline.training.reading import Training, read_data
+from pipeline.training.runs import Job, in_processes, in_turn
 from pipeline.training.train import train_system
 from tests.conftest import ROOT
 from tests.synthetic import lay_out
@@ -37,12 +32,13 @@ def training() -> Training:
 
 
 @pytest.fixture
-def runs(workspace: Path) -> list[KeptRun]:
-    return [KeptRun(0, seed, workspace / f"{seed}.pt") for seed in (1, 2, 3)]
+def runs(workspace: Path, training: Training) -> list[KeptRun]:
+    lay_out("toy")
+    return kept_runs(read_data(training))
 
 
-def jobs(training: Training, runs: list[KeptRun]) -> list[Job]:
-    return [Job(training, run) for run in runs]
+def jobs(training: Training) -> list[Job]:
+    return [Job(training, run) for run in kept_runs(read_data(training))]
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(
@@ -60,8 +56,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(
 def test_each_epoch_is_reported_and_every_run_is_trained_once(
     training: Training, runs: list[KeptRun]
 ) -> None:
-    lay_out("toy")
-    epochs = list(in_processes(jobs(training, runs), 2))
+    epochs = list(in_processes(jobs(training), 2))
     for run in runs:
         state = run.file.read()
         assert state is not None and state.finished(training.limits)
@@ -83,8 +78,7 @@ def test_the_history_is_in_order_though_runs_train_side_by_side(
 def test_a_killed_process_is_reported_and_the_others_end(
     training: Training, runs: list[KeptRun]
 ) -> None:
-    lay_out("toy")
-    epochs = in_processes(jobs(changed(training, epochs=2000, patience=2000), runs), 2)
+    epochs = in_processes(jobs(changed(training, epochs=2000, patience=2000)), 2)
     next(epochs)
     multiprocessing.active_children()[0].kill()
     with pytest.raises(PipelineError, match=r"ended by signal 9.*SYSTEM.workers"):
@@ -95,8 +89,21 @@ def test_a_killed_process_is_reported_and_the_others_end(
 def test_an_error_of_a_process_is_raised_in_its_own_words(
     training: Training, runs: list[KeptRun]
 ) -> None:
+    waiting = jobs(training)
+    paths.protocol("toy").unlink()
     with pytest.raises(PipelineError, match=r"protocols.toy\.parquet"):
-        list(in_processes(jobs(training, runs), 2))
+        list(in_processes(waiting, 2))
+
+
+def test_a_run_of_other_files_than_those_it_was_dealt_out_for_is_refused(
+    training: Training, runs: list[KeptRun]
+) -> None:
+    """Its results would lie in the cache under the old files' name."""
+    waiting = jobs(training)
+    lay_out("toy", seed=1)
+    with pytest.raises(PipelineError, match="data of toy changed while it was trained on"):
+        list(in_processes(waiting, 2))
+    assert not any(run.file.read() for run in runs)
 
 
 NO_MEMORY = torch.OutOfMemoryError("CUDA out of memory.")
@@ -137,17 +144,17 @@ def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
     lay_out("toy")
     unfit = changed(training, width="wide")
     with pytest.raises(PipelineError, match="ended with code 1; its error stands above"):
-        list(in_processes(jobs(unfit, runs), 2))
+        list(in_processes(jobs(unfit), 2))
     assert "TypeError" in capfd.readouterr().err
 
 
 ENDLESS = """
 from pathlib import Path
-from pipeline.training import runs
+from pipeline.training import kept, reading, runs
 from tests.training.toy import toy
-runs.read_protocol = lambda *_, **__: Path("endless").read_bytes()
+reading.read_protocol = lambda *_, **__: Path("endless").read_bytes()
 if __name__ == "__main__":
-    both = [runs.Job(toy(), runs.KeptRun(0, n, Path(f"{n}.pt"))) for n in (1, 2)]
+    both = [runs.Job(toy(), kept.KeptRun(0, n, Path(f"{n}.pt"))) for n in (1, 2)]
     list(runs.in_processes(both, 2))
 """
 
@@ -171,7 +178,6 @@ def test_processes_end_at_once_when_their_parent_is_killed(workspace: Path) -> N
 def test_a_process_whose_parent_was_killed_ends_with_the_next_epoch(
     training: Training, runs: list[KeptRun]
 ) -> None:
-    lay_out("toy")
     here, there = multiprocessing.Pipe()
     here.send(Job(training, runs[0]))
     here.close()
@@ -193,7 +199,6 @@ def test_a_loss_that_is_no_number_ends_the_training(
 def test_a_run_that_diverges_is_reported_and_the_next_is_trained(
     training: Training, runs: list[KeptRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lay_out("toy")
     step = Run._step
 
     def first_diverges(self: Run, places: list[int]) -> dict[str, torch.Tensor]:
@@ -212,11 +217,10 @@ def test_a_run_that_diverges_is_reported_and_the_next_is_trained(
 def test_a_process_takes_runs_of_several_trainings(
     training: Training, runs: list[KeptRun], workspace: Path
 ) -> None:
-    lay_out("toy")
     other = changed(training, learning_rate=0.01)
-    mixed = [Job(training, runs[0]), Job(other, runs[1]), Job(training, runs[2])]
-    list(in_processes(mixed, 1))
-    alone = KeptRun(0, 2, workspace / "alone.pt")
+    (mine, second) = jobs(training)[0], jobs(other)[1]
+    list(in_processes([mine, second, jobs(training)[2]], 1))
+    alone = KeptRun(0, second.run.seed, workspace / "alone.pt")
     list(in_turn(read_data(other), [alone]))
-    here, there = (run.file.read() for run in (runs[1], alone))
+    here, there = (run.file.read() for run in (second.run, alone))
     assert here is not None and there is not None and here.history == there.history

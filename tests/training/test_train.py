@@ -16,7 +16,7 @@ from pipeline.records.features import read_features, write_features
 from pipeline.records.protocol import Protocol, read_protocol, write_protocol
 from pipeline.training import fit as loop
 from pipeline.training.learner import DialogueLearner
-from pipeline.training.runs import Training
+from pipeline.training.reading import Training
 from pipeline.training.train import train_system
 from tests.synthetic import lay_out
 from tests.training.toy import changed, outputs, toy

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.base import paths
 from pipeline.base.params import read_params
 from pipeline.base.settings import ComputeSettings
-from pipeline.training.runs import Training
+from pipeline.training.reading import Training
 from tests.conftest import PARAMS
 
 SMALL = {"width": 16, "projection": 8, "layers": 1, "dropout": 0.0}
