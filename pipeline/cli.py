@@ -153,8 +153,8 @@ def tune(
     ] = None,
 ) -> None:
     """Train every system at the same few points, and say what validation would choose."""
+    from pipeline.experiments.trials import DEFAULT, Request
     from pipeline.experiments.tune import carry_out
-    from pipeline.experiments.tuned import DEFAULT, Request
 
     carry_out(Request(corpus, tuple(system or ()), tuple(values or DEFAULT), tuple(seed or [1])))
 

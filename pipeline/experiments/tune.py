@@ -21,12 +21,12 @@ from pipeline.base.params import PARAMS, Params, hint, read_params
 from pipeline.base.progress import progress
 from pipeline.base.settings import ComputeSettings
 from pipeline.doctor.machine import programs, repository
-from pipeline.experiments import tuned
+from pipeline.experiments import trials
 from pipeline.experiments.checking import with_settings
-from pipeline.experiments.tuned import Point, Request, Tried
+from pipeline.experiments.trials import Point, Request, Trial
 from pipeline.systems.base import Settings
 from pipeline.training.fit import VALID_F1, RunState
-from pipeline.training.kept import NOT_OF_A_RUN, kept_runs
+from pipeline.training.kept import NOT_OF_A_RUN, KeptRun, kept_runs
 from pipeline.training.reading import Training, TrainingData, read_data
 from pipeline.training.runs import Job, in_processes
 
@@ -53,14 +53,14 @@ def carry_out(request: Request) -> None:
     trainings = _trainings(params, request, _grid(request.values))
     try:
         _bring_up_to_date(request.corpus)
-        tried = _tried(trainings)
-        _train(request.corpus, [one for of_system in tried.values() for one in of_system])
+        found = _trials(trainings)
+        _train(request.corpus, [trial for of_system in found.values() for trial in of_system])
     except KeyboardInterrupt:
         raise PipelineError(
             f"Stopped; what is done is kept. `{request.command}` goes on with the rest."
         ) from None
-    tuned.show(request, tried)
-    say("written:", tuned.write(request, tried))
+    trials.show(request, found)
+    say("written:", trials.write(request, found))
 
 
 def _grid(values: Sequence[str]) -> dict[str, list[Any]]:
@@ -98,16 +98,19 @@ def _trainings(
     found: dict[str, ByPoint] = {name: [] for name in names}
     for point in points if names else ():
         given = {**point, "seeds": list(request.seeds)}
-        settings = [tuned.setting(request.corpus, n, k, v) for n in names for k, v in given.items()]
+        settings = [
+            trials.setting(request.corpus, n, k, v) for n in names for k, v in given.items()
+        ]
         changed, unfit = with_settings(settings)
-        problems += unfit
-        for name in names if changed else ():
-            assert changed is not None
+        if changed is None:
+            problems += unfit
+            continue
+        for name in names:
             own, compute = changed.system(request.corpus, name), changed.of(ComputeSettings)
             found[name].append((point, Training(request.corpus, name, own, compute)))
     for (one, first), (other, second) in combinations(next(iter(found.values()), ()), 2):
         if first == second:
-            problems.append(f"{tuned.words(one)} and {tuned.words(other)} are the same")
+            problems.append(f"{trials.words(one)} and {trials.words(other)} are the same")
     if problems:
         raise PipelineError("\n  ".join(["These cannot be tuned:", *dict.fromkeys(problems)]))
     return found
@@ -151,10 +154,10 @@ def _bring_up_to_date(corpus: str) -> None:
         raise PipelineError(f"A stage before the training of {corpus} failed, as is said above.")
 
 
-def _tried(trainings: Mapping[str, ByPoint]) -> dict[str, list[Tried]]:
+def _trials(trainings: Mapping[str, ByPoint]) -> dict[str, list[Trial]]:
     """Each point with its runs, whose places in the cache follow from the files as they are."""
     read: dict[tuple[str, ...], TrainingData] = {}  # by modalities
-    found: dict[str, list[Tried]] = {}
+    found: dict[str, list[Trial]] = {}
     for name, by_point in trainings.items():
         found[name] = []
         for point, training in by_point:
@@ -163,15 +166,15 @@ def _tried(trainings: Mapping[str, ByPoint]) -> dict[str, list[Tried]]:
                 read[modalities] = read_data(training)
             compute = read[modalities].training.compute
             data = replace(read[modalities], training=replace(training, compute=compute))
-            found[name].append(Tried(point, training, kept_runs(data)))
+            found[name].append(Trial(point, training, kept_runs(data)))
     return found
 
 
-def _train(corpus: str, tried: Sequence[Tried]) -> None:
+def _train(corpus: str, several: Sequence[Trial]) -> None:
     """Train what the cache lacks, and note what all runs reached."""
-    of_path = {run.path: one for one in tried for run in one.runs}
-    jobs = [Job(one.training, run) for one in tried for run in one.runs if not _ended(one, run)]
-    workers = min(one.training.settings.workers for one in tried)
+    of_path = {run.path: one for one in several for run in one.runs}
+    jobs = [Job(one.training, run) for one in several for run in one.runs if not _ended(one, run)]
+    workers = min(one.training.settings.workers for one in several)
     done = len(of_path) - len(jobs)
     try:
         with (
@@ -184,17 +187,17 @@ def _train(corpus: str, tried: Sequence[Tried]) -> None:
                     loop.advance(of_path[epoch.run.path].training.name)
     except PipelineError as error:
         raise PipelineError(str(error).replace("CORPUS", corpus)) from error
-    for one in tried:
+    for one in several:
         one.scores = [] if one.diverged else list(_scores(one))
 
 
-def _ended(tried: Tried, run: Any) -> RunState | None:
+def _ended(trial: Trial, run: KeptRun) -> RunState | None:
     state: RunState | None = run.file.read()
-    return state if state and state.finished(tried.training.limits) else None
+    return state if state and state.finished(trial.training.limits) else None
 
 
-def _scores(tried: Tried) -> Iterator[float]:
-    for run in tried.runs:
-        if (state := _ended(tried, run)) is None:
+def _scores(trial: Trial) -> Iterator[float]:
+    for run in trial.runs:
+        if (state := _ended(trial, run)) is None:
             raise PipelineError(f"{run.path} is gone or damaged; run this again.")
         yield state.history[state.best_epoch - 1][VALID_F1]

@@ -126,14 +126,18 @@ def test_the_figure_has_a_line_for_each_system_also_for_what_it_does_not_read() 
     assert [tick.get_text() for tick in noise.get_xticklabels()] == ["none", "40", "20", "0"]
 
 
-def test_many_systems_are_rows_of_cells_the_best_clean_score_first() -> None:
+def test_many_systems_are_rows_of_cells_the_best_clean_score_first(workspace: Path) -> None:
     names = ["tfidf", "mcn_cl", "bc_lstm", "mmgcn", "icon", "sdt", "misa", "tfn"]
     curves = {
         (name, c): [replace(r, figures={WEIGHTED: Interval(n + k, 0, 0)}) for k, r in enumerate(rs)]
         for n, name in enumerate(names)
         for c, rs in ((c, FOUND.rows["tfidf" if name == "tfidf" else "mcn_cl", c]) for c in STEPS)
     }
-    (axes,) = figure(replace(FOUND, rows=curves)).axes
+    many = replace(FOUND, rows=curves)
+    text = page.write(many, [], quick=False)[0].read_text()
+    assert "All steps: [toy.csv](toy.csv).\n" in text and "<details>" not in text
+    assert " |\n\n## What is done\n\n- text drop" in text
+    (axes,) = figure(many).axes
     shown = np.ma.filled(axes.images[0].get_array(), np.nan)
     assert [label.get_text() for label in axes.get_yticklabels()][::7] == ["TFN", "TF-IDF"]
     assert shown[0].tolist() == [7, 8, 9, 10, 8, 9, 10]

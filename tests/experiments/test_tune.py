@@ -13,9 +13,9 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params, read_params
 from pipeline.base.settings import ComputeSettings
 from pipeline.doctor.findings import good
-from pipeline.experiments import tune, tuned
+from pipeline.experiments import trials, tune
+from pipeline.experiments.trials import Request, Trial, chosen
 from pipeline.experiments.tune import carry_out
-from pipeline.experiments.tuned import Request, Tried, chosen
 from pipeline.training.reading import Training, read_data
 from pipeline.training.runs import Epoch, Job, in_turn
 from pipeline.training.train import train_system
@@ -102,8 +102,8 @@ def test_values_may_be_lists(params: Params) -> None:
     assert "--values 'modalities=[text],[text, audio]'" in page, "as a shell takes it"
 
 
-def tried(*scores: float, diverged: bool = False) -> Tried:
-    return Tried({"learning_rate": 0.1}, toy(), (), list(scores), diverged)
+def tried(*scores: float, diverged: bool = False) -> Trial:
+    return Trial({"learning_rate": 0.1}, toy(), (), list(scores), diverged)
 
 
 def test_the_highest_mean_is_chosen_the_first_of_equals_and_never_one_that_diverged() -> None:
@@ -113,7 +113,7 @@ def test_the_highest_mean_is_chosen_the_first_of_equals_and_never_one_that_diver
 
 def test_where_all_points_diverge_none_is_chosen(workspace: Path) -> None:
     found = {"mcn_cl": [tried(diverged=True)] * 2, "bc_lstm": [tried(50), tried(60)]}
-    page = tuned.write(Request("toy"), found).read_text()
+    page = trials.write(Request("toy"), found).read_text()
     assert "| MCN-CL | diverged | diverged |" in page
     assert "toy.mcn_cl" not in page and "toy.bc_lstm.learning_rate=0.1" in page
 

@@ -62,7 +62,7 @@ class Request:
 
 
 @dataclass
-class Tried:
+class Trial:
     """One point of one system.
 
     Attributes:
@@ -85,17 +85,17 @@ class Tried:
         return "diverged" if self.diverged else f"{np.mean(self.scores):.1f}"
 
 
-def chosen(tried: Sequence[Tried]) -> Tried | None:
+def chosen(found: Sequence[Trial]) -> Trial | None:
     """The point with the highest mean, of equal ones the first; None if all diverged."""
-    whole = [one for one in tried if not one.diverged]
+    whole = [one for one in found if not one.diverged]
     return max(whole, key=lambda one: float(np.mean(one.scores)), default=None)
 
 
 def show(
-    request: Request, tried: Mapping[str, Sequence[Tried]], console: Console | None = None
+    request: Request, found: Mapping[str, Sequence[Trial]], console: Console | None = None
 ) -> None:
     """Print the table."""
-    heads, rows = _table(tried)
+    heads, rows = _table(found)
     table = Table(title=f"{request.corpus}: weighted F1 on validation", box=SIMPLE_HEAD)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left", overflow="fold")
@@ -104,9 +104,9 @@ def show(
     (console or terminal()).print(table)
 
 
-def write(request: Request, tried: Mapping[str, Sequence[Tried]]) -> Path:
+def write(request: Request, found: Mapping[str, Sequence[Trial]]) -> Path:
     """Write the page; return its path."""
-    heads, rows = _table(tried)
+    heads, rows = _table(found)
     seeds = f"{'seeds' if len(request.seeds) > 1 else 'seed'} {', '.join(map(str, request.seeds))}"
     rules = ["---"] + ["---:"] * (len(heads) - 1)
     parts = [
@@ -119,17 +119,17 @@ def write(request: Request, tried: Mapping[str, Sequence[Tried]]) -> Path:
         "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, rules, *rows]),
         "The chosen values, for `dvc exp run -S` or the corpus' block of params.yaml (none of a "
         "system that diverged everywhere):",
-        "```\n" + "\n".join(_settings(request.corpus, tried)) + "\n```",
+        "```\n" + "\n".join(_settings(request.corpus, found)) + "\n```",
     ]
     write_text(request.page, "\n\n".join(parts) + "\n")
     return request.page
 
 
-def _table(tried: Mapping[str, Sequence[Tried]]) -> tuple[list[str], list[list[str]]]:
+def _table(found: Mapping[str, Sequence[Trial]]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: a row for each system, a column for each point, the best one marked."""
-    points = next(iter(tried.values()))
+    points = next(iter(found.values()))
     rows = []
-    for name, of_system in tried.items():
+    for name, of_system in found.items():
         best = chosen(of_system)
         rows.append([title(name), *(one.cell + " *" * (one is best) for one in of_system)])
     return ["system", *(words(one.point) for one in points)], rows
@@ -140,8 +140,8 @@ def words(point: Point) -> str:
     return ", ".join(f"{key} {_text(value)}" for key, value in point.items())
 
 
-def _settings(corpus: str, tried: Mapping[str, Sequence[Tried]]) -> Iterator[str]:
-    for name, of_system in tried.items():
+def _settings(corpus: str, found: Mapping[str, Sequence[Trial]]) -> Iterator[str]:
+    for name, of_system in found.items():
         if best := chosen(of_system):
             yield from (setting(corpus, name, *pair) for pair in best.point.items())
 
