@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 
 from benchmarks.measure import cost
 from pipeline.base import paths
-from pipeline.corpora.meld import COLUMNS, FOLDERS
+from pipeline.corpora.meld import FOLDERS
+from pipeline.corpora.meld_csv import MELD
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = os.environ.get("ERC_WEIGHTS") or str(ROOT / "models/weights")
@@ -82,7 +83,7 @@ class Workspace:
             path = self.raw / f"{split}_sent_emo.csv"
             with path.open("w", encoding="utf-8", newline="") as file:
                 rows = csv.writer(file)
-                rows.writerow(COLUMNS)
+                rows.writerow(MELD.columns)
                 if split == "train":
                     rows.writerows(_row(number, text) for number, text in enumerate(self.texts))
         self.run("manifest")

@@ -199,6 +199,26 @@ def predict(
     carry_out(model, folder, out or folder / "predictions", system)
 
 
+@app.command()
+def export(
+    corpus: Annotated[str, typer.Argument(help="Whose features.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout",
+            help="mmgcn, sdt, cfn_esa, cosmic, multiemo, mmsa, mertools, emobox or neutral.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Default: data/exported/CORPUS/LAYOUT.")
+    ] = None,
+) -> None:
+    """Write a corpus' features as the files that other repositories read."""
+    from pipeline.export import carry_out
+
+    carry_out(read_params(), corpus, layout, out)
+
+
 @app.command("contact-sheet")
 def contact_sheet(
     corpus: Annotated[str, typer.Argument(help="Whose frames.")],
@@ -211,6 +231,28 @@ def contact_sheet(
     from pipeline.features.frames.contact_sheet import draw
 
     draw(corpus, out or paths.contact_sheet(corpus), count)
+
+
+@app.command()
+def inspect(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Feature files or folders; or a folder of clips and utterances.csv."),
+    ],
+    add: Annotated[
+        str | None,
+        typer.Option(
+            "--add",
+            metavar="CORPUS",
+            help="Make a corpus of this name of them: copy them to data/raw, and add its block to "
+            "params.yaml.",
+        ),
+    ] = None,
+) -> None:
+    """Say what published feature files hold, and how to train on them."""
+    from pipeline.doctor.inspect import inspect as carry_out
+
+    carry_out(files, add)
 
 
 @app.command("meld-text")

@@ -10,13 +10,19 @@ from pipeline.records.ledger import write_ledger
 
 
 def work(params: Params, corpus: str) -> None:
-    """Writes the audio store and its ledger; both empty where audio is not extracted."""
-    where = places(corpus)
-    if "audio" in params.of(ExtractSettings, corpus).modalities:
+    """Write the audio store and its ledger; both empty where audio is not extracted."""
+    where, settings = places(corpus), params.of(ExtractSettings, corpus)
+    if settings.computed("audio"):
         audio.extract(params, corpus, where).check(corpus)
+        return
+    write_ledger(where.ledgers["audio"], [])
+    if "audio" in settings.imported:
+        # Here, so that other corpora do not wait for what reads files of others.
+        from pipeline.features.imported import import_features
+
+        import_features(params, corpus, where, "audio")
     else:
         write_features(where.stores["audio"], [], {"extractor": None})
-        write_ledger(where.ledgers["audio"], [])
 
 
 if __name__ == "__main__":

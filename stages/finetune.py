@@ -15,7 +15,7 @@ from pipeline.weights.folder import write_none, write_pointer
 def work(params: Params, corpus: str) -> None:
     """Fills `models/encoders/CORPUS/text`; switched off, it points to the pretrained encoder."""
     settings = params.of(FinetuneSettings, corpus)
-    extracted = "text" in params.of(ExtractSettings, corpus).modalities
+    extracted = params.of(ExtractSettings, corpus).computed("text")
     if extracted and settings.enabled:
         # Here, so that a stage that is switched off does not wait for torch.
         from pipeline.finetuning.finetune import finetune_corpus

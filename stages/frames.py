@@ -12,7 +12,7 @@ from pipeline.records.ledger import write_ledger
 def work(params: Params, corpus: str) -> None:
     """Writes the frame store and its ledger; both empty where visual is not extracted."""
     where = places(corpus)
-    if "visual" in params.of(ExtractSettings, corpus).modalities:
+    if params.of(ExtractSettings, corpus).computed("visual"):
         frames.extract(params, corpus, where).check(corpus)
     else:
         write_frames(where.frames, [], {"extractor": None})

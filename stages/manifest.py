@@ -1,11 +1,14 @@
 """Raw tree to manifest: the facts of every utterance, and what is wrong with its media."""
 
+import math
+
 from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.params import Params
 from pipeline.base.stage import run
 from pipeline.corpora.inspect import inspected
 from pipeline.corpora.published import differences
+from pipeline.corpora.reader import MediaOptions
 from pipeline.corpora.registry import CorpusSettings
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.records.ledger import of_extracted, retry, summary, write_ledger
@@ -18,10 +21,16 @@ def work(params: Params, corpus: str) -> None:
     options, reader = settings.root, settings.reader
     raw = reader.read(root, options)
     label = f"manifest {corpus}"
-    modalities = params.of(ExtractSettings, corpus).modalities
-    utterances, found = inspected(raw.utterances, root, options.max_seconds, label, modalities)
-    problems = of_extracted(found, modalities)
-    write_manifest(paths.manifest(corpus), utterances, Origin(options.reader, options.full))
+    extract = params.of(ExtractSettings, corpus)
+    modalities = [m for m in extract.modalities if extract.computed(m)]
+    longest = options.max_seconds if isinstance(options, MediaOptions) else math.inf
+    utterances, found = inspected(raw.utterances, root, longest, label, modalities)
+    there = {"text": True, "visual": False, "audio": False}
+    there |= {"visual": any(u.video for u in utterances), "audio": any(u.audio for u in utterances)}
+    left_out = [m for m in there if there[m] and m not in extract.modalities]
+    problems = of_extracted(found, modalities, left_out)
+    origin = Origin(settings.of, options.full, raw.label_policy, raw.label_sets)
+    write_manifest(paths.manifest(corpus), utterances, origin)
     write_ledger(paths.ledger(corpus, "manifest"), problems)
     dialogues = len({u.dialogue for u in utterances})
     speakers = len({u.speaker for u in utterances})

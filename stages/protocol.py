@@ -4,9 +4,9 @@ from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.params import Params
 from pipeline.base.stage import run
-from pipeline.corpora.protocol import make_protocol, remarks
+from pipeline.corpora.protocol import check_labels, make_protocol, remarks
 from pipeline.corpora.published import split_differences
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import KNOWN
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import read_manifest, read_origin
 from pipeline.records.protocol import counts, write_protocol
@@ -16,7 +16,8 @@ def work(params: Params, corpus: str) -> None:
     """Writes the protocol and prints its class counts."""
     settings, manifest = params.of(ProtocolSettings, corpus), paths.manifest(corpus)
     utterances, origin = read_manifest(manifest), read_origin(manifest)
-    reader = READERS[origin.reader]
+    reader = KNOWN[origin.reader]
+    check_labels(settings, reader, origin.label_policy, origin.label_sets)
     protocol = make_protocol(utterances, settings, reader)
     write_protocol(paths.protocol(corpus), protocol)
     for fold in protocol.folds:

@@ -10,9 +10,14 @@ from pipeline.records.features import write_features
 
 def work(params: Params, corpus: str) -> None:
     """Writes the text store; an empty one where text is not extracted."""
-    where = places(corpus)
-    if "text" in params.of(ExtractSettings, corpus).modalities:
+    where, settings = places(corpus), params.of(ExtractSettings, corpus)
+    if settings.computed("text"):
         text.extract(params, corpus, where)
+    elif "text" in settings.imported:
+        # Here, so that other corpora do not wait for what reads files of others.
+        from pipeline.features.imported import import_features
+
+        import_features(params, corpus, where, "text")
     else:
         write_features(where.stores["text"], [], {"extractor": None})
 

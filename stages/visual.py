@@ -10,9 +10,14 @@ from pipeline.records.features import write_features
 
 def work(params: Params, corpus: str) -> None:
     """Writes the visual store; an empty one where visual is not extracted."""
-    where = places(corpus)
-    if "visual" in params.of(ExtractSettings, corpus).modalities:
+    where, settings = places(corpus), params.of(ExtractSettings, corpus)
+    if settings.computed("visual"):
         visual.extract(params, corpus, where)
+    elif "visual" in settings.imported:
+        # Here, so that other corpora do not wait for what reads files of others.
+        from pipeline.features.imported import import_features
+
+        import_features(params, corpus, where, "visual")
     else:
         write_features(where.stores["visual"], [], {"extractor": None})
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline.base import paths
@@ -52,7 +54,7 @@ def test_meld_text_is_laid_out_and_examined(repository: Path, shared: Path) -> N
     for said in (
         "ok    meld_text: 13708 utterances, 1432 dialogues",
         "note  meld_text: no clips",
-        "ok    meld_text: 0 of 13708 media files",
+        "ok    meld_text: no media files, and none are expected",
     ):
         assert said in found.output
     assert "ok    meld_text: counts as published" in found.output
@@ -255,14 +257,72 @@ def test_doctor_tells_the_release_without_videos_and_advises_nothing(repository:
     root = repository / "data/raw/iemocap"
     lay_out_iemocap(root, [conversation(name) for name in COSMIC])
     found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
-    assert (
-        "or take ['visual', 'audio'] out of iemocap.extract.modalities and "
-        "iemocap.{logistic_regression,linear_svm,"
-    ) in found
+    for fix in (
+        "FIX   iemocap: no utterance has ['visual']: take ['visual'] out of ",
+        "or take ['audio'] out of iemocap.extract.modalities and iemocap.{logistic_regression,",
+    ):
+        assert fix in found
     with_text_alone(repository, "iemocap")
     found = CliRunner().invoke(app, ["doctor", "iemocap"]).output
     assert "note  iemocap: no video at all, the release without videos\n" in found
     assert " out of " not in found and "masked" not in found
+
+
+def of_ones_own(repository: Path, protocol: dict[str, object], *lines: str) -> str:
+    """What the doctor says of a corpus `mine` of such a table, its block copied of meld_text."""
+    params = YAML(typ="safe", pure=True).load((repository / "params.yaml").read_text())
+    block = params["meld_text"] | {"corpus": {"reader": "clips", "full": False, "max_seconds": 60}}
+    block["protocol"] = block["protocol"] | protocol
+    (repository / "params.yaml").write_text(
+        yaml.safe_dump(params | {"corpora": ["mine"], "mine": block}, sort_keys=False)
+    )
+    folder = repository / "data/raw/mine"
+    folder.mkdir(parents=True)
+    (folder / "utterances.csv").write_text("\n".join(lines), encoding="utf-8")
+    return CliRunner().invoke(app, ["doctor", "mine"]).output
+
+
+def test_doctor_proposes_a_label_set_and_splits_for_a_corpus_of_ones_own(
+    repository: Path,
+) -> None:
+    lines = [f"{name},t,{code}" for name in "ABC" for code in ("joy", "no", "3")]
+    found = of_ones_own(repository, {}, "speaker,text,emotion", *lines)
+    assert "FIX   mine: mine.protocol.label_set: got 'emotion', expected codes by class" in found
+    assert "note  mine: codes outside the label set: 3, joy, no; one of all:" in found
+    (line,) = (line for line in found.splitlines() if line.strip().startswith("label_set:"))
+    proposed = yaml.safe_load(line)["label_set"]
+    assert proposed == {"3": ["3"], "joy": ["joy"], "no": ["no"]}
+    assert (
+        "note  mine: splits that fit: speakers (with valid_fraction: 0.1 and test_fraction: 0.2), "
+        "leave_one_speaker_out (with valid_fraction: 0.1)\n"
+    ) in found
+    assert "ok    mine: no media files, and none are expected" in found
+    protocol = {"label_set": proposed, "splits": "leave_one_speaker_out", "valid_fraction": 0.1}
+    (repository / "data/raw/mine/utterances.csv").unlink()
+    (repository / "data/raw/mine").rmdir()
+    found = of_ones_own(repository, protocol, "speaker,text,emotion", *lines)
+    assert "ok    mine: the protocol fits, 9 labelled utterances" in found
+    assert "splits that fit" not in found and "label_set:" not in found
+
+
+def test_doctor_names_codes_outside_the_label_set_and_splits_that_do_not_fit(
+    repository: Path,
+) -> None:
+    protocol = {"label_set": {"good": ["joy"], "bad": ["sad"]}, "label_column": "emotion"}
+    lines = ["d,A,t,joy", "d,B,t,sad", "e,A,t,awe"]
+    found = of_ones_own(repository, protocol, "dialogue,speaker,text,emotion", *lines)
+    assert "FIX   mine: d has the official split None" in found
+    assert "note  mine: codes outside the label set: awe; one of all:" in found
+    assert "note  mine: no splits fit: give each dialogue a split (train, dev and test)" in found
+
+
+def test_doctor_wants_no_modality_that_a_corpus_never_had(repository: Path) -> None:
+    protocol = {"label_set": {"good": ["joy"], "bad": ["sad"]}}
+    lines = [f"{split}{code}.wav,A,{split},{code}" for split in ("train", "dev", "test")
+             for code in ("joy", "sad")]  # fmt: skip
+    found = of_ones_own(repository, protocol, "clip,speaker,split,emotion", *lines)
+    assert "FIX   mine: no utterance has ['text']: take ['text'] out of mine.extract" in found
+    assert "ok    mine: the protocol fits, 6 labelled utterances" in found
 
 
 def test_doctor_says_how_to_trust_a_repository_of_another_user(

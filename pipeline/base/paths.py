@@ -53,6 +53,11 @@ def features(corpus: str, modality: str) -> Path:
     return Path(f"data/features/{corpus}/{modality}.parquet")
 
 
+def exported(corpus: str, layout: str) -> Path:
+    """What `python -m pipeline export` writes."""
+    return Path(f"data/exported/{corpus}/{layout}")
+
+
 def pretrained(corpus: str, role: str) -> Path:
     """The folder with the files of a pretrained encoder, verified.
 

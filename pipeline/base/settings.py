@@ -1,11 +1,14 @@
 """What the sections of params.yaml share: the modalities, the roles of encoders, and `compute`."""
 
+from pathlib import PurePosixPath
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Modality = Literal["text", "audio", "visual"]
 MODALITIES: tuple[Modality, ...] = ("text", "audio", "visual")
+# Whose labels an encoder has seen before it computed features.
+TrainedOn = Literal["none", "train", "train+dev", "unknown"]
 # What a pretrained encoder is for.
 Role = Literal["faces", "visual", "text", "audio"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -31,6 +34,18 @@ def canonical(modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
     if len(set(modalities)) != len(modalities):
         raise ValueError(f"names a modality twice: {list(modalities)}")
     return tuple(m for m in MODALITIES if m in modalities)
+
+
+def below(file: str) -> str:
+    """The path of a file below the raw folder of a corpus.
+
+    Raises:
+        ValueError: It leads elsewhere.
+    """
+    path = PurePosixPath(file)
+    if path.is_absolute() or not path.name or ".." in path.parts:
+        raise ValueError(f"{file!r} does not lie below the raw folder of the corpus")
+    return file
 
 
 class ComputeSettings(Section):

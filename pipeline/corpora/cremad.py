@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from pipeline.base.folders import is_folder, names_in
 from pipeline.corpora.labels import LabelSet
 from pipeline.corpora.published import Published, groups
-from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.tree import is_folder, names_in, unpacked, wrong_tree
-from pipeline.records.manifest import Segment, Utterance
+from pipeline.corpora.reader import MediaOptions, RawCorpus, Reader, alone
+from pipeline.corpora.tree import unpacked, wrong_tree
 
 VIDEO, SOUND = "VideoFlash", "AudioWAV"
 SENTENCES = {
@@ -51,7 +51,7 @@ PUBLISHED = Published(
 )
 
 
-class CremadOptions(ReaderOptions):
+class CremadOptions(MediaOptions):
     """The block `CORPUS.corpus` of a CREMA-D corpus."""
 
     reader: Literal["cremad"]
@@ -71,9 +71,11 @@ def read(root: Path, options: CremadOptions) -> RawCorpus:
     place = home.relative_to(root)
     utterances = []
     for clip in clips:
+        actor, sentence, emotion, _ = clip.split("_")
         video = place / VIDEO / videos.get(clip, f"{clip}.flv")
         sound = place / SOUND / sounds.get(clip, f"{clip}.wav")
-        utterances.append(_utterance(clip, video, sound))
+        seen, heard = video.as_posix() if videos else None, sound.as_posix() if sounds else None
+        utterances.append(alone(clip, actor, SENTENCES[sentence], emotion, seen, heard))
     return RawCorpus(utterances, {"files that are not clips": no_videos + no_sounds})
 
 
@@ -84,20 +86,6 @@ def _clips(folder: Path, ending: str) -> tuple[dict[str, str], int]:
     # `1040_ITH_SAD_X.wav` lacks an X that its picture's name has.
     clips = {re.sub("_X$", "_XX", s): f"{s}{ending}" for s in stems if CLIP.fullmatch(s)}
     return clips, len(names) - len(clips)
-
-
-def _utterance(clip: str, video: Path, sound: Path) -> Utterance:
-    actor, sentence, emotion, _ = clip.split("_")
-    return Utterance(
-        utterance=clip,
-        dialogue=clip,
-        turn=0,
-        speaker=actor,
-        text=SENTENCES[sentence],
-        video=Segment(video.as_posix()),
-        audio=Segment(sound.as_posix()),
-        emotion=emotion,
-    )
 
 
 READER = Reader(

@@ -10,12 +10,13 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from pipeline.base.folders import is_file, is_folder, names_in, read_bytes
 from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora.iemocap_grammar import (
     Evaluation,
@@ -25,8 +26,8 @@ from pipeline.corpora.iemocap_grammar import (
 )
 from pipeline.corpora.labels import CONSENSUS, LabelPolicy, folded, plain
 from pipeline.corpora.published import Published, PublishedSplits, groups
-from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.tree import is_file, is_folder, names_in, read_bytes, unpacked, wrong_tree
+from pipeline.corpora.reader import MediaOptions, RawCorpus, Reader
+from pipeline.corpora.tree import unpacked, wrong_tree
 from pipeline.records.manifest import Segment, Utterance
 
 SESSION = re.compile(r"session[ _-]?0?([1-5])", re.IGNORECASE)
@@ -121,7 +122,7 @@ PUBLISHED_SPLITS = (
 )
 
 
-class IemocapOptions(ReaderOptions):
+class IemocapOptions(MediaOptions):
     """The block `CORPUS.corpus` of an IEMOCAP corpus."""
 
     reader: Literal["iemocap"]
@@ -157,6 +158,8 @@ def read(root: Path, options: IemocapOptions) -> RawCorpus:
         for name in _dialogues(session, home, skipped)
         for utterance in _dialogue(session, name, options, root, skipped)
     ]
+    if not any(session.videos for session in sessions):
+        utterances = [replace(u, video=None) for u in utterances]
     if not utterances:
         raise wrong_tree(root, "holds no transcribed turn", EXPECTED, sessions[0].folder)
     return RawCorpus(utterances, skipped, _notes(sessions))

@@ -23,6 +23,8 @@ LOOK = pa.schema([("look", pa.string())])
 CODE = ("pipeline.media.opening", "pipeline.media.probe")
 SLACK = 0.1  # seconds by which a file may end before its last utterance
 TRIES = 3
+MEDIA: tuple[Modality, ...] = ("visual", "audio")  # of an utterance's `video` and `audio`
+Finding = tuple[Modality, str, str]
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,20 @@ def inspected(
     the modalities are compared with each other. Both results are in the given order.
     """
     segments = [
-        [replace(s, path=spelled(root, s.path)) for s in (u.video, u.audio)] for u in utterances
+        [s and replace(s, path=spelled(root, s.path)) for s in (u.video, u.audio)]
+        for u in utterances
     ]
-    files = list(dict.fromkeys(segment.path for both in segments for segment in both))
+    files = list(dict.fromkeys(s.path for both in segments for s in both if s is not None))
     seen = dict(track(_looks(files, root), label, len(files)))
     done, problems = [], []
-    for u, (video, audio) in zip(utterances, segments, strict=True):
-        video, of_video = _completed(video, "visual", seen[video.path], max_seconds)
-        audio, of_audio = _completed(audio, "audio", seen[audio.path], max_seconds)
+    for u, both in zip(utterances, segments, strict=True):
+        findings: list[Finding] = []
+        video, audio = (
+            s and _completed(s, modality, seen[s.path], max_seconds, findings)
+            for s, modality in zip(both, MEDIA, strict=True)
+        )
         done.append(replace(u, video=video, audio=audio))
-        problems += [Problem(u.utterance, *finding) for finding in (*of_video, *of_audio)]
+        problems += [Problem(u.utterance, *finding) for finding in findings]
     return done, problems + list(_identical(done, modalities))
 
 
@@ -116,22 +122,19 @@ class _Opener:
         return look
 
 
-Finding = tuple[Modality, str, str]
-
-
 def _completed(
-    segment: Segment, modality: Modality, look: Look, max_seconds: float
-) -> tuple[Segment, list[Finding]]:
+    segment: Segment, modality: Modality, look: Look, max_seconds: float, findings: list[Finding]
+) -> Segment:
+    """A segment with digest and end, or why it is missing; adds what is wrong with it."""
     wrong = _wrong(segment, modality, look)
     if wrong is not None:
-        missing = replace(segment, end=None, sha256=look.sha256, missing=wrong[0])
-        return missing, [(modality, *wrong)]
+        findings.append((modality, *wrong))
+        return replace(segment, end=None, sha256=look.sha256, missing=wrong[0])
     assert look.probe is not None and look.probe.duration is not None
     duration = look.probe.duration
     promised = max(duration, look.probe.promised or 0.0)
     wanted = promised if segment.end is None else segment.end
     end = min(wanted, duration, segment.start + max_seconds)
-    done, findings = replace(segment, end=end, sha256=look.sha256), []
     if end < min(wanted, duration):
         detail = f"lasts {wanted - segment.start:.2f} s, {end - segment.start:.2f} s are used"
         findings.append((modality, "cut", detail))
@@ -139,7 +142,7 @@ def _completed(
         whose = "its header says" if segment.end is None else "ends at"
         detail = f"{whose} {wanted:.3f} s, the file lasts {duration:.3f} s"
         findings.append((modality, "short_file", detail))
-    return done, findings
+    return replace(segment, end=end, sha256=look.sha256)
 
 
 def _wrong(segment: Segment, modality: Modality, look: Look) -> tuple[str, str] | None:
@@ -161,8 +164,9 @@ def _identical(utterances: Sequence[Utterance], modalities: Sequence[str]) -> It
     """Files of the same bytes under two names; both stay, since nobody knows which is right."""
     first: dict[str, tuple[str, Utterance]] = {}
     for u in utterances:
-        both: dict[Modality, Segment] = {"audio": u.audio, "visual": u.video}
-        files = {s.path: (modality, s) for modality, s in both.items() if modality in modalities}
+        both: dict[Modality, Segment | None] = {"audio": u.audio, "visual": u.video}
+        there = ((modality, s) for modality, s in both.items() if s and modality in modalities)
+        files = {s.path: (modality, s) for modality, s in there}
         for path, (modality, segment) in files.items():
             if segment.sha256 is None:
                 continue

@@ -10,14 +10,25 @@ from pipeline.records.manifest import Utterance
 class LabelSet:
     """The classes of a task."""
 
-    column: str  # of the manifest, that holds the raw code: `emotion` or `sentiment`
+    column: str  # of the manifest, that holds the raw code: `emotion`, `sentiment` or `valence`
     classes: tuple[str, ...]  # in the field's order; a class's index is its number everywhere
     codes: Mapping[str, str]  # to class names; codes not named here have no label in this set
 
-    def index(self, code: str | None) -> int | None:
+    def index(self, code: str | float | None) -> int | None:
         """The class number of a raw code, None where it has no class in this set."""
-        name = self.codes.get(code) if code is not None else None
+        name = self.codes.get(code) if isinstance(code, str) else None
         return None if name is None else self.classes.index(name)
+
+
+@dataclass(frozen=True)
+class Binned(LabelSet):
+    """The classes of a continuous label: each has a part of its scale."""
+
+    number: Callable[[float], int | None] = lambda _: None  # of the class of a rating, if any
+
+    def index(self, code: str | float | None) -> int | None:
+        """The class number of a rating."""
+        return self.number(code) if isinstance(code, float) else None
 
 
 def folded(column: str, classes: Mapping[str, list[str]]) -> LabelSet:

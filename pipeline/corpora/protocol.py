@@ -5,7 +5,7 @@ stage, training and evaluation, and the text encoder's fine-tuning, if there is 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.reader import Reader
@@ -23,7 +23,7 @@ def make_protocol(
     Refuse a corpus that lacks what the splits are made by, a split without a labelled utterance,
     and a train split of one class.
     """
-    label_set = reader.label_set(settings.label_set)
+    label_set = reader.label_set(settings.label_set, settings.label_column)
     codes = _codes(utterances, settings, reader)
     labelled = [(u, label_set.index(code)) for u, code in zip(utterances, codes, strict=True)]
     kept = [(u, n) for u, n in labelled if n is not None or settings.unlabelled == "context"]
@@ -36,12 +36,58 @@ def make_protocol(
     return Protocol(label_set.classes, entries)
 
 
+def check_labels(
+    settings: ProtocolSettings,
+    reader: Reader,
+    policy: str | None,
+    label_sets: Sequence[str] | None,
+) -> None:
+    """Refuse labels that a manifest made from feature files cannot give.
+
+    Args:
+        settings: The block `protocol`.
+        reader: That of the corpus.
+        policy: Which one its emotions follow already, None if they are raw codes.
+        label_sets: Those whose classes its emotions tell apart, None for all.
+    """
+    if policy is not None and settings.label_policy != policy:
+        raise PipelineError(
+            f"The labels of this manifest come from a feature file, which has them by the policy "
+            f"{policy!r}, and CORPUS.protocol.label_policy is {settings.label_policy!r}: set it to "
+            f"{policy}, or use the official annotations."
+        )
+    chosen = settings.label_set
+    if label_sets is None or chosen in label_sets:
+        return
+    merged = [_folds(reader.label_sets[name].codes) for name in label_sets[:1]]
+    own = {} if isinstance(chosen, str) else chosen
+    split = [codes for fold in merged for codes in fold if not _whole(codes, own.values())]
+    if isinstance(chosen, str) or split:
+        raise PipelineError(
+            f"The labels of this manifest come from a feature file, in which the classes of "
+            f"{chosen!r} cannot be told apart: set CORPUS.protocol.label_set to one of "
+            f"{list(label_sets)}, or use the official annotations."
+        )
+
+
+def _folds(codes: Mapping[str, str]) -> list[set[str]]:
+    """The codes of each class."""
+    return [{code for code, of in codes.items() if of == name} for name in {*codes.values()}]
+
+
+def _whole(codes: set[str], classes: Collection[Sequence[str]]) -> bool:
+    """Whether codes that a file has merged are in one class together, or in none."""
+    return all(codes <= set(folded) or codes.isdisjoint(folded) for folded in classes)
+
+
 def remarks(
     utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
 ) -> list[str]:
     """Which raw codes the label set leaves out, and which of its own nobody has, in words."""
-    label_set, codes = reader.label_set(settings.label_set), _codes(utterances, settings, reader)
-    without = Counter(code or "no code" for code in codes if label_set.index(code) is None)
+    label_set = reader.label_set(settings.label_set, settings.label_column)
+    codes = _codes(utterances, settings, reader)
+    lacking = [code for code in codes if label_set.index(code) is None]
+    without = Counter("no code" if code is None else str(code) for code in lacking)
     # Another corpus' or a typing mistake.
     unused = [
         f"no utterance has the label set's code {c!r}" for c in label_set.codes if c not in codes
@@ -56,12 +102,11 @@ def remarks(
 
 def _codes(
     utterances: Sequence[Utterance], settings: ProtocolSettings, reader: Reader
-) -> list[str | None]:
-    """The raw code that counts, by utterance."""
-    if reader.label_set(settings.label_set).column == "sentiment":
-        return [u.sentiment for u in utterances]
+) -> list[str | float | None]:
+    """The raw code, or rating, that counts, by utterance."""
+    column = reader.label_set(settings.label_set, settings.label_column).column
     policy = reader.label_policies[settings.label_policy]
-    return [policy.code(u) for u in utterances]
+    return [policy.code(u) if column == "emotion" else getattr(u, column) for u in utterances]
 
 
 def _check_splits(entries: Sequence[Entry], settings: ProtocolSettings) -> None:

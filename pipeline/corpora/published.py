@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeline.records.manifest import Utterance
 
 Counts = Mapping[str, int]
+SENTIMENTS = ("positive", "negative")  # `neutral` counts by its emotion
 Groups = Mapping[tuple[str, ...], Counts]
 
 
@@ -76,7 +77,10 @@ def side_by_side(
     utterances: Sequence[Utterance], published: Published
 ) -> Iterator[tuple[str, Counts, Counts]]:
     """Yields each group in words, its counts here, and the published ones."""
-    for values, expected in published.counts.items():
+    rated = any(u.sentiment is not None for u in utterances)
+    for values, counts in published.counts.items():
+        # A file of features may have no sentiments; none is then compared.
+        expected = {name: n for name, n in counts.items() if rated or name not in SENTIMENTS}
         chosen = [u for u in utterances if not values or getattr(u, published.by) in values]
         where = f"{published.by} {'+'.join(values)}" if values else "in all"
         yield where, _counts(chosen), expected

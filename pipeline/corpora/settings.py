@@ -8,9 +8,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pipeline.base.settings import Section
 from pipeline.corpora.published import Groups
 from pipeline.corpora.reader import Reader
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import KNOWN
 
 BY_SESSION = ("session5", "leave_one_session_out")
+BY_SPEAKER = ("speakers", "leave_one_speaker_out")
 RULES = ("last_20", "fraction")
 
 
@@ -28,7 +29,10 @@ class ProtocolSettings(Section):
     """Labels and splits; of the feature stages only a fine-tuned text encoder depends on them."""
 
     label_set: str | dict[str, list[str]] = Field(
-        description="A label set of the corpus' reader, or the emotion codes of each class."
+        description="A label set of the corpus' reader, or the codes of each class."
+    )
+    label_column: Literal["emotion", "sentiment"] = Field(
+        default="emotion", description="Whose codes those of each class are; of no named label set."
     )
     label_policy: str = Field(
         description="consensus: the authors' label; or another policy of the corpus' reader."
@@ -37,9 +41,12 @@ class ProtocolSettings(Section):
         description="Utterances without a label in the set: leave them out, "
         "or keep them as context that gets no loss and no score."
     )
-    splits: Literal["official", "session5", "leave_one_session_out", "speakers"] = Field(
+    splits: Literal[
+        "official", "session5", "leave_one_session_out", "speakers", "leave_one_speaker_out"
+    ] = Field(
         description="official: as the corpus' authors split it; session5: session 5 is tested on; "
-        "leave_one_session_out: a fold for each session; speakers: no speaker in two splits."
+        "leave_one_session_out: a fold for each session; speakers: no speaker in two splits; "
+        "leave_one_speaker_out: a fold for each speaker, and no speaker in two splits."
     )
     validation: str | None = Field(
         default=None,
@@ -58,7 +65,7 @@ class ProtocolSettings(Section):
             if len(value) < 2 or not all(value.values()) or len(set(codes)) < len(codes):
                 raise ValueError("expected two classes or more, with codes that occur once")
         elif value is not None:
-            known = _known(str(info.field_name), *READERS.values())
+            known = _known(str(info.field_name), *KNOWN.values())
             if value not in known:
                 or_codes = ", or a list of codes by class" if info.field_name == "label_set" else ""
                 raise ValueError(f"expected one of {known}{or_codes}")
@@ -67,7 +74,7 @@ class ProtocolSettings(Section):
     @model_validator(mode="after")
     def _what_splits_need(self) -> "ProtocolSettings":
         by_session = self.splits in BY_SESSION
-        fraction = self.splits == "speakers" or self.validation == "fraction"
+        fraction = self.splits in BY_SPEAKER or self.validation == "fraction"
         needed = {
             "validation": by_session,
             "valid_fraction": fraction,
@@ -86,6 +93,11 @@ class ProtocolSettings(Section):
             )
         return self
 
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether there is a fold for each session or speaker, so that each is tested on."""
+        return self.splits in ("leave_one_session_out", "leave_one_speaker_out")
+
     def published(self, reader: Reader) -> Groups:
         """The published class counts by group of splits; empty where none fit these settings."""
         chosen = (self.label_set, self.label_policy, self.splits)
@@ -98,8 +110,11 @@ class ProtocolSettings(Section):
         }
 
     def unknown_to(self, reader: Reader) -> Iterator[str]:
-        """Names each setting whose value belongs to another corpus' reader."""
+        """Names each setting whose value belongs to another corpus' reader.
+
+        A reader without label sets is none's: that is told once its codes have been read.
+        """
         for setting in ("label_set", "label_policy", "validation"):
             value, known = getattr(self, setting), _known(setting, reader)
-            if isinstance(value, str) and value not in known:
+            if isinstance(value, str) and known and value not in known:
                 yield f"{setting}: got {value!r}, expected one of {known}, those of {reader.title}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.settings import ProtocolSettings
+from pipeline.corpora.settings import BY_SPEAKER, ProtocolSettings
 from pipeline.records.manifest import Utterance
 
 OFFICIAL = {"train": "train", "dev": "valid", "test": "test"}
@@ -28,8 +28,12 @@ def folds(
     dialogues = {name: list(turns) for name, turns in groupby(utterances, lambda u: u.dialogue)}
     if settings.splits == "official":
         return [{name: _official(turns[0]) for name, turns in dialogues.items()}]
-    if settings.splits == "speakers":
-        return [_by_speakers(dialogues, settings)]
+    if settings.splits in BY_SPEAKER:
+        speakers = list(dict.fromkeys(u.speaker for u in utterances))
+        one_out = [[speaker] for speaker in speakers]
+        drawn = [_drawn(speakers, settings.test_fraction or 0, settings.seed)]
+        tested = one_out if settings.leaves_one_out else drawn
+        return [_by_speakers(dialogues, speakers, test, settings) for test in tested]
     session_of = {name: _session(turns[0]) for name, turns in dialogues.items()}
     tests = ["5"] if settings.splits == "session5" else sorted(set(session_of.values()))
     return [_by_session(session_of, test, settings, validation) for test in tests]
@@ -96,10 +100,13 @@ def _drawn(names: Sequence[str], fraction: float, seed: int) -> list[str]:
     return sorted(names, key=draw)[: max(1, round(fraction * len(names)))]
 
 
-def _by_speakers(dialogues: Mapping[str, list[Utterance]], settings: ProtocolSettings) -> Fold:
-    """Draws speakers for test, then for validation; a dialogue follows its speakers."""
-    speakers = list(dict.fromkeys(u.speaker for turns in dialogues.values() for u in turns))
-    test = _drawn(speakers, settings.test_fraction or 0, settings.seed)
+def _by_speakers(
+    dialogues: Mapping[str, list[Utterance]],
+    speakers: Sequence[str],
+    test: Sequence[str],
+    settings: ProtocolSettings,
+) -> Fold:
+    """Draws speakers for validation, of those not tested on; a dialogue follows its speakers."""
     rest = [s for s in speakers if s not in test]
     valid = _drawn(rest, settings.valid_fraction or 0, settings.seed) if len(rest) > 1 else []
     split_of = dict.fromkeys(speakers, "train") | dict.fromkeys(valid, "valid")
@@ -108,7 +115,8 @@ def _by_speakers(dialogues: Mapping[str, list[Utterance]], settings: ProtocolSet
     for name, several in splits.items():
         if len(several) > 1:
             raise PipelineError(
-                f"{name} joins speakers of the splits {sorted(several)}. splits: speakers suits "
-                "corpora whose speakers do not meet; set CORPUS.protocol.splits to another value."
+                f"{name} joins speakers of the splits {sorted(several)}. splits: {settings.splits} "
+                "suits corpora whose speakers do not meet; set CORPUS.protocol.splits to another "
+                "value."
             )
     return {name: one.pop() for name, one in splits.items()}

@@ -3,64 +3,18 @@
 import os
 import re
 import shlex
-import unicodedata
 from collections.abc import Callable
-from functools import cache
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from zipfile import is_zipfile
 
-from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
-from pipeline.base.files import LFS_HEAD
+from pipeline.base.folders import is_folder, names_in, nfc, unlock
 
 SHOWN = 12
-LARGEST = 2**28  # bytes of an annotation file; the published ones have some megabytes at most
-SURROGATE = re.compile("[\ud800-\udfff]")  # Python's stand-in for a byte that is not UTF-8
 ARCHIVE = re.compile(r".+\.(tar|tar\.gz|tgz|zip)", re.IGNORECASE)
 # name.tar.gz.aa, name.tar.gz.partaa, name.zip.001, name.tgz.part-1
 PART = re.compile(r"(.+\.(?:tar|tar\.gz|tgz|zip)\.?)(?:part)?[-_.]?([a-z]{2}|\d{1,3})", re.I)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder is there that may be read; one that may not (`lost+found`) is told."""
-    try:
-        if not path.is_dir():
-            return False
-    except OSError:  # what holds it may not be searched
-        return False
-    readable = os.access(path, os.R_OK | os.X_OK)
-    if not readable:
-        _tell(f"{path} may not be read and is passed over; if needed: {_readable(path)}")
-    return readable
-
-
-@cache
-def _tell(text: str) -> None:
-    """Print a note once, as a folder is looked into often."""
-    say(f"note: {text}", error=True)
-
-
-def _readable(folder: Path) -> str:
-    return f"chmod u+rx {shlex.quote(str(folder))}"
-
-
-def is_file(path: Path) -> bool:
-    """Whether a regular file is there, as far as that can be seen."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def names_in(folder: Path) -> list[str]:
-    """Names in a folder that may be read, in UTF-8, sorted, without what macOS leaves behind."""
-    if not is_folder(folder):
-        return []
-    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith(("._", ".DS_Store")))
-    if odd := [name for name in names if SURROGATE.search(name)]:
-        _tell(f"{folder}: names that are not UTF-8 are passed over ({len(odd)}): {odd[0]}; rename")
-    return [name for name in names if name not in odd]
 
 
 def spelled(folder: Path, path: str) -> str:
@@ -73,11 +27,6 @@ def spelled(folder: Path, path: str) -> str:
         same = () if os.path.lexists(place / part) else names_in(place)
         parts.append(next((name for name in same if nfc(name) == nfc(part)), part))
     return "/".join(parts)
-
-
-def nfc(text: str) -> str:
-    """Text in which each letter with its accents is one character, where there is such a one."""
-    return unicodedata.normalize("NFC", text)
 
 
 def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
@@ -99,6 +48,28 @@ def unpacked(root: Path, is_corpus: Callable[[Path], bool]) -> Path | None:
     return None
 
 
+def files_below(
+    root: Path, pattern: re.Pattern[str], levels: int = 4
+) -> tuple[dict[str, str], int]:
+    """Paths below `root` of the files whose names match, by name; and the number of the others.
+
+    Of files of one name that of the highest folder counts, then that of the first in order.
+    """
+    found: dict[str, str] = {}
+    others, folders = 0, [root]
+    for _ in range(levels):
+        paths = [folder / name for folder in folders for name in names_in(folder)]
+        folders = []
+        for path in paths:
+            if pattern.fullmatch(path.name) and path.name not in found:
+                found[path.name] = path.relative_to(root).as_posix()
+            elif is_folder(path):
+                folders.append(path)
+            else:
+                others += 1
+    return found, others
+
+
 def wrong_tree(
     root: Path, what: str, expected: str, looked_in: Path | None = None, advice: str = ""
 ) -> PipelineError:
@@ -115,30 +86,10 @@ def wrong_tree(
         )
     lines = [f"{root} {what}", f"  found: {_listing(folder)}", f"  expected: {expected}"]
     if folder.is_dir() and not is_folder(folder):
-        lines[1], advice = "  found: a folder that may not be read", _readable(folder)
+        lines[1], advice = "  found: a folder that may not be read", unlock(folder)
     step = advice or _mending(folder) or _recognised(folder)
     step = step or f"point {root} at the whole, unpacked release; what is missing comes from there"
     return PipelineError("\n".join([*lines, f"  next: {step}"]))
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of an annotation file; refuse pipes, huge files and Git-LFS pointers."""
-    try:
-        if not path.is_file():  # a pipe or a device would be read for ever
-            raise PipelineError(f"{path} is not a regular file, expected one; take it away.")
-        if (size := path.stat().st_size) > LARGEST:
-            raise PipelineError(f"{path} has {size} bytes, expected annotation: at most {LARGEST}.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise PipelineError(
-            f"{path} cannot be read: {error.strerror}; `ls -ld` shows who may, `chmod` changes it."
-        ) from error
-    if data.startswith(LFS_HEAD):
-        raise PipelineError(
-            f"{path} holds a Git-LFS pointer, expected the file itself.\n"
-            f"  next: git -C {shlex.quote(str(path.parent))} lfs pull"
-        )
-    return data
 
 
 def _listing(folder: Path) -> str:
@@ -172,10 +123,13 @@ def _recognised(folder: Path) -> str:
     """What the folder is instead, where its names show it."""
     from pipeline.corpora.registry import READERS  # its readers import this module
 
-    for reader in READERS.values():
+    for name, reader in READERS.items():
         marks = re.compile(reader.marks, re.IGNORECASE) if reader.marks else None
         if marks and any(map(marks.fullmatch, names_in(folder))):
-            return f"this is {reader.title}: point the corpus that reads it here"
+            return (
+                f"this is {reader.title}: point the corpus that reads it here, or set its reader "
+                f"to {name}"
+            )
     return ""
 
 

@@ -50,9 +50,11 @@ def corrupted_store(
     clean: Features,
     corruption: Corruption,
     level: float,
-    extract: Extract,
+    extract: Extract | None,
 ) -> Features:
     """A store of some utterances, in manifest order, made worse where they have the modality.
+
+    `extract` is None where the corruption is the modality's absence, which computes nothing.
 
     Raises:
         PipelineError: What is to be corrupted is gone, or of another run than the features.
@@ -60,7 +62,7 @@ def corrupted_store(
     names = [u.utterance for u in utterances]
     rows = of_utterances(clean, names)
     having = [u for u, row in zip(utterances, rows, strict=True) if clean.present[row]]
-    if corruption.apply is None:
+    if extract is None:
         vectors = _without(clean, [u.utterance for u in having], corruption, level)
     else:
         vectors = dict(extract(having, corruption, level))

@@ -57,7 +57,7 @@ def measure(
     Args:
         systems: Of one corpus.
         stores: The clean features, of all modalities that a system reads.
-        extract: By modality, what makes corrupted ones.
+        extract: By modality, what makes corrupted ones; imported ones have none.
         quick: Whether a few steps are enough.
 
     Raises:
@@ -76,12 +76,17 @@ def measure(
         predictions = system.predict(stores, texts)
         check_clean(system, predictions)
         clean[system.name] = entrant(CLEAN, predictions)
-    steps = {c: c.steps(quick) for c in CORRUPTIONS if c.modality in stores}
+    # Of imported features nothing but their absence can be tried.
+    tried = [c for c in CORRUPTIONS if c.modality in (extract if c.apply else stores)]
+    steps = {c: c.steps(quick) for c in tried}
     entrants = {(name, c): [first] for name, first in clean.items() for c in steps}
     masked = {c: [_masked(stores[c.modality], test_set)] for c in steps}
     for corruption, level in ((c, level) for c, levels in steps.items() for level in levels):
         modality, step = corruption.modality, corruption.step(level)
-        made = corrupted_store(utterances, stores[modality], corruption, level, extract[modality])
+        made = corrupted_store(
+            *(utterances, stores[modality], corruption, level),
+            extract=extract[modality] if corruption.apply else None,
+        )
         words = corrupted_texts(utterances, made, corruption, level)
         masked[corruption].append(_masked(made, test_set))
         readers = [system for system in systems if modality in system.modalities]

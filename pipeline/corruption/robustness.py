@@ -11,6 +11,7 @@ from pipeline.corruption import page
 from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.curves import measure
 from pipeline.corruption.tested import read_tested
+from pipeline.features.common.settings import ExtractSettings
 from pipeline.prediction.checkpoints import checkpoints_in, find_checkpoints
 from pipeline.prediction.features import provenance
 from pipeline.records.features import Features, read_features
@@ -44,11 +45,14 @@ def carry_out(corpus: str, systems: Sequence[str], quick: bool) -> None:
         )
     places, protocol = paths.places(corpus), read_protocol(paths.protocol(corpus))
     used = [m for m in MODALITIES if any(m in one.dimensions for one in found)]
-    made = provenance(params, corpus, places, used)
+    stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in used}
+    imported = params.of(ExtractSettings, corpus).imported
+    computed = [m for m in used if m not in imported]
+    made = provenance(params, corpus, places, computed)
+    made |= {m: stores[m].provenance for m in used if m in imported}
     for one in found:
         one.check(made)
-    stores: dict[str, Features] = {m: read_features(paths.features(corpus, m)) for m in used}
     tested = [read_tested(params, protocol, one, stores, quick) for one in found]
-    measured = measure(tested, stores, extractors(params, corpus, places, used), quick)
+    measured = measure(tested, stores, extractors(params, corpus, places, computed), quick)
     page.show(measured)
     say("written:", *page.write(measured, systems, quick))

@@ -8,15 +8,17 @@ from pathlib import Path
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
-from pipeline.corpora.protocol import make_protocol, remarks
+from pipeline.corpora.protocol import check_labels, make_protocol, remarks
 from pipeline.corpora.published import differences
 from pipeline.corpora.reader import RawCorpus
 from pipeline.corpora.registry import CorpusSettings
 from pipeline.corpora.settings import ProtocolSettings
+from pipeline.doctor.advice import advice
 from pipeline.doctor.findings import Finding, bad, good, note
 from pipeline.doctor.media import files
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.frames.settings import FramesSettings
+from pipeline.features.imported import find_features
 
 # A picture of real footage as JPEG of quality 95 at 224 x 224, a frame's vector, the vectors of
 # sound and text; each lies in the store, in the clip cache and in DVC's cache.
@@ -84,6 +86,7 @@ def examined(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
         if not differing:
             yield good(f"{corpus}: counts as published")
     yield from _protocol(params, corpus, raw)
+    yield from _imported(params, corpus, raw)
     yield from files(params, corpus, raw, paths.raw(corpus))
 
 
@@ -92,17 +95,34 @@ def _protocol(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
     settings = params.of(ProtocolSettings, corpus)
     reader = params.of(CorpusSettings, corpus).reader
     try:
+        check_labels(settings, reader, raw.label_policy, raw.label_sets)
         protocol = make_protocol(raw.utterances, settings, reader)
     except PipelineError as error:
         yield bad(f"{corpus}: {error}")
+        yield from (note(f"{corpus}: {line}") for line in advice(raw.utterances, settings, reader))
         return
     labelled = sum(entry.label is not None for entry in protocol.entries if entry.fold == 0)
     yield good(f"{corpus}: the protocol fits, {labelled} labelled utterances")
-    yield from (note(f"{corpus}: {line}") for line in remarks(raw.utterances, settings, reader))
+    lines = [*remarks(raw.utterances, settings, reader), *advice(raw.utterances, settings, reader)]
+    yield from (note(f"{corpus}: {line}") for line in lines)
+
+
+def _imported(params: Params, corpus: str, raw: RawCorpus) -> Iterator[Finding]:
+    """Whether the files of imported modalities can be read and are of this corpus."""
+    settings, reader = params.of(ExtractSettings, corpus), params.of(CorpusSettings, corpus).reader
+    for modality in settings.imported:
+        try:
+            found = find_features(settings, reader, raw.utterances, paths.raw(corpus), modality)
+        except PipelineError as error:
+            yield bad(f"{corpus}: {error}")
+            continue
+        there = sum(vectors is not None for _, vectors in found.rows)
+        yield good(f"{corpus}: {modality} of {there} utterances imported from {found.path}")
+        yield from (note(f"{corpus}: {modality}: {line}") for line in found.notes)
 
 
 def bytes_needed(params: Params, corpus: str, utterances: int) -> float:
     """What a run may write for a corpus, roughly, in bytes."""
-    visual = "visual" in params.of(ExtractSettings, corpus).modalities
+    visual = params.of(ExtractSettings, corpus).computed("visual")
     frames = params.of(FramesSettings, corpus).count if visual else 0
     return utterances * (frames * BYTES_PER_FRAME + BYTES_PER_UTTERANCE) * COPIES

@@ -1,5 +1,6 @@
 """`python -m pipeline doctor`: find what would stop a run before it starts."""
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 
 from pipeline.base import paths
@@ -24,7 +25,9 @@ def examine(corpora: Sequence[str]) -> int:
     """
     to_fix = 0
     for finding in _findings(corpora):
-        say(f"{finding.level:<4}  {finding.text}")
+        corpus = finding.text.partition(":")[0]  # messages of stages do not know which it is
+        text = re.sub(r"\bCORPUS\b", corpus, finding.text)
+        say(f"{finding.level:<4}  {text}")
         to_fix += finding.level == "FIX"
     say(
         "not looked at: whether files are whole and decode to their end, and their content (the "

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from pipeline.doctor.findings import GIGABYTE, Finding, bad, good, note
 from pipeline.doctor.systems import readers
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.media.probe import Probe, probe, unusable
+from pipeline.records.manifest import Segment
 
 STREAM: dict[str, Literal["video", "audio"]] = {"visual": "video", "audio": "audio"}
 SAMPLE, SECONDS = 20, 20.0
@@ -23,13 +24,25 @@ SAMPLE, SECONDS = 20, 20.0
 def files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[Finding]:
     """Which files are there, by name and size alone, then the headers of a few."""
     paths_of = {
-        "visual": dict.fromkeys(u.video.path for u in raw.utterances),
-        "audio": dict.fromkeys(u.audio.path for u in raw.utterances),
+        "visual": _paths(u.video for u in raw.utterances),
+        "audio": _paths(u.audio for u in raw.utterances),
     }
-    needed = [m for m in paths_of if m in params.of(ExtractSettings, corpus).modalities]
+    settings = params.of(ExtractSettings, corpus)
+    extracted = [m for m in settings.modalities if settings.computed(m)]
+    worded = any(u.text.strip() for u in raw.utterances)
+    never = [m for m in extracted if not (worded if m == "text" else paths_of[m])]
+    if never:
+        yield bad(
+            f"{corpus}: no utterance has {never}: take {never} out of {corpus}.extract.modalities "
+            f"and {readers(params, corpus, never)}"
+        )
+    needed = [m for m in paths_of if m in extracted and paths_of[m]]
     sizes = {path: _size(root / path) for m in needed or paths_of for path in paths_of[m]}
     pointers = {p for p, size in sizes.items() if 0 < (size or 0) < 1024 and _is_pointer(root / p)}
     there = [path for path, size in sizes.items() if size and path not in pointers]
+    if not sizes:
+        yield good(f"{corpus}: no media files, and none are expected")
+        return
     line = f"{corpus}: {_presence(root, sizes, len(pointers))}"
     masked = needed and len(there) < len(sizes)
     yield note(f"{line}; what they lack is masked") if masked else good(line)
@@ -42,6 +55,10 @@ def files(params: Params, corpus: str, raw: RawCorpus, root: Path) -> Iterator[F
         )
     if needed:
         yield from _headers(params, corpus, root, there, {m: paths_of[m] for m in needed})
+
+
+def _paths(segments: Iterable[Segment | None]) -> dict[str, None]:
+    return dict.fromkeys(segment.path for segment in segments if segment is not None)
 
 
 def _presence(root: Path, sizes: Mapping[str, int | None], pointers: int) -> str:

@@ -105,6 +105,13 @@ def _interval(row: Mapping[Any, Any], name: str, sign: str = "") -> str:
 def source(provenance: Mapping[str, Any]) -> str:
     """What a store's features were made with, in a few words."""
     settings = provenance["settings"]
+    if "trained_on" in provenance:
+        name = provenance.get("known_as", provenance["file"])
+        labels = provenance["trained_on"]
+        seen = f"has seen the labels of {labels}"
+        if labels in ("none", "unknown"):
+            seen = "has seen no labels of it" if labels == "none" else "may have seen its labels"
+        return f"imported from {name} ({provenance['layout']}), whose encoder {seen}"
     if "encoder" not in provenance:
         return " ".join(settings[key] for key in ("feature_set", "level") if key in settings)
     kind = settings.get("layer") or settings.get("pooling") or settings.get("layers")

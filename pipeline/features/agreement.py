@@ -19,6 +19,7 @@ def problems(
         yield from _modalities(sections, corpus, systems)
         yield from _encoders(sections, corpus)
         yield from _finetuning(sections, corpus)
+        yield from _imported(sections, corpus)
 
 
 def _protocol(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
@@ -69,8 +70,26 @@ def _finetuning(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Itera
     extracted = sections["extract"][corpus].modalities
     if "text" not in extracted:
         yield f"{where}, but {corpus}.extract.modalities is {list(extracted)}: no text is read"
-    if (splits := sections["protocol"][corpus].splits) == "leave_one_session_out":
+    if "text" in sections["extract"][corpus].imported:
+        yield f"{where}, but {corpus}.extract.imported has text: no encoder reads it here"
+    if (protocol := sections["protocol"][corpus]).leaves_one_out:
         yield (
-            f"{where}, but {corpus}.protocol.splits is {splits!r}: one encoder for all folds would "
-            "have seen the test dialogues of each; expected splits with one fold"
+            f"{where}, but {corpus}.protocol.splits is {protocol.splits!r}: one encoder for all "
+            "folds would have seen the test dialogues of each; expected splits with one fold"
+        )
+
+
+# Splits of which every encoder of published features has left the test part alone.
+USUAL = ("official", "session5")
+
+
+def _imported(sections: Mapping[str, Mapping[str, Any]], corpus: str) -> Iterator[str]:
+    """Refuse to test on turns whose labels an encoder may have learnt."""
+    extract, splits = sections["extract"][corpus], sections["protocol"][corpus].splits
+    learnt = [m for m in extract.imported if extract.trained_on.get(m) != "none"]
+    if splits not in USUAL and learnt:
+        yield (
+            f"{corpus}.protocol.splits: got {splits!r}, which tests on turns whose labels the "
+            f"encoder of imported {learnt} may have seen; expected one of {list(USUAL)}, or `none` "
+            f"for each in {corpus}.extract.trained_on, if it has seen no label of this corpus"
         )

@@ -14,6 +14,7 @@ from pipeline.base.paths import WITH_LEDGER, Places, places
 from pipeline.base.settings import Role
 from pipeline.corpora.inspect import inspected
 from pipeline.features.audio import extract as audio
+from pipeline.features.common.settings import ExtractSettings
 from pipeline.features.frames import extract as frames
 from pipeline.features.text import extract as text
 from pipeline.features.visual import extract as visual
@@ -48,8 +49,16 @@ def check_encoders(params: Params, corpus: str, where: Places, modalities: Seque
     """Refuse to start without the encoders of a corpus.
 
     Raises:
-        PipelineError: A folder is not there; the message has the command that makes it.
+        PipelineError: A modality was imported, so that there is no encoder of it; or a folder is
+            not there: the message has the command that makes it.
     """
+    imported = params.of(ExtractSettings, corpus).imported
+    if others := [f"{m} ({imported[m]})" for m in modalities if m in imported]:
+        raise PipelineError(
+            f"The model reads features of {corpus} that others computed: {', '.join(others)}. "
+            "Nothing here can compute such vectors of a new conversation: take a model that was "
+            "trained on features that were extracted here."
+        )
     lacking = [
         role
         for modality in modalities
@@ -98,7 +107,7 @@ def inspect(
     Returns:
         The utterances with digests and ends, and the ledger, in order.
     """
-    with_clip = [u for u in utterances if u.video.missing is None]
+    with_clip = [u for u in utterances if _clip(u)]
     done, problems = inspected(with_clip, folder, max_seconds, "clips conversation", modalities)
     whole = {u.utterance: u for u in done}
     every = [p for u in utterances for p in _lacking(u)] + problems
@@ -108,10 +117,14 @@ def inspect(
     return [whole.get(u.utterance, u) for u in utterances], read
 
 
+def _clip(u: Utterance) -> bool:
+    return u.video is not None and u.video.missing is None
+
+
 def _lacking(u: Utterance) -> Iterator[Problem]:
     if not u.text.strip():
         yield Problem(u.utterance, "text", "no_text", "its row has no words")
-    if u.video.missing is not None:
+    if not _clip(u):
         yield Problem(u.utterance, "audio", NO_CLIP, "its row names no clip")
         yield Problem(u.utterance, "visual", NO_CLIP, "its row names no clip")
 

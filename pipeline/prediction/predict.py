@@ -14,6 +14,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import scratch_folder, sha256_file
 from pipeline.base.params import Params, read_params
 from pipeline.base.progress import track
+from pipeline.corpora.reader import MediaOptions
 from pipeline.corpora.registry import CorpusSettings
 from pipeline.prediction.checkpoints import Checkpoints, find_checkpoints
 from pipeline.prediction.conversation import read_conversation
@@ -84,8 +85,13 @@ def _predicted(
     where = places_of(corpus, folder, stores)
     check_encoders(params, corpus, where, modalities)
     checkpoints.check(provenance(params, corpus, where, modalities))
-    seconds = params.of(CorpusSettings, corpus).root.max_seconds
-    rows, problems = inspect(utterances, folder, seconds, modalities)
+    options = params.of(CorpusSettings, corpus).root
+    if not isinstance(options, MediaOptions):
+        raise PipelineError(
+            f"The features of {corpus} were not made here (reader {options.reader!r}), expected a "
+            "corpus of clips or texts: nothing is known that makes the same of a new conversation."
+        )
+    rows, problems = inspect(utterances, folder, options.max_seconds, modalities)
     say("".join(f"{line}\n" for line in summary(problems)), end="")
     write_manifest(where.manifest, rows, Origin("predict", full=False))
     features, more = extracted(params, corpus, where, checkpoints.dimensions)

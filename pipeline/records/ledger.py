@@ -50,11 +50,13 @@ def read_ledger(path: Path) -> list[Problem]:
     return read_rows(path, Problem, VERSION)[0]
 
 
-def of_extracted(problems: Sequence[Problem], modalities: Sequence[str]) -> list[Problem]:
-    """The problems of the modalities that are extracted, and a line for each other one."""
-    kept = [problem for problem in problems if problem.modality in modalities]
+def of_extracted(
+    problems: Sequence[Problem], extracted: Sequence[str], left_out: Sequence[str]
+) -> list[Problem]:
+    """The problems of the modalities that are extracted, and a line for each that is left out."""
+    kept = [problem for problem in problems if problem.modality in extracted]
     for modality in MODALITIES:
-        if modality not in modalities:
+        if modality in left_out:
             kinds = Counter(p.kind for p in problems if p.modality == modality)
             listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
             detail = f"not in extract.modalities; its files: {listed or 'nothing wrong'}"

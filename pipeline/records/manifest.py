@@ -12,6 +12,7 @@ from functools import cache
 from itertools import groupby
 from math import isfinite
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
@@ -29,7 +30,7 @@ from pipeline.base.tables import (
     write_table,
 )
 
-VERSION = "manifest/2"
+VERSION = "manifest/3"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -90,10 +91,11 @@ class Utterance:
         session: Recording session, None where the corpus has none.
         episode_start: Seconds in the broadcast the clip was cut from; says nothing of the file.
         episode_end: Likewise.
-        valence: Mean rating, None where unrated; activation and dominance likewise.
+        valence: Mean rating, None where unrated; activation and dominance likewise. Valence alone
+            may be negative: the scale of CMU-MOSI goes from -3 to 3.
         votes: Of every rater.
-        video: Where the speaker is seen.
-        audio: Where the speaker is heard.
+        video: Where the speaker is seen, None where there never was a video.
+        audio: Where the speaker is heard, None where there never was a sound.
     """
 
     utterance: str
@@ -101,8 +103,8 @@ class Utterance:
     turn: int
     speaker: str
     text: str
-    video: Segment
-    audio: Segment
+    video: Segment | None
+    audio: Segment | None
     emotion: str | None = None
     sentiment: str | None = None
     official_split: str | None = None
@@ -121,10 +123,20 @@ RATED = ("valence", "activation", "dominance")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a manifest comes from: its reader, and whether it is meant to be the whole release."""
+    """Where a manifest comes from.
+
+    Attributes:
+        reader: That of the corpus whose utterances these are.
+        full: Whether it is meant to be the whole release.
+        label_policy: Which one its emotions follow already; None: they are the raw codes of the
+            annotations.
+        label_sets: Those whose classes its emotions tell apart; None: all of the corpus.
+    """
 
     reader: str
     full: bool
+    label_policy: str | None = None
+    label_sets: tuple[str, ...] | None = None
 
 
 def write_manifest(path: Path, utterances: Sequence[Utterance], origin: Origin) -> None:
@@ -166,14 +178,18 @@ def _rows() -> TypeAdapter[list[Utterance]]:
     return TypeAdapter(list[Utterance])
 
 
-def count_utterances(path: Path) -> int:
-    """Counts the utterances of a manifest.
+def count_utterances(path: Path, having: Literal["video", "audio"] | None = None) -> int:
+    """Counts the utterances of a manifest, or those that name a video or a sound.
 
     Raises:
         PipelineError: The file is missing or of another version.
     """
     read_provenance(path, VERSION)
-    return int(pq.read_metadata(path).num_rows)
+    if having is None:
+        return int(pq.read_metadata(path).num_rows)
+    with opened(path, SCHEMA, VERSION) as file:
+        column = file.read(columns=[f"{having}.path"]).column(having)
+    return int(len(column) - column.null_count)
 
 
 def read_origin(path: Path) -> Origin:
@@ -227,11 +243,12 @@ def _out_of_range(u: Utterance) -> Iterator[str]:
         if not getattr(u, name):
             yield f"{name} is empty"
     for medium, segment in (("video", u.video), ("audio", u.audio)):
-        yield from (f"{medium} {problem}" for problem in _bad_segment(segment))
+        if segment is not None:
+            yield from (f"{medium} {problem}" for problem in _bad_segment(segment))
     ratings = [(name, getattr(rated, name)) for rated in (u, *u.votes) for name in RATED]
     times = [(name, getattr(u, name)) for name in ("episode_start", "episode_end")]
     for name, value in [*ratings, *times]:
-        if value is not None and not (isfinite(value) and value >= 0):
+        if value is not None and not (isfinite(value) and (value >= 0 or name == "valence")):
             yield f"{name} is {value}"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from pipeline.base.settings import MODALITIES, Modality, Strict
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import KNOWN
 from pipeline.report.read import Results, SystemResults
 from pipeline.report.words import NONE, listed, number, spread, whole
 
@@ -94,7 +94,7 @@ def weighted_f1_of(table: PaperTable, row: PaperRow) -> float:
 
     For the paper's own rows it differs from the printed figure: see `paper.yaml`.
     """
-    supports = READERS[table.reader].test_support
+    supports = KNOWN[table.reader].test_support
     weights = np.array([supports[name] for name in table.classes])
     return float(np.average(np.array(row.f1, float), weights=weights))
 

@@ -16,7 +16,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.settings import MODALITIES, ComputeSettings
 from pipeline.corpora.reader import Reader
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import KNOWN
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.evaluation.evaluate import on_test
 from pipeline.evaluation.slices import Presence, slices
@@ -104,7 +104,7 @@ class Results:
     @property
     def reader(self) -> Reader:
         """The corpus' reader."""
-        return READERS[self.origin.reader]
+        return KNOWN[self.origin.reader]
 
     @property
     def dialogues(self) -> int:

@@ -44,6 +44,7 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
         splits=[_split(name, fold, facts["classes"]) for name in SPLITS],
         speakers=_speakers(fold),
         extraction=_extraction(facts["features"]),
+        imported={m: a["trained_on"] for m, a in facts["features"].items() if "trained_on" in a},
         protocol=paths.protocol(corpus).as_posix(),
         metrics=paths.metrics(corpus, facts["system"], "metrics.json").as_posix(),
         slices=paths.metrics(corpus, facts["system"], "tables", "slices.csv").as_posix(),
@@ -113,6 +114,14 @@ def _sources(modality: str, about: Mapping[str, Any]) -> Iterator[dict[str, Any]
         name = f"{settings['feature_set']} {settings['level']}"
         licence = "openSMILE's own"
         yield {"name": name, "revision": release, "sha256": "", "licence": licence, **features}
+    elif about["extractor"] == "imported":
+        yield {
+            "name": about.get("known_as", about["file"]),
+            "revision": f"imported, layout {about['layout']}",
+            "sha256": about.get("sha256", ""),
+            "licence": "not known",
+            **features,
+        }
 
 
 def _extraction(features: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

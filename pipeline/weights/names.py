@@ -154,7 +154,9 @@ def wanted(params: Params, corpus: str, role: Role) -> str | None:
         "faces": block["frames"]["crop"] == "face",
         "audio": block["audio"]["extractor"] == "speech",
     }
-    if modality not in block["extract"]["modalities"] or not needed.get(role, True):
+    extract = block["extract"]
+    computed = modality in extract["modalities"] and modality not in extract.get("imported", {})
+    if not computed or not needed.get(role, True):
         return None
     name: str = block[role]["encoder"]
     return name

@@ -91,7 +91,11 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
             "reference: got 'mcn_lc'; did you mean 'mcn_cl'",
         ),
         ("\nmeld:\n", "\n../meld:\n", "../meld: not a name of a corpus"),
-        ("reader: meld", "reader: melt", "expected one of ['cremad', 'iemocap', 'meld']"),
+        (
+            "reader: meld",
+            "reader: melt",
+            "expected one of ['clips', 'cremad', 'emodb', 'emorynlp', ",
+        ),
         ("test_twins: final", "test_twins: both", "demo_meld.corpus.test_twins: got 'both'"),
         ("letterbox: 0.2333", "letterbox: 0.5", "demo_iemocap.corpus.letterbox: got 0.5"),
         (
@@ -120,7 +124,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         ("feature_set: ComParE_2016", "feature_set: ComParE", ".audio.feature_set: got"),
         ("encoder: yunet", "encoder: resnet101", "demo_meld.faces.encoder: got 'resnet101'"),
         ("    enabled: false", "    enabled: maybe", ".finetune.enabled: got 'maybe'"),
-        ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'four'"),
+        ("label_set: emotion", "label_set: mood", "expected one of ['all', 'emotion', 'five'"),
         (
             "label_set: six",
             "label_set: sentiment",

@@ -26,6 +26,15 @@ def lay_out(root: Path, dialogues: Sequence[Annotation], session: str = "Session
     return root
 
 
+def with_videos(root: Path) -> Path:
+    """An empty video for each dialogue of a tree."""
+    for text in sorted(root.rglob("transcriptions/*.txt")):
+        video = text.parents[1] / "avi/DivX" / f"{text.stem}.avi"
+        video.parent.mkdir(parents=True, exist_ok=True)
+        video.touch()
+    return root
+
+
 def conversation(name: str, turns: str = "FMFM", code: str = "neu") -> Annotation:
     """A dialogue whose turns are spoken by the given letters, two seconds each."""
     counts = {"F": 0, "M": 0}

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.corpora.meld import COLUMNS, FOLDERS
+from pipeline.corpora.meld import FOLDERS
+from pipeline.corpora.meld_csv import MELD
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(MELD.columns)
 LINE = '1,"{text}",Ross,joy,positive,{dialogue},{utterance},1,1,"00:00:01,5","00:00:02,250"'
 
 

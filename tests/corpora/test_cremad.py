@@ -93,7 +93,9 @@ def test_only_one_folder(tmp_path: Path) -> None:
     lay_out(tmp_path, names(1))
     shutil.rmtree(tmp_path / VIDEO)
     found = read(tmp_path, OPTIONS).utterances
-    assert len(found) == 6 and found[0].video.path == "VideoFlash/1001_DFA_ANG_XX.flv"
+    assert len(found) == 6 and {u.video for u in found} == {None}
+    done, problems = inspected(found, tmp_path, 60, "test")
+    assert {u.video for u in done} == {None} and {p.modality for p in problems} == {"audio"}
 
 
 def test_the_one_file_with_a_single_x_meets_its_picture(tmp_path: Path) -> None:

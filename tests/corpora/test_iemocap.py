@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
+from pipeline.base.folders import read_bytes
 from pipeline.corpora.iemocap import IemocapOptions, read
-from pipeline.corpora.tree import read_bytes
 from pipeline.demo.iemocap_annotation import CLASSES, AnnotatedTurn, Annotation, Rating
 from pipeline.records.manifest import Utterance, Vote
-from tests.corpora.iemocap_tree import conversation, lay_out
+from tests.corpora.iemocap_tree import conversation, lay_out, with_videos
 
 OPTIONS = IemocapOptions(reader="iemocap", full=False, max_seconds=60, letterbox=0.25)
 
@@ -52,7 +52,8 @@ def test_a_turn_of_another_dialogue_is_left_aside(tmp_path: Path) -> None:
 
 
 def test_the_marked_actor_is_on_the_left(tmp_path: Path) -> None:
-    found = read(lay_out(tmp_path, [conversation("Ses03F_impro01", "FM")]), OPTIONS)
+    lay_out(tmp_path, [conversation("Ses03F_impro01", "FM")])
+    found = read(with_videos(tmp_path), OPTIONS)
     her, him = found.utterances
     assert her.video.region == (0.0, 0.25, 0.5, 0.5) and him.video.region == (0.5, 0.25, 0.5, 0.5)
     assert her.video.path == "Session3/dialog/avi/DivX/Ses03F_impro01.avi"
@@ -132,7 +133,7 @@ def test_a_tree_read_back_gives_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, dialogues: tuple[Annotation, ...]
 ) -> None:
     root = lay_out(tmp_path_factory.mktemp("tree"), dialogues)
-    found = by_name(read(root, OPTIONS).utterances)
+    found = by_name(read(with_videos(root), OPTIONS).utterances)
     shutil.rmtree(root)
     written = {turn.utterance: turn for one in dialogues for turn in one.turns}
     assert list(found) == list(written)
@@ -169,10 +170,8 @@ def test_trees_that_are_harmless(tmp_path: Path) -> None:
         assert [u.utterance for u in found.utterances] == expected, kind
         (note,) = found.notes
         assert "no video at all" in note
-        for u in found.utterances:
-            (top / u.video.path).parent.mkdir(parents=True, exist_ok=True)
-            (top / u.video.path).touch()
-        assert not read(top, OPTIONS).notes
+        assert {u.video for u in found.utterances} == {None}
+        assert not read(with_videos(top), OPTIONS).notes
 
 
 def test_videos_as_mp4_and_without_the_folder_divx(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.iemocap import erc7433
 from pipeline.corpora.labels import CONSENSUS
+from pipeline.corpora.of_features import FROM_FILES
 from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
@@ -88,6 +90,54 @@ def protocol(**changes: object) -> ProtocolSettings:
     return ProtocolSettings.model_validate({**usual, **changes})
 
 
+@pytest.mark.parametrize(
+    ("corpus", "name", "ratings", "numbers"),
+    [
+        # numpy's rounding, halves to the even number, of ratings cut to the range
+        ("mosi", "seven", [-3.2, -2.5, -1.5, -0.5, 0.0], [0, 1, 1, 3, 3]),
+        ("mosi", "seven", [0.5, 1.5, 2.5, 2.6], [3, 5, 5, 6]),
+        ("mosi", "five", [-3.0, -1.5, -0.6, 0.4, 1.5, 3.0], [0, 0, 1, 2, 4, 4]),
+        ("mosi", "three", [-3.0, -0.5, 0.5, 0.6, 3.0], [0, 1, 1, 2, 2]),
+        ("mosi", "two", [-0.2, 0.0, 0.2], [0, 1, 1]),
+        ("mosi", "two_nonzero", [-0.2, 0.0, 0.2], [0, None, 1]),
+        ("sims", "two", [-1.0, 0.0, 0.2], [0, 0, 1]),
+        ("sims", "three", [-1.0, -0.1, 0.0, 0.1, 0.2], [0, 0, 1, 1, 2]),
+        ("sims", "five", [-1.0, -0.7, -0.6, -0.1, 0.1, 0.7, 0.8], [0, 0, 1, 1, 2, 3, 4]),
+        # As float32 they are above the doubles 0.1 and -0.7, and still at the bounds.
+        ("sims", "five", [float(np.float32(0.1)), float(np.float32(-0.7))], [2, 0]),
+    ],
+)
+def test_continuous_labels_are_cut_as_mmsa_cuts_them(
+    corpus: str, name: str, ratings: list[float], numbers: list[int | None]
+) -> None:
+    label_set = FROM_FILES[corpus].label_set(name)
+    assert [label_set.index(rating) for rating in ratings] == numbers
+    assert label_set.index(None) is None
+    inside = [n for n in numbers if n is not None]
+    assert max(inside) < len(label_set.classes)
+
+
+def test_a_protocol_of_ratings_leaves_out_what_has_none() -> None:
+    rows = [
+        Utterance(f"{split}{n}", f"{split}{n}", 0, "s", "t", None, None, valence=rating,
+                  official_split=split)
+        for split in ("train", "dev", "test")
+        for n, rating in enumerate([-1.2, 0.0, 0.4, None])
+    ]  # fmt: skip
+    settings = protocol(label_set="two_nonzero")
+    found = make_protocol(rows, settings, FROM_FILES["mosi"])
+    assert found.classes == ("negative", "positive")
+    assert [e.label for e in found.entries] == [0, 1] * 3
+    assert remarks(rows, settings, FROM_FILES["mosi"]) == [
+        "left out, without a label in the set: 6 utterances (0.0 3, no code 3)"
+    ]
+    assert list(settings.unknown_to(FROM_FILES["mosi"])) == []
+    assert list(settings.unknown_to(FROM_FILES["sims"])) == [
+        "label_set: got 'two_nonzero', expected one of ['five', 'three', 'two'], those of CH-SIMS"
+    ]
+    assert list(settings.unknown_to(FROM_FILES["other"])) == []
+
+
 def test_a_label_set_of_params_names_its_codes() -> None:
     settings = protocol(label_set={"good": ["hap", "exc"], "bad": ["ang", "fru", "sad"]})
     rows = [
@@ -103,7 +153,7 @@ def test_a_label_set_of_params_names_its_codes() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"label_set": "seven"}, "expected one of"),
+        ({"label_set": "nine"}, "expected one of"),
         ({"label_set": {"one": ["hap"]}}, "two classes or more"),
         ({"label_set": {"one": ["hap"], "two": ["hap"]}}, "codes that occur once"),
         ({"label_set": {"one": ["hap"], "two": []}}, "two classes or more"),
@@ -120,6 +170,11 @@ def test_a_label_set_of_params_names_its_codes() -> None:
             "validation 'cosmic' names dialogues",
         ),
         ({"splits": "speakers", "valid_fraction": 0.1}, "need test_fraction"),
+        ({"splits": "leave_one_speaker_out"}, "need valid_fraction"),
+        (
+            {"splits": "leave_one_speaker_out", "valid_fraction": 0.1, "test_fraction": 0.1},
+            "do not use test_fraction",
+        ),
         ({"splits": "speakers", "valid_fraction": 1.0, "test_fraction": 0.1}, "less than 1"),
     ],
 )

@@ -105,9 +105,8 @@ def test_annotations_alone_are_a_corpus_of_text(tmp_path: Path) -> None:
         (root / name).rmdir()
     found = read(root, OPTIONS)
     assert len(found.utterances) == 3
-    assert list(found.notes) == [
-        "no clips: sound and picture are masked, only the text can be used"
-    ]
+    assert all(u.video is None and u.audio is None for u in found.utterances)
+    assert list(found.notes) == ["no clips: only the text can be used"]
 
 
 def remove(root: Path, *names: str) -> None:
@@ -229,10 +228,13 @@ def test_the_older_bytes_give_the_same_text_but_for_five_rows(
     assert all(a.text.replace("\xa0", " ") == b.text.replace("\xa0", " ") for a, b in differing)
 
 
-@pytest.mark.parametrize("name", ["train_sent_emo_dya.csv", "emorynlp_train_final.csv"])
-def test_csvs_of_a_like_form_are_recognised(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [("train_sent_emo_dya.csv", "meld_dyadic"), ("emorynlp_train_final.csv", "emorynlp")],
+)
+def test_csvs_of_a_like_form_are_recognised(tmp_path: Path, name: str, reader: str) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(PipelineError, match=r"next: \['.*'\] are MELD's dyadic split or EmoryNLP"):
+    with pytest.raises(PipelineError, match=rf"next: this is .*, or set its reader to {reader}$"):
         read(tmp_path, OPTIONS)
 
 

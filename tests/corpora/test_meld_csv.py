@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.errors import PipelineError
-from pipeline.corpora.meld import read_csv, seconds
+from pipeline.corpora.meld_csv import DYADIC, EMORYNLP, Form, read_csv, seconds
 from tests.corpora.meld_tree import HEADER, LINE, csv_bytes
 
 
@@ -16,6 +16,8 @@ def test_times_with_fewer_digits_are_decimal_fractions() -> None:
     assert seconds("00:16:16,059") == pytest.approx(976.059)
     assert seconds("0:00:01,5") == pytest.approx(1.5)
     assert seconds("1:02:03,25") == pytest.approx(3723.25)
+    assert seconds("00:00:02.877") == pytest.approx(2.877), "EmoryNLP has a point"
+    assert seconds("soon") is None
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
@@ -62,13 +64,13 @@ def test_a_bad_csv_says_what_and_where(tmp_path: Path, content: bytes, said: str
     assert str(path) in str(error.value) and said in str(error.value)
 
 
-DYADIC = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Old_Dialogue_ID"
+LIKE_DYADIC = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Old_Dialogue_ID"
 
 
 @pytest.mark.parametrize(
     ("header", "advice"),
     [
-        (f"{DYADIC},Old_Utterance_ID,Season,Episode,StartTime,EndTime", "MELD's dyadic split"),
+        (f"{LIKE_DYADIC},Old_Utterance_ID,Season,Episode,StartTime,EndTime", "MELD's dyadic split"),
         ("Utterance,Speaker,Emotion,Season,Episode,Scene_ID,Utterance_ID", "looks like EmoryNLP"),
         (HEADER.replace(",", ";"), "cells must be separated by commas"),
         (",".join(reversed(HEADER.split(","))), "put the columns into this order"),
@@ -84,6 +86,23 @@ def test_other_columns_get_a_next_step(tmp_path: Path, header: str, advice: str)
     message, _, step = str(error.value).partition("\n  next: ")
     assert "got the columns" in message and "expected ['Sr No.'" in message and len(message) < 2000
     assert advice in step and "data/MELD of the repository declare-lab/MELD" in step
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "reader"),
+    [
+        (DYADIC, HEADER, "meld"),
+        (DYADIC, ",".join(EMORYNLP.columns), "emorynlp"),
+        (EMORYNLP, ",".join(DYADIC.columns), "meld_dyadic"),
+    ],
+)
+def test_a_csv_of_another_form_names_the_reader_of_it(
+    tmp_path: Path, form: Form, header: str, reader: str
+) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text(f"{header}\n")
+    with pytest.raises(PipelineError, match=f"set CORPUS.corpus.reader to {reader}, and name"):
+        read_csv(path, form)
 
 
 @given(st.binary(max_size=200))

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import subprocess
 from pathlib import Path
 from typing import Literal
 
@@ -13,11 +14,12 @@ from pipeline.base.params import read_params
 from pipeline.corpora.labels import plain
 from pipeline.corpora.published import Published, PublishedSplits, groups
 from pipeline.corpora.reader import RawCorpus, Reader, ReaderOptions
-from pipeline.corpora.registry import READERS
-from pipeline.records.manifest import Segment, Utterance, read_manifest
+from pipeline.corpora.registry import READERS, CorpusSettings
+from pipeline.corpora.settings import ProtocolSettings
+from pipeline.records.manifest import Utterance, read_manifest
 from pipeline.records.protocol import counts, read_protocol
 from stages import manifest, protocol
-from tests.conftest import PARAMS
+from tests.conftest import PARAMS, ROOT
 
 # What pipeline/corpora/letters.py would hold.
 
@@ -30,7 +32,6 @@ class LettersOptions(ReaderOptions):
 def read(root: Path, options: LettersOptions) -> RawCorpus:
     with (root / "letters.csv").open(encoding=options.encoding, newline="") as file:
         rows = list(csv.DictReader(file))
-    gone = Segment("none.wav")
     return RawCorpus(
         [
             Utterance(
@@ -39,8 +40,8 @@ def read(root: Path, options: LettersOptions) -> RawCorpus:
                 turn=0,
                 speaker=row["from"],
                 text=row["text"],
-                video=gone,
-                audio=gone,
+                video=None,
+                audio=None,
                 emotion=row["mood"],
                 official_split=row["split"],
             )
@@ -69,7 +70,7 @@ READER = Reader(
 
 BLOCK = """
 letters:
-  corpus: {reader: letters, full: true, max_seconds: 60}
+  corpus: {reader: letters, full: true}
   protocol: {<<: *protocol}
   extract: {<<: *extract, modalities: [text]}
   frames: {<<: *frames}
@@ -113,9 +114,25 @@ def test_it_runs_with_its_own_labels_and_published_counts(
     assert "not as published: test: 0 cross (published 7)" in printed
 
 
+def test_the_blocks_that_the_documentation_copies_are_valid(workspace: Path) -> None:
+    (workspace / "params.yaml").write_text(PARAMS.read_text("utf-8"), "utf-8")
+    text = (ROOT / "docs/corpora.md").read_text("utf-8")
+    (recipe,) = re.findall(r"```sh\n(block\(\) .*?)```", text, re.S)
+    subprocess.run(["bash", "-euc", recipe], check=True)
+    copied = re.findall(r"^block \w+ (\w+) ", recipe, re.M)
+    path = workspace / "params.yaml"
+    text = path.read_text("utf-8").replace("corpora: [mine]", f"corpora: [{', '.join(copied)}]")
+    path.write_text(text, "utf-8")
+    params = read_params()
+    readers = [params.of(CorpusSettings, name).root.reader for name in copied]
+    assert readers == ["emorynlp", "meld_dyadic", "ravdess", "emodb", "clips"]
+    assert params.of(ProtocolSettings, "emodb").splits == "leave_one_speaker_out"
+    assert params.system("emodb", "mcn_cl").modalities == ("audio",)
+
+
 def test_another_corpus_label_set_is_told_with_its_own(newcomer: Path) -> None:
     path = newcomer / "params.yaml"
-    own = "{reader: letters, full: true, max_seconds: 60}\n  protocol: {<<: *protocol"
+    own = "{reader: letters, full: true}\n  protocol: {<<: *protocol"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(own, f"{own}, label_set: sentiment"), encoding="utf-8")
     with pytest.raises(PipelineError) as error:

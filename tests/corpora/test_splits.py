@@ -20,6 +20,7 @@ from pipeline.records.manifest import Segment, Utterance
 from pipeline.records.protocol import Protocol
 from tests.conftest import ROOT
 
+LOSO = "leave_one_speaker_out"
 GONE = Segment("x.avi", missing="absent")
 IEMOCAP = READERS["iemocap"]
 
@@ -166,6 +167,27 @@ def test_speakers_who_meet_cannot_be_kept_apart() -> None:
     rows = [u for s in "12345" for n in range(3) for u in dialogue(f"Ses0{s}F_impro0{n}", 2)]
     with pytest.raises(PipelineError, match="joins speakers of the splits"):
         folds(rows, settings("speakers", valid_fraction=0.3, test_fraction=0.3))
+
+
+def test_each_speaker_is_tested_on_once_in_order_of_appearance() -> None:
+    rows = clips(9)[::-1]
+    found = folds(rows, settings(LOSO, valid_fraction=0.25))
+    assert [{name[:4] for name in of(fold, "test")} for fold in found] == [
+        {str(1000 + n)} for n in reversed(range(9))
+    ]
+    for fold in found:
+        speakers = {split: {name[:4] for name in of(fold, split)} for split in ("train", "valid")}
+        assert len(speakers["valid"]) == 2 and len(speakers["train"]) == 6
+        assert not speakers["valid"] & speakers["train"] and len(fold) == len(rows)
+    (least,) = {len(of(f, "valid")) for f in folds(rows, settings(LOSO, valid_fraction=0.01))}
+    assert least == 3, "one speaker at least is validated on"
+
+
+def test_speakers_who_meet_cannot_be_left_out_one_by_one() -> None:
+    with pytest.raises(PipelineError, match="splits: leave_one_speaker_out suits corpora"):
+        folds(corpus(), settings(LOSO, valid_fraction=0.3))
+    with pytest.raises(PipelineError, match=r"the splits \['valid'\] of fold 0"):
+        make_protocol(clips(2), settings(LOSO, valid_fraction=0.3), IEMOCAP)
 
 
 def test_what_a_corpus_lacks_is_told() -> None:

@@ -11,7 +11,7 @@ ABSENT = [
 
 def test_a_modality_that_is_not_extracted_has_one_line() -> None:
     cut = Problem("u0", "audio", "cut", "lasts 70.00 s")
-    text = of_extracted([*ABSENT, cut], ["text"])
+    text = of_extracted([*ABSENT, cut], ["text"], ["audio", "visual"])
     assert counted(text) == {"audio not_extracted": 1, "visual not_extracted": 1}
     assert summary(text) == [
         "  audio not_extracted: 1, such as all utterances (not in extract.modalities; its files: "
@@ -19,11 +19,14 @@ def test_a_modality_that_is_not_extracted_has_one_line() -> None:
         "  visual not_extracted: 1, such as all utterances (not in extract.modalities; its files: "
         "absent 10039)",
     ]
-    both = of_extracted([*ABSENT, cut], ["text", "audio"])
+    both = of_extracted([*ABSENT, cut], ["text", "audio"], ["visual"])
     assert counted(both) == {"audio absent": 10039, "audio cut": 1, "visual not_extracted": 1}
-    assert of_extracted([cut], ["text", "audio", "visual"]) == [cut]
-    (pictures,) = of_extracted([], ["text", "audio"])
+    assert of_extracted([cut], ["text", "audio", "visual"], []) == [cut]
+    (pictures,) = of_extracted([], ["text", "audio"], ["visual"])
     assert pictures.detail == "not in extract.modalities; its files: nothing wrong"
+    assert of_extracted([], ["text"], []) == [], (
+        "nothing is left out that never was, or is imported"
+    )
 
 
 def test_a_name_adds_no_row_and_no_column() -> None:

@@ -14,6 +14,7 @@ from pipeline.records.manifest import (
     Segment,
     Utterance,
     Vote,
+    count_utterances,
     read_manifest,
     read_origin,
     write_manifest,
@@ -59,7 +60,7 @@ def test_a_manifest_reads_back_as_it_was(tmp_path: Path) -> None:
         ([replace(utterance("d0", 0), video=replace(CLIP, path="../x"))], "does not lie below"),
         ([replace(utterance("d0", 0), video=replace(CLIP, path="/x/y"))], "does not lie below"),
         ([replace(utterance("d0", 0), text=None)], "'text' is declared non-nullable"),
-        ([replace(utterance("d0", 0), turn="first")], "do not fit the schema manifest/2"),
+        ([replace(utterance("d0", 0), turn="first")], "do not fit the schema manifest/3"),
     ],
 )
 def test_broken_rules_are_named(tmp_path: Path, rows: list[Utterance], said: str) -> None:
@@ -68,9 +69,23 @@ def test_broken_rules_are_named(tmp_path: Path, rows: list[Utterance], said: str
     assert said in str(error.value)
 
 
+def test_what_never_was_is_none_and_a_valence_may_be_negative(tmp_path: Path) -> None:
+    rows = [
+        replace(utterance("d0", 0), video=None, valence=-1.8),
+        replace(utterance("d0", 1), video=None, audio=None),
+        utterance("d1", 0),
+    ]
+    write_manifest(tmp_path / "m.parquet", rows, ORIGIN)
+    assert read_manifest(tmp_path / "m.parquet") == rows
+    counts = [count_utterances(tmp_path / "m.parquet", m) for m in (None, "video", "audio")]
+    assert counts == [3, 1, 2]
+    with pytest.raises(PipelineError, match="d0_0: activation is -1"):
+        write_manifest(tmp_path / "n.parquet", [replace(rows[0], activation=-1.0)], ORIGIN)
+
+
 def test_another_version_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.parquet", [utterance("d0", 0)], ORIGIN)
-    with pytest.raises(PipelineError, match="of schema 'manifest/2', expected 'protocol/1'"):
+    with pytest.raises(PipelineError, match="of schema 'manifest/3', expected 'protocol/1'"):
         read_provenance(tmp_path / "m.parquet", "protocol/1")
 
 

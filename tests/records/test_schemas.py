@@ -9,7 +9,7 @@ PINNED = {
     "features/1": "7baa5618caa0",
     "frames/3": "799ef47e2035",
     "ledger/1": "4ed62f94c3f5",
-    "manifest/2": "8ebd854d0991",
+    "manifest/3": "8c8ee811d79e",
     "predictions/3": "7859a7385a77",
     "protocol/1": "4f39905e8e01",
 }

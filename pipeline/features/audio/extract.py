@@ -30,6 +30,7 @@ from pipeline.features.common.once import (
     media_key,
     outcome,
 )
+from pipeline.features.common.without import NEVER, without
 from pipeline.records.features import VECTORS, vectors_in, vectors_row, write_features
 from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
 from pipeline.weights.folder import load
@@ -48,6 +49,7 @@ Encode = Callable[[np.ndarray], np.ndarray]
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
     """Write the audio store and its ledger; refuse an absent device and a damaged encoder."""
+    never = without(places.manifest, "audio", corpus)
     settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
     provenance = provenance_of(params, corpus, places)
     cache = ClipCache("audio", _fingerprint(settings, provenance), VECTORS, about=provenance)
@@ -61,6 +63,7 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
     outcomes = audio_of(stream_manifest(places.manifest), entries)
     shown = track(outcomes, f"audio {places.name}", count_utterances(places.manifest))
     write_features(places.stores["audio"], tally.rows(shown), provenance)
+    tally.missing -= never
     tally.close(places.ledgers["audio"])
     return tally
 
@@ -159,7 +162,8 @@ def speech_entries(root: Path, encode: Encode, cache: ClipCache) -> Entries:
 
 def audio_of(utterances: Iterable[Utterance], entries: Entries) -> Iterator[Outcome[np.ndarray]]:
     """Yield the [1, feature] vector of each utterance's sound, in the order of utterances."""
-    files = ([Piece(u, u.audio, media_key(u.audio))] for u in utterances)
+    sounds = ((u, u.audio or NEVER) for u in utterances)
+    files = ([Piece(u, sound, media_key(sound))] for u, sound in sounds)
     for utterance, entry in entries.of(files):
         vector = vectors_in(entry) if isinstance(entry, pa.RecordBatch) else entry
         yield outcome(utterance, "audio", vector)

@@ -25,6 +25,7 @@ from pipeline.features.common.once import (
     outcome,
     pictures_key,
 )
+from pipeline.features.common.without import NEVER, filled, without
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.records.frames import PICTURES, WHOLE, SpeakerFace, write_frames
 from pipeline.records.ledger import Problem
@@ -42,6 +43,7 @@ CHOICES: dict[SpeakerFace, str] = {
 
 def extract(params: Params, corpus: str, places: Places) -> Tally:
     """Write the frame store and its ledger; refuse a damaged detector."""
+    never = without(places.manifest, "visual", corpus)
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
     provenance, weights = provenance_of(params, corpus, places), None
     if settings.crop == "face":
@@ -54,6 +56,7 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
     shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
     tally, choices = Tally("visual"), Counter[SpeakerFace]()
     write_frames(places.frames, _counted(tally.rows(shown), choices), provenance)
+    tally.missing -= never
     tally.close(places.ledgers["frames"])
     say("".join(f"{line}\n" for line in shares(choices)), end="")
     return tally
@@ -98,9 +101,11 @@ class FrameMaker:
     def piece(self, utterance: Utterance) -> Piece:
         """What an entry is made from: the voice too, where it decides whose face is shown."""
         hears = self.settings.crop == "face" and self.faces.speaker == "mouth"
+        video, voice = utterance.video or NEVER, utterance.audio or NEVER
         if hears:
-            return Piece(utterance, utterance.video, pictures_key(utterance), [utterance.audio])
-        return Piece(utterance, utterance.video, media_key(utterance.video))
+            utterance = filled(utterance)
+            return Piece(utterance, video, pictures_key(utterance), [voice])
+        return Piece(utterance, video, media_key(video))
 
 
 def frames_of(
@@ -110,7 +115,7 @@ def frames_of(
 
     Utterances are in manifest order: those of one video stand together.
     """
-    videos = groupby(utterances, key=lambda u: u.video.path)
+    videos = groupby(utterances, key=lambda u: (u.video or NEVER).path)
     files = ([make.piece(u) for u in group] for _, group in videos)
     for utterance, entry in Entries(make, make.cache, CODE).of(files):
         yield _noted(outcome(utterance, "visual", entry))

@@ -123,8 +123,9 @@ def speaking_track(
     voice, and where one of the files cannot be read.
     """
     try:
-        samples = sound_of(root, utterance.audio)
-        motions = _motions(tracks, frames, utterance.video, root)
+        # Both are there: see `pictures_key`.
+        samples = sound_of(root, utterance.audio)  # type: ignore[arg-type]
+        motions = _motions(tracks, frames, utterance.video, root)  # type: ignore[arg-type]
     except MediaError:
         return None
     chosen = speaking(

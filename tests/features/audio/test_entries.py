@@ -55,6 +55,14 @@ def cache(tmp_path: Path) -> ClipCache:
     return ClipCache("audio", 1, VECTORS, tmp_path / "cache")
 
 
+@both
+def test_what_never_had_a_sound_is_masked_without_a_problem(
+    way: str, cache: ClipCache, tmp_path: Path
+) -> None:
+    silent = Utterance("u0", "d", 0, "s", "text", None, None)
+    assert found([silent], WAYS[way](tmp_path, cache)) == [("u0", None, [])]
+
+
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Notes the contents that are decoded, here and not in processes; `c` has no sound."""

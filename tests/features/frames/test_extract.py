@@ -1,6 +1,7 @@
 """Utterances to cache entries of pictures: once, in order, masked where a video is broken."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameMaker:
     faces = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="largest")
     cache = ClipCache("frames", 1, PICTURES, tmp_path)
     return FrameMaker(tmp_path, settings, faces, None, cache)
+
+
+def test_what_never_had_a_video_is_masked_without_a_problem_and_without_a_voice_looked_at(
+    make: FrameMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "sample_segments", lambda *_: iter([(0, frames_of_grey())]))
+    mouth = replace(make, faces=make.faces.model_copy(update={"speaker": "mouth"}))
+    silent = replace(utterance(0, "aa"), audio=None)
+    rows = [replace(utterance(1, "bb"), video=None), replace(silent, utterance="v", video=None)]
+    assert [plain(made) for made in frames_of(rows, mouth)] == [("u1", None, []), ("v", None, [])]
+    ((_, shown, problems),) = map(plain, frames_of([silent], mouth))
+    assert shown.speaker == "none" and [p.kind for p in problems] == ["no_face"]
+
+
+def frames_of_grey() -> list[Frame]:
+    return [Frame(0.5, np.full((40, 60, 3), 90, np.uint8))]
 
 
 def plain(outcome: Outcome[pa.RecordBatch]) -> tuple[str, Any, list[Problem]]:
