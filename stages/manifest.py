@@ -25,8 +25,11 @@ def work(params: Params, corpus: str) -> None:
     modalities = [m for m in extract.modalities if extract.computed(m)]
     longest = options.max_seconds if isinstance(options, MediaOptions) else math.inf
     utterances, found = inspected(raw.utterances, root, longest, label, modalities)
-    there = {"text": True, "visual": False, "audio": False}
-    there |= {"visual": any(u.video for u in utterances), "audio": any(u.audio for u in utterances)}
+    there = {
+        "text": True,
+        "audio": any(u.audio for u in utterances),
+        "visual": any(u.video for u in utterances),
+    }
     left_out = [m for m in there if there[m] and m not in extract.modalities]
     problems = of_extracted(found, modalities, left_out)
     origin = Origin(settings.of, options.full, raw.label_policy, raw.label_sets)

@@ -66,18 +66,22 @@ def read(root: Path, options: FeaturesOptions) -> RawCorpus:
 
 
 def _check(path: Path, contents: Contents) -> None:
-    turns = contents.turns
-    lacking = [
-        *(["speakers"] if any(turn.speaker is None for turn in turns) else []),
-        *(["labels"] if not any(_labelled(turn) for turn in turns) else []),
-    ]
-    if lacking:
+    if what := lacking(contents):
         raise PipelineError(
-            f"{path} has no {' and no '.join(lacking)}, so no manifest can be made of it. Name a "
+            f"{path} has no {' and no '.join(what)}, so no manifest can be made of it. Name a "
             "file that has them in CORPUS.corpus.file (tuples of IEMOCAP_features.pkl's kind do), "
             "or use the reader of the official annotations and leave this file to "
             "CORPUS.extract.imported."
         )
+
+
+def lacking(contents: Contents) -> list[str]:
+    """What a manifest needs and the file does not have, in words."""
+    turns = contents.turns
+    return [
+        *(["speakers"] if any(turn.speaker is None for turn in turns) else []),
+        *(["labels"] if not any(map(_labelled, turns)) else []),
+    ]
 
 
 def _labelled(turn: Turn) -> bool:

@@ -14,7 +14,7 @@ from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.params import PARAMS
 from pipeline.base.settings import MODALITIES, Modality
 from pipeline.corpora import clips
-from pipeline.corpora.feature_file import utterances_of
+from pipeline.corpora.feature_file import lacking, utterances_of
 from pipeline.corpora.registry import KNOWN
 from pipeline.doctor.advice import protocol_of
 from pipeline.doctor.proposal import block, check_name
@@ -52,7 +52,7 @@ def inspect(files: Sequence[Path], add: str | None) -> None:
     for file in files:
         seen[file] = read(file)
         _show(file, seen[file])
-    source = next((file for file, contents in seen.items() if _gives_manifest(contents)), None)
+    source = next((file for file, contents in seen.items() if not lacking(contents)), None)
     if source is None:
         say(
             "No file names both speakers and labels: their vectors can be imported beside the "
@@ -91,12 +91,6 @@ def _show(file: Path, contents: Contents) -> None:
         table.add_row(name, fact)
     terminal().print(table)
     say("")
-
-
-def _gives_manifest(contents: Contents) -> bool:
-    turns = contents.turns
-    labels = any((t.emotion, t.sentiment, t.valence) != (None, None, None) for t in turns)
-    return labels and all(turn.speaker is not None for turn in turns)
 
 
 def _imported(seen: Mapping[Path, Contents]) -> dict[Modality, str]:

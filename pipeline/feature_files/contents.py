@@ -7,6 +7,8 @@ import numpy as np
 
 from pipeline.base.settings import Modality, TrainedOn
 
+# The text, and further layers of its encoder, by their names among the vectors.
+TEXT_LAYERS = ("text", "text2", "text3", "text4")
 # [frame, feature] of each row, in the file's own type, one frame where a turn has one vector; None
 # where the file has no row for the turn. Zeros, NaN and infinities are as the file has them.
 Vectors = Sequence[np.ndarray | None]
@@ -49,8 +51,7 @@ class Contents:
         layout: Name of the layout, `mmgcn`.
         corpus: Whose labels it has: a name of `pipeline/corpora/registry.py`, `other` if none.
         turns: In the file's order, dialogue by dialogue.
-        vectors: By modality; further layers of the text are `text2`, `text3` and `text4`. Each is
-            as long as `turns`.
+        vectors: By modality, of the text also by layer. Each is as long as `turns`.
         label_policy: Which policy of the corpus its emotions follow.
         label_sets: Of the corpus, those whose classes its emotions tell apart; None: all.
         trained_on: By modality; `unknown` where nothing is known.

@@ -12,9 +12,10 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.settings import MODALITIES, Modality
 from pipeline.feature_files.by_dialogue import FEATURES, SPEAKERS
 from pipeline.feature_files.classes import SENTIMENTS
+from pipeline.feature_files.contents import TEXT_LAYERS
 from pipeline.feature_files.exported import DIALOGUES, MELD_ID, Exported, Labelled, Written
 from pipeline.feature_files.naming import MELD_KEYS
-from pipeline.feature_files.tuples import LAYOUTS, TEXTS
+from pipeline.feature_files.tuples import LAYOUTS
 from pipeline.feature_files.writing import write_pickle
 from pipeline.records.manifest import Utterance
 from pipeline.records.protocol import LEARNT, SPLITS
@@ -105,7 +106,7 @@ def write_tuples(layout: str, exported: Exported, folder: Path) -> Written:
         blank = {key: np.zeros((len(us), 1), np.float32) for key, us in by_dialogue.items()}
         vectors = dict.fromkeys(vectors, blank)
     # The layers of the text are one object, which the file holds once.
-    layers = dict.fromkeys(TEXTS.split(), vectors["text"])
+    layers = dict.fromkeys(TEXT_LAYERS, vectors["text"])
     elements = layers | vectors | _lists(dialogues, "valid" in names)
     made = [elements[n] if n in elements else _column(n, exported, dialogues) for n in names]
     _write(folder / spec.file, spec.box(made))

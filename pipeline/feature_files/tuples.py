@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.feature_files.containers import is_array
-from pipeline.feature_files.contents import Contents, Turn
+from pipeline.feature_files.contents import TEXT_LAYERS, Contents, Turn
 from pipeline.feature_files.naming import (
     IEMOCAP_TURN,
     MELD_ABSENT,
@@ -25,7 +25,7 @@ from pipeline.feature_files.naming import (
 )
 from pipeline.feature_files.refusal import UnusableError, described, some
 
-TEXTS = "text text2 text3 text4"
+TEXTS = " ".join(TEXT_LAYERS)
 ONE = "ids speakers emotion text audio visual sentences train test"
 LAYOUTS = (
     ("mmgcn", ONE),
@@ -46,7 +46,7 @@ LAYOUTS = (
     ("skeleton", "ids emotion speakers sentences train test"),
     ("skeleton", "ids emotion speakers sentences train valid test"),
 )
-VECTORS = (*TEXTS.split(), "audio", "visual")
+VECTORS = (*TEXT_LAYERS, "audio", "visual")
 SPLITS = ("train", "valid", "test")
 OTHER = "something else"
 # What an element may hold, by its name.

@@ -17,13 +17,12 @@ from pipeline.corpora.reader import Reader
 from pipeline.corpora.registry import KNOWN
 from pipeline.corpora.tree import spelled
 from pipeline.feature_files.align import aligned
-from pipeline.feature_files.contents import Contents, Vectors
+from pipeline.feature_files.contents import TEXT_LAYERS, Contents, Vectors
 from pipeline.feature_files.read import read
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.records.features import FLOATS, write_features
 from pipeline.records.manifest import Utterance, read_manifest, read_origin
 
-LAYERS = ("text", "text2", "text3", "text4")
 IMPORTED = "imported"  # the extractor in a store's provenance
 
 
@@ -138,8 +137,8 @@ def _chosen(
         )
     if modality != "text" or settings.layers == "first":
         return contents.vectors[modality]
-    layers = [contents.vectors[name] for name in LAYERS if name in contents.vectors]
-    if len(layers) != len(LAYERS):
+    layers = [contents.vectors[name] for name in TEXT_LAYERS if name in contents.vectors]
+    if len(layers) != len(TEXT_LAYERS):
         raise PipelineError(
             f"{path} has one layer of text, and CORPUS.extract.layers is {settings.layers!r}: set "
             "it to first."
