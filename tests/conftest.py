@@ -17,7 +17,9 @@ from pipeline.features.frames.faces import FaceDetector
 from pipeline.systems.registry import SYSTEMS
 from tests.dag.clone import copy_repository, ran, stages_of
 
+# As stages have it; see pipeline/base/arithmetic.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # which ignores Ctrl-C; what tests start would, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
