@@ -175,6 +175,18 @@ def robustness(
 
 
 @app.command()
+def extract(
+    corpus: Annotated[str, typer.Argument(help="Whose manifest is there.")],
+    stage: Annotated[str, typer.Argument(help="frames, visual, audio or text.")],
+    shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Which part of how many.")],
+) -> None:
+    """Fill the clip cache for a part of a corpus, so that many jobs share a stage's work."""
+    from pipeline.features.one_shard import carry_out
+
+    carry_out(read_params(), corpus, stage, shard)
+
+
+@app.command()
 def predict(
     model: Annotated[
         Path,

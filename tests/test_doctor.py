@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from pipeline.base import paths
 from pipeline.cli import app
 from pipeline.corpora.iemocap import COSMIC
+from pipeline.doctor import machine
 from pipeline.records.epochs import write_epochs
 from pipeline.systems.registry import SYSTEMS
 from pipeline.weights.fetch import install
@@ -444,3 +446,25 @@ def test_doctor_names_the_nearest_system(repository: Path) -> None:
     path.write_text(path.read_text().replace("systems: [majority, ", "systems: [majorty, ", 1))
     found = doctor_on_meld()
     assert "systems: got 'majorty'; did you mean 'majority'?" in found and "fix first" in found
+
+
+def test_doctor_says_that_no_cluster_answers(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERC_EXECUTOR", "ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    found = CliRunner().invoke(app, ["doctor", "meld"]).output
+    assert "FIX   no Ray cluster answers at RAY_ADDRESS=127.0.0.1:1" in found
+    monkeypatch.setenv("ERC_EXECUTOR", "slurm")
+    assert "FIX   ERC_EXECUTOR: got 'slurm'" in CliRunner().invoke(app, ["doctor", "meld"]).output
+
+
+@pytest.mark.parametrize(("free", "enough"), [(50, True), (49, False), (0, True)])
+def test_doctor_counts_the_files_of_the_cache(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, free: int, enough: bool
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_favail=free))
+    found = machine.files(10)
+    assert (found is None) == enough
+    if found is not None:
+        assert found.level == "FIX" and f"room for {free} more files" in found.text

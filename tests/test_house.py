@@ -20,7 +20,7 @@ STAGES = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__i
 # A room imports rooms of the rows above its own, and of its own row.
 FLOORS = (
     {"base"},
-    {"records"},
+    {"records", "executors"},
     {"media", "feature_files", "corpora", "weights", "features", "nn", "demo"},
     {"systems", "training"},
     {"finetuning", "evaluation"},
@@ -137,9 +137,9 @@ def test_package_files_are_empty() -> None:
 
 
 # They pass on, count and choose where to compute; none of them changes a number.
-AROUND = {f"pipeline.features.common.{name}" for name in ("once", "device", "without")} | {
-    "pipeline.features.imported"
-}
+AROUND = {
+    f"pipeline.features.common.{name}" for name in ("once", "shards", "device", "without")
+} | {"pipeline.features.imported"}
 
 
 @pytest.mark.parametrize("name", ["frames", "visual", "audio", "text"])

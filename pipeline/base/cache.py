@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.base.files import PART, remove_orphan, replacing, write_text
+from pipeline.base.files import MACHINE, PART, remove_orphan, replacing, write_text
 from pipeline.base.paths import cache_root
 
 
@@ -47,6 +47,9 @@ class ClipCache:
         self.schema = schema
         columns = [(f.name, str(f.type)) for f in schema]
         self.folder = folder_of(step, fingerprint, columns, about=about or {}, root=root)
+        self._scratch = self.folder / f".{MACHINE}"
+        for part in self._scratch.glob(f".*{PART}"):  # once a run, not at each of a million puts
+            remove_orphan(part)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -74,7 +77,8 @@ class ClipCache:
         columns = [pa.array([row[f.name]], f.type) for f in self.schema]
         batch = pa.record_batch(columns, schema=self.schema)
         payload = batch.serialize().to_pybytes()
-        with replacing(self._path(key)) as part:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path(key), self._scratch) as part:
             part.write_bytes(hashlib.sha256(payload).digest() + payload)
         return batch
 

@@ -24,10 +24,36 @@ UNITS_PER_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # Linux count
 
 @dataclass(frozen=True)
 class Cost:
-    """One run of a stage: seconds by the clock, and the peak memory of its largest process."""
+    """One run of a stage.
+
+    Attributes:
+        seconds: By the clock.
+        peak_megabytes: The peak memory of its largest process.
+        spread_seconds: Those of all items that ran on a cluster, one after another.
+        hosts: How many of the cluster's machines they ran on.
+    """
 
     seconds: float
     peak_megabytes: float
+    spread_seconds: float = 0.0
+    hosts: int = 0
+
+
+class _Elsewhere:
+    """What ran on a cluster for this process."""
+
+    def __init__(self) -> None:
+        self.seconds, self.megabytes, self.hosts = 0.0, 0, set[str]()
+
+
+_elsewhere = _Elsewhere()
+
+
+def spent_elsewhere(host: str, seconds: float, megabytes: int) -> None:
+    """Add what an item cost on another machine to the cost of this process' stage."""
+    _elsewhere.seconds += seconds
+    _elsewhere.megabytes = max(_elsewhere.megabytes, megabytes)
+    _elsewhere.hosts.add(host)
 
 
 @contextmanager
@@ -35,7 +61,12 @@ def measured(name: str, corpus: str) -> Iterator[None]:
     """Measure what runs inside; write `data/costs/CORPUS/NAME.json` if it ends well."""
     start = time.monotonic()
     yield
-    cost = Cost(round(time.monotonic() - start, 1), round(_peak() / UNITS_PER_MEGABYTE))
+    cost = Cost(
+        round(time.monotonic() - start, 1),
+        max(round(_peak() / UNITS_PER_MEGABYTE), _elsewhere.megabytes),
+        round(_elsewhere.seconds, 1),
+        len(_elsewhere.hosts),
+    )
     write_text(FOLDER / corpus / f"{name}.json", json.dumps(asdict(cost)) + "\n")
 
 

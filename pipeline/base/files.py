@@ -28,19 +28,36 @@ METADATA_KEY = "erc"
 LFS_HEAD = b"version https://git-lfs"
 DAY = 86_400  # seconds
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# In the environment of work that another process, which no longer answers, may still hold locked.
+TAKE_OVER = "ERC_TAKE_OVER"
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def _machine() -> str:
+    """A short name of this machine until it is started again; containers often share a name."""
+    boot = BOOT.read_text(encoding="ascii") if BOOT.exists() else ""
+    return hashlib.sha256(f"{platform.node()}{boot}".encode()).hexdigest()[:8]
+
+
 # Several machines may share a folder.
-MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+MACHINE = _machine()
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, scratch: Path | None = None) -> Iterator[Path]:
     """Yields a temporary file name beside `path`; renames it to `path` if the block succeeds.
 
     The name is unique, so that of two processes that write the same path the last rename wins and
     every reader sees one whole file. What a killed process left of the path is removed first.
+
+    Args:
+        path: What is written.
+        scratch: A folder for the temporary file instead, on the same disk, which exists. What
+            killed processes left there is not looked for: listing a large folder takes longer than
+            writing a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(path, folder=False) as part:
+    with _temporary(path, folder=False, scratch=scratch) as part:
         try:
             yield part
             part.chmod(0o644)
@@ -76,13 +93,14 @@ def scratch_folder(name: str, where: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
-    """Makes a file or folder beside `path` that is locked as long as this process lives."""
-    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+def _temporary(path: Path, *, folder: bool, scratch: Path | None = None) -> Iterator[Path]:
+    """Makes a file or folder that is locked as long as this process lives."""
+    orphans = f".{glob.escape(path.name)}.*{PART}"
+    for orphan in path.parent.glob(orphans) if scratch is None else ():
         remove_orphan(orphan)
     prefix = f".{path.name}.{MACHINE}-"
     while True:
-        part = Path(tempfile.mktemp(PART, prefix, path.parent))
+        part = Path(tempfile.mktemp(PART, prefix, scratch or path.parent))
         part.mkdir(0o700) if folder else part.touch(0o600, exist_ok=False)
         with locked(part):
             if part.exists():  # else it was taken for an orphan before it was locked
@@ -113,8 +131,8 @@ def locked(path: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
     A `note` is printed before another process that holds it is waited for.
 
     Yields:
-        Whether it is held: False where another process holds it and `wait` is not set, where the
-        file system has no locks, and where the path cannot be opened.
+        Whether it is held: False where another process holds it and `wait` is not set or
+        ERC_TAKE_OVER is, where the file system has no locks, and where the path cannot be opened.
     """
     try:
         # Network file systems lock what is open for writing, which a folder cannot be.
@@ -123,7 +141,7 @@ def locked(path: Path, *, wait: bool = True, note: str = "") -> Iterator[bool]:
         yield False
         return
     try:
-        yield _lock(handle, wait, note)
+        yield _lock(handle, wait and TAKE_OVER not in os.environ, note)
     finally:
         os.close(handle)
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def cpu_model() -> str:
@@ -15,6 +16,14 @@ def cpu_model() -> str:
 def has_avx2() -> bool:
     """Whether the CPU has the instructions that portable arithmetic is made of."""
     return {"avx2", "fma"} <= set(_cpu_fact("flags").split())
+
+
+def gpu_models() -> list[str]:
+    """Names of the NVIDIA GPUs, each once, sorted; only Linux tells."""
+    lines = (
+        line for file in NVIDIA.glob("*/information") for line in file.read_text().splitlines()
+    )
+    return sorted({line.partition(":")[2].strip() for line in lines if line.startswith("Model:")})
 
 
 def _cpu_fact(key: str) -> str:

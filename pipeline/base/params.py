@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,6 +99,10 @@ class Params:
         if name not in self.blocks[corpus]:
             raise PipelineError(f"{PARAMS} has no block {corpus}.{name}.")
         return _settings_of(name).model_validate(self.blocks[corpus][name])
+
+    def only(self, corpus: str) -> "Params":
+        """These with the blocks of one corpus, for another process."""
+        return replace(self, blocks={corpus: self.blocks[corpus]})
 
     def check_system(self, name: str) -> None:
         """Check the name of a system that a user typed.

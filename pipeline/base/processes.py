@@ -8,10 +8,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing import resource_tracker, util
 from multiprocessing.connection import wait
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -23,8 +24,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 LONGEST = 70  # bytes of a folder for sockets
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
-# How much longer than the first try the second one, alone, may take.
+# How much longer than the first try the second one may take.
 LONGER = 2.0
+HUNG = "hung"
 
 
 @contextmanager
@@ -63,47 +65,112 @@ def place_sockets() -> None:
         tempfile.tempdir = before
 
 
-def run_isolated(
-    work: Callable[[T], R],
-    items: Iterable[tuple[L, T | None]],
-    patience: Callable[[T], float],
-    preload: tuple[str, ...],
-) -> Iterator[tuple[L, R | MediaError | None]]:
-    """Start the processes at once, and end them with this iterator; else as `workers.isolated`."""
-    place_sockets()
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    context.set_forkserver_preload([*preload, "__main__"])
-    pool = ProcessPool(max_workers=workers(), context=context, initializer=_adopt, initargs=(work,))
-    waiting: deque[tuple[L, T | None, Any]] = deque()
+@dataclass
+class _Started(Generic[L, T]):
+    """An item under way, its label, and the futures of its tries."""
 
-    def start(item: T, times: float = 1.0) -> Any:
-        with deaf_to_interrupts():  # the first item starts the processes
-            return pool.schedule(_do, args=(item,), timeout=times * patience(item))
+    label: L
+    item: T | None
+    first: Any = None
+    second: Any = None
 
-    def first_done() -> tuple[L, R | MediaError | None]:
-        label, item, future = waiting.popleft()
-        if item is None:
-            return label, None
-        if (first := _problem(future)) is None:
-            return label, future.result()
-        # The machine may have been too busy, or its memory too full: now with nothing beside it.
-        futures.wait([other for _, _, other in waiting if other is not None])
-        future = start(item, LONGER)
-        if (second := _problem(future)) is None:
-            return label, future.result()
-        kind, detail = second
-        return label, MediaError(kind, f"tried alone, {detail}; tried before, {first[1]}")
 
-    try:
+class Processes(Generic[T, R]):
+    """The processes of a `workers.Isolation`."""
+
+    def __init__(self, work: Callable[[T], R], preload: tuple[str, ...]) -> None:
+        place_sockets()
+        context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+        context.set_forkserver_preload([*preload, "__main__"])
+        self._count = workers()
+        self._pool = ProcessPool(
+            max_workers=self._count, context=context, initializer=_adopt, initargs=(work,)
+        )
+
+    def results(
+        self,
+        items: Iterable[tuple[L, T | None]],
+        patience: Callable[[T], float],
+        ahead: int | None,
+    ) -> Iterator[tuple[L, R | MediaError | None]]:
+        """As `workers.Isolation`."""
+        window: deque[_Started[L, T]] = deque()
+        lock = threading.Lock()
+
+        def start(item: T, times: float = 1.0) -> Any:
+            with deaf_to_interrupts():  # the first item starts the processes
+                return self._pool.schedule(_do, args=(item,), timeout=times * patience(item))
+
+        def again(one: _Started[L, T]) -> None:
+            assert one.item is not None
+            with lock:
+                one.second = one.second or start(one.item, LONGER)
+
+        def begun(label: L, item: T | None) -> _Started[L, T]:
+            one = _Started(label, item)
+            if item is not None:
+                one.first = start(item)
+                # At once and beside the others, lest one that hangs stops them all.
+                one.first.add_done_callback(lambda first: once_more(one, first))
+            return one
+
+        def once_more(one: _Started[L, T], first: Any) -> None:
+            with suppress(RuntimeError):  # the pool was stopped
+                if _hung(first):
+                    again(one)
+
+        def others_done() -> None:
+            while True:
+                for one in window:
+                    if one.first and one.first.done() and _hung(one.first):
+                        again(one)
+                tries = [t for one in window for t in (one.first, one.second) if t is not None]
+                if all(one.done() for one in tries):
+                    return
+                futures.wait(tries)
+
+        def first_done() -> tuple[L, R | MediaError | None]:
+            one = window.popleft()
+            if one.item is not None and _problem(one.first):
+                if not _hung(one.first):
+                    others_done()  # the memory may have been too full: now with nothing beside it
+                again(one)
+            return one.label, _result(one)
+
         for label, item in items:
-            waiting.append((label, item, None if item is None else start(item)))
-            if len(waiting) > workers() * AHEAD:
+            window.append(begun(label, item))
+            if len(window) > (ahead or self._count * AHEAD):
                 yield first_done()
-        while waiting:
+        while window:
             yield first_done()
-    finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+
+    @property
+    def usable(self) -> bool:
+        """Whether they take items: not once one of them died while there was nothing to do."""
+        return bool(self._pool.active)
+
+    def stop(self) -> None:
+        """End all of them."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+def _result(one: _Started[L, T]) -> Any:
+    """What came of an item, or a MediaError; waits for its end."""
+    if one.item is None:
+        return None
+    if (first := _problem(one.first)) is None:
+        return one.first.result()
+    if (second := _problem(one.second)) is None:
+        return one.second.result()
+    how = "again" if first[0] == HUNG else "alone"
+    return MediaError(second[0], f"tried {how}, {second[1]}; tried before, {first[1]}")
+
+
+def _hung(done: Any) -> bool:
+    """Whether a future that is done is that of an item which took too long."""
+    problem = None if done.cancelled() else _problem(done)
+    return problem is not None and problem[0] == HUNG
 
 
 def _problem(future: Any) -> tuple[str, str] | None:
@@ -115,7 +182,7 @@ def _problem(future: Any) -> tuple[str, str] | None:
         return "crashed", f"its process died ({how})"
     # Pebble's has words where the system's (a network disk's) has its number, or nothing.
     if isinstance(error, TimeoutError) and isinstance(error.errno, str):
-        return "hung", f"it was not done after {error.args[1]:.0f} s"
+        return HUNG, f"it was not done after {error.args[1]:.0f} s"
     if isinstance(error, MemoryError):
         return "no_memory", "its process had too little memory"
     return None

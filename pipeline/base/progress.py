@@ -28,9 +28,9 @@ class Loop:
     note: str = ""  # where the last item stands, in words
     _first: tuple[int, float] | None = field(default=None, init=False)
 
-    def advance(self, note: str = "", total: int | None = None) -> None:
-        """Counts an item and shows it, with the number of items if that has changed."""
-        self.done, self.note = self.done + 1, note
+    def advance(self, note: str = "", total: int | None = None, count: int = 1) -> None:
+        """Counts an item, or several, and shows it, with the number of all if that has changed."""
+        self.done, self.note = self.done + count, note
         self.total = self.total if total is None else total
         self._first = self._first or (self.done, time.monotonic())
         self.show(self)

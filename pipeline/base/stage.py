@@ -63,6 +63,11 @@ def in_words(error: OSError | RuntimeError, stage: str) -> str | None:
     return f"{error}\nOut of GPU memory: {how}set compute.device: cpu."
 
 
+def lower(stage: str) -> str:
+    """What takes less memory, after a colon; "" where no setting of a stage does."""
+    return f": {LOWER[stage]}" if stage in LOWER else ""
+
+
 # torch's error of it, by name: most stages do not import torch.
 NO_ROOM = "OutOfMemoryError"
 LOWER = {

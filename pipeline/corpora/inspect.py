@@ -1,7 +1,9 @@
 """Open and hash every media file of a manifest, once, and list what is wrong with it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,12 +11,13 @@ from pydantic import TypeAdapter
 
 from pipeline.base.cache import ClipCache, digest_of
 from pipeline.base.errors import MediaError, PipelineError
-from pipeline.base.files import file_state, sha256_file
+from pipeline.base.files import chunked, file_state, sha256_file
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import track
 from pipeline.base.settings import Modality
-from pipeline.base.workers import isolated
+from pipeline.base.workers import MANY, Isolation
 from pipeline.corpora.tree import spelled
+from pipeline.executors.spread import FEWEST, Needs, on_cluster, pieces_of_item, spread
 from pipeline.media.probe import Probe, probe, unusable
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Segment, Utterance
@@ -71,21 +74,62 @@ def inspected(
 
 def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
     """Looks at each file, unless it was looked at before and its state is still the same."""
-    cache = ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
+    unknown = list(files)
+    if on_cluster():
+        cache = _cache()
+        looks = [(path, _known(cache, root / path)) for path in files]
+        yield from ((path, look) for path, look in looks if look is not None)
+        unknown = [path for path, look in looks if look is None]
+    # A few are not worth the start of a cluster: what cannot be opened is tried in every run.
+    if on_cluster() and len(unknown) >= FEWEST:
+        shares = chunked(unknown, pieces_of_item(len(unknown)))
+        items = [(root, tuple(share)) for share in shares]
+        yield from spread(look_at, items, Needs("manifest", reads=root))
+        return
+    with closing(_Looking()) as looking:
+        yield from looking.looks(root, unknown)
 
-    def known(path: Path) -> Look | None:
-        key = _key(path)
-        entry = None if key is None else cache.get(key)
-        return None if entry is None else AS_JSON.validate_json(entry["look"][0].as_py())
 
-    looks = ((path, known(root / path)) for path in files)
-    items = (((path, look), None if look else root / path) for path, look in looks)
-    for (path, look), result in isolated(_Opener(cache), items, preload=(__name__,)):
-        if isinstance(result, MediaError):
-            result = Look(error=(result.kind, result.detail))
-        shown = look or result
-        assert shown is not None
-        yield path, shown
+def look_at(item: tuple[Path, Sequence[str]]) -> Iterator[tuple[str, Look]]:
+    """Look at files below a folder: the work of `spread`."""
+    return _kept_looking().looks(*item)
+
+
+class _Looking:
+    """Processes that open files."""
+
+    def __init__(self) -> None:
+        self._cache = _cache()
+        self._opening = Isolation(_Opener(self._cache), (__name__,))
+
+    def looks(self, root: Path, files: Sequence[str]) -> Iterator[tuple[str, Look]]:
+        looks = ((path, _known(self._cache, root / path)) for path in files)
+        items = (((path, look), None if look else root / path) for path, look in looks)
+        for (path, look), result in self._opening.results(items, ahead=MANY):
+            if isinstance(result, MediaError):
+                result = Look(error=(result.kind, result.detail))
+            shown = look or result
+            assert shown is not None
+            yield path, shown
+
+    def close(self) -> None:
+        self._opening.close()
+
+
+@cache
+def _kept_looking() -> _Looking:
+    """That of a process that looks for others; it ends with the process."""
+    return _Looking()
+
+
+def _cache() -> ClipCache:
+    return ClipCache("manifest", [code_digest(*CODE), versions("av")], LOOK)
+
+
+def _known(cache: ClipCache, path: Path) -> Look | None:
+    key = _key(path)
+    entry = None if key is None else cache.get(key)
+    return None if entry is None else AS_JSON.validate_json(entry["look"][0].as_py())
 
 
 def _key(path: Path) -> str | None:

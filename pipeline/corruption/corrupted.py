@@ -6,7 +6,8 @@ picture is in the fingerprint. So what was computed once is never computed again
 mistaken for clean.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ from pipeline.features.text import extract as text
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
 from pipeline.features.visual import extract as visual
+from pipeline.features.visual.plan import lacking
 from pipeline.features.visual.settings import VisualSettings
 from pipeline.features.visual.stream import Encoder, visual_of
 from pipeline.records.features import VECTORS, Features, of_utterances
@@ -39,7 +41,22 @@ from pipeline.weights.folder import load
 
 Row = tuple[str, np.ndarray | None]
 Extract = Callable[[Sequence[Utterance], Corruption, float], Iterable[Row]]
-"""[frame, feature] of utterances that have the modality, in manifest order, once corrupted."""
+"""[frame, feature] of utterances that have the modality, in manifest order, once corrupted: mostly
+`Worse`."""
+
+
+@dataclass(frozen=True)
+class Worse:
+    """Rows of one step of a corruption, made by `make` as they are asked for."""
+
+    make: Callable[[], Iterable[Row]]
+    lacking: Callable[[], Iterable[str]]
+    """Keys of what the cache lacks for them."""
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.make())
+
+
 CORRUPTING = "pipeline.corruption.content"
 # What a sound may lack once it is corrupted: openSMILE finds no pitch in silence, for example.
 NO_FEATURES = "not_finite"
@@ -59,14 +76,12 @@ def corrupted_store(
     Raises:
         PipelineError: What is to be corrupted is gone, or of another run than the features.
     """
-    names = [u.utterance for u in utterances]
-    rows = of_utterances(clean, names)
-    having = [u for u, row in zip(utterances, rows, strict=True) if clean.present[row]]
+    names, there = [u.utterance for u in utterances], having(utterances, clean)
     if extract is None:
-        vectors = _without(clean, [u.utterance for u in having], corruption, level)
+        vectors = _without(clean, [u.utterance for u in there], corruption, level)
     else:
-        vectors = dict(extract(having, corruption, level))
-        _check_same(having, vectors, corruption.modality)
+        vectors = dict(extract(there, corruption, level))
+        _check_same(there, vectors, corruption.modality)
     cells = [vectors.get(name) for name in names]
     present = [cell for cell in cells if cell is not None]
     return Features(
@@ -76,6 +91,12 @@ def corrupted_store(
         values=np.concatenate([np.zeros((0, clean.dimension), np.float32), *present]),
         provenance=clean.provenance,
     )
+
+
+def having(utterances: Sequence[Utterance], store: Features) -> list[Utterance]:
+    """Those of some utterances that a store has a vector of."""
+    rows = of_utterances(store, [u.utterance for u in utterances])
+    return [u for u, row in zip(utterances, rows, strict=True) if store.present[row]]
 
 
 def corrupted_texts(
@@ -127,9 +148,13 @@ def _texts(params: Params, corpus: str, places: Places) -> Extract:
         whole = (u for u in stream_manifest(places.manifest) if u.dialogue in dialogues)
         corrupted: list[Utterance] = list(map(corruption.at(level), whole))
         reader = text.reader_of(params, corpus, places, _label(places, corruption, level))
-        vectors = text.text_of(corrupted, window, reader)
         wanted = {u.utterance for u in utterances}
-        return (row for row in text.with_words(corrupted, vectors) if row[0] in wanted)
+
+        def rows() -> Iterator[Row]:
+            vectors = text.text_of(corrupted, window, reader)
+            return (row for row in text.with_words(corrupted, vectors) if row[0] in wanted)
+
+        return Worse(rows, partial(text.lacking, corrupted, window, reader))
 
     return extract
 
@@ -149,8 +174,14 @@ def _sounds(params: Params, corpus: str, places: Places) -> Extract:
             entries = audio.opensmile_entries(places.raw, corrupted, cache)
         else:
             entries = audio.speech_entries(places.raw, lambda s: encode(corrupt(s)), cache)
-        rows = (_checked(*outcome) for outcome in audio.audio_of(utterances, entries))
-        return track(rows, _label(places, corruption, level), len(utterances))
+        pieces = [piece for (piece,) in audio.sounds(utterances)]
+
+        def rows() -> Iterator[Row]:
+            made = audio.audio_of(entries.of([piece] for piece in pieces))
+            checked = (_checked(*outcome) for outcome in made)
+            return track(checked, _label(places, corruption, level), len(utterances))
+
+        return Worse(rows, lambda: (piece.key for piece in pieces if entries.lacks(piece)))
 
     return extract
 
@@ -180,8 +211,13 @@ def _pictures(params: Params, corpus: str, places: Places) -> Extract:
         numbers = {number for number, u in everyone if u.utterance in wanted}
         encoder = CorruptedPictures(corruption.at(level), network)
         cache = _cache(about, visual.CODE, corruption, level)
-        vectors = visual_of(partial(read_frames, places.frames, numbers), encoder, cache)
-        return track(vectors, _label(places, corruption, level), len(utterances))
+        frames = partial(read_frames, places.frames, numbers)
+
+        def rows() -> Iterator[Row]:
+            vectors = visual_of(frames, encoder, cache)
+            return track(vectors, _label(places, corruption, level), len(utterances))
+
+        return Worse(rows, lambda: lacking(frames(), cache))
 
     return extract
 

@@ -12,8 +12,9 @@ from pipeline.evaluation.evaluate import collect_predictions, labelled_test_set
 from pipeline.experiments.rows import Entrant, Row, compared
 from pipeline.records.epochs import EpochPrediction
 from pipeline.records.features import Features, of_utterances
-from pipeline.records.manifest import stream_manifest
+from pipeline.records.manifest import Utterance, stream_manifest
 from pipeline.records.predictions import TestSet
+from pipeline.records.protocol import Protocol
 
 CLEAN = "none"  # the step without corruption
 
@@ -64,8 +65,7 @@ def measure(
         PipelineError: A system does not predict of clean features what training recorded.
     """
     corpus, protocol = systems[0].checkpoints.corpus, systems[0].protocol
-    tested = {e.utterance for e in protocol.entries if e.split == "test"}
-    utterances = [u for u in stream_manifest(paths.manifest(corpus)) if u.utterance in tested]
+    utterances = test_utterances(corpus, protocol)
     texts, test_set = {u.utterance: u.text for u in utterances}, labelled_test_set(protocol)
 
     def entrant(step: str, predictions: Sequence[EpochPrediction]) -> Entrant:
@@ -96,6 +96,12 @@ def measure(
             entrants[system.name, corruption].append(entrant(step, predictions))
     rows = {key: compared(several) for key, several in entrants.items()}
     return Robustness(corpus, steps, rows, masked)
+
+
+def test_utterances(corpus: str, protocol: Protocol) -> list[Utterance]:
+    """Those of the test split, in manifest order."""
+    tested = {e.utterance for e in protocol.entries if e.split == "test"}
+    return [u for u in stream_manifest(paths.manifest(corpus)) if u.utterance in tested]
 
 
 def _masked(store: Features, test_set: TestSet) -> int:

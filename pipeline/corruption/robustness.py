@@ -10,6 +10,7 @@ from pipeline.base.settings import MODALITIES
 from pipeline.corruption import page
 from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.curves import measure
+from pipeline.corruption.elsewhere import corrupt_on_cluster
 from pipeline.corruption.tested import read_tested
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.prediction.checkpoints import checkpoints_in, find_checkpoints
@@ -53,6 +54,8 @@ def carry_out(corpus: str, systems: Sequence[str], quick: bool) -> None:
     for one in found:
         one.check(made)
     tested = [read_tested(params, protocol, one, stores, quick) for one in found]
-    measured = measure(tested, stores, extractors(params, corpus, places, computed), quick)
+    extract = extractors(params, corpus, places, computed)
+    corrupt_on_cluster(params, protocol, corpus, stores, extract, quick)
+    measured = measure(tested, stores, extract, quick)
     page.show(measured)
     say("written:", *page.write(measured, systems, quick))

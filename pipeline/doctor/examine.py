@@ -7,7 +7,7 @@ from pipeline.base import paths
 from pipeline.base.display import say
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params, read_params
-from pipeline.doctor import machine
+from pipeline.doctor import cluster, machine
 from pipeline.doctor.corpus import bytes_needed, closed_files, examined, read_corpus
 from pipeline.doctor.encoders import encoders_of
 from pipeline.doctor.findings import Finding, bad, good
@@ -47,26 +47,31 @@ def _findings(corpora: Sequence[str]) -> Iterator[Finding]:
         return
     yield good(f"params.yaml is valid, corpora {params.corpora}")
     yield machine.device(params)
-    needed = 0.0
+    yield from cluster.findings()
+    needed, utterances = 0.0, 0
     for corpus in corpora or params.corpora:
         try:
-            needed += yield from _of_corpus(params, corpus)
+            count = yield from _of_corpus(params, corpus)
+            needed += bytes_needed(params, corpus, count)
+            utterances += count
         except PipelineError as error:
             yield bad(f"{corpus}: {error}")
         except OSError as error:
             yield bad(f"{corpus}: {error.strerror}: {error.filename or ''}")
     yield machine.room(needed)
+    if too_many := machine.files(utterances):
+        yield too_many
 
 
-def _of_corpus(params: Params, corpus: str) -> Generator[Finding, None, float]:
-    """The findings on a corpus; returns the bytes that a run may write for it."""
+def _of_corpus(params: Params, corpus: str) -> Generator[Finding, None, int]:
+    """The findings on a corpus; returns how many utterances it has, 0 if nobody knows."""
     yield from closed_files(corpus, paths.raw(corpus))
-    raw, needed = read_corpus(params, corpus), 0.0
+    raw, utterances = read_corpus(params, corpus), 0
     if isinstance(raw, Finding):
         yield raw
     else:
         yield from examined(params, corpus, raw)
-        needed = bytes_needed(params, corpus, len(raw.utterances))
+        utterances = len(raw.utterances)
     yield from encoders_of(params, corpus)
     yield from systems_of(params, corpus)
-    return needed
+    return utterances

@@ -18,9 +18,10 @@ from pipeline.base.machine import cpu_model, has_avx2
 from pipeline.base.params import Params
 from pipeline.base.settings import ComputeSettings
 from pipeline.doctor.findings import GIGABYTE, Finding, bad, good, note
-from pipeline.features.common.device import resolve_device
+from pipeline.features.common.device import chosen_device
 
 # What the known corpora hold: MELD, IEMOCAP, CREMA-D, and what users convert them to.
+ENTRIES = 5  # files of the clip cache for an utterance: a look, pictures, a vector a modality
 DECODERS = ("h264", "mpeg4", "flv", "aac", "mp3", "pcm_s16le")
 MOVED = "was this folder moved or copied? `make .venv/.place` mends its programs"
 
@@ -135,7 +136,7 @@ def _decoders() -> Finding:
 def device(params: Params) -> Finding:
     """Whether networks can run where `compute` says."""
     try:
-        chosen = resolve_device(params.of(ComputeSettings).device)
+        chosen = chosen_device(params.of(ComputeSettings).device)
     except PipelineError as error:
         return bad(str(error))
     if chosen == "cpu" and not has_avx2():
@@ -157,3 +158,16 @@ def room(needed: float) -> Finding:
     free = min(shutil.disk_usage(place).free for place in (Path(), folder))
     line = f"{free / GIGABYTE:.0f} GB free; frames and features may take {needed / GIGABYTE:.1f}"
     return good(line) if free > needed else bad(f"{line}: make room, or set ERC_CACHE elsewhere")
+
+
+def files(utterances: int) -> Finding | None:
+    """Whether the cache's disk has room for as many files; None if so, or if nobody knows."""
+    cache = paths.cache_root()
+    folder = next(p for p in (cache, *cache.absolute().parents) if p.is_dir())
+    free, needed = os.statvfs(folder).f_favail, ENTRIES * utterances
+    if free == 0 or needed <= free:  # some file systems make room for files as they come, and say 0
+        return None
+    return bad(
+        f"the disk of {folder} has room for {free} more files, and the clip cache may need "
+        f"{needed}: set ERC_CACHE to another disk, or ask for more inodes"
+    )

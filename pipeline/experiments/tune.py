@@ -21,6 +21,7 @@ from pipeline.base.params import PARAMS, Params, hint, read_params
 from pipeline.base.progress import progress
 from pipeline.base.settings import ComputeSettings
 from pipeline.doctor.machine import programs, repository
+from pipeline.executors.spread import spread
 from pipeline.experiments import trials
 from pipeline.experiments.checking import with_settings
 from pipeline.experiments.trials import Point, Request, Trial
@@ -28,7 +29,7 @@ from pipeline.systems.base import Settings
 from pipeline.training.fit import VALID_F1, RunState
 from pipeline.training.kept import NOT_OF_A_RUN, KeptRun, kept_runs
 from pipeline.training.reading import Training, TrainingData, read_data
-from pipeline.training.runs import Job, in_processes
+from pipeline.training.runs import Job, needs_of, train
 
 INPUTS = ("protocol", "finetune", "text", "audio", "visual")  # stages whose outputs `train` reads
 ByPoint = list[tuple[Point, Training]]
@@ -175,10 +176,11 @@ def _train(corpus: str, several: Sequence[Trial]) -> None:
     of_path = {run.path: one for one in several for run in one.runs}
     jobs = [Job(one.training, run) for one in several for run in one.runs if not _ended(one, run)]
     workers = min(one.training.settings.workers for one in several)
+    needs = needs_of(several[0].training, workers)
     done = len(of_path) - len(jobs)
     try:
         with (
-            closing(in_processes(jobs, workers)) as epochs,  # it ends the processes
+            closing(spread(train, jobs, needs)) as epochs,  # it ends the processes
             progress(f"tune {corpus}, runs", len(of_path), done) as loop,
         ):
             for epoch in epochs:

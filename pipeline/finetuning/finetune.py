@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,24 @@ from sklearn.metrics import classification_report
 from pipeline.base import paths
 from pipeline.base.cache import folder_of
 from pipeline.base.display import say
+from pipeline.base.errors import PipelineError
 from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.progress import progress
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.state import StateFile
+from pipeline.executors.spread import on_cluster, spread
 from pipeline.features.common.device import (
     arithmetic,
+    chosen_device,
+    needs_of,
     refuse_nondeterminism,
-    resolve_device,
     set_threads,
 )
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import window_of
 from pipeline.finetuning.examples import Examples, Task, read_examples
-from pipeline.finetuning.learner import TextLearner, limits_of
+from pipeline.finetuning.learner import TextLearner, limits_of, steps_per_epoch
 from pipeline.finetuning.network import TunedEncoder
 from pipeline.finetuning.settings import FinetuneSettings
 from pipeline.records.head import Head, write_head
@@ -71,7 +76,7 @@ def _prepared(compute: ComputeSettings) -> ComputeSettings:
     set_threads(compute.threads)
     if compute.deterministic:
         refuse_nondeterminism()
-    return compute.model_copy(update={"device": resolve_device(compute.device)})
+    return compute.model_copy(update={"device": chosen_device(compute.device)})
 
 
 def _cache(task: Task, pretrained: Encoder) -> Path:
@@ -105,21 +110,32 @@ def _trained(task: Task, path: Path, label: str) -> RunState:
     state = file.read() or RunState()
     if state.finished(limits_of(task.settings)):
         return state
-    learner = TextLearner(task)
-    done = len(state.history) * learner.steps_per_epoch + len(state.terms)
+    per_epoch = steps_per_epoch(task)
+    done = len(state.history) * per_epoch + len(state.terms)
     if done:
         say(f"  {label}: resumes at step {done + 1}")
-    steps = task.settings.epochs * learner.steps_per_epoch
-    with progress(f"{label}, steps at most", steps, done=done) as loop:
-        for so_far in Run(learner).go(file):
-            state = so_far
-            loop.advance()
-    return file.read() or state  # the file's if another process ended the run meanwhile
+    work = (task, path)
+    steps = spread(learn, [work], needs_of("finetune", task.compute))
+    with progress(f"{label}, steps at most", task.settings.epochs * per_epoch, done=done) as loop:
+        for count in steps if on_cluster() else learn(work):
+            loop.advance(count=count)
+    if not ((ended := file.read()) and ended.finished(limits_of(task.settings))):
+        raise PipelineError(f"{path} is gone or damaged; run again, it trains what is missing.")
+    return ended
+
+
+def learn(work: tuple[Task, Path]) -> Iterator[int]:
+    """Train, and tell of each step: the work of `spread`. The file has what comes of it."""
+    task, path = work
+    _prepared(task.compute)
+    for _ in Run(TextLearner(task)).go(StateFile(path, RunState)):
+        yield 1
 
 
 def _write(corpus: str, pretrained: Encoder, task: Task, state: RunState) -> None:
     """Write the encoder, its record, its head and its scores on validation, never on test."""
-    encoder = TunedEncoder(task)
+    here = task.compute.model_copy(update={"device": "cpu"})  # a cluster's GPUs are elsewhere
+    encoder = TunedEncoder(replace(task, compute=here))
     encoder.restore(state.best)
     with replacing_folder(paths.text_encoder(corpus)) as folder:
         _write_encoder(folder, encoder, pretrained)

@@ -50,7 +50,7 @@ class TextLearner:
         weights = class_weights([self._labels], classes, settings.class_weights)
         self._entropy = Entropy(weights, settings.label_smoothing)
         self._epoch = 0
-        self.steps_per_epoch = math.ceil(len(examples.train) / settings.batch_size)
+        self.steps_per_epoch = steps_per_epoch(task)
 
     def enter(self, stage: str) -> dict[str, Sequence[Player]]:
         """One optimiser for encoder and head."""
@@ -115,6 +115,11 @@ class TextLearner:
     def weights(self) -> dict[str, Tensor]:
         """The parameters that learn."""
         return {name: p.detach().cpu().clone() for name, p in self.encoder.learning.items()}
+
+
+def steps_per_epoch(task: Task) -> int:
+    """Batches of an epoch."""
+    return math.ceil(len(task.examples.train) / task.settings.batch_size)
 
 
 def limits_of(settings: FinetuneSettings) -> Limits:

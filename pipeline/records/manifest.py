@@ -161,16 +161,38 @@ def read_manifest(path: Path) -> list[Utterance]:
     return utterances
 
 
-def stream_manifest(path: Path) -> Iterator[Utterance]:
+def stream_manifest(path: Path, wanted: range | None = None) -> Iterator[Utterance]:
     """Reads a manifest a few rows at a time, in order, and trusts the check of `write_manifest`.
+
+    Args:
+        path: Where it lies.
+        wanted: Numbers of consecutive rows; None: all.
 
     Raises:
         PipelineError: As `read_rows`.
     """
     read_provenance(path, VERSION)
+    begin = 0
     with opened(path, SCHEMA, VERSION) as file:
         for batch in of_sane_size(path, file):
-            yield from validated(path, _rows(), batch)
+            if wanted is not None and begin >= wanted.stop:
+                return
+            skipped = 0 if wanted is None else max(0, wanted.start - begin)
+            length = len(batch) if wanted is None else max(0, wanted.stop - begin - skipped)
+            begin += len(batch)
+            yield from validated(path, _rows(), batch.slice(skipped, length))
+
+
+def dialogue_starts(path: Path) -> list[int]:
+    """Numbers of the rows with which dialogues begin, and that of all rows.
+
+    Raises:
+        PipelineError: The file is missing, of another version, or damaged.
+    """
+    read_provenance(path, VERSION)
+    with opened(path, SCHEMA, VERSION) as file:
+        turns = file.read(columns=["turn"]).column("turn").to_pylist()
+    return [*(number for number, turn in enumerate(turns) if turn == 0), len(turns)]
 
 
 @cache

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.base.costs import Cost
 from pipeline.records.ledger import Problem
 
 NONE = "-"
@@ -101,6 +102,15 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+
+
+def cost(of_stage: Cost) -> str:
+    """How long a stage took, and how long its items on a cluster did together."""
+    here = duration(of_stage.seconds)
+    if not of_stage.hosts:
+        return here
+    machines = many(of_stage.hosts, "machine")
+    return f"{here}; its items {duration(of_stage.spread_seconds)} together, on {machines}"
 
 
 def value(setting: Any) -> str:

@@ -10,7 +10,7 @@ import torch
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
 from pipeline.base.settings import ComputeSettings
-from pipeline.features.common.device import resolve_device, set_threads
+from pipeline.features.common.device import chosen_device, set_threads
 from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
@@ -95,7 +95,7 @@ def read_data(training: Training) -> TrainingData:
     compute, corpus = training.compute, training.corpus
     set_threads(threads_of(training))
     torch.backends.cudnn.allow_tf32 = False  # by default recurrences round float32 to 10 bits
-    compute = compute.model_copy(update={"device": resolve_device(compute.device)})
+    compute = compute.model_copy(update={"device": chosen_device(compute.device)})
     return TrainingData(
         training=replace(training, compute=compute),
         protocol=read_protocol(paths.protocol(corpus), labels_of=("train", "valid")),

@@ -1,25 +1,19 @@
-"""Train runs, in this process or in several.
+"""Train runs, in this process or in others.
 
-Each trains by itself, so results depend neither on the number of processes nor on other runs.
+Each trains by itself, so results depend neither on where it runs nor on other runs.
 """
 
-import multiprocessing
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from operator import attrgetter
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.processes import deaf_to_interrupts, end_with_parent
-from pipeline.base.stage import in_words
-from pipeline.features.common.device import refuse_nondeterminism
+from pipeline.executors.spread import Needs
+from pipeline.features.common import device
+from pipeline.training.data import Fold
 from pipeline.training.fit import Run
 from pipeline.training.kept import KeptRun, kept_runs
 from pipeline.training.learner import DialogueLearner
-from pipeline.training.reading import Training, TrainingData, read_data
+from pipeline.training.reading import Training, TrainingData, read_data, threads_of
 from pipeline.training.scores import DivergedError
 
 
@@ -48,118 +42,65 @@ class Epoch:
     diverged: str = ""
 
 
+@dataclass
+class _Read:
+    """A corpus, and the fold of it that was asked for last."""
+
+    data: TrainingData
+    runs: list[KeptRun] = field(default_factory=list)
+    _number: int | None = None
+    _fold: Fold | None = None
+
+    def fold(self, number: int) -> Fold:
+        if self._fold is None or self._number != number:
+            self._number, self._fold = number, self.data.fold(number)
+        return self._fold
+
+
+def needs_of(training: Training, workers: int) -> Needs:
+    """What a run takes, where `workers` of them may train at a time on this machine."""
+    needs = device.needs_of("train", training.compute)
+    return replace(needs, workers=workers, cpus=threads_of(training))
+
+
 def in_turn(data: TrainingData, runs: Iterable[KeptRun]) -> Generator[Epoch, None, None]:
-    """Train runs in this process, those of a fold together."""
-    if data.training.compute.deterministic:
-        refuse_nondeterminism()  # here: torch takes a second, which a cached run need not wait for
-    limits = data.training.limits
-    for number, of_fold in groupby(runs, attrgetter("fold")):
-        fold = data.fold(number)
-        for run in of_fold:
-            history: list[dict[str, float]] = []
-            try:
-                for state in Run(DialogueLearner(fold, run.seed)).go(run.file):
-                    history = list(state.history)
-                    yield Epoch(run, history, state.finished(limits))
-            except DivergedError as error:
-                yield Epoch(run, history, last=True, diverged=str(error))
+    """Train runs in this process; those of a fold best come together."""
+    read = _Read(data)
+    for run in runs:
+        yield from _trained(read, run)
 
 
-def in_processes(jobs: Sequence[Job], workers: int) -> Generator[Epoch, None, None]:
-    """Train runs in several processes, each of which takes run after run.
+def _trained(read: _Read, run: KeptRun) -> Iterator[Epoch]:
+    if read.data.training.compute.deterministic:
+        # Here: torch takes a second, which a cached run need not wait for.
+        device.refuse_nondeterminism()
+    limits = read.data.training.limits
+    history: list[dict[str, float]] = []
+    try:
+        for state in Run(DialogueLearner(read.fold(run.fold), run.seed)).go(run.file):
+            history = list(state.history)
+            yield Epoch(run, history, state.finished(limits))
+    except DivergedError as error:
+        yield Epoch(run, history, last=True, diverged=str(error))
 
-    A process reads a corpus when it takes the first of a training's runs, so those lie together.
 
-    A pipe to each, not a pool: epochs are reported as they end, the death of a process is seen at
-    once, and none outlives this one.
+_last: tuple[Training, _Read] | None = None  # of this process' job before, often much alike
+
+
+def train(job: Job) -> Iterator[Epoch]:
+    """Train a run in a process that does nothing else: the work of `spread`.
 
     Raises:
-        PipelineError: One that a process raised, or a process was killed.
+        PipelineError: The corpus' files were others when the run was dealt out.
     """
-    context = multiprocessing.get_context("spawn")
-    processes: dict[Connection, SpawnProcess] = {}
-    try:
-        with deaf_to_interrupts():
-            for _ in range(min(workers, len(jobs))):
-                here, there = context.Pipe()
-                process = context.Process(target=_work, args=(there,), daemon=True)
-                process.start()
-                processes[here] = process
-                there.close()  # the process holds the other copy: when it ends, `here` sees it
-        yield from _epochs(dict(processes), deque(jobs))
-    finally:
-        for process in processes.values():
-            process.terminate()
-            process.join()
-
-
-def _epochs(processes: dict[Connection, SpawnProcess], waiting: deque[Job]) -> Iterator[Epoch]:
-    """Deal out runs and yield epochs until all processes have ended."""
-    while processes:
-        for here in wait(list(processes)):
-            assert isinstance(here, Connection)
-            try:
-                message = here.recv()
-                if message is None:
-                    here.send(waiting.popleft() if waiting else None)
-            except (EOFError, ConnectionError):
-                _check_end(processes.pop(here))
-                continue
-            if isinstance(message, str):
-                raise PipelineError(message)
-            if message is not None:
-                yield message
-
-
-def _check_end(process: SpawnProcess) -> None:
-    process.join()
-    if process.exitcode:
+    global _last
+    if _last is None or _last[0] != job.training:
+        data = read_data(job.training)
+        _last = job.training, _Read(data, kept_runs(data))
+    read = _last[1]
+    if job.run not in read.runs:
         raise PipelineError(
-            f"A training process was ended by signal {-process.exitcode}; too little memory is the "
-            "usual reason. Lower CORPUS.SYSTEM.workers or batch_size and run again: it resumes."
-            if process.exitcode < 0
-            else f"A training process ended with code {process.exitcode}; its error stands above."
+            f"The data of {job.training.corpus} changed while it was trained on; nothing of "
+            "the new data was kept. Run this again."
         )
-
-
-def _work(parent: Connection) -> None:
-    """Train runs in a process: send each epoch, None to ask for a run, an error as its text."""
-    end_with_parent()
-    try:
-        for training, jobs in groupby(_asked_for(parent), attrgetter("training")):
-            data = read_data(training)
-            for epoch in in_turn(data, _of_the_same_files(data, jobs)):
-                parent.send(epoch)
-    except (EOFError, ConnectionError):
-        pass  # the parent was killed; the run lies in its file
-    except PipelineError as error:
-        parent.send(str(error))
-    except (OSError, RuntimeError) as error:
-        if (text := in_words(error, "train")) is None:
-            raise
-        parent.send(text)
-
-
-def _of_the_same_files(data: TrainingData, jobs: Iterable[Job]) -> Iterator[KeptRun]:
-    """Runs, whose places in the cache are those of the files that this process has read.
-
-    Raises:
-        PipelineError: The files were others when a run was dealt out.
-    """
-    here = kept_runs(data)
-    for job in jobs:
-        if job.run not in here:
-            raise PipelineError(
-                f"The data of {data.training.corpus} changed while it was trained on; nothing of "
-                "the new data was kept. Run this again."
-            )
-        yield job.run
-
-
-def _asked_for(parent: Connection) -> Iterator[Job]:
-    """Runs, each asked for when the last one has ended."""
-    while True:
-        parent.send(None)
-        if (job := parent.recv()) is None:
-            return
-        yield job
+    yield from _trained(read, job.run)

@@ -17,6 +17,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.files import replacing_folder, write_text
 from pipeline.base.progress import progress
 from pipeline.base.state import Sparingly
+from pipeline.executors.spread import on_cluster, spread
 from pipeline.records.epochs import EpochPrediction, write_epochs
 from pipeline.systems.base import LeftOut, parameters, system
 from pipeline.training.card import card, check_card
@@ -24,7 +25,7 @@ from pipeline.training.checkpoint import NOT_STATED, save_checkpoint, stated_sys
 from pipeline.training.fit import VALID_F1, RunState
 from pipeline.training.kept import KeptRun, kept_runs
 from pipeline.training.reading import Training, TrainingData, read_data
-from pipeline.training.runs import Job, in_processes, in_turn
+from pipeline.training.runs import Job, in_turn, needs_of, train
 
 NO_HISTORY = ("fold", "seed", "epoch", "train_total")  # what the plot of it reads
 Histories = dict[KeptRun, list[dict[str, float]]]
@@ -87,8 +88,9 @@ def _train_all(data: TrainingData) -> None:
 def _train(data: TrainingData, waiting: Sequence[KeptRun], histories: Histories) -> None:
     """Train runs, filling in their histories, while `history.csv` and the display grow."""
     training, workers = data.training, data.training.settings.workers
-    if workers > 1 and len(waiting) > 1:
-        epochs = in_processes([Job(training, run) for run in waiting], workers)
+    if on_cluster() or (workers > 1 and len(waiting) > 1):
+        jobs = [Job(training, run) for run in waiting]
+        epochs = spread(train, jobs, needs_of(training, workers))
     else:
         epochs = in_turn(data, waiting)
     each = training.limits.epochs * len(training.limits.stages)

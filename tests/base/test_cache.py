@@ -146,6 +146,26 @@ def test_what_another_machine_left_is_removed_when_it_is_a_day_old(tmp_path: Pat
     assert not elsewhere.exists()
 
 
+def test_a_put_lists_no_folder_and_what_a_killed_run_left_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of an entry may hold a million."""
+    first = cache(tmp_path)
+    first.put(digest_of("clip"), ROW)
+    scratch = first.folder / f".{MACHINE}"
+    assert not list(scratch.iterdir()), "renamed to its place"
+    (scratch / f".{digest_of('other')}.{MACHINE}-abc.part").write_bytes(b"half")
+    listed: list[Path] = []
+    monkeypatch.setattr(Path, "glob", lambda path, _: listed.append(path) or iter(()))
+    first.put(digest_of("other"), ROW)
+    assert listed == []
+    monkeypatch.undo()
+    assert cache(tmp_path).get(digest_of("other")) is not None
+    assert not list(scratch.iterdir())
+    (held,) = contents(tmp_path)
+    assert held.entries == 2
+
+
 def test_a_link_in_a_place_of_temporary_files_is_left_alone(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()

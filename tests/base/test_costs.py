@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base import costs
 from pipeline.base.costs import (
     FOLDER,
     Cost,
@@ -15,9 +16,11 @@ from pipeline.base.costs import (
     measured,
     read_costs,
     read_timings,
+    spent_elsewhere,
     write_timing,
 )
 from pipeline.base.workers import isolated
+from pipeline.report.words import cost
 from tests.conftest import ROOT
 
 MEGABYTES = 200
@@ -80,3 +83,16 @@ def test_a_damaged_file_is_passed_over(workspace: Path) -> None:
         (FOLDER / "toy/systems" / name).write_text(text)
     assert read_timings("toy") == {"mcn_cl": Timing(12.5, 3.0), "other": Timing(1.0, 2.0)}
     assert read_costs("toy") == {}
+
+
+def test_what_ran_on_a_cluster_is_added_up(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "_elsewhere", costs._Elsewhere())
+    with measured("audio", "toy"):
+        for host in ("a", "b", "a"):
+            spent_elsewhere(host, 30.0, 10**9)
+    found = read_costs("toy")["audio"]
+    assert (found.spread_seconds, found.hosts, found.peak_megabytes) == (90.0, 2, 10**9)
+    assert cost(found).endswith("; its items 1 min 30 s together, on 2 machines")
+    assert cost(Cost(90.0, 1)) == "1 min 30 s"

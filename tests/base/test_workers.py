@@ -13,8 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.base.errors import MediaError
-from pipeline.base.workers import isolated, ordered_map, patience_for
+from pipeline.base import workers as module
+from pipeline.base.errors import MediaError, PipelineError
+from pipeline.base.workers import Isolation, isolated, ordered_map, patience_for, workers
 from tests.conftest import ROOT
 
 
@@ -28,6 +29,12 @@ def work(item: tuple[str, object]) -> object:
         os._exit(3)
     if what == "hang":
         time.sleep(600)
+    if what == "interval":
+        start = time.monotonic()
+        time.sleep(2.0)
+        (Path(str(value)) / str(start)).write_text(f"{start} {time.monotonic()}")
+    if what == "touch":
+        Path(str(value)).touch()
     if what == "slow":
         time.sleep(float(str(value)))
     if what == "memory":
@@ -48,6 +55,10 @@ def work(item: tuple[str, object]) -> object:
     if what == "fault":
         raise ValueError(value)
     return value
+
+
+def pid_of(item: int) -> int:
+    return os.getpid()
 
 
 def results(
@@ -116,7 +127,7 @@ def test_the_second_try_has_twice_the_time() -> None:
     assert found == 1.5
     (found,) = results([("slow", 60)], patience=1.6)
     assert isinstance(found, MediaError) and found.kind == "hung"
-    expected = "tried alone, it was not done after 3 s; tried before, it was not done after 2 s"
+    expected = "tried again, it was not done after 3 s; tried before, it was not done after 2 s"
     assert found.detail == expected
 
 
@@ -124,6 +135,87 @@ def test_too_little_memory_is_a_problem_of_the_item_and_tried_again() -> None:
     found = list(results([("same", 1), ("memory", 2), ("same", 3)]))
     assert isinstance(found[1], MediaError) and found[1].kind == "no_memory"
     assert (found[0], found[2]) == (1, 3)
+
+
+def test_the_others_go_on_while_one_hangs_and_is_tried_again(tmp_path: Path) -> None:
+    """It waits for its first try and its second; nobody else does."""
+    others = [("touch", str(tmp_path / str(n))) for n in range(40)]
+    labelled = ((None, item) for item in [("hang", 0), *others])
+    found = isolated(work, labelled, lambda _: 2.0, ahead=100)
+    first = next(found)[1]
+    assert isinstance(first, MediaError) and first.kind == "hung"
+    assert len(list(tmp_path.iterdir())) == 40, "before its second try was over"
+    assert [result for _, result in found] == [value for _, value in others]
+
+
+def test_several_that_hang_are_tried_again_side_by_side(tmp_path: Path) -> None:
+    both = ((None, ("interval", str(tmp_path))) for _ in range(2))
+    found = [result for _, result in isolated(work, both, lambda _: 1.2, ahead=100)]
+    assert found == [str(tmp_path)] * 2
+    (first, second) = sorted(
+        tuple(map(float, path.read_text().split())) for path in tmp_path.iterdir()
+    )
+    assert second[0] < first[1] or workers() == 1
+
+
+def test_processes_stay_for_the_next_items_and_end_with_close() -> None:
+    isolation = Isolation(pid_of)
+    before = {pid for _, pid in isolation.results([(None, n) for n in range(20)])}
+    again = {pid for _, pid in isolation.results([(None, n) for n in range(20)])}
+    assert again <= before
+    isolation.close()
+    _, gone = psutil.wait_procs([psutil.Process(p) for p in before if psutil.pid_exists(p)], 10)
+    assert not gone
+    assert {pid for _, pid in isolation.results([(None, 1)])}.isdisjoint(before), "new ones"
+    isolation.close()
+
+
+def test_processes_that_died_while_idle_are_replaced() -> None:
+    isolation = Isolation(pid_of)
+    try:
+        before = {pid for _, pid in isolation.results([(None, n) for n in range(20)])}
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(pid) for pid in before if psutil.pid_exists(pid)], 10)
+        time.sleep(1.0)
+        after = {pid for _, pid in isolation.results([(None, n) for n in range(20)])}
+        assert after and after.isdisjoint(before)
+    finally:
+        isolation.close()
+
+
+@pytest.mark.parametrize(("given", "count"), [("1", 1), ("100000", None), ("", None)])
+def test_the_environment_lowers_the_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch, given: str, count: int | None
+) -> None:
+    monkeypatch.delenv("ERC_WORKERS", raising=False)
+    own = workers()
+    monkeypatch.setenv("ERC_WORKERS", given)
+    assert workers() == (count or own)
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5"])
+def test_a_number_of_processes_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("ERC_WORKERS", given)
+    with pytest.raises(PipelineError, match=f"ERC_WORKERS: got '{given}'"):
+        workers()
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"),
+    [("100000 100000", 1), ("50000 100000", 1), ("max 100000", None), ("x", None)],
+)
+def test_a_containers_quota_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, count: int | None
+) -> None:
+    monkeypatch.delenv("ERC_WORKERS", raising=False)
+    monkeypatch.setattr(module, "QUOTA", tmp_path / "none")
+    own = workers()
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    monkeypatch.setattr(module, "QUOTA", tmp_path / "cpu.max")
+    assert workers() == (count or own)
 
 
 def test_what_is_raised_is_raised_here() -> None:

@@ -13,6 +13,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params, read_params
 from pipeline.base.settings import ComputeSettings
 from pipeline.doctor.findings import good
+from pipeline.executors.spread import Needs
 from pipeline.experiments import trials, tune
 from pipeline.experiments.trials import Request, Trial, chosen
 from pipeline.experiments.tune import carry_out
@@ -121,14 +122,14 @@ def test_where_all_points_diverge_none_is_chosen(workspace: Path) -> None:
 def test_a_point_that_diverges_is_said_to_and_the_others_count(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one_diverges(jobs: Sequence[Job], workers: int) -> Iterator[Epoch]:
+    def one_diverges(work: Any, jobs: Sequence[Job], needs: Needs) -> Iterator[Epoch]:
         for job in jobs:
             if job.training.settings.learning_rate == 1.0:
                 yield Epoch(job.run, [], last=True, diverged="Epoch 1 has a loss of nan")
             else:
                 yield from in_turn(read_data(job.training), [job.run])
 
-    monkeypatch.setattr(tune, "in_processes", one_diverges)
+    monkeypatch.setattr(tune, "spread", one_diverges)
     request = Request("toy", ("bc_lstm",), ("learning_rate=1.0,0.001",))
     carry_out(request)
     page = request.page.read_text()
@@ -140,14 +141,14 @@ def test_a_stop_says_how_to_go_on_and_what_is_done_is_kept(
 ) -> None:
     dealt: list[int] = []
 
-    def one_by_one(jobs: Sequence[Job], workers: int) -> Iterator[Epoch]:
+    def one_by_one(work: Any, jobs: Sequence[Job], needs: Needs) -> Iterator[Epoch]:
         dealt.append(len(jobs))
         for number, job in enumerate(jobs):
             if len(dealt) == 1 and number == 1:
                 raise KeyboardInterrupt
             yield from in_turn(read_data(job.training), [job.run])
 
-    monkeypatch.setattr(tune, "in_processes", one_by_one)
+    monkeypatch.setattr(tune, "spread", one_by_one)
     request = Request("toy", ("mcn_cl",), VALUES)
     with pytest.raises(PipelineError, match=r"Stopped.*`python -m pipeline tune toy --system"):
         carry_out(request)

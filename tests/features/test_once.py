@@ -94,6 +94,14 @@ def test_what_failed_is_told_for_its_twins_too_and_tried_again_in_the_next_run(m
     assert 2 <= len(made(make)) <= 3
 
 
+def test_an_entry_counts_though_another_node_failed_to_make_it(make: Maker) -> None:
+    a = piece(3, "a")
+    assert run(make, [a]) == {"u3": 3}
+    failed = {a.key: MediaError("hung", "on a node whose disk had stopped")}
+    ((_, entry),) = Entries(make, make.cache, failed=failed).of([[a]])
+    assert isinstance(entry, pa.RecordBatch)
+
+
 def test_a_damaged_entry_is_made_again(make: Maker) -> None:
     a = piece(4, "a")
     assert run(make, [a]) == {"u4": 4}

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -15,11 +16,14 @@ import torch
 
 from pipeline.base import paths
 from pipeline.base.errors import PipelineError
+from pipeline.executors import processes
+from pipeline.executors.processes import in_processes
+from pipeline.executors.spread import Needs
 from pipeline.training import runs as module
 from pipeline.training.fit import Run
 from pipeline.training.kept import KeptRun, kept_runs
 from pipeline.training.reading import Training, read_data
-from pipeline.training.runs import Job, in_processes, in_turn
+from pipeline.training.runs import Epoch, Job, in_turn, train
 from pipeline.training.train import train_system
 from tests.conftest import ROOT
 from tests.synthetic import lay_out
@@ -41,6 +45,10 @@ def jobs(training: Training) -> list[Job]:
     return [Job(training, run) for run in kept_runs(read_data(training))]
 
 
+def trained(jobs: Sequence[Job], workers: int) -> Generator[Epoch, None, None]:
+    return in_processes(train, jobs, Needs("train", workers))
+
+
 def test_bytes_do_not_depend_on_the_number_of_processes(
     workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +64,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(
 def test_each_epoch_is_reported_and_every_run_is_trained_once(
     training: Training, runs: list[KeptRun]
 ) -> None:
-    epochs = list(in_processes(jobs(training), 2))
+    epochs = list(trained(jobs(training), 2))
     for run in runs:
         state = run.file.read()
         assert state is not None and state.finished(training.limits)
@@ -78,7 +86,7 @@ def test_the_history_is_in_order_though_runs_train_side_by_side(
 def test_a_killed_process_is_reported_and_the_others_end(
     training: Training, runs: list[KeptRun]
 ) -> None:
-    epochs = in_processes(jobs(changed(training, epochs=2000, patience=2000)), 2)
+    epochs = trained(jobs(changed(training, epochs=2000, patience=2000)), 2)
     next(epochs)
     multiprocessing.active_children()[0].kill()
     with pytest.raises(PipelineError, match=r"ended by signal 9.*SYSTEM.workers"):
@@ -92,7 +100,7 @@ def test_an_error_of_a_process_is_raised_in_its_own_words(
     waiting = jobs(training)
     paths.protocol("toy").unlink()
     with pytest.raises(PipelineError, match=r"protocols.toy\.parquet"):
-        list(in_processes(waiting, 2))
+        list(trained(waiting, 2))
 
 
 def test_a_run_of_other_files_than_those_it_was_dealt_out_for_is_refused(
@@ -102,7 +110,7 @@ def test_a_run_of_other_files_than_those_it_was_dealt_out_for_is_refused(
     waiting = jobs(training)
     lay_out("toy", seed=1)
     with pytest.raises(PipelineError, match="data of toy changed while it was trained on"):
-        list(in_processes(waiting, 2))
+        list(trained(waiting, 2))
     assert not any(run.file.read() for run in runs)
 
 
@@ -131,11 +139,11 @@ def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
 ) -> None:
     monkeypatch.setattr(module, "read_data", Mock(side_effect=error))
     here, there = multiprocessing.Pipe()
-    here.send(Job(training, runs[0]))
-    module._work(there)
-    assert here.recv() is None, "it asks for a run"
-    text = here.recv()
-    assert text.startswith(begin) and advice in text
+    here.send([Job(training, runs[0])])
+    processes._serve(there, train, "train")
+    assert here.recv() == ("ready", None), "it asks for a run"
+    kind, text = here.recv()
+    assert kind == "error" and text.startswith(begin) and advice in text
 
 
 def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
@@ -144,18 +152,19 @@ def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
     lay_out("toy")
     unfit = changed(training, width="wide")
     with pytest.raises(PipelineError, match="ended with code 1; its error stands above"):
-        list(in_processes(jobs(unfit), 2))
+        list(trained(jobs(unfit), 2))
     assert "TypeError" in capfd.readouterr().err
 
 
 ENDLESS = """
 from pathlib import Path
+from pipeline.executors import processes, spread
 from pipeline.training import kept, reading, runs
 from tests.training.toy import toy
 reading.read_protocol = lambda *_, **__: Path("endless").read_bytes()
 if __name__ == "__main__":
     both = [runs.Job(toy(), kept.KeptRun(0, n, Path(f"{n}.pt"))) for n in (1, 2)]
-    list(runs.in_processes(both, 2))
+    list(processes.in_processes(runs.train, both, spread.Needs("train", 2)))
 """
 
 
@@ -179,9 +188,9 @@ def test_a_process_whose_parent_was_killed_ends_with_the_next_epoch(
     training: Training, runs: list[KeptRun]
 ) -> None:
     here, there = multiprocessing.Pipe()
-    here.send(Job(training, runs[0]))
+    here.send([Job(training, runs[0])])
     here.close()
-    module._work(there)
+    processes._serve(there, train, "train")
     state = runs[0].file.read()
     assert state is None or not state.finished(training.limits)
 
@@ -219,7 +228,7 @@ def test_a_process_takes_runs_of_several_trainings(
 ) -> None:
     other = changed(training, learning_rate=0.01)
     (mine, second) = jobs(training)[0], jobs(other)[1]
-    list(in_processes([mine, second, jobs(training)[2]], 1))
+    list(trained([mine, second, jobs(training)[2]], 1))
     alone = KeptRun(0, second.run.seed, workspace / "alone.pt")
     list(in_turn(read_data(other), [alone]))
     here, there = (run.file.read() for run in (second.run, alone))

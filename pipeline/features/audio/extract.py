@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,19 @@ from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
+from pipeline.executors.spread import Needs
 from pipeline.features.audio.settings import AudioSettings
 from pipeline.features.audio.smile import Smile
-from pipeline.features.common.device import arithmetic, resolve_device, set_threads
+from pipeline.features.common.device import (
+    arithmetic,
+    chosen_device,
+    needs_of,
+    resolve_device,
+    set_threads,
+)
 from pipeline.features.common.once import (
     Entries,
+    Made,
     Outcome,
     Piece,
     Tally,
@@ -30,9 +38,10 @@ from pipeline.features.common.once import (
     media_key,
     outcome,
 )
+from pipeline.features.common.shards import StepOfClips, fill_on_cluster
 from pipeline.features.common.without import NEVER, without
 from pipeline.records.features import VECTORS, vectors_in, vectors_row, write_features
-from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
+from pipeline.records.manifest import Utterance, count_utterances
 from pipeline.weights.folder import load
 
 if TYPE_CHECKING:
@@ -50,22 +59,30 @@ Encode = Callable[[np.ndarray], np.ndarray]
 def extract(params: Params, corpus: str, places: Places) -> Tally:
     """Write the audio store and its ledger; refuse an absent device and a damaged encoder."""
     never = without(places.manifest, "audio", corpus)
-    settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
-    provenance = provenance_of(params, corpus, places)
-    cache = ClipCache("audio", _fingerprint(settings, provenance), VECTORS, about=provenance)
-    if settings.extractor == "opensmile":
-        smile = Smile(settings.feature_set, settings.level)
-        entries = opensmile_entries(places.raw, smile.extract, cache)
-    else:
-        encode = encoding(places.encoders["audio"], settings, compute)
-        entries = speech_entries(places.raw, encode, cache)
+    provenance, step = provenance_of(params, corpus, places), step_of(params, corpus, places)
+    fill_on_cluster(step_of, step, params, corpus, places)
     tally = Tally("audio")
-    outcomes = audio_of(stream_manifest(places.manifest), entries)
+    outcomes = audio_of(step.rows())
     shown = track(outcomes, f"audio {places.name}", count_utterances(places.manifest))
     write_features(places.stores["audio"], tally.rows(shown), provenance)
     tally.missing -= never
     tally.close(places.ledgers["audio"])
     return tally
+
+
+def step_of(params: Params, corpus: str, places: Places) -> StepOfClips:
+    """The step that hears a corpus' sounds; refuse an absent device and a damaged encoder."""
+    settings, compute = params.of(AudioSettings, corpus), params.of(ComputeSettings)
+    provenance, needs = provenance_of(params, corpus, places), Needs("audio", reads=places.raw)
+    cache = ClipCache("audio", _fingerprint(settings, provenance), VECTORS, about=provenance)
+    if settings.extractor == "opensmile":
+        smile = Smile(settings.feature_set, settings.level)
+        entries = opensmile_entries(places.raw, smile.extract, cache)
+    else:
+        needs = replace(needs_of("audio", compute), reads=places.raw)
+        encode = encoding(places.encoders["audio"], settings, compute)
+        entries = speech_entries(places.raw, encode, cache)
+    return StepOfClips(places.manifest, entries, sounds, needs)
 
 
 def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
@@ -77,7 +94,7 @@ def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]
             "settings": settings.model_dump(include={"feature_set", "level"}),
             "versions": versions("av", "opensmile", "numpy"),
         }
-    device = resolve_device(compute.device)
+    device = chosen_device(compute.device)
     return {
         "extractor": "speech",
         "settings": settings.model_dump(include={"encoder", "layers"}),
@@ -156,14 +173,21 @@ def opensmile_entries(root: Path, extract: Extract, cache: ClipCache) -> Entries
 def speech_entries(root: Path, encode: Encode, cache: ClipCache) -> Entries:
     """Vectors of sounds, decoded in processes of their own and encoded in this one."""
     return Entries(
-        SoundReader(root), cache, (SOUND,), lambda sound: vectors_row(encode(sound)[None])
+        *(SoundReader(root), cache, (SOUND,)),
+        finish=lambda sound: vectors_row(encode(sound)[None]),
+        ahead=None,  # sounds, which wait here for their turn
     )
 
 
-def audio_of(utterances: Iterable[Utterance], entries: Entries) -> Iterator[Outcome[np.ndarray]]:
+def sounds(utterances: Iterable[Utterance]) -> Iterator[list[Piece]]:
+    """The piece of each utterance's sound, alone."""
+    for u in utterances:
+        sound = u.audio or NEVER
+        yield [Piece(u, sound, media_key(sound))]
+
+
+def audio_of(entries: Iterable[Made]) -> Iterator[Outcome[np.ndarray]]:
     """Yield the [1, feature] vector of each utterance's sound, in the order of utterances."""
-    sounds = ((u, u.audio or NEVER) for u in utterances)
-    files = ([Piece(u, sound, media_key(sound))] for u, sound in sounds)
-    for utterance, entry in entries.of(files):
+    for utterance, entry in entries:
         vector = vectors_in(entry) if isinstance(entry, pa.RecordBatch) else entry
         yield outcome(utterance, "audio", vector)

@@ -7,6 +7,8 @@ from typing import Any
 
 from pipeline.base.arithmetic import pinned
 from pipeline.base.errors import PipelineError
+from pipeline.base.settings import ComputeSettings
+from pipeline.executors.spread import Needs, on_cluster
 
 # What Linux shows of the drivers of NVIDIA, AMD, Windows below it, and Jetson.
 GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
@@ -34,6 +36,14 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def chosen_device(name: str) -> str:
+    """As `resolve_device`, where what it is for may run elsewhere.
+
+    A cluster's nodes need the GPU and this machine does not: `cuda` is then taken at its word.
+    """
+    return name if name == "cuda" and on_cluster() else resolve_device(name)
+
+
 def _may_have_gpu() -> bool:
     return sys.platform != "linux" or any(Path(driver).exists() for driver in GPU_DRIVERS)
 
@@ -48,6 +58,11 @@ def arithmetic(device: str, threads: int, precision: str) -> dict[str, Any]:
         portable = {"arithmetic": "portable"} if pinned() else {}
         return {"device": device, "threads": threads, **portable}
     return {"device": device, "precision": precision if device == "cuda" else "float32"}
+
+
+def needs_of(stage: str, compute: ComputeSettings) -> Needs:
+    """What an item takes whose network runs as `compute` says."""
+    return Needs(stage, cpus=compute.threads, gpu=chosen_device(compute.device) != "cpu")
 
 
 def picture_backend(device: str, backend: str) -> str:

@@ -17,13 +17,15 @@ from pipeline.base.display import say
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import file_state, sha256_file
 from pipeline.base.settings import Modality
-from pipeline.base.workers import isolated, patience_for
+from pipeline.base.workers import MANY, Isolation, patience_for
 from pipeline.records.ledger import Problem, retry, summary, write_ledger
 from pipeline.records.manifest import Segment, Utterance
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 Failures = dict[str, MediaError]
+# An utterance with its entry, the error in its place, or None where it cannot have one.
+Made = tuple[Utterance, pa.RecordBatch | MediaError | None]
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class Entries:
     cache: ClipCache
     preload: tuple[str, ...] = ()
     finish: Callable[[Any], dict[str, Any]] = dict
-    _failed: Failures = field(default_factory=dict)
+    ahead: int | None = MANY  # groups under way; None, a few, where `make` returns much
+    keep: bool = False  # whether the processes stay for the next call of `of`
+    failed: Failures = field(default_factory=dict)  # by key; also what failed elsewhere
     _begun: set[str] = field(default_factory=set)
 
-    def of(
-        self, files: Iterable[Sequence[Piece]]
-    ) -> Iterator[tuple[Utterance, pa.RecordBatch | MediaError | None]]:
+    def __post_init__(self) -> None:
+        self._processes = Isolation(self.make, self.preload)
+
+    def of(self, files: Iterable[Sequence[Piece]]) -> Iterator[Made]:
         """Look up or make the entry of each piece, in groups that one reading of a file serves.
 
         Yields utterances in order, each with its entry, the error that took its place, or None
@@ -62,20 +67,31 @@ class Entries:
         """
         planned = ((group, self._lacking(group)) for group in files)
         items = (((group, lacking), lacking or None) for group, lacking in planned)
-        for (group, lacking), result in isolated(self.make, items, _patience, self.preload):
-            self._note(lacking, result)
-            for piece in group:
-                yield piece.utterance, self._entry(piece)
-            self._begun -= {piece.key for piece in lacking}
+        try:
+            done = self._processes.results(items, _patience, self.ahead)
+            for (group, lacking), result in done:
+                self._note(lacking, result)
+                for piece in group:
+                    yield piece.utterance, self._entry(piece)
+                self._begun.difference_update(piece.key for piece in lacking)
+        finally:
+            if not self.keep:
+                self._processes.close()
+
+    def lacks(self, piece: Piece) -> bool:
+        """Whether nobody has made a piece's entry or failed to."""
+        return (
+            piece.segment.missing is None
+            and piece.key not in self.failed
+            and not self.cache.has(piece.key)
+        )
 
     def _lacking(self, group: Sequence[Piece]) -> list[Piece]:
         """The pieces that nobody has made, is making or failed to make, each once."""
         lacking = {
             piece.key: piece
             for piece in group
-            if piece.segment.missing is None
-            and piece.key not in self._begun | self._failed.keys()
-            and not self.cache.has(piece.key)
+            if piece.key not in self._begun and self.lacks(piece)
         }
         self._begun |= lacking.keys()
         return list(lacking.values())
@@ -90,7 +106,7 @@ class Entries:
                     raise value
                 self.cache.put(key, self.finish(value))
             except MediaError as error:
-                self._failed[key] = error
+                self.failed[key] = error
 
     def _entry(self, piece: Piece) -> pa.RecordBatch | MediaError | None:
         """A piece's entry, made alone where its neighbours failed or the entry was damaged."""
@@ -98,12 +114,13 @@ class Entries:
             return None
         for alone in (False, True):
             if alone:
-                ((_, result),) = isolated(self.make, [(piece, [piece])], _patience, self.preload)
+                ((_, result),) = self._processes.results([(piece, [piece])], _patience)
                 self._note([piece], result)
-            if piece.key in self._failed:
-                return self._failed[piece.key]
+            # First the cache: what failed on one node of a cluster may have been made on another.
             if (entry := self.cache.get(piece.key)) is not None:
                 return entry
+            if piece.key in self.failed:
+                return self.failed[piece.key]
         raise PipelineError(
             f"{self.cache.folder}: what was just put there is gone; something else deletes "
             "from the clip cache, such as `python -m pipeline cache --prune-days`: run again."

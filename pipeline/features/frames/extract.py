@@ -15,9 +15,11 @@ from pipeline.base.fingerprint import code_digest, versions
 from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
+from pipeline.executors.spread import Needs
 from pipeline.features.common.once import (
     Entries,
     Failures,
+    Made,
     Outcome,
     Piece,
     Tally,
@@ -25,11 +27,12 @@ from pipeline.features.common.once import (
     outcome,
     pictures_key,
 )
+from pipeline.features.common.shards import StepOfClips, fill_on_cluster
 from pipeline.features.common.without import NEVER, filled, without
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.records.frames import PICTURES, WHOLE, SpeakerFace, write_frames
 from pipeline.records.ledger import Problem
-from pipeline.records.manifest import Utterance, count_utterances, stream_manifest
+from pipeline.records.manifest import Utterance, count_utterances
 from pipeline.weights.folder import load
 
 CODE = ("pipeline.features.frames.pictures",)
@@ -44,6 +47,20 @@ CHOICES: dict[SpeakerFace, str] = {
 def extract(params: Params, corpus: str, places: Places) -> Tally:
     """Write the frame store and its ledger; refuse a damaged detector."""
     never = without(places.manifest, "visual", corpus)
+    provenance, step = provenance_of(params, corpus, places), step_of(params, corpus, places)
+    fill_on_cluster(step_of, step, params, corpus, places)
+    outcomes = frames_of(step.rows())
+    shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
+    tally, choices = Tally("visual"), Counter[SpeakerFace]()
+    write_frames(places.frames, _counted(tally.rows(shown), choices), provenance)
+    tally.missing -= never
+    tally.close(places.ledgers["frames"])
+    say("".join(f"{line}\n" for line in shares(choices)), end="")
+    return tally
+
+
+def step_of(params: Params, corpus: str, places: Places) -> StepOfClips:
+    """The step that decodes a corpus' videos; refuse a damaged detector."""
     settings, faces = params.of(FramesSettings, corpus), params.of(FacesSettings, corpus)
     provenance, weights = provenance_of(params, corpus, places), None
     if settings.crop == "face":
@@ -52,14 +69,8 @@ def extract(params: Params, corpus: str, places: Places) -> Tally:
         weights = encoder.folder / name
     cache = ClipCache("frames", [provenance, code_digest(*CODE)], PICTURES, about=provenance)
     make = FrameMaker(places.raw, settings, faces, weights, cache)
-    outcomes = frames_of(stream_manifest(places.manifest), make)
-    shown = track(outcomes, f"frames {places.name}", count_utterances(places.manifest))
-    tally, choices = Tally("visual"), Counter[SpeakerFace]()
-    write_frames(places.frames, _counted(tally.rows(shown), choices), provenance)
-    tally.missing -= never
-    tally.close(places.ledgers["frames"])
-    say("".join(f"{line}\n" for line in shares(choices)), end="")
-    return tally
+    needs = Needs("frames", reads=places.raw)
+    return StepOfClips(places.manifest, Entries(make, cache, CODE), make.files, needs)
 
 
 def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
@@ -98,6 +109,11 @@ class FrameMaker:
         faces = Faces(detector.detect, self.faces.margin, self.faces.speaker)
         return put_pictures(pieces, self.root, self.settings, faces, self.cache)
 
+    def files(self, utterances: Iterable[Utterance]) -> Iterator[list[Piece]]:
+        """Group the pieces of utterances, in manifest order: those of one video stand together."""
+        videos = groupby(utterances, key=lambda u: (u.video or NEVER).path)
+        return ([self.piece(u) for u in group] for _, group in videos)
+
     def piece(self, utterance: Utterance) -> Piece:
         """What an entry is made from: the voice too, where it decides whose face is shown."""
         hears = self.settings.crop == "face" and self.faces.speaker == "mouth"
@@ -108,16 +124,9 @@ class FrameMaker:
         return Piece(utterance, video, media_key(video))
 
 
-def frames_of(
-    utterances: Iterable[Utterance], make: FrameMaker
-) -> Iterator[Outcome[pa.RecordBatch]]:
-    """Yield the `PICTURES` row of each utterance, decoded only if the cache lacks it.
-
-    Utterances are in manifest order: those of one video stand together.
-    """
-    videos = groupby(utterances, key=lambda u: (u.video or NEVER).path)
-    files = ([make.piece(u) for u in group] for _, group in videos)
-    for utterance, entry in Entries(make, make.cache, CODE).of(files):
+def frames_of(entries: Iterable[Made]) -> Iterator[Outcome[pa.RecordBatch]]:
+    """Yield the `PICTURES` row of each utterance, and what is to be said of it."""
+    for utterance, entry in entries:
         yield _noted(outcome(utterance, "visual", entry))
 
 

@@ -18,7 +18,15 @@ from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
-from pipeline.features.common.device import arithmetic, resolve_device, set_threads
+from pipeline.executors.spread import Needs
+from pipeline.features.common.device import (
+    arithmetic,
+    chosen_device,
+    needs_of,
+    resolve_device,
+    set_threads,
+)
+from pipeline.features.common.shards import Step, fill_on_cluster
 from pipeline.features.text.settings import TextSettings
 from pipeline.features.text.turns import Turn, Window, read_turns, window_of
 from pipeline.records.features import VECTORS, vectors_in, vectors_row, write_features
@@ -39,16 +47,43 @@ Encode = Callable[[Sequence[Turn]], Iterable[tuple[int, np.ndarray]]]
 
 def extract(params: Params, corpus: str, places: Places) -> None:
     """Write the text store; refuse an absent device and a damaged encoder."""
-    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    encoder = load(places.encoders["text"])
-    provenance = _provenance(settings, compute, encoder)
-    reader = _reader(settings, compute, encoder, f"text {places.name}")
-    vectors = text_of(stream_manifest(places.manifest), window_of(settings), reader)
-    rows = with_words(stream_manifest(places.manifest), vectors)
+    provenance, step = provenance_of(params, corpus, places), step_of(params, corpus, places)
+    fill_on_cluster(step_of, step, params, corpus, places)
+    rows = with_words(stream_manifest(places.manifest), step.rows())
     present, dimension = write_features(places.stores["text"], rows, provenance)
     masked = count_utterances(places.manifest) - present
     without = f", {masked} without words masked" if masked else ""
     say(f"text: {present} utterances, {dimension} features{without}")
+
+
+@dataclass
+class TextStep(Step):
+    """The step that reads a corpus' texts, for `fill_on_cluster`."""
+
+    manifest: Path
+    window: Window
+    reader: Reader
+    needs: Needs
+
+    @property
+    def folder(self) -> Path:
+        """As `Step`."""
+        return self.reader.cache.folder
+
+    def lacking(self) -> Iterator[str]:
+        """As `Step`."""
+        return lacking(stream_manifest(self.manifest), self.window, self.reader)
+
+    def rows(self, wanted: range | None = None) -> Iterator[tuple[str, np.ndarray]]:
+        """As `Step`; dialogues are read as far as they are `wanted`."""
+        return text_of(stream_manifest(self.manifest, wanted), self.window, self.reader)
+
+
+def step_of(params: Params, corpus: str, places: Places) -> TextStep:
+    """The step that reads a corpus' texts; refuse an absent device and a damaged encoder."""
+    settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
+    reader = reader_of(params, corpus, places, f"text {places.name}")
+    return TextStep(places.manifest, window_of(settings), reader, needs_of("text", compute))
 
 
 def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]:
@@ -60,7 +95,7 @@ def provenance_of(params: Params, corpus: str, places: Places) -> dict[str, Any]
 def _provenance(
     settings: TextSettings, compute: ComputeSettings, encoder: Encoder
 ) -> dict[str, Any]:
-    device = resolve_device(compute.device)
+    device = chosen_device(compute.device)
     return {
         "extractor": "text",
         "settings": settings.model_dump(),
@@ -91,12 +126,7 @@ class Reader:
 def reader_of(params: Params, corpus: str, places: Places, label: str) -> Reader:
     """The reader of a corpus' texts; `label` names it in progress displays."""
     settings, compute = params.of(TextSettings, corpus), params.of(ComputeSettings)
-    return _reader(settings, compute, load(places.encoders["text"]), label)
-
-
-def _reader(
-    settings: TextSettings, compute: ComputeSettings, encoder: Encoder, label: str
-) -> Reader:
+    encoder = load(places.encoders["text"])
     provenance = _provenance(settings, compute, encoder)
     reading = settings.model_dump(exclude=NOT_READING)
     computing = [reading, provenance["compute"], provenance["versions"], code_digest(*CODE)]
@@ -147,6 +177,12 @@ def text_of(
         vectors = reader.vectors(turn for _, turn in chunk)
         for u, turn in chunk:
             yield u.utterance, vectors[_key(turn)]
+
+
+def lacking(utterances: Iterable[Utterance], window: Window, reader: Reader) -> Iterator[str]:
+    """Keys of the texts, as for `text_of`, that were never read."""
+    keys = (_key(turn) for _, turn in read_turns(utterances, window))
+    return (key for key in keys if not reader.cache.has(key))
 
 
 def _key(turn: Turn) -> str:

@@ -1,7 +1,9 @@
 """The frame store to the visual store: pictures to one vector per frame."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pipeline.base.cache import ClipCache
@@ -12,10 +14,18 @@ from pipeline.base.paths import Places
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
 from pipeline.base.tables import read_provenance
-from pipeline.features.common.device import arithmetic, picture_backend, resolve_device
+from pipeline.executors.spread import Needs
+from pipeline.features.common.device import (
+    arithmetic,
+    chosen_device,
+    needs_of,
+    picture_backend,
+)
+from pipeline.features.common.shards import Step, fill_on_cluster
 from pipeline.features.visual.encoder import EXPORT, ImageEncoder
+from pipeline.features.visual.plan import lacking
 from pipeline.features.visual.settings import VisualSettings
-from pipeline.features.visual.stream import visual_of
+from pipeline.features.visual.stream import VectorRow, visual_of
 from pipeline.records.features import VECTORS, write_features
 from pipeline.records.frames import VERSION, read_frames
 from pipeline.records.manifest import count_utterances
@@ -31,18 +41,45 @@ PACKAGES = {
 
 def extract(params: Params, corpus: str, places: Places) -> None:
     """Write the visual store; refuse an absent frame store or device and a damaged encoder."""
-    settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
-    encoder = load(places.encoders["visual"])
-    frames = read_provenance(places.frames, VERSION)
-    provenance = _provenance(settings, compute, encoder, frames)
-    vectors = visual_of(
-        partial(read_frames, places.frames),
-        network(encoder, settings, compute),
-        ClipCache("visual", _fingerprint(provenance), VECTORS, about=provenance),
-    )
-    rows = track(vectors, f"visual {places.name}", count_utterances(places.manifest))
+    provenance = provenance_of(params, corpus, places, read_provenance(places.frames, VERSION))
+    step = step_of(params, corpus, places)
+    fill_on_cluster(step_of, step, params, corpus, places)
+    rows = track(step.rows(), f"visual {places.name}", count_utterances(places.manifest))
     present, dimension = write_features(places.stores["visual"], rows, provenance)
     say(f"visual: {present} utterances, {dimension} features per frame")
+
+
+@dataclass
+class PictureStep(Step):
+    """The step that looks at a corpus' pictures, for `fill_on_cluster`."""
+
+    frames: Path
+    encoder: ImageEncoder
+    cache: ClipCache
+    needs: Needs
+
+    @property
+    def folder(self) -> Path:
+        """As `Step`."""
+        return self.cache.folder
+
+    def lacking(self) -> Iterator[str]:
+        """As `Step`."""
+        return lacking(read_frames(self.frames), self.cache)
+
+    def rows(self, wanted: range | None = None) -> Iterator[VectorRow]:
+        """As `Step`; the frame store has the rows of the manifest."""
+        return visual_of(partial(read_frames, self.frames, wanted), self.encoder, self.cache)
+
+
+def step_of(params: Params, corpus: str, places: Places) -> PictureStep:
+    """The step that looks at a corpus' pictures; refuse an absent frame store or device."""
+    settings, compute = params.of(VisualSettings, corpus), params.of(ComputeSettings)
+    encoder = load(places.encoders["visual"])
+    provenance = _provenance(settings, compute, encoder, read_provenance(places.frames, VERSION))
+    cache = ClipCache("visual", _fingerprint(provenance), VECTORS, about=provenance)
+    picture_network = network(encoder, settings, compute)
+    return PictureStep(places.frames, picture_network, cache, needs_of("visual", compute))
 
 
 def provenance_of(
@@ -56,7 +93,7 @@ def provenance_of(
 def _provenance(
     settings: VisualSettings, compute: ComputeSettings, encoder: Encoder, frames: Mapping[str, Any]
 ) -> dict[str, Any]:
-    device = resolve_device(compute.device)
+    device = chosen_device(compute.device)
     backend = picture_backend(device, settings.backend)
     return {
         "extractor": "visual",
@@ -84,7 +121,7 @@ def network(encoder: Encoder, settings: VisualSettings, compute: ComputeSettings
         architecture=encoder.architecture,
         weights=encoder.folder / weights,
         layer=settings.layer,
-        device=resolve_device(compute.device),
+        device=chosen_device(compute.device),
         precision=compute.precision,
         batch_size=settings.batch_size,
         backend=settings.backend,

@@ -131,6 +131,12 @@ def steps(rows: Iterable[Row], seen: SeenPictures, batch_size: int) -> Iterator[
         yield step
 
 
+def lacking(rows: Iterable[Row], cache: ClipCache) -> Iterator[str]:
+    """Keys of the rows whose entry the cache lacks; pictures are read, not decoded."""
+    keys = (_keyed(row).key for row in rows)
+    return (key for key in keys if key and not cache.has(key))
+
+
 def _keyed(row: Row) -> Keyed:
     _, pictures = row
     if pictures is None:

@@ -11,7 +11,12 @@ import pytest
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import MediaError, PipelineError
 from pipeline.base.files import sha256_file
-from pipeline.features.audio.extract import audio_of, opensmile_entries, speech_entries
+from pipeline.features.audio.extract import (
+    audio_of,
+    opensmile_entries,
+    sounds,
+    speech_entries,
+)
 from pipeline.features.common import sound
 from pipeline.features.common.once import Entries
 from pipeline.records.features import VECTORS
@@ -39,7 +44,7 @@ def lengths(samples: np.ndarray, rate: int = 16000) -> np.ndarray:
 def found(rows: Sequence[Utterance], entries: Entries) -> Found:
     return [
         (name, None if vector is None else vector.tolist(), list(problems))
-        for name, vector, problems in audio_of(rows, entries)
+        for name, vector, problems in audio_of(entries.of(sounds(rows)))
     ]
 
 
@@ -150,7 +155,8 @@ def test_vectors_go_to_their_utterance_and_are_computed_once(
 def test_rows_come_as_soon_as_they_are_known(
     tmp_path: Path, cache: ClipCache, decoded: list[str], way: str
 ) -> None:
-    rows = audio_of([clip(n, "abd"[n]) for n in range(3)], WAYS[way](tmp_path, cache))
+    clips = [clip(n, "abd"[n]) for n in range(3)]
+    rows = audio_of(WAYS[way](tmp_path, cache).of(sounds(clips)))
     assert next(rows).utterance == "u0" and decoded == ["a"]
     assert next(rows).utterance == "u1" and decoded == ["a", "b"]
 

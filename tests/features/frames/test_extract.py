@@ -1,6 +1,6 @@
 """Utterances to cache entries of pictures: once, in order, masked where a video is broken."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ import pytest
 from pipeline.base.cache import ClipCache
 from pipeline.base.errors import MediaError
 from pipeline.features.common.images import decode_image
-from pipeline.features.common.once import Outcome
+from pipeline.features.common.once import Entries, Outcome
 from pipeline.features.frames import pictures
-from pipeline.features.frames.extract import FrameMaker, frames_of
+from pipeline.features.frames.extract import CODE, FrameMaker, frames_of
 from pipeline.features.frames.faces import FaceDetector
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
 from pipeline.media.video import Frame, Wanted
@@ -42,6 +42,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrameMaker:
     return FrameMaker(tmp_path, settings, faces, None, cache)
 
 
+def rows_of(utterances: Sequence[Utterance], make: FrameMaker) -> Iterator[Outcome[pa.RecordBatch]]:
+    return frames_of(Entries(make, make.cache, CODE).of(make.files(utterances)))
+
+
 def test_what_never_had_a_video_is_masked_without_a_problem_and_without_a_voice_looked_at(
     make: FrameMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,8 +53,8 @@ def test_what_never_had_a_video_is_masked_without_a_problem_and_without_a_voice_
     mouth = replace(make, faces=make.faces.model_copy(update={"speaker": "mouth"}))
     silent = replace(utterance(0, "aa"), audio=None)
     rows = [replace(utterance(1, "bb"), video=None), replace(silent, utterance="v", video=None)]
-    assert [plain(made) for made in frames_of(rows, mouth)] == [("u1", None, []), ("v", None, [])]
-    ((_, shown, problems),) = map(plain, frames_of([silent], mouth))
+    assert [plain(made) for made in rows_of(rows, mouth)] == [("u1", None, []), ("v", None, [])]
+    ((_, shown, problems),) = map(plain, rows_of([silent], mouth))
     assert shown.speaker == "none" and [p.kind for p in problems] == ["no_face"]
 
 
@@ -79,7 +83,7 @@ def test_broken_clips_are_masked_told_and_tried_again(
 
     monkeypatch.setattr(pictures, "sample_segments", sample)
     rows = [utterance(0, "aa"), utterance(1, "bb"), utterance(2, None), utterance(3, "aa")]
-    first = list(map(plain, frames_of(rows, make)))
+    first = list(map(plain, rows_of(rows, make)))
     assert [(name, kept is not None) for name, kept, _ in first] == [
         ("u0", True),
         ("u1", False),
@@ -91,7 +95,7 @@ def test_broken_clips_are_masked_told_and_tried_again(
     assert first[0][2] == [Problem("u0", "visual", "no_face", detail)]
     assert first[0][1].speaker == "none"
     decoded.clear()
-    assert list(map(plain, frames_of(rows, make))) == first
+    assert list(map(plain, rows_of(rows, make))) == first
     assert decoded == ["1.mp4"], "what worked is cached, what failed is tried again"
 
 
@@ -116,8 +120,8 @@ def test_a_dialogues_video_is_opened_once_for_what_the_cache_lacks(
         segment = Segment("d.avi", start=number, end=number + 1.5, sha256="aa")
         return Utterance(f"u{number}", "d", number, "s", "text", segment, GONE)
 
-    list(frames_of([turn(1), turn(3)], make))
-    found = list(map(plain, frames_of([turn(n) for n in range(6)], make)))
+    list(rows_of([turn(1), turn(3)], make))
+    found = list(map(plain, rows_of([turn(n) for n in range(6)], make)))
     assert opened == [[1, 3], [0, 2, 4, 5]]
     assert [name for name, _, _ in found] == [f"u{n}" for n in range(6)]
     assert [p.kind for _, _, problems in found for p in problems if p.kind != "no_face"] == [

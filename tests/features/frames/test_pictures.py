@@ -21,7 +21,7 @@ from pipeline.base.files import sha256_file
 from pipeline.features.common.images import decode_image
 from pipeline.features.common.once import pictures_key
 from pipeline.features.frames import pictures as module
-from pipeline.features.frames.extract import FrameMaker, frames_of, shares
+from pipeline.features.frames.extract import FrameMaker, shares
 from pipeline.features.frames.faces import Face, FaceDetector
 from pipeline.features.frames.pictures import Faces, pictures_of
 from pipeline.features.frames.settings import FacesSettings, FramesSettings
@@ -30,6 +30,7 @@ from pipeline.media.video import Frame
 from pipeline.records.frames import PICTURES, Pictures, pictures_in
 from pipeline.records.manifest import Segment, Utterance
 from tests.conftest import YUNET
+from tests.features.frames.test_extract import rows_of
 from tests.inline import run_inline
 from tests.media.make_media import write_media, write_parts
 from tests.media.one_segment import sample_frames
@@ -147,7 +148,7 @@ def test_region_and_frame(
     faces = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="mouth")
     make = FrameMaker(root, settings(crop), faces, YUNET if crop == "face" else None, cache)
     clip = replace(RIGHT, sha256=sha256_file(root / "a.mp4"))
-    ((_, batch, problems),) = frames_of([said(clip, clip)], make)
+    ((_, batch, problems),) = rows_of([said(clip, clip)], make)
     assert batch is not None
     kept = pictures_in(batch)
     assert (kept.speaker, kept.boxes) == (speaker, [[0, 0, 1, 1]] * 3)
@@ -225,7 +226,7 @@ def test_pictures_of_a_clip_that_replaced_the_manifests_are_kept_under_no_digest
     monkeypatch.setattr("pipeline.features.frames.faces.FaceDetector", Mock())
     make = FrameMaker(tmp_path, settings(), faces, tmp_path / "net", cache)
     with pytest.raises(PipelineError, match=r"(a\.mp4|b\.wav) was replaced after the manifest"):
-        list(frames_of([said(video, voice)], make))
+        list(rows_of([said(video, voice)], make))
     assert not list(cache.folder.rglob("*"))
 
 
@@ -263,7 +264,7 @@ def test_after_a_cut_no_box_is_held_and_the_ledger_says_so(
     how = FacesSettings(encoder="yunet", score_threshold=0.6, margin=0.3, speaker="largest")
     make = FrameMaker(tmp_path, settings().model_copy(update={"count": 10}), how, YUNET, cache)
     clip = Segment("a.mp4", end=3.0, sha256=sha256_file(path))
-    ((_, _, problems),) = frames_of([said(clip, clip)], make)
+    ((_, _, problems),) = rows_of([said(clip, clip)], make)
     detail = "another shot in 4 of 10 frames; the whole region is shown"
     assert [(p.kind, p.detail) for p in problems] == [("face_in_part", detail)]
 
