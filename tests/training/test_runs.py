@@ -86,12 +86,14 @@ def test_the_history_is_in_order_though_runs_train_side_by_side(
 def test_a_killed_process_is_reported_and_the_others_end(
     training: Training, runs: list[KeptRun]
 ) -> None:
+    others = {child.pid for child in multiprocessing.active_children()}
     epochs = trained(jobs(changed(training, epochs=2000, patience=2000)), 2)
     next(epochs)
-    multiprocessing.active_children()[0].kill()
+    next(c for c in multiprocessing.active_children() if c.pid not in others).kill()
     with pytest.raises(PipelineError, match=r"ended by signal 9.*SYSTEM.workers"):
         list(epochs)
-    assert not multiprocessing.active_children(), "the other process is ended too"
+    left = {child.pid for child in multiprocessing.active_children()}
+    assert left <= others, "the other process is ended too"
 
 
 def test_an_error_of_a_process_is_raised_in_its_own_words(
