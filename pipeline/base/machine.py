@@ -20,9 +20,8 @@ def has_avx2() -> bool:
 
 def gpu_models() -> list[str]:
     """Names of the NVIDIA GPUs, each once, sorted; only Linux tells."""
-    lines = (
-        line for file in NVIDIA.glob("*/information") for line in file.read_text().splitlines()
-    )
+    told = "\n".join(file.read_text(encoding="utf-8") for file in NVIDIA.glob("*/information"))
+    lines = told.splitlines()
     return sorted({line.partition(":")[2].strip() for line in lines if line.startswith("Model:")})
 
 

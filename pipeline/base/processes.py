@@ -75,6 +75,56 @@ class _Started(Generic[L, T]):
     second: Any = None
 
 
+class _Window(Generic[L, T]):
+    """Items under way, in order; `schedule` starts a try that may take a multiple of its time."""
+
+    def __init__(self, schedule: Callable[[T, float], Any]) -> None:
+        self._schedule, self._lock = schedule, threading.Lock()
+        self._items: deque[_Started[L, T]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, label: L, item: T | None) -> None:
+        """Start an item; None has nothing to do."""
+        one = _Started(label, item)
+        self._items.append(one)
+        if item is not None:
+            one.first = self._schedule(item, 1.0)
+            # At once and beside the others, lest one that hangs stops them all.
+            one.first.add_done_callback(lambda _: self._again_if_hung(one))
+
+    def first_done(self) -> tuple[L, Any]:
+        """Wait for the first item, and take it out: its label, and its result or a MediaError."""
+        one = self._items.popleft()
+        if one.item is not None and _problem(one.first):
+            if not _is_hung(one.first):
+                self._wait_for_others()  # memory may have been too full: now with nothing beside it
+            self._again(one)
+        return one.label, _result(one)
+
+    def _again(self, one: _Started[L, T]) -> None:
+        assert one.item is not None
+        with self._lock:
+            one.second = one.second or self._schedule(one.item, LONGER)
+
+    def _again_if_hung(self, one: _Started[L, T]) -> None:
+        with suppress(RuntimeError):  # the pool was stopped
+            if _is_hung(one.first):
+                self._again(one)
+
+    def _wait_for_others(self) -> None:
+        """Until all have ended, the second tries too of those that hang meanwhile."""
+        while True:
+            for one in self._items:
+                if one.first and one.first.done() and _is_hung(one.first):
+                    self._again(one)
+            tries = [t for one in self._items for t in (one.first, one.second) if t is not None]
+            if all(one.done() for one in tries):
+                return
+            futures.wait(tries)
+
+
 class Processes(Generic[T, R]):
     """The processes of a `workers.Isolation`."""
 
@@ -94,55 +144,18 @@ class Processes(Generic[T, R]):
         ahead: int | None,
     ) -> Iterator[tuple[L, R | MediaError | None]]:
         """As `workers.Isolation`."""
-        window: deque[_Started[L, T]] = deque()
-        lock = threading.Lock()
 
-        def start(item: T, times: float = 1.0) -> Any:
+        def schedule(item: T, times: float) -> Any:
             with deaf_to_interrupts():  # the first item starts the processes
                 return self._pool.schedule(_do, args=(item,), timeout=times * patience(item))
 
-        def again(one: _Started[L, T]) -> None:
-            assert one.item is not None
-            with lock:
-                one.second = one.second or start(one.item, LONGER)
-
-        def begun(label: L, item: T | None) -> _Started[L, T]:
-            one = _Started(label, item)
-            if item is not None:
-                one.first = start(item)
-                # At once and beside the others, lest one that hangs stops them all.
-                one.first.add_done_callback(lambda first: once_more(one, first))
-            return one
-
-        def once_more(one: _Started[L, T], first: Any) -> None:
-            with suppress(RuntimeError):  # the pool was stopped
-                if _hung(first):
-                    again(one)
-
-        def others_done() -> None:
-            while True:
-                for one in window:
-                    if one.first and one.first.done() and _hung(one.first):
-                        again(one)
-                tries = [t for one in window for t in (one.first, one.second) if t is not None]
-                if all(one.done() for one in tries):
-                    return
-                futures.wait(tries)
-
-        def first_done() -> tuple[L, R | MediaError | None]:
-            one = window.popleft()
-            if one.item is not None and _problem(one.first):
-                if not _hung(one.first):
-                    others_done()  # the memory may have been too full: now with nothing beside it
-                again(one)
-            return one.label, _result(one)
-
+        window = _Window[L, T](schedule)
         for label, item in items:
-            window.append(begun(label, item))
+            window.add(label, item)
             if len(window) > (ahead or self._count * AHEAD):
-                yield first_done()
+                yield window.first_done()
         while window:
-            yield first_done()
+            yield window.first_done()
 
     @property
     def usable(self) -> bool:
@@ -167,7 +180,7 @@ def _result(one: _Started[L, T]) -> Any:
     return MediaError(second[0], f"tried {how}, {second[1]}; tried before, {first[1]}")
 
 
-def _hung(done: Any) -> bool:
+def _is_hung(done: Any) -> bool:
     """Whether a future that is done is that of an item which took too long."""
     problem = None if done.cancelled() else _problem(done)
     return problem is not None and problem[0] == HUNG

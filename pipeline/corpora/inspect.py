@@ -17,7 +17,13 @@ from pipeline.base.progress import track
 from pipeline.base.settings import Modality
 from pipeline.base.workers import MANY, Isolation
 from pipeline.corpora.tree import spelled
-from pipeline.executors.spread import FEWEST, Needs, on_cluster, pieces_of_item, spread
+from pipeline.executors.spread import (
+    Needs,
+    on_cluster,
+    pieces_of_item,
+    spread,
+    worth_a_cluster,
+)
 from pipeline.media.probe import Probe, probe, unusable
 from pipeline.records.ledger import Problem
 from pipeline.records.manifest import Segment, Utterance
@@ -74,17 +80,15 @@ def inspected(
 
 def _looks(files: Sequence[str], root: Path) -> Iterator[tuple[str, Look]]:
     """Looks at each file, unless it was looked at before and its state is still the same."""
-    unknown = list(files)
+    unknown, needs = list(files), Needs("manifest", reads=root)
     if on_cluster():
         cache = _cache()
         looks = [(path, _known(cache, root / path)) for path in files]
         yield from ((path, look) for path, look in looks if look is not None)
         unknown = [path for path, look in looks if look is None]
-    # A few are not worth the start of a cluster: what cannot be opened is tried in every run.
-    if on_cluster() and len(unknown) >= FEWEST:
+    if worth_a_cluster(unknown, needs):
         shares = chunked(unknown, pieces_of_item(len(unknown)))
-        items = [(root, tuple(share)) for share in shares]
-        yield from spread(look_at, items, Needs("manifest", reads=root))
+        yield from spread(look_at, [(root, tuple(share)) for share in shares], needs)
         return
     with closing(_Looking()) as looking:
         yield from looking.looks(root, unknown)

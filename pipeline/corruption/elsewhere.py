@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from pipeline.base import paths
 from pipeline.base.params import Params
@@ -12,7 +11,7 @@ from pipeline.corruption.corrupted import Extract, Worse, extractors, having
 from pipeline.corruption.corruptions import CORRUPTIONS
 from pipeline.corruption.curves import test_utterances
 from pipeline.corruption.tested import Stores
-from pipeline.executors.spread import FEWEST, on_cluster, spread
+from pipeline.executors.spread import on_cluster, spread, worth_a_cluster
 from pipeline.features.common.device import needs_of
 from pipeline.records.manifest import stream_manifest
 from pipeline.records.protocol import Protocol
@@ -42,7 +41,6 @@ def corrupt_on_cluster(
         return
     utterances, items = test_utterances(corpus, protocol), []
     needs = replace(needs_of("robustness", params.of(ComputeSettings)), reads=paths.raw(corpus))
-    worth = 1 if needs.gpu else FEWEST
     for place, corruption in enumerate(CORRUPTIONS):
         if corruption.apply is None or corruption.modality not in extract:
             continue
@@ -50,7 +48,7 @@ def corrupt_on_cluster(
         names = frozenset(u.utterance for u in those)
         for level in corruption.steps(quick):
             made = extract[corruption.modality](those, corruption, level)
-            if isinstance(made, Worse) and len(list(islice(made.lacking(), worth))) == worth:
+            if isinstance(made, Worse) and worth_a_cluster(made.lacking(), needs):
                 items.append(Level(params.only(corpus), corpus, place, level, names))
     if items:
         done = spread(corrupt, items, needs)

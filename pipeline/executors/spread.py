@@ -7,8 +7,9 @@ no stage runs again because of it.
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.base.errors import PipelineError
 
@@ -58,6 +59,18 @@ def on_cluster() -> bool:
     if chosen not in EXECUTORS:
         raise PipelineError(f"{EXECUTOR}: got {chosen!r}, expected one of {list(EXECUTORS)}")
     return chosen == "ray"
+
+
+def worth_a_cluster(lacking: Iterable[Any], needs: Needs) -> bool:
+    """Whether a cluster is chosen, and so much is `lacking` that it pays to ask it.
+
+    It does for one piece that needs a GPU, which this machine may not have. No more is looked for
+    than decides it: some network disks call absent, for a while, what was looked for too early.
+    """
+    if not on_cluster():
+        return False
+    least = 1 if needs.gpu else FEWEST
+    return len(list(islice(lacking, least))) == least
 
 
 def spread(work: Work[T, R], items: Sequence[T], needs: Needs) -> Generator[R, None, None]:

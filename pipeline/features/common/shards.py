@@ -9,7 +9,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.base.params import Params
 from pipeline.base.paths import Places
 from pipeline.base.progress import progress
-from pipeline.executors.spread import FEWEST, Needs, on_cluster, pieces_of_item, spread
+from pipeline.executors.spread import Needs, pieces_of_item, spread, worth_a_cluster
 from pipeline.features.common.once import Entries, Failures, Made, Piece
 from pipeline.records.manifest import Utterance, dialogue_starts, stream_manifest
 
@@ -118,12 +117,7 @@ def fill_on_cluster(make: Make, step: Step, params: Params, corpus: str, places:
     A few entries are not worth its start: the step makes them itself. So a run that finds
     everything in the cache, or everything but what fails again and again, needs no cluster.
     """
-    if not on_cluster():
-        return
-    # Looking for each of them would make some network disks call absent, for a while, what was
-    # made since. This machine may have no GPU at all.
-    worth = 1 if step.needs.gpu else FEWEST
-    if len(list(islice(step.lacking(), worth))) < worth:
+    if not worth_a_cluster(step.lacking(), step.needs):
         return
     if places != paths.places(corpus):  # a conversation in a folder that nobody else sees
         return
