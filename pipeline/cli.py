@@ -176,9 +176,9 @@ def robustness(
 
 @app.command()
 def extract(
-    corpus: Annotated[str, typer.Argument(help="Whose manifest is there.")],
+    corpus: Annotated[str, typer.Argument(help="A corpus whose manifest has been written.")],
     stage: Annotated[str, typer.Argument(help="frames, visual, audio or text.")],
-    shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Which part of how many.")],
+    shard: Annotated[str, typer.Option("--shard", metavar="K/N", help="Part K of N.")],
 ) -> None:
     """Fill the clip cache for a part of a corpus, so that many jobs share a stage's work."""
     from pipeline.features.one_shard import carry_out

@@ -42,11 +42,11 @@ from pipeline.weights.folder import load
 Row = tuple[str, np.ndarray | None]
 Extract = Callable[[Sequence[Utterance], Corruption, float], Iterable[Row]]
 """[frame, feature] of utterances that have the modality, in manifest order, once corrupted: mostly
-`Worse`."""
+`CorruptedRows`."""
 
 
 @dataclass(frozen=True)
-class Worse:
+class CorruptedRows:
     """Rows of one step of a corruption, made by `make` as they are asked for."""
 
     make: Callable[[], Iterable[Row]]
@@ -154,7 +154,7 @@ def _texts(params: Params, corpus: str, places: Places) -> Extract:
             vectors = text.text_of(corrupted, window, reader)
             return (row for row in text.with_words(corrupted, vectors) if row[0] in wanted)
 
-        return Worse(rows, partial(text.lacking, corrupted, window, reader))
+        return CorruptedRows(rows, partial(text.lacking, corrupted, window, reader))
 
     return extract
 
@@ -181,7 +181,7 @@ def _sounds(params: Params, corpus: str, places: Places) -> Extract:
             checked = (_checked(*outcome) for outcome in made)
             return track(checked, _label(places, corruption, level), len(utterances))
 
-        return Worse(rows, lambda: (piece.key for piece in pieces if entries.lacks(piece)))
+        return CorruptedRows(rows, lambda: (piece.key for piece in pieces if entries.lacks(piece)))
 
     return extract
 
@@ -217,7 +217,7 @@ def _pictures(params: Params, corpus: str, places: Places) -> Extract:
             vectors = visual_of(frames, encoder, cache)
             return track(vectors, _label(places, corruption, level), len(utterances))
 
-        return Worse(rows, lambda: lacking(frames(), cache))
+        return CorruptedRows(rows, lambda: lacking(frames(), cache))
 
     return extract
 

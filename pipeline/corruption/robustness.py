@@ -10,7 +10,7 @@ from pipeline.base.settings import MODALITIES
 from pipeline.corruption import page
 from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.curves import measure
-from pipeline.corruption.elsewhere import corrupt_on_cluster
+from pipeline.corruption.on_cluster import corrupt_on_cluster
 from pipeline.corruption.tested import read_tested
 from pipeline.features.common.settings import ExtractSettings
 from pipeline.prediction.checkpoints import checkpoints_in, find_checkpoints

@@ -192,7 +192,7 @@ def unlike(host: str, wrong: list[str]) -> str:
     """The message about a node that cannot take part."""
     listed = "; ".join(wrong[:5]) + f"; and {len(wrong) - 5} more" * (len(wrong) > 5)
     return (
-        f"The node {host} of the cluster has other conditions than the driver: {listed}. Results "
+        f"The node {host} of the cluster differs from the driver: {listed}. Results "
         "would depend on who computed them. Give all nodes the same image or environment, the "
         "same CPU type, and this folder and cache on a shared disk at the same path."
     )

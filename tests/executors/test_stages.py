@@ -12,9 +12,9 @@ from pipeline.base import paths
 from pipeline.base.params import read_params
 from pipeline.corpora import inspect
 from pipeline.corpora.inspect import inspected
-from pipeline.corruption import elsewhere
+from pipeline.corruption import on_cluster
 from pipeline.corruption.corrupted import extractors
-from pipeline.corruption.elsewhere import corrupt_on_cluster
+from pipeline.corruption.on_cluster import corrupt_on_cluster
 from pipeline.executors.spread import FEWEST, Needs
 from pipeline.finetuning import finetune as finetuning
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
@@ -45,7 +45,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handed]:
             finally:
                 os.environ["ERC_EXECUTOR"] = "ray"
 
-    for module in (inspect, train, finetuning, elsewhere):
+    for module in (inspect, train, finetuning, on_cluster):
         monkeypatch.setattr(module, "spread", spread)
     monkeypatch.setenv("ERC_EXECUTOR", "ray")
     yield handed
@@ -128,7 +128,7 @@ def test_corrupted_features_are_made_elsewhere_and_found_here(
     ((needs, count),) = cluster
     assert needs.stage == "robustness" and count >= 1
     before = made(workspace)
-    (dropout,) = (c for c in elsewhere.CORRUPTIONS if c.name == "word dropout")
+    (dropout,) = (c for c in on_cluster.CORRUPTIONS if c.name == "word dropout")
     there = list(extract["text"](rows, dropout, dropout.steps(quick=True)[0]))
     assert len(there) == len(rows) and made(workspace) == before, "nothing was left to compute"
     corrupt_on_cluster(params, protocol, CORPUS, {"text": store}, extract, quick=True)

@@ -7,7 +7,7 @@ from pipeline.base import paths
 from pipeline.base.params import Params
 from pipeline.base.progress import track
 from pipeline.base.settings import ComputeSettings
-from pipeline.corruption.corrupted import Extract, Worse, extractors, having
+from pipeline.corruption.corrupted import CorruptedRows, Extract, extractors, having
 from pipeline.corruption.corruptions import CORRUPTIONS
 from pipeline.corruption.curves import test_utterances
 from pipeline.corruption.tested import Stores
@@ -48,7 +48,7 @@ def corrupt_on_cluster(
         names = frozenset(u.utterance for u in those)
         for level in corruption.steps(quick):
             made = extract[corruption.modality](those, corruption, level)
-            if isinstance(made, Worse) and worth_a_cluster(made.lacking(), needs):
+            if isinstance(made, CorruptedRows) and worth_a_cluster(made.lacking(), needs):
                 items.append(Level(params.only(corpus), corpus, place, level, names))
     if items:
         done = spread(corrupt, items, needs)
