@@ -46,7 +46,8 @@ def kept_runs(data: TrainingData) -> list[KeptRun]:
     arithmetic, then the data of its fold and its seed. So another seed, fold or corpus adds runs
     and leaves the others where they are.
     """
-    folder = _folder(data.training)
+    # Absolute: on a cluster the cache is named so, and a run is the same by whatever name.
+    folder = _folder(data.training).absolute()
     stores = {m: store.digest for m, store in data.stores.items()}
     kind, training = system(data.training.name), data.training
     head = [sha256_file(paths.head(training.corpus))] if kind.READS_HEAD else []

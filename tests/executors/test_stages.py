@@ -15,6 +15,7 @@ from pipeline.corpora.inspect import inspected
 from pipeline.corruption import on_cluster
 from pipeline.corruption.corrupted import extractors
 from pipeline.corruption.on_cluster import corrupt_on_cluster
+from pipeline.executors.cluster import environment
 from pipeline.executors.spread import FEWEST, Needs
 from pipeline.finetuning import finetune as finetuning
 from pipeline.records.manifest import Origin, Segment, Utterance, write_manifest
@@ -39,15 +40,17 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handed]:
         handed.append((needs, len(items)))
         for item in reversed(items):
             carried, alone = cloudpickle.loads(cloudpickle.dumps((work, item)))
-            del os.environ["ERC_EXECUTOR"]  # as where it would run
+            before = dict(os.environ)
+            os.environ.update(environment())  # as where it would run
             try:
                 yield from cloudpickle.loads(cloudpickle.dumps(list(carried(alone))))
             finally:
-                os.environ["ERC_EXECUTOR"] = "ray"
+                os.environ.update(before)
 
     for module in (inspect, train, finetuning, on_cluster):
         monkeypatch.setattr(module, "spread", spread)
     monkeypatch.setenv("ERC_EXECUTOR", "ray")
+    monkeypatch.setenv("ERC_CACHE", "cache")  # as a user has it; nodes are told its whole name
     yield handed
     inspect._kept_looking().close()  # elsewhere its processes would end with their own
     inspect._kept_looking.cache_clear()

@@ -149,8 +149,8 @@ def begun(folder: Path, stage: str, nodes: Nodes) -> subprocess.Popen[str]:
         **nodes.environment,
         "RAY_ADDRESS": nodes.address,
         "ERC_EXECUTOR": "ray",
-        "ERC_CACHE": str(folder / "data/cache"),
     }
+    environment.pop("ERC_CACHE", None)
     return subprocess.Popen(
         [sys.executable, "-m", f"stages.{stage}", *words],
         cwd=folder,
