@@ -27,11 +27,13 @@ meld-text: $(PLACE)
 	dvc exp run --name meld-text -S 'corpora=[meld_text]' -S 'demos=[]'
 	python -m pipeline summary
 
-# The same with the text encoder fine-tuned on the train split, three named turns before as context.
+# The same with the text encoder fine-tuned on the train split, three named turns before as context;
+# of the systems, those named: SYSTEMS=majority,bc_lstm,mcn_cl.
+meld-text-finetuned: SYSTEMS ?= majority,tfidf,logistic_regression,finetuned_head,mcn_cl
 meld-text-finetuned: $(PLACE)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
 	dvc exp run --name meld-text-finetuned -S 'corpora=[meld_text]' -S 'demos=[]' \
-	  -S 'systems=[majority,tfidf,logistic_regression,finetuned_head,mcn_cl]' \
+	  -S 'systems=[$(SYSTEMS)]' \
 	  -S meld_text.finetune.enabled=true -S meld_text.text.pooling=mean \
 	  -S meld_text.text.context_turns=3 -S meld_text.text.speaker_marks=names
 	python -m pipeline summary
