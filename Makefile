@@ -27,8 +27,8 @@ meld-text: $(PLACE)
 	dvc exp run --name meld-text -S 'corpora=[meld_text]' -S 'demos=[]'
 	python -m pipeline summary
 
-# The same with the text encoder fine-tuned on the train split, three named turns before as context;
-# of the systems, those named: SYSTEMS=majority,bc_lstm,mcn_cl.
+# The same with the text encoder fine-tuned on the train split, three named turns before as context.
+# SYSTEMS=majority,bc_lstm,mcn_cl names other systems; the reference, mcn_cl, must be one of them.
 meld-text-finetuned: SYSTEMS ?= majority,tfidf,logistic_regression,finetuned_head,mcn_cl
 meld-text-finetuned: $(PLACE)
 	python -m pipeline meld-text $(or $(MELD_CSV),$(error name the folder: MELD_CSV=DIR))
