@@ -97,6 +97,9 @@ class Dialogue:
     texts: list[str] = field(default_factory=list)
     """[turn], for systems that read words themselves."""
 
+    names: list[str] = field(default_factory=list)
+    """Who speaks, [turn]; the same in other dialogues where the corpus tells people apart."""
+
     def __len__(self) -> int:
         return len(self.utterances)
 

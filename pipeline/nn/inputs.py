@@ -41,7 +41,7 @@ class Standardise(nn.Module):
         self.register_buffer("bound", torch.tensor(math.inf))
 
     def fit(self, mean: Tensor, std: Tensor) -> None:
-        """Set the statistics, both [feature], which must come from the train split alone.
+        """Set the statistics, both [feature]; a model's come from the train split alone.
 
         A constant feature is centred but not scaled, which would give NaN or magnify rounding
         noise.

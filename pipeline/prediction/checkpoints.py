@@ -16,6 +16,7 @@ from pipeline.nn.batch import Dialogue
 from pipeline.nn.optimise import lower_precision
 from pipeline.systems.base import System
 from pipeline.training.checkpoint import check_features, load_checkpoint, read_facts
+from pipeline.training.data import as_read
 from pipeline.training.inference import BATCH_SIZE, probabilities
 
 
@@ -45,7 +46,8 @@ class Trained:
         if threads := getattr(settings, "threads", None):  # else it was fitted at once
             set_threads(threads)
         size = batch_size or int(getattr(settings, "batch_size", BATCH_SIZE))
-        return torch.cat(probabilities(self.system, dialogues, size, self.precision)).numpy()
+        read = as_read(dialogues, settings)
+        return torch.cat(probabilities(self.system, read, size, self.precision)).numpy()
 
 
 @dataclass(frozen=True)

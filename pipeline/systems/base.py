@@ -47,7 +47,16 @@ class BasicSettings(Section):
         return canonical(value)
 
 
-class Settings(BasicSettings):
+class FeatureSettings(BasicSettings):
+    """Of a system that reads features."""
+
+    standardise: Literal["corpus", "speaker"] = Field(
+        description="By the train split's mean and deviation; or before that each speaker by their "
+        "own in the split at hand, without labels, for which they need several utterances."
+    )
+
+
+class Settings(FeatureSettings):
     """What every system that learns by gradients has: a run per seed, and how it is optimised."""
 
     seeds: tuple[int, ...] = Field(min_length=1)
@@ -234,6 +243,10 @@ class LinearSettings(FittedSettings):
     regularisation: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         min_length=1, description="Inverse strengths C that are tried; validation chooses."
     )
+
+
+class ProbeSettings(LinearSettings, FeatureSettings):
+    """Of a linear classifier of features."""
 
 
 class Fitted(System):

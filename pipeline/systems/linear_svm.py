@@ -6,20 +6,20 @@ from sklearn.svm import LinearSVC
 
 from pipeline.nn.batch import Dialogue, DialogueBatch
 from pipeline.nn.linear import LinearProbe
-from pipeline.systems.base import Fitted, LinearSettings, Output, Shape, Source
+from pipeline.systems.base import Fitted, Output, ProbeSettings, Shape, Source
 
 
 class LinearSvm(Fitted):
     """One-against-rest linear SVM on a turn's frames' mean and its other modalities."""
 
-    Settings = LinearSettings
+    Settings = ProbeSettings
     SOURCE = Source(
         fidelity="code",
         citation="scikit-learn, LinearSVC",
         adapted="probabilities are the softmax of its margins, which nobody calibrated",
     )
 
-    def __init__(self, settings: LinearSettings, shape: Shape) -> None:
+    def __init__(self, settings: ProbeSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         self.probe = LinearProbe(shape.features, shape.classes)
 

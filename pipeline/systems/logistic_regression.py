@@ -6,16 +6,16 @@ from sklearn.linear_model import LogisticRegression as Estimator
 
 from pipeline.nn.batch import Dialogue, DialogueBatch
 from pipeline.nn.linear import ITERATIONS, LinearProbe
-from pipeline.systems.base import Fitted, LinearSettings, Output, Shape, Source
+from pipeline.systems.base import Fitted, Output, ProbeSettings, Shape, Source
 
 
 class LogisticRegression(Fitted):
     """Multinomial logistic regression on a turn's frames' mean and its other modalities."""
 
-    Settings = LinearSettings
+    Settings = ProbeSettings
     SOURCE = Source(fidelity="code", citation="scikit-learn, LogisticRegression")
 
-    def __init__(self, settings: LinearSettings, shape: Shape) -> None:
+    def __init__(self, settings: ProbeSettings, shape: Shape) -> None:
         super().__init__(settings, shape)
         self.probe = LinearProbe(shape.features, shape.classes)
 

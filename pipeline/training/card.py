@@ -14,6 +14,7 @@ from pipeline.base.errors import PipelineError
 from pipeline.records.protocol import SPLITS, Entry
 from pipeline.systems.base import System, system
 from pipeline.training.checkpoint import stated_system
+from pipeline.training.data import FEW
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 GENERATED = "demo_"  # how the corpora that the stage `demo` generates are called
@@ -50,6 +51,7 @@ def card(checkpoint: Path, facts: Mapping[str, Any], entries: Sequence[Entry]) -
         slices=paths.metrics(corpus, facts["system"], "tables", "slices.csv").as_posix(),
         source=kind.SOURCE,
         what=" ".join((kind.__doc__ or "").split("\n\n")[0].split()),
+        few=FEW if facts["settings"].get("standardise") == "speaker" else 0,
         alone=not made.READS_DIALOGUE or facts["settings"].get("context") == "none",
     )
     return text

@@ -1,7 +1,9 @@
 """A corpus as dialogues of tensors: the protocol joined with the feature stores, fold by fold."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -12,10 +14,13 @@ from torch import Tensor
 from pipeline.base.errors import PipelineError
 from pipeline.base.settings import ComputeSettings
 from pipeline.nn.batch import NO_LABEL, Dialogue
+from pipeline.nn.inputs import Standardise
 from pipeline.nn.outliers import robust
 from pipeline.records.features import Features, of_utterances
 from pipeline.records.protocol import Entry
 from pipeline.systems.base import Shape, System, system
+
+FEW = 8  # utterances: the deviation of as many is off by a quarter
 
 
 def dialogues(
@@ -78,6 +83,7 @@ def _dialogue(
         speakers=torch.tensor([numbers.setdefault(t.speaker, len(numbers)) for t in turns]),
         labels=torch.tensor([NO_LABEL if t.label is None else t.label for t in turns]),
         texts=[texts[t.utterance] for t in turns],
+        names=[t.speaker for t in turns],
     )
 
 
@@ -123,7 +129,7 @@ def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, 
     `outliers`, none is counted.
 
     Args:
-        dialogues: The train split's.
+        dialogues: The train split's; or by speaker, see `as_read`, those of one.
         modality: Which modality.
 
     Returns:
@@ -149,6 +155,48 @@ def mean_and_std(dialogues: Sequence[Dialogue], modality: str) -> tuple[Tensor, 
 
     robust_mean, robust_std = robust(count, mean.numpy(), std, (absolute / count).numpy(), columns)
     return torch.from_numpy(robust_mean).float(), torch.from_numpy(robust_std).float()
+
+
+def as_read(split: Sequence[Dialogue], settings: Any) -> Sequence[Dialogue]:
+    """A split's dialogues as a system reads them, by its setting `standardise`."""
+    if getattr(settings, "standardise", "corpus") == "corpus":
+        return split
+    for modality in split[0].features if split else ():
+        split = _by_speaker(split, modality)
+    return split
+
+
+def _by_speaker(split: Sequence[Dialogue], modality: str) -> list[Dialogue]:
+    """Centre and scale the vectors of each speaker by their own mean and standard deviation.
+
+    Those with fewer than `FEW` utterances in the split are taken together. No label is read, and no
+    other split: of a conversation that is predicted there is none.
+    """
+    there = [d.present[modality] for d in split]
+    counts: Counter[str] = Counter()
+    for dialogue, mask in zip(split, there, strict=True):
+        counts.update(name for name, has in zip(dialogue.names, mask.tolist(), strict=True) if has)
+    groups = [[n if counts[n] >= FEW else None for n in dialogue.names] for dialogue in split]
+    vectors = [dialogue.features[modality].clone() for dialogue in split]
+    for group in dict.fromkeys(g for names in groups for g in names):
+        own = [
+            torch.tensor([g == group for g in names]) & mask
+            for names, mask in zip(groups, there, strict=True)
+        ]
+        heard = [
+            replace(dialogue, present={modality: mask})
+            for dialogue, mask in zip(split, own, strict=True)
+            if mask.any()
+        ]
+        if heard:
+            standardise = Standardise(vectors[0].shape[-1], limit=math.inf)
+            standardise.fit(*mean_and_std(heard, modality))
+            for values, mask in zip(vectors, own, strict=True):
+                values[mask] = standardise(values[mask])
+    return [
+        replace(dialogue, features={**dialogue.features, modality: values})
+        for dialogue, values in zip(split, vectors, strict=True)
+    ]
 
 
 def _present(dialogue: Dialogue, modality: str) -> Tensor:

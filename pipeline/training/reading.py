@@ -15,7 +15,7 @@ from pipeline.records.features import Features, read_features
 from pipeline.records.manifest import read_manifest
 from pipeline.records.protocol import Protocol, read_protocol
 from pipeline.systems.base import Shape
-from pipeline.training.data import Fold, dialogues
+from pipeline.training.data import Fold, as_read, dialogues
 from pipeline.training.fit import Limits
 from pipeline.training.learner import limits_of
 
@@ -71,7 +71,10 @@ class TrainingData:
         """The data of the runs of one fold."""
         training = self.training
         train, valid, test = (
-            dialogues(self.protocol.entries, self.stores, self.texts, number, split)
+            as_read(
+                dialogues(self.protocol.entries, self.stores, self.texts, number, split),
+                training.settings,
+            )
             for split in ("train", "valid", "test")
         )
         return Fold(

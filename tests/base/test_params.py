@@ -47,7 +47,7 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
         ("count: 4", "count: 0"),
         ("pooling: mean", "pooling: man"),
         ("*mcn_cl], width", "*mcn_cl], haeds: 4, width"),
-        ("  tfidf: {<<: *linear", "  tfdif: {<<: *linear"),
+        ("  tfidf: {<<: *tfidf", "  tfdif: {<<: *tfidf"),
         (
             "    warmup: 0.1\n    gradient_clip: 1.0\n    dropout",
             "    warmup: 2\n    gradient_clip: 1.0\n    dropout",

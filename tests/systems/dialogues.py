@@ -133,6 +133,7 @@ SMALL = {
     "heads": 2,
     "projection": 6,
     "limit": 10.0,
+    "standardise": "corpus",
     "residual": False,
     "dropout": 0.1,
     "temperature": 0.8,

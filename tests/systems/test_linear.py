@@ -13,13 +13,15 @@ from pipeline.base import paths
 from pipeline.nn.batch import Dialogue, collate
 from pipeline.nn.linear import rotated, take_over
 from pipeline.records.head import Head, write_head
-from pipeline.systems.base import FittedSettings, LeftOut, LinearSettings, Shape, system
+from pipeline.systems.base import FittedSettings, LeftOut, ProbeSettings, Shape, system
 
 ONE = FittedSettings(enabled=True, modalities=("text",))
 
 
-def linear(*strengths: float, modalities: tuple[Any, ...] = ("text",)) -> LinearSettings:
-    return LinearSettings(enabled=True, modalities=modalities, regularisation=strengths)
+def linear(*strengths: float, modalities: tuple[Any, ...] = ("text",)) -> ProbeSettings:
+    return ProbeSettings(
+        enabled=True, modalities=modalities, regularisation=strengths, standardise="corpus"
+    )
 
 
 def said(*turns: tuple[str, int]) -> Dialogue:

@@ -98,6 +98,13 @@ def test_says_whether_other_turns_are_read() -> None:
     assert alone in made(system="tfn", settings=stated)
 
 
+def test_standardising_by_speaker_is_told_with_what_it_needs() -> None:
+    assert "own mean and deviation" not in made()
+    card = made(settings={**FACTS["settings"], "standardise": "speaker"})
+    assert "hand over at least 8 utterances of a speaker" in card
+    assert "evaluate`'s: `metrics/demo_x/mcn_cl/metrics.json`.\n\n## How" in made()
+
+
 def test_every_parameter_is_counted_once() -> None:
     whole = sum(parameter.numel() for parameter in stated_system(FACTS).parameters())
     rows = [line for line in made().splitlines() if line.startswith("| ") and "," in line]
