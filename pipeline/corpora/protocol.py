@@ -4,8 +4,10 @@ Decided apart from the features: changing a label set or a split decodes nothing
 stage, training and evaluation, and the text encoder's fine-tuning, if there is any, with the texts.
 """
 
-from collections import Counter
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from pipeline.base.errors import PipelineError
 from pipeline.corpora.reader import Reader
@@ -33,7 +35,52 @@ def make_protocol(
         for u, label in kept
     ]
     _check_splits(entries, settings)
-    return Protocol(label_set.classes, entries)
+    return Protocol(label_set.classes, controlled(entries, settings))
+
+
+def controlled(entries: Sequence[Entry], settings: ProtocolSettings) -> list[Entry]:
+    """Exchange the labels of a negative control; classes, splits and their counts stay.
+
+    A split's dialogues stand in the order of a digest. Within them, turns take each other's labels
+    in the order of another. Across them, each turn takes the label of the one that is as many
+    labelled turns on as the longest dialogue has, so of another dialogue.
+
+    Raises:
+        PipelineError: A split has nothing to exchange, or too few turns to give each a label of
+            another dialogue.
+    """
+    if settings.control == "none":
+        return list(entries)
+
+    def drawn(name: str) -> bytes:
+        return hashlib.sha256(f"{settings.seed}/{name}".encode()).digest()
+
+    splits = defaultdict(list)
+    for place, e in enumerate(entries):
+        if e.label is not None:
+            splits[e.fold, e.split].append(place)
+    exchanged = list(entries)
+    for (_, split), places in splits.items():
+        of = {place: drawn(entries[place].dialogue) for place in places}
+        takers = sorted(places, key=of.__getitem__)
+        longest = max(Counter(of.values()).values())
+        if settings.control == "within_dialogues":
+            _check_exchange(longest > 1, split, longest, len(places), "across_dialogues")
+            givers = sorted(places, key=lambda p: (of[p], drawn(entries[p].utterance)))
+        else:
+            _check_exchange(2 * longest <= len(places), split, longest, len(places), "none")
+            givers = takers[longest:] + takers[:longest]
+        for taker, giver in zip(takers, givers, strict=True):
+            exchanged[taker] = replace(entries[taker], label=entries[giver].label)
+    return exchanged
+
+
+def _check_exchange(possible: bool, split: str, longest: int, turns: int, other: str) -> None:
+    if not possible:
+        raise PipelineError(
+            f"The control cannot exchange the labels of {split}, whose longest dialogue has "
+            f"{longest} of its {turns} labelled turns; use control: {other}, or other splits."
+        )
 
 
 def check_labels(
@@ -89,15 +136,20 @@ def remarks(
     lacking = [code for code in codes if label_set.index(code) is None]
     without = Counter("no code" if code is None else str(code) for code in lacking)
     # Another corpus' or a typing mistake.
-    unused = [
+    said = [
         f"no utterance has the label set's code {c!r}" for c in label_set.codes if c not in codes
     ]
-    if not without:
-        return unused
-    listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
-    what = "kept as context" if settings.unlabelled == "context" else "left out"
-    line = f"{what}, without a label in the set: {without.total()} utterances ({listed})"
-    return [line, *unused]
+    if without:
+        listed = ", ".join(f"{code} {count}" for code, count in sorted(without.items()))
+        what = "kept as context" if settings.unlabelled == "context" else "left out"
+        said.insert(
+            0, f"{what}, without a label in the set: {without.total()} utterances ({listed})"
+        )
+    if settings.control != "none":
+        said.append(
+            f"control: {settings.control} has exchanged labels: figures say nothing of a system"
+        )
+    return said
 
 
 def _codes(

@@ -55,7 +55,12 @@ class ProtocolSettings(Section):
     )
     valid_fraction: float | None = Field(default=None, gt=0, lt=1)
     test_fraction: float | None = Field(default=None, gt=0, lt=1)
-    seed: int = Field(default=1, ge=0, description="Draws fractions; needed by nothing else.")
+    seed: int = Field(default=1, ge=0, description="Draws fractions and the order of a control.")
+    control: Literal["none", "within_dialogues", "across_dialogues"] = Field(
+        description="A negative control: turns of a dialogue exchange their labels, which leaves "
+        "its mix of emotions to learn, or turns of a split take those of another dialogue, which "
+        "leaves nothing."
+    )
 
     @field_validator("label_set", "label_policy", "validation")
     @classmethod

@@ -21,7 +21,12 @@ OF_RAVDESS = ravdess.RavdessOptions(reader="ravdess", full=True, max_seconds=60)
 
 
 def chosen(splits: str, label_set: str = "emotion", **more: float) -> ProtocolSettings:
-    usual = {"label_policy": "consensus", "unlabelled": "drop", "valid_fraction": 0.2}
+    usual = {
+        "label_policy": "consensus",
+        "unlabelled": "drop",
+        "control": "none",
+        "valid_fraction": 0.2,
+    }
     return ProtocolSettings.model_validate(
         {**usual, "label_set": label_set, "splits": splits, **more}
     )

@@ -32,7 +32,7 @@ def table(root: Path, *lines: str) -> Path:
 
 
 def chosen(label_set: object, splits: str = "official", **more: object) -> ProtocolSettings:
-    usual = {"label_policy": "consensus", "unlabelled": "drop", "splits": splits}
+    usual = {"label_policy": "consensus", "unlabelled": "drop", "control": "none", "splits": splits}
     return ProtocolSettings.model_validate({"label_set": label_set, **usual, **more})
 
 

@@ -50,6 +50,7 @@ def test_the_published_labelled_utterances(
         label_set=label_set,
         label_policy=policy,
         unlabelled="drop",
+        control="none",
         splits="session5",
         validation=validation,  # type: ignore[arg-type]
     )
@@ -67,6 +68,7 @@ def test_sessions_of_the_four_class_task(iemocap: list[Utterance]) -> None:
         label_set="four",
         label_policy="consensus",
         unlabelled="drop",
+        control="none",
         splits="leave_one_session_out",
         validation="last_20",
     )

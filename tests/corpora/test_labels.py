@@ -15,7 +15,7 @@ from pipeline.corpora.protocol import make_protocol, remarks
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.settings import ProtocolSettings
 from pipeline.records.manifest import Segment, Utterance, Vote
-from pipeline.records.protocol import counts, read_protocol, write_protocol
+from pipeline.records.protocol import Entry, counts, read_protocol, write_protocol
 from tests.synthetic import bare_utterance
 
 MELD = READERS["meld"]
@@ -85,6 +85,7 @@ def protocol(**changes: object) -> ProtocolSettings:
         "label_set": "six",
         "label_policy": "consensus",
         "unlabelled": "drop",
+        "control": "none",
         "splits": "official",
     }
     return ProtocolSettings.model_validate({**usual, **changes})
@@ -239,3 +240,75 @@ def test_what_has_no_label_and_codes_nobody_has_are_counted() -> None:
         "no utterance has the label set's code 'exce'",
     ]
     assert "(no code 1)" in remarks([replace(ROWS[0], emotion=None)], chosen, MELD)[0]
+
+
+TALKS = [
+    (split, f"{split}/{number}", turns)
+    for split in ("train", "dev", "test")
+    for number, turns in enumerate((4, 3, 5))
+]
+TURNS = [
+    bare_utterance(name, turn, code, split)
+    for first, (split, name, turns) in enumerate(TALKS)
+    for turn, code in enumerate((["joy", "anger", "fear", "joy", "xxx"] * 4)[first:][:turns])
+]
+
+
+@pytest.mark.parametrize("unlabelled", ["drop", "context"])
+@pytest.mark.parametrize("control", ["within_dialogues", "across_dialogues"])
+def test_a_control_exchanges_labels_and_nothing_else(control: str, unlabelled: str) -> None:
+    def made(**changes: object) -> list[Entry]:
+        chosen = protocol(label_set="emotion", unlabelled=unlabelled, **changes)
+        return make_protocol(TURNS, chosen, MELD).entries
+
+    real, exchanged = made(), made(control=control)
+    assert [replace(e, label=None) for e in exchanged] == [replace(e, label=None) for e in real]
+    assert [e.label is None for e in exchanged] == [e.label is None for e in real]
+    assert exchanged != real and exchanged == made(control=control), "the same each time"
+    for split in ("train", "valid", "test"):
+        within = control == "within_dialogues"
+        for name in {e.dialogue for e in real if e.split == split} if within else [""]:
+            before, after = (
+                sorted(e.label for e in some if e.split == split and e.label is not None
+                       and e.dialogue.startswith(name))
+                for some in (real, exchanged)
+            )  # fmt: skip
+            assert before == after, "the counts stay"
+
+
+def test_across_dialogues_no_turn_keeps_a_label_of_its_own_dialogue() -> None:
+    codes = {"a": "joy", "b": "anger", "c": "fear"}
+    rows = [
+        bare_utterance(f"{split}/{name}", turn, codes[name], split)
+        for split in ("train", "dev", "test")
+        for name, turns in (("a", 4), ("b", 2), ("c", 3))
+        for turn in range(turns)
+    ]
+    chosen = protocol(label_set="emotion", control="across_dialogues")
+    real = make_protocol(rows, protocol(label_set="emotion"), MELD).entries
+    for before, after in zip(real, make_protocol(rows, chosen, MELD).entries, strict=True):
+        assert before.label != after.label
+    with pytest.raises(
+        PipelineError, match=r"labels of train, whose longest dialogue has 4 of its 6"
+    ):
+        make_protocol([r for r in rows if not r.dialogue.endswith("/c")], chosen, MELD)
+    assert remarks(rows, chosen, MELD)[-1] == (
+        "control: across_dialogues has exchanged labels: figures say nothing of a system"
+    )
+
+
+def test_utterances_of_their_own_that_are_sorted_by_label_lose_it_too() -> None:
+    """As RAVDESS' are: the next one's label would be their own, or follow from it."""
+    rows = [
+        bare_utterance(f"{split}/{number:03}", 0, code, split)
+        for split in ("train", "dev", "test")
+        for number, code in enumerate(["joy"] * 60 + ["anger"] * 60)
+    ]
+    real, exchanged = (
+        make_protocol(rows, protocol(label_set="emotion", control=control), MELD).entries
+        for control in ("none", "across_dialogues")
+    )
+    kept = sum(a.label == b.label for a, b in zip(real, exchanged, strict=True))
+    assert 140 < kept < 220, "about half of 360, where it would be 354"
+    with pytest.raises(PipelineError, match=r"has 1 of its 120 .* use control: across_dialogues"):
+        make_protocol(rows, protocol(label_set="emotion", control="within_dialogues"), MELD)

@@ -60,7 +60,11 @@ def test_a_scene_of_emorynlp_is_a_dialogue_in_the_order_of_its_ids(tmp_path: Pat
     assert done == found.utterances and problems == []
     check(done)
     settings = ProtocolSettings(
-        label_set="emotion", label_policy="consensus", unlabelled="drop", splits="official"
+        label_set="emotion",
+        label_policy="consensus",
+        unlabelled="drop",
+        control="none",
+        splits="official",
     )
     protocol = make_protocol(found.utterances, settings, EMORY_READER)
     assert protocol.classes == (

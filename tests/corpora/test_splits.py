@@ -53,7 +53,13 @@ def corpus(per_session: int = 8, sessions: str = "12345") -> list[Utterance]:
 
 
 def settings(splits: str = "session5", **more: object) -> ProtocolSettings:
-    usual = {"label_set": "six", "label_policy": "erc7433", "unlabelled": "drop", "splits": splits}
+    usual = {
+        "label_set": "six",
+        "label_policy": "erc7433",
+        "unlabelled": "drop",
+        "control": "none",
+        "splits": splits,
+    }
     return ProtocolSettings.model_validate({**usual, **more})
 
 
