@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
+from pipeline.base.display import say
 from pipeline.nn.batch import NO_LABEL, Dialogue, DialogueBatch, collate
 from pipeline.nn.inputs import Standardise
 from pipeline.nn.outliers import robust
@@ -80,12 +81,26 @@ class LinearProbe(nn.Module):
         valid: Sequence[Dialogue],
     ) -> None:
         """Fit a classifier of scikit-learn on train; see `best_on_validation`."""
-        self.pooled.fit(train)
-        rows, held_out = (rows_of(split, self.pooled) for split in (train, valid))
-        if (basis := rotated(rows)) is not None:
-            rows, held_out = rows @ basis.T, held_out @ basis.T
-        fitted = (rows, labels_of(train)), (held_out, labels_of(valid))
-        take_over(self.scores, best_on_validation(make, strengths, *fitted), basis)
+        take_over(self.scores, *fitted_on(self.pooled, make, strengths, train, valid))
+
+
+def fitted_on(
+    vectors: Pooled,
+    make: Callable[[float], Estimator],
+    strengths: Sequence[float],
+    train: Sequence[Dialogue],
+    valid: Sequence[Dialogue],
+) -> tuple[Estimator, np.ndarray | None]:
+    """Fit both on train; return the classifier, and the basis of what it was fitted on.
+
+    See `best_on_validation` and `rotated`.
+    """
+    vectors.fit(train)
+    rows, held_out = (rows_of(split, vectors) for split in (train, valid))
+    if (basis := rotated(rows)) is not None:
+        rows, held_out = rows @ basis.T, held_out @ basis.T
+    fitted = (rows, labels_of(train)), (held_out, labels_of(valid))
+    return best_on_validation(make, strengths, *fitted), basis
 
 
 def pooled(batch: DialogueBatch, modality: str) -> Tensor:
@@ -143,6 +158,8 @@ def best_on_validation(
 ) -> Estimator:
     """Fit one classifier per strength C; return the first with the highest validation wF1.
 
+    Where that is the smallest or largest of several, it is said: others may be better.
+
     Args:
         make: Gives an unfitted classifier of a strength.
         strengths: Which are tried.
@@ -155,7 +172,10 @@ def best_on_validation(
         predicted = classifier.predict(valid[0])
         scores.append(f1_score(valid[1], predicted, average="weighted", zero_division=0))
         fitted.append(classifier)
-    return fitted[int(np.argmax(scores))]
+    best = int(np.argmax(scores))
+    if strengths[best] in (min(strengths), max(strengths)) and len(strengths) > 1:
+        say(f"note: validation chose C = {strengths[best]:g}, at the edge of {list(strengths)}")
+    return fitted[best]
 
 
 def rotated(train: np.ndarray) -> np.ndarray | None:

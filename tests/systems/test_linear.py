@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsOneClassifier
+from sklearn.svm import LinearSVC
 
 from pipeline.base import paths
 from pipeline.nn.batch import Dialogue, collate
@@ -114,6 +116,44 @@ def test_logistic_regression_gives_the_scores_of_scikit_learn() -> None:
     theirs = LogisticRegression(C=0.5, max_iter=500).fit(scaled, labels)
     ours = model(collate([train])).logits[0].softmax(-1).detach().numpy()
     assert ours == pytest.approx(theirs.predict_proba(scaled), abs=1e-4)
+
+
+def test_a_strength_at_the_edge_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, 2, 80).tolist()
+    rows = generator.normal(size=(80, 2)) + 0.3 * np.eye(2)[labels]
+    train = felt(rows, labels)
+    for strengths, told in [((1e-9, 1.0), "C = 1,"), ((1.0,), ""), ((1e-9, 1.0, 1.0001), "")]:
+        system("logistic_regression")(linear(*strengths), shape(2, 2)).fit([train], [train], "x")
+        said = capsys.readouterr().out
+        assert told in said and ("at the edge of" in said) == bool(told), strengths
+
+
+def test_the_svms_vote_as_those_of_scikit_learn() -> None:
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, 4, 120)
+    rows = generator.normal(size=(120, 6)) + 0.5 * np.eye(6)[labels]
+    model = system("linear_svm")(linear(0.1), shape(6, 4))
+    train = felt(rows, labels.tolist())
+    model.fit([train], [train], "x")
+    scaled = ((rows - rows.mean(0)) / rows.std(0)).clip(-10, 10)
+    theirs = OneVsOneClassifier(LinearSVC(C=0.1, dual="auto", random_state=0)).fit(scaled, labels)
+    ours = model(collate([train])).logits[0].detach().numpy()
+    assert ours == pytest.approx(theirs.decision_function(scaled), abs=1e-4)
+    assert (ours.argmax(1) == theirs.predict(scaled)).all()
+
+
+def test_two_svm_votes_by_hand() -> None:
+    """Margins of (0, 1), (0, 2), (1, 2): 2, -4 and 0.5, so 0 has one vote, 1 one and 2 one."""
+    model = system("linear_svm")(linear(0.1), shape(1, 3))
+    model.fitted.fill_(True)
+    with torch.no_grad():
+        model.margins.weight.zero_()
+        model.margins.bias.copy_(torch.tensor([2.0, -4.0, 0.5]))
+    scores = model(collate([felt(np.zeros((1, 1)), [0])])).logits[0, 0]
+    # Sums: 0 has -2 + 4 = 2, 1 has 2 - 0.5 = 1.5, 2 has -4 + 0.5 = -3.5.
+    expected = [1 + 2 / 9, 1 + 1.5 / 7.5, 1 - 3.5 / 13.5]
+    torch.testing.assert_close(scores, torch.tensor(expected))
 
 
 def test_fewer_directions_give_the_same_logistic_regression() -> None:
