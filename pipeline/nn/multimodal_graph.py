@@ -52,7 +52,7 @@ def angular_adjacency(nodes: Tensor, turn_mask: Tensor) -> Tensor:
     modalities, _, turns, _ = nodes.shape
     directions = functional.normalize(nodes, dim=-1, eps=SHORT).transpose(0, 1).flatten(1, 2)
     cosine = (directions @ directions.transpose(1, 2)).clamp(-1, 1)  # products in TF32 exceed 1
-    similarity = 1 - torch.arccos(SHRINK * cosine) / math.pi
+    similarity = 1 - arccos(SHRINK * cosine) / math.pi
     number = torch.arange(modalities * turns, device=nodes.device)
     modality, turn = number // turns, number % turns
     joined = (modality.unsqueeze(1) == modality) | (turn.unsqueeze(1) == turn)
@@ -61,6 +61,16 @@ def angular_adjacency(nodes: Tensor, turn_mask: Tensor) -> Tensor:
     weights = similarity.masked_fill(~joined, 0)
     scale = weights.sum(dim=-1).masked_fill(~real, 1).rsqrt()
     return scale.unsqueeze(2) * weights * scale.unsqueeze(1)
+
+
+def arccos(cosine: Tensor) -> Tensor:
+    """Angles of cosines within (-1, 1), by `atan2(sqrt((1 - c) (1 + c)), c)`.
+
+    Torch's own is MKL's, which gives other last bits on other CPUs whatever is pinned, as may its
+    square root; it takes `rsqrt` from the CPU itself.
+    """
+    square = (1 - cosine) * (1 + cosine)
+    return torch.atan2(square * square.rsqrt(), cosine)
 
 
 class GCNII(nn.Module):

@@ -1,16 +1,22 @@
 """Graphs over turns and modalities by hand, and their convolutions against loops over nodes."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 
+from pipeline.base.arithmetic import PINS
 from pipeline.nn.multimodal_graph import (
     GCNII,
     DeepGraph,
     MultimodalGraphSettings,
     angular_adjacency,
+    arccos,
 )
+from tests.conftest import ROOT
 from tests.nn.naive_graph import naive_deep_graph, naive_edges
 
 LENGTHS = (4, 1, 2)
@@ -156,3 +162,35 @@ def test_bfloat16_nodes_are_read_in_float32(memory):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         result = graph(nodes, MASK)
     assert torch.equal(result, graph(nodes.float(), MASK))
+
+
+def test_angles_are_those_of_arccos() -> None:
+    cosine = torch.linspace(-0.99999, 0.99999, 1001, dtype=torch.float64, requires_grad=True)
+    angles, expected = arccos(cosine), torch.arccos(cosine)
+    torch.testing.assert_close(angles, expected)
+    slopes, theirs = (torch.autograd.grad(x.sum(), cosine)[0] for x in (angles, expected))
+    torch.testing.assert_close(slopes, theirs)
+
+
+ANGLES = """
+import hashlib, torch
+from pipeline.nn.multimodal_graph import arccos
+torch.set_num_threads(1)
+cosine = torch.linspace(-0.99999, 0.99999, 100003)
+print(hashlib.sha256(arccos(cosine).numpy().tobytes()).hexdigest())
+"""
+
+
+def test_angles_have_the_same_bytes_on_any_cpu_with_avx2() -> None:
+    """Those of an AMD EPYC, where torch's own arccos has others than on Intel."""
+    done = subprocess.run(
+        [sys.executable, "-c", ANGLES],
+        env={**os.environ, **PINS},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [
+        "28627df5706c731a37e3479f67947f8e00ce0792fd3b642e1e50cfa22b7ddd82"
+    ]
