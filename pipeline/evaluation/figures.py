@@ -28,6 +28,7 @@ LOSSES = {
     "valid_cross_entropy": ("valid, cross-entropy", "--"),
 }
 MANY_RUNS = 6
+MARKERS = ("s", "D", "^", "v", "P")
 
 
 def leaderboard(table: pd.DataFrame, reference: str) -> Figure:
@@ -45,6 +46,34 @@ def leaderboard(table: pd.DataFrame, reference: str) -> Figure:
     _intervals(axes, table, "weighted_f1")
     _names(axes, table["title"])
     axes.set(xlabel="weighted F1 on test, 95 % interval")
+    return figure
+
+
+def published(table: pd.DataFrame, sources: Sequence[str]) -> Figure:
+    """Weighted F1 of each system with its interval, and as each source prints it.
+
+    Args:
+        table: Columns title, weighted_f1, weighted_f1_low, weighted_f1_high and those of sources.
+        sources: Columns, NaN where a source does not have a system.
+    """
+    figure = Figure(figsize=(WIDTH, 1.6 + 0.24 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    _intervals(axes, table, "weighted_f1", "measured here")
+    for place, source in enumerate(sources):
+        axes.plot(
+            table[source],
+            np.arange(len(table)),
+            linestyle="none",
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=5,
+            color=COLOURS[1 + place % (len(COLOURS) - 1)],
+            markeredgecolor=INK,
+            markeredgewidth=0.6,
+            label=source,
+        )
+    _names(axes, table["title"])
+    axes.set(xlabel="weighted F1 on test, 95 % interval")
+    figure.legend(loc="outside upper left", fontsize=SMALL, ncols=2)
     return figure
 
 
@@ -175,7 +204,7 @@ def largest_confusions(counts: np.ndarray, classes: Sequence[str]) -> Iterator[s
             yield f"{name}: {shares[place]:.0f} % right, {shares[wrong]:.0f} % as {classes[wrong]}"
 
 
-def _intervals(axes: Axes, rows: pd.DataFrame, name: str) -> None:
+def _intervals(axes: Axes, rows: pd.DataFrame, name: str, label: str | None = None) -> None:
     """Draw a mark at each row's figure and a line over its interval, the first row on top."""
     heights = np.arange(len(rows))
     axes.hlines(heights, rows[f"{name}_low"], rows[f"{name}_high"], color=COLOURS[0], linewidth=1.4)
@@ -190,6 +219,7 @@ def _intervals(axes: Axes, rows: pd.DataFrame, name: str) -> None:
         markeredgewidth=0.6,
         clip_on=False,
         zorder=3,
+        label=label,
     )
     axes.grid(axis="x", linewidth=0.6)
     plain(axes)

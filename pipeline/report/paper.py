@@ -1,17 +1,25 @@
-"""The paper's Tables 1 to 4, read from `paper.yaml`, and the rows measured here beside them."""
+"""Published figures, read from `paper.yaml`: the paper's Tables 1 to 4 and those of others.
+
+Beside them stand the rows measured here.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from ruamel.yaml import YAML
+from scipy.stats import spearmanr
 
 from pipeline.base.settings import MODALITIES, Modality, Strict
 from pipeline.corpora.registry import KNOWN
 from pipeline.report.read import Results, SystemResults
-from pipeline.report.words import NONE, listed, number, spread, whole
+from pipeline.report.words import NONE, listed, number, records, spread, whole
 
 OURS = "Ours"  # the paper's name for its method
+FEWEST = 3  # systems that have an order worth a figure
+PUBLISHED = "published"
+MEASURED = ("title", "weighted_f1", "weighted_f1_low", "weighted_f1_high")
 PAPER = Path(__file__).with_name("paper.yaml")
 
 
@@ -70,12 +78,26 @@ class Source(Strict):
     parts: dict[str, tuple[str, ...]]
 
 
+class Elsewhere(Strict):
+    """What somebody else prints: weighted F1 in percent by reader and system.
+
+    Attributes:
+        own: Whether each figure is of the system's own authors.
+    """
+
+    by: str
+    about: str
+    own: bool = False
+    weighted_f1: dict[str, dict[str, float]]
+
+
 class Paper(Strict):
-    """The paper, the references that its tables cite, and the tables."""
+    """The paper, the references that its tables cite, the tables, and figures of others."""
 
     paper: Source
     references: dict[int, str]
     tables: tuple[PaperTable, ...]
+    elsewhere: tuple[Elsewhere, ...]
 
 
 def read_paper() -> Paper:
@@ -124,6 +146,60 @@ def measured(paper: Source, table: PaperTable, results: Results) -> Iterator[lis
             blank = [NONE] * len(table.classes)
             on_test = spread(system.metrics["test_selected"], "weighted_f1", 2)
             yield [f"{name}, epoch chosen on test", *blank, on_test, source]
+
+
+def beside(paper: Paper, results: Results) -> pd.DataFrame:
+    """Systems run here of which weighted F1 is published, the highest published one first.
+
+    Returns:
+        Columns title, weighted_f1, weighted_f1_low, weighted_f1_high, as measured; `published`, of
+        its own authors, else as the paper quotes it; and one for each source, NaN where it has
+        none. No rows where the corpus is generated, its classes are others, or its labels are a
+        control's.
+    """
+    tables = [table for table in fitting_tables(paper, results) if not table.ablation]
+    controlled = results.protocol_settings.control != "none"
+    if results.generated or controlled or not tables:
+        return pd.DataFrame()
+    quoted = {row.system: row.weighted_f1 for row in tables[0].rows}
+    sources = {f"as {paper.paper.name}'s paper has it": quoted} | {
+        source.by: source.weighted_f1.get(results.origin.reader, {}) for source in paper.elsewhere
+    }
+    own = {
+        system: figure
+        for source in paper.elsewhere
+        if source.own
+        for system, figure in sources[source.by].items()
+    }
+    rows = [
+        {
+            **{name: row[name] for name in MEASURED},
+            PUBLISHED: own.get(row["system"], quoted.get(row["system"])),
+            **{by: figures.get(row["system"]) for by, figures in sources.items()},
+        }
+        for row in records(results.leaderboard)
+        if any(row["system"] in figures for figures in sources.values())
+    ]
+    table = pd.DataFrame(rows, columns=[*MEASURED, PUBLISHED, *sources])
+    table = table.drop(columns=[by for by in sources if table[by].isna().all()])
+    return table.sort_values(PUBLISHED, ascending=False, kind="stable", ignore_index=True)
+
+
+def sources(table: pd.DataFrame) -> list[str]:
+    """Names of the sources in a table of `beside`."""
+    return [str(name) for name in table if name not in (*MEASURED, PUBLISHED)]
+
+
+def agreement(table: pd.DataFrame) -> tuple[int, float] | None:
+    """How many systems have a published figure, and Spearman's correlation with the measured.
+
+    None where they are fewer than three.
+    """
+    both = table.dropna(subset=PUBLISHED)
+    if len(both) < FEWEST:
+        return None
+    ranks = spearmanr(both[PUBLISHED].astype(float), both["weighted_f1"])
+    return len(both), float(ranks.statistic)
 
 
 def variant(paper: Source, system: SystemResults) -> str:

@@ -11,6 +11,7 @@ from pipeline.base.display import short_name
 from pipeline.evaluation import figures
 from pipeline.evaluation.scores import reliability
 from pipeline.evaluation.tables import confusions_of
+from pipeline.report import paper
 from pipeline.report.read import Results, SystemResults
 
 
@@ -60,6 +61,14 @@ def pictures(results: Results) -> Iterator[Picture]:
         "a panel per class with a mark and an interval per system",
         partial(figures.by_class, classes),
     )
+    beside = paper.beside(paper.read_paper(), results)
+    if len(beside):
+        yield Picture(
+            paper.PUBLISHED,
+            f"Published and measured {where}",
+            "weighted F1 as printed by each source and as measured, by the highest published one",
+            partial(figures.published, beside, paper.sources(beside)),
+        )
     for system in results.systems:
         yield from _of_system(results, system, f"{short_name(system.about['title'])} {where}")
 

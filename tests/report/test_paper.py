@@ -4,14 +4,24 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.base.params import read_params
 from pipeline.base.settings import MODALITIES
 from pipeline.corpora.registry import READERS
-from pipeline.report.paper import read_paper, variant, weighted_f1_of
+from pipeline.evaluation.figures import published
+from pipeline.report.paper import (
+    agreement,
+    beside,
+    read_paper,
+    sources,
+    variant,
+    weighted_f1_of,
+)
 from pipeline.report.read import SystemResults, read_results
-from pipeline.systems.registry import SYSTEMS
+from pipeline.systems.registry import SYSTEMS, title
 from tests.report.small import Corpus, lay_out
 from tests.report.test_write import markdown, row
 
@@ -114,6 +124,60 @@ def test_other_classes_have_no_published_table(workspace: Path) -> None:
     assert "No published table fits: table 1 is of IEMOCAP" in page
     assert "classes neutral, positive, negative of a corpus read as `meld`" in page
     assert "BC-LSTM" not in page
+
+
+def on_board(**measured: float) -> pd.DataFrame:
+    """A leaderboard of these systems."""
+    return pd.DataFrame(
+        {
+            "system": system,
+            "title": title(system),
+            "weighted_f1": figure,
+            "weighted_f1_low": figure - 2,
+            "weighted_f1_high": figure + 2,
+        }
+        for system, figure in measured.items()
+    )
+
+
+def test_systems_stand_by_what_is_published_of_them(workspace: Path) -> None:
+    lay_out(Corpus("meld"))
+    results = read_results(read_params(), "meld")
+    board = on_board(sdt=58.0, mm_dfn=59.5, tfidf=55.0, m3net=57.0, bc_lstm=60.0)
+    table = beside(read_paper(), replace(results, leaderboard=board))
+    # SDT and MM-DFN by their authors, bc-LSTM as the paper quotes it, M3NET by another's run alone.
+    assert table["title"].tolist() == ["SDT", "MM-DFN", "bc-LSTM", "M3NET"]
+    assert table["published"].tolist()[:3] == [66.6, 59.46, 55.9]
+    assert table["weighted_f1"].tolist() == [58.0, 59.5, 60.0, 57.0]
+    assert sources(table)[0] == "as MCN-CL's paper has it"
+    quoted = table[sources(table)[0]].tolist()
+    assert quoted[1:3] == [58.65, 55.9] and np.isnan([quoted[0], quoted[3]]).all()
+    assert table["run again for ECERC"].tolist()[3] == 64.84
+    assert agreement(table) == (3, -1.0), "in the opposite order"
+    assert agreement(table.head(2)) is None
+    without = beside(read_paper(), replace(results, leaderboard=on_board(mmgcn=58.0)))
+    assert "their own authors" not in sources(without), "a source that has none of them"
+    again = beside(read_paper(), replace(results, leaderboard=on_board(m3net=58.0)))
+    assert sources(again) == ["run again for ECERC"] and again["published"].isna().all()
+    assert beside(read_paper(), replace(results, leaderboard=on_board(majority=31.0))).empty
+    settings = results.protocol_settings.model_copy(update={"control": "within_dialogues"})
+    assert beside(read_paper(), replace(results, protocol_settings=settings)).empty
+    drawn = published(table, sources(table))
+    assert [text.get_text() for text in drawn.axes[0].get_yticklabels()] == [*table["title"]]
+
+
+def test_a_generated_corpus_stands_beside_no_published_figure(workspace: Path) -> None:
+    assert "**Published and measured**" in markdown(Corpus("meld"))
+    for corpus in (Corpus("demo_meld"), Corpus("meld", "sentiment")):
+        assert "published.png" not in markdown(corpus)
+
+
+def test_what_others_print_is_of_systems_here() -> None:
+    for source in read_paper().elsewhere:
+        assert source.weighted_f1.keys() <= {"iemocap", "meld"}
+        for figures in source.weighted_f1.values():
+            assert figures.keys() <= {*SYSTEMS}
+            assert all(50 < figure < 80 for figure in figures.values())
 
 
 @pytest.fixture(scope="module")
