@@ -59,7 +59,7 @@ def test_all_problems_are_named_in_one_message(tmp_path: Path) -> None:
     assert "demo_meld.mcn_cl.haeds: unknown key; did you mean 'heads'?" in told
     assert "demo_meld.tfdif: unknown section; did you mean 'tfidf'?" in told
     assert "demo_meld.tfidf: missing" in told
-    every = "{demo_meld,demo_iemocap,meld,meld_text,iemocap,cremad}"
+    every = "{demo_meld,demo_iemocap,meld,meld_text,iemocap,iemocap_text,cremad}"
     assert told.count("warmup") == 1, "what corpora share is named once"
     assert f"{every}.finetune.warmup: got 2; Input should be less than 1" in told
 
