@@ -15,8 +15,8 @@ from pipeline.experiments.revisions import kept
 from pipeline.report.write import write_report
 
 LOCK_ALONE = """\
-`git status` lists dvc.lock alone: these results are the commit's, byte for byte; code has changed
-since they were committed.
+`git status` lists dvc.lock alone, which tells what has run here: these results are the commit's,
+byte for byte.
 
 """
 CHANGED = """\
