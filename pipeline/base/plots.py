@@ -73,6 +73,7 @@ def save(figure: Figure, path: Path) -> None:
     few = Image.open(drawn).convert("RGB").quantize(KEPT_COLOURS, dither=Image.Dither.NONE)
     with replacing(path) as part:
         few.save(part, format="PNG", optimize=True)
+    figure.set_layout_engine("none")  # it is laid out now, also for `svg`
 
 
 def svg(figure: Figure, name: str, title: str) -> str:
