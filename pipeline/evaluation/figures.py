@@ -73,7 +73,7 @@ def published(table: pd.DataFrame, sources: Sequence[str]) -> Figure:
         )
     _names(axes, table["title"])
     axes.set(xlabel="weighted F1 on test, 95 % interval")
-    figure.legend(loc="outside upper left", fontsize=SMALL, ncols=2)
+    figure.legend(loc="outside lower left", fontsize=SMALL, ncols=2)
     return figure
 
 
