@@ -19,8 +19,7 @@ from pipeline.base.settings import Section
 from pipeline.nn.optimise import Player
 from pipeline.nn.precision import precise
 
-BETAS = (0.5, 0.999)
-"""Of a discriminator's optimiser, usual since Radford et al. (ICLR 2016)."""
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class GameSettings(Section):
@@ -33,6 +32,10 @@ class GameSettings(Section):
     discriminator_rate: float = Field(
         gt=0, le=100, description="Of the discriminators, as a share of learning_rate."
     )
+    discriminator_betas: tuple[Beta, Beta] = Field(
+        description="Of the discriminators' AdamW; (0.5, 0.999) since Radford et al. (ICLR 2016)."
+    )
+    discriminator_decay: float = Field(ge=0, description="Weight decay of the discriminators.")
     discriminator: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
         max_length=8, description="Features of a discriminator's hidden layers."
     )
@@ -57,7 +60,9 @@ class GameSettings(Section):
         rest = [p for p in model.parameters() if not any(p is other for other in judging)]
         players = {"rest": Player(rest)}
         if judging:
-            players["discriminators"] = Player(judging, self.discriminator_rate, BETAS, 0.0)
+            players["discriminators"] = Player(
+                judging, self.discriminator_rate, self.discriminator_betas, self.discriminator_decay
+            )
         return players
 
 

@@ -1,5 +1,6 @@
 """Adversarial autoencoders (Makhzani et al., 2015): codes that follow a prior."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -97,3 +98,14 @@ class AdversarialAutoencoder(nn.Module):
             real = self.draw(precise(codes), generator)
             figures["discriminator_accuracy"] = accuracy(self.discriminator, real, codes)
         return figures
+
+
+def figures_by(
+    modalities: Sequence[str], coders: Sequence[AdversarialAutoencoder], codes: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """`figures` of each modality's codes, [row, code], with the name of the modality behind."""
+    return {
+        f"{figure}_{modality}": value
+        for modality, coder, rows in zip(modalities, coders, codes, strict=True)
+        for figure, value in coder.figures(rows).items()
+    }

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.nn.adversarial import RampedReversal, recognised, recognition_loss
+from pipeline.nn.adversarial import RampedReversal, recognised, recognition_loss, spread
 from pipeline.nn.attention import masked_softmax
 from pipeline.nn.batch import Dialogue, DialogueBatch, Packing
 from pipeline.nn.context import GRUContext
@@ -147,13 +147,15 @@ class Maln(System):
         self.reversal.count(len(batch.turn_mask))
 
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
-        """How often each discriminator is right."""
+        """How often each discriminator is right, and how the vectors that it reads spread."""
+        figures = {}
         pairs = {"common": self.common_discriminator, "own": self.own_discriminator}
-        return {
-            f"{kind}_discriminator_accuracy": recognised(discriminator, output.extra[kind])
-            for kind, discriminator in pairs.items()
-            if discriminator is not None
-        }
+        for kind, discriminator in pairs.items():
+            if discriminator is not None:
+                rows = output.extra[kind]
+                figures[f"{kind}_discriminator_accuracy"] = recognised(discriminator, rows)
+                figures |= spread(torch.cat(rows), kind)
+        return figures
 
     def _states(self, batch: DialogueBatch) -> Tensor:
         """Compute g, p and q, [modality, batch, turn, 3 * width]."""

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pipeline.nn.autoencoder import AdversarialAutoencoder, AutoencoderSettings
+from pipeline.nn.autoencoder import AdversarialAutoencoder, AutoencoderSettings, figures_by
 from pipeline.nn.batch import DialogueBatch, Packing, available_or_all
 from pipeline.nn.context import make_context
 from pipeline.nn.entropy import Entropy
@@ -194,9 +194,4 @@ class Mcihn(System):
 
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
         """What becomes of the codes and of the game, by modality."""
-        coded = zip(self.inputs.modalities, self.coders, output.extra["codes"], strict=True)
-        return {
-            f"{figure}_{modality}": value
-            for modality, coder, codes in coded
-            for figure, value in coder.figures(codes).items()
-        }
+        return figures_by(self.inputs.modalities, self.coders, output.extra["codes"])

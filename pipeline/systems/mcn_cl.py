@@ -184,12 +184,17 @@ class McnCl(System):
         """One, or the discriminators of the decoupling and the rest."""
         return super().players() if self.decoupling is None else self.decoupling.players(self)
 
+    def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
+        """Those of the decoupling."""
+        if self.decoupling is None:
+            return {}
+        return self.decoupling.figures(output.extra[DECOUPLED], self.inputs.modalities)
+
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
         """Cross-entropy and lambda times the contrastive losses (eq. 27), and a decoupling's."""
         terms = super().losses(output, batch, entropy)
         if self.decoupling is not None and (share := self.settings.decoupling_weight):
-            each = self.decoupling.losses(output.extra[DECOUPLED])
-            terms |= {name: share * term for name, term in each.items()}
+            terms |= self.decoupling.losses(output.extra[DECOUPLED], share)
         weights, projections = self.settings.modality_weights, output.extra
         named = [m for m in self.heads if m in projections]
         weighted = [weights[m] * self._contrast(m, projections[m], batch) for m in named]

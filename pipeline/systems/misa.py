@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from pipeline.nn.adversarial import recognised, recognition_loss, reverse_gradient
+from pipeline.nn.adversarial import recognised, recognition_loss, reverse_gradient, spread
 from pipeline.nn.batch import DialogueBatch, Packing
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
@@ -127,11 +127,13 @@ class Misa(System):
         return terms
 
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
-        """How often the discriminator is right."""
+        """How often the discriminator is right, and how the shared vectors spread."""
         if self.discriminator is None:
             return {}
         spaces = output.extra["spaces"]
-        return {"discriminator_accuracy": recognised(self.discriminator, spaces.of(spaces.shared))}
+        shared = spaces.of(spaces.shared)
+        right = recognised(self.discriminator, shared)
+        return {"discriminator_accuracy": right} | spread(torch.cat(shared), "shared")
 
     def _similarity(self, spaces: Spaces) -> Tensor:
         if self.discriminator is None:

@@ -31,7 +31,8 @@ def test_what_the_issue_asks_for_is_there() -> None:
     asked = {
         *("paper-parts", "modalities", "layers", "heads", "hard-ratio", "temperature"),
         *("batch-size", "loss-weights", "label-policies-meld", "label-policies-iemocap"),
-        *("context", "grid-search", "demo-ablation"),
+        *("context", "grid-search", "demo-ablation", "decoupling", "rare-classes"),
+        *("mcihn-parts", "controls"),
     }
     assert asked <= set(NAMES)
 

@@ -11,6 +11,8 @@ PLAIN = {
     "adversarial": 0.1,
     "game": "simultaneous",
     "discriminator_rate": 1.0,
+    "discriminator_betas": (0.5, 0.999),
+    "discriminator_decay": 0.0,
     "code": 2,
     "coders": "mlp",
     "stochastic": False,

@@ -4,10 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.base import state
+from pipeline.base.state import StateFile
 from pipeline.nn.decoupling import make_decoupling
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.shared_private import SharedPrivate
-from tests.systems.zoo import batch_of, conversations, make
+from pipeline.training.fit import RunState
+from tests.systems.test_every_system import learned, run_of
+from tests.systems.zoo import DIMENSIONS, batch_of, conversations, fold_of, make
 
 KINDS = ("misa", "mcihn")
 NAME = "mcn_cl"
@@ -41,10 +45,10 @@ def test_rows_without_a_modality_enter_no_loss(kind):
     for filler in (rows(seed=0), 7 + rows(seed=2)):
         features = torch.where(available.unsqueeze(-1), rows(), filler)
         torch.manual_seed(3)  # draws of the prior
-        terms.append(made.losses(made(features, available)[1]))
+        terms.append(made.losses(made(features, available)[1], 1.0))
     assert len(terms[0]) >= 3
     assert all(torch.equal(term, terms[1][name]) for name, term in terms[0].items())
-    nothing = made.losses(made(rows(), torch.zeros_like(available))[1])
+    nothing = made.losses(made(rows(), torch.zeros_like(available))[1], 1.0)
     assert all(term.item() == 0 for term in nothing.values())
 
 
@@ -55,7 +59,7 @@ def test_what_is_given_back_does_not_come_to_meet_it(kind):
     for parameter in made.parameters():
         nn.init.zeros_(parameter)  # all that is made no longer depends on the features
     _, kept = made(features, torch.ones(2, 6, dtype=torch.bool))
-    loss = made.losses(kept)["reconstruction"]
+    loss = made.losses(kept, 1.0)["reconstruction"]
     (gradient,) = torch.autograd.grad(loss, features, allow_unused=True)
     assert loss > 0
     assert gradient is None or not gradient.any()
@@ -74,11 +78,47 @@ def test_mcn_cl_learns_with_its_terms_and_players(kind, players):
         terms.append(model.losses(model(batch), batch, Entropy()))
     own = {"similarity", "difference", "reconstruction", "discriminator", "adversarial", "mmd"}
     for name in own & set(terms[0]):
-        torch.testing.assert_close(terms[0][name], 2 * terms[1][name])
+        times = 1 if name == "discriminator" else 2  # it judges, whatever its verdict weighs
+        torch.testing.assert_close(terms[0][name], times * terms[1][name])
     assert len(made.players()) == players
     assert bool(own & set(terms[0])) == (kind != "none")
     every = [p for player in made.players().values() for p in player.parameters]
     assert sorted(map(id, every)) == sorted(map(id, made.parameters()))
+
+
+def test_each_loss_of_the_game_moves_its_own_player():
+    made = make(NAME, decoupling="mcihn", decoupling_weight=1.0)
+    batch = batch_of(made, conversations([5, 3]))
+    judging = {id(p) for p in made.players()["discriminators"].parameters}
+    for term, own in (("discriminator", True), ("adversarial", False)):
+        made.zero_grad(set_to_none=True)
+        made.losses(made(batch), batch, Entropy())[term].backward()
+        reached = {id(p) for p in made.parameters() if p.grad is not None}
+        assert reached & judging == (judging if own else set())
+        assert bool(reached - judging) != own
+
+
+def test_codes_are_half_as_wide_as_what_they_stand_for():
+    made = make_decoupling("mcihn", 2, 16, dropout=0.0)
+    assert [coder(rows(2)[0]).shape for coder in made.coders] == [(6, 8)] * 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(state, "LARGEST_SHARE", 1e9)
+    fold = fold_of(NAME, decoupling=kind, decoupling_weight=1.0, dropout=0.3)
+    whole, killed = (StateFile(tmp_path / file, RunState) for file in ("whole.pt", "killed.pt"))
+    *_, ended = run_of(fold, whole)
+    for _ in range(fold.settings.epochs):
+        run = run_of(fold, killed)
+        next(run)
+        run.close()
+    assert learned(killed) == learned(whole)
+    for row in ended.history:
+        for modality in DIMENSIONS if kind == "mcihn" else ():
+            assert 0 <= row[f"discriminator_accuracy_{modality}"] <= 1
+            assert row[f"code_deviation_{modality}"] > 0
 
 
 def test_a_weight_of_zero_leaves_the_terms_out():

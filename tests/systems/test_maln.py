@@ -104,8 +104,13 @@ def test_discriminators_that_cannot_tell():
     terms = terms_of(made, batch)
     assert terms["commonality"].item() == pytest.approx(0.1 * math.log(3))
     assert terms["diversity"].item() == pytest.approx(0.1 * math.log(3))
-    figures = made.figures(made(batch), batch)  # all are taken for text
-    assert [figure.item() for figure in figures.values()] == pytest.approx([1 / 3, 1 / 3])
+    output = made(batch)
+    figures = made.figures(output, batch)
+    for kind in ("common", "own"):
+        assert figures[f"{kind}_discriminator_accuracy"].item() == pytest.approx(1 / 3)  # all: text
+        rows = torch.cat(output.extra[kind])
+        assert figures[f"{kind}_mean"].item() == pytest.approx(rows.mean().item())
+        assert figures[f"{kind}_deviation"].item() == pytest.approx(rows.std(correction=0).item())
 
 
 def test_vectors_unlearn_their_modality_only_as_the_ramp_rises():

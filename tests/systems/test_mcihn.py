@@ -8,7 +8,6 @@ import torch
 
 from pipeline.base import state
 from pipeline.base.state import StateFile
-from pipeline.nn.adversarial import BETAS
 from pipeline.nn.autoencoder import AdversarialAutoencoder
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.mmd import mmd
@@ -375,11 +374,12 @@ def test_a_game_that_is_killed_goes_on_to_the_same_bytes(game, tmp_path, monkeyp
 
 
 def test_players_have_rates_momenta_and_decays_of_their_own():
-    made = make(NAME, discriminator_rate=0.5, game="alternate")
+    own = {"discriminator_rate": 0.5, "discriminator_betas": (0.4, 0.99)}
+    made = make(NAME, **own, discriminator_decay=0.02, game="alternate")
     players = made.players()
     assert made.ROUNDS == (("discriminators",), ("rest",))
     judge = players["discriminators"]
-    assert (judge.learning_rate, judge.betas, judge.weight_decay) == (0.5, BETAS, 0.0)
+    assert (judge.learning_rate, judge.betas, judge.weight_decay) == (0.5, (0.4, 0.99), 0.02)
     names = {id(p): name for name, p in made.named_parameters()}
     assert {names[id(p)] for p in judge.parameters} == of_discriminators(made)
     assert len(judge.parameters) + len(players["rest"].parameters) == len(names)

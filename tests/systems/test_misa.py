@@ -164,8 +164,13 @@ def test_a_discriminator_that_cannot_tell_modalities():
     batch = batch_of(made, conversations([5, 3]))
     assert terms_of(made, batch)["similarity"].item() == pytest.approx(math.log(3))
     # It then takes all for text.
-    right = made.figures(made(batch), batch)["discriminator_accuracy"]
-    assert right.item() == pytest.approx(1 / 3)
+    output = made(batch)
+    figures = made.figures(output, batch)
+    assert figures["discriminator_accuracy"].item() == pytest.approx(1 / 3)
+    spaces = output.extra["spaces"]
+    shared = spaces.shared[spaces.available]
+    assert figures["shared_mean"].item() == pytest.approx(shared.mean().item())
+    assert figures["shared_deviation"].item() == pytest.approx(shared.std(correction=0).item())
 
 
 def test_what_the_discriminator_learns_the_encoder_unlearns():
