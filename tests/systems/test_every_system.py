@@ -46,7 +46,25 @@ from tests.systems.zoo import (
 )
 
 SUBSETS = tuple(chain.from_iterable(combinations(MODALITIES, n) for n in (1, 2, 3)))
+# Published forms, or other forms of a system, that demo_meld's block does not have.
+OTHERWISE = [
+    ("dialogue_rnn", {"attention": True}),
+    ("dialogue_rnn_listeners", {"attention": True}),
+    ("dialogue_gcn", {"attention": True, "edge_weights": "release"}),
+    ("cogmen", {"relations": "pairs"}),
+    ("ga2mif", {"wiring": "released"}),
+    ("misa", {"similarity_by": "adversarial"}),
+]
+
+
+def form(value):
+    return value if isinstance(value, str) else " ".join(value)
+
+
 every_system = pytest.mark.parametrize("name", EVERY)
+every_form = pytest.mark.parametrize(
+    ("name", "options"), [(name, {}) for name in EVERY] + OTHERWISE, ids=form
+)
 every_learner = pytest.mark.parametrize("name", LEARNERS)
 
 
@@ -89,9 +107,9 @@ def test_it_imports_no_other_system(name):
     assert not modules & {f"pipeline.systems.{other}" for other in EVERY}
 
 
-@every_system
-def test_padding_and_batch_mates_change_nothing(name):
-    made, lengths = make(name), (6, 1, 9, 4)
+@every_form
+def test_padding_and_batch_mates_change_nothing(name, options):
+    made, lengths = make(name, **options), (6, 1, 9, 4)
     dialogues = conversations(lengths)
     with torch.no_grad():
         together = logits(made, batch_of(made, dialogues, turns=5))
@@ -102,12 +120,12 @@ def test_padding_and_batch_mates_change_nothing(name):
     torch.testing.assert_close(together, backwards, rtol=1e-5, atol=1e-5)
 
 
-@every_system
+@every_form
 @pytest.mark.parametrize(
     ("value", "index"), [(1e4, 17), (torch.nan, -1), (-torch.inf, 2)], ids=["far", "nan", "inf"]
 )
-def test_what_padding_and_gaps_hold_changes_nothing(name, value, index):
-    made = make(name)
+def test_what_padding_and_gaps_hold_changes_nothing(name, options, value, index):
+    made = make(name, **options)
     clean = batch_of(made, conversations((6, 1, 9, 4)), turns=2)
     results = []
     for batch in (clean, with_garbage(clean, value, index)):
@@ -295,6 +313,24 @@ def test_a_term_without_weight_is_left_out(name, term):
     assert set(terms_of(whole, batch)) - set(terms_of(without, batch)) == {term}
 
 
+MASKS_WHAT_IS_MISSING = {"late_fusion", "tfn", "lmf", "mvn", "mcihn", "telme", "aimdit"}
+UNREACHED = {"mm_dfn": {"graph.cell.weight_hh"}}  # a single layer has no memory to read
+
+
+@every_learner
+def test_every_weight_learns(name):
+    """A branch that nothing reads, as in one public code, would have no gradient."""
+    made = make(name)
+    with torch.no_grad():
+        for parameter in made.parameters():  # some start at zero, which hides what is behind them
+            parameter += 0.1 * torch.randn(parameter.shape)
+    total_loss(made, batch_of(made, TRAIN)).backward()
+    unreached = {n for n, p in made.named_parameters() if p.grad is None or not p.grad.any()}
+    missing = {n for n in unreached if n.endswith(".missing")}
+    assert unreached - missing == UNREACHED.get(name, set())
+    assert bool(missing) == (name in MASKS_WHAT_IS_MISSING)
+
+
 @every_learner
 def test_a_step_lowers_the_loss_of_its_batch(name):
     made = make(name)
@@ -310,17 +346,21 @@ def test_a_step_lowers_the_loss_of_its_batch(name):
     assert total_loss(made, batch) < before
 
 
-@every_learner
-def test_twenty_utterances_are_learned(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, {}) for name in LEARNERS), ("mmgcn", {"layers": 64})],  # its published depth
+    ids=form,
+)
+def test_twenty_utterances_are_learned(name, options, tmp_path):
     few = conversations((7, 9, 4), missing=0.0, labelled=1.0, clarity=2.0)
     constant = {"epochs": 150, "patience": 150, "learning_rate": 0.01, "schedule": "constant"}
-    fold = fold_of(name, train=few, valid=few, test=few[-1:], **constant)
+    fold = fold_of(name, train=few, valid=few, test=few[-1:], **constant | options)
     run = run_of(fold, StateFile(tmp_path / "run.pt", RunState))
     assert any(state.scores[-1] == 100 for state in run)
 
 
-def fold_with_dropout(name, **splits):
-    return fold_of(name, **dict.fromkeys(DROPOUTS, 0.3), **splits)
+def fold_with_dropout(name, **options):
+    return fold_of(name, **dict.fromkeys(DROPOUTS, 0.3), **options)
 
 
 @pytest.fixture
@@ -329,9 +369,11 @@ def every_epoch_is_kept(monkeypatch):
     monkeypatch.setattr(state, "LARGEST_SHARE", 1e9)
 
 
-@every_system
-def test_no_number_hangs_on_kills_or_on_the_test_split(name, tmp_path, every_epoch_is_kept):
-    fold = fold_with_dropout(name)
+@every_form
+def test_no_number_hangs_on_kills_or_on_the_test_split(
+    name, options, tmp_path, every_epoch_is_kept
+):
+    fold = fold_with_dropout(name, **options)
     whole, killed, poisoned = (
         StateFile(tmp_path / file, RunState) for file in ("whole.pt", "killed.pt", "poisoned.pt")
     )
@@ -356,6 +398,6 @@ def test_no_number_hangs_on_kills_or_on_the_test_split(name, tmp_path, every_epo
         )
         for dialogue in TEST
     ]
-    for _ in run_of(fold_with_dropout(name, test=others), poisoned):
+    for _ in run_of(fold_with_dropout(name, **options, test=others), poisoned):
         pass
     assert learned(poisoned) == learned(whole)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from pipeline.nn.batch import Dialogue
 from pipeline.training.batches import draw, length_buckets, sampling_weights
+from pipeline.training.learner import DialogueLearner
+from tests.systems.zoo import conversations, fold_of
 
 
 def dialogue(*labels: int) -> Dialogue:
@@ -29,6 +31,19 @@ def test_rare_classes_are_drawn_as_often_as_their_weight_says() -> None:
     drawn = [n for seed in range(2000) for n in draw(train, "class_balanced", 2, seeded(seed))]
     assert len(drawn) == 6000 and 2 not in drawn, "a dialogue without a label teaches nothing"
     assert drawn.count(1) / len(drawn) == pytest.approx(0.5 / 0.75, abs=0.03)
+
+
+def test_each_epoch_and_each_run_draws_anew() -> None:
+    """A seed that came again with each epoch would repeat its dropout and its order."""
+    fold = fold_of("bc_lstm", train=conversations(range(1, 13)), batch_size=3)
+    one, other = (DialogueLearner(fold, seed) for seed in (1, 2))
+    drawn = [
+        (learner.seed(n, 0), str(learner.batches(n))) for learner in (one, other) for n in (1, 2)
+    ]
+    for parts in zip(*drawn, strict=True):
+        assert len({*parts}) == 4
+    assert one.seed(1, 1) is None, "an epoch's later steps go on"
+    assert str(one.batches(1)) == drawn[0][1]
 
 
 def test_all_takes_each_dialogue_once() -> None:
