@@ -43,8 +43,8 @@ class Decoupling(nn.Module):
     """Vectors of modalities go in and out, [modality, row, width]."""
 
     def players(self, model: nn.Module) -> dict[str, Player]:
-        """Who learns in the model that it is a part of."""
-        return {"all": Player(list(model.parameters()))}
+        """Who learns in the model that it is a part of; none: it has no game."""
+        return {}
 
     def forward(self, features: Tensor, available: Tensor) -> tuple[Tensor, Any]:
         """Give what the fusion reads, and what the losses need.

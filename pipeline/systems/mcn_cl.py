@@ -12,7 +12,7 @@ from pipeline.nn.batch import NO_LABEL, DialogueBatch, Packing
 from pipeline.nn.context import make_context
 from pipeline.nn.contrastive import ProjectionHead, supervised_contrastive_loss
 from pipeline.nn.cross_attention import MCN
-from pipeline.nn.decoupling import make_decoupling
+from pipeline.nn.decoupling import Decoupling, make_decoupling
 from pipeline.nn.entropy import Entropy
 from pipeline.nn.inputs import Inputs
 from pipeline.nn.optimise import Player
@@ -40,7 +40,9 @@ class McnClSettings(Settings):
         description="What keeps a modality's noise out of the cross-attention: MISA's shared and "
         "private spaces or MCIHN's autoencoders; the paper has none."
     )
-    decoupling_weight: float = Field(ge=0, description="Of its losses.")
+    decoupling_weight: float = Field(
+        ge=0, description="Of its losses, but for a discriminator's own; 0: its layers alone."
+    )
     mcn: bool = Field(description="Multimodal cross-attention; false: context features pass as is.")
     layers: int = Field(ge=1, le=24, description="Stacked cross-attention layers T.")
     heads: int = Field(ge=1, le=64, description="Attention heads H.")
@@ -182,19 +184,26 @@ class McnCl(System):
 
     def players(self) -> dict[str, Player]:
         """One, or the discriminators of the decoupling and the rest."""
-        return super().players() if self.decoupling is None else self.decoupling.players(self)
+        playing = {} if self._taught is None else self._taught.players(self)
+        return playing or super().players()
+
+    @property
+    def _taught(self) -> Decoupling | None:
+        """The decoupling, if its losses have a weight."""
+        return self.decoupling if self.settings.decoupling_weight else None
 
     def figures(self, output: Output, batch: DialogueBatch) -> dict[str, Tensor]:
         """Those of the decoupling."""
-        if self.decoupling is None:
+        if self._taught is None:
             return {}
-        return self.decoupling.figures(output.extra[DECOUPLED], self.inputs.modalities)
+        return self._taught.figures(output.extra[DECOUPLED], self.inputs.modalities)
 
     def losses(self, output: Output, batch: DialogueBatch, entropy: Entropy) -> dict[str, Tensor]:
         """Cross-entropy and lambda times the contrastive losses (eq. 27), and a decoupling's."""
         terms = super().losses(output, batch, entropy)
-        if self.decoupling is not None and (share := self.settings.decoupling_weight):
-            terms |= self.decoupling.losses(output.extra[DECOUPLED], share)
+        if self._taught is not None:
+            made, weight = output.extra[DECOUPLED], self.settings.decoupling_weight
+            terms |= self._taught.losses(made, weight)
         weights, projections = self.settings.modality_weights, output.extra
         named = [m for m in self.heads if m in projections]
         weighted = [weights[m] * self._contrast(m, projections[m], batch) for m in named]

@@ -54,6 +54,8 @@ OTHERWISE = [
     ("cogmen", {"relations": "pairs"}),
     ("ga2mif", {"wiring": "released"}),
     ("misa", {"similarity_by": "adversarial"}),
+    ("mcn_cl", {"decoupling": "misa"}),
+    ("mcn_cl", {"decoupling": "mcihn"}),
 ]
 
 
@@ -317,10 +319,12 @@ MASKS_WHAT_IS_MISSING = {"late_fusion", "tfn", "lmf", "mvn", "mcihn", "telme", "
 UNREACHED = {"mm_dfn": {"graph.cell.weight_hh"}}  # a single layer has no memory to read
 
 
-@every_learner
-def test_every_weight_learns(name):
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in LEARNERS), *OTHERWISE], ids=form
+)
+def test_every_weight_learns(name, options):
     """A branch that nothing reads, as in one public code, would have no gradient."""
-    made = make(name)
+    made = make(name, **options)
     with torch.no_grad():
         for parameter in made.parameters():  # some start at zero, which hides what is behind them
             parameter += 0.1 * torch.randn(parameter.shape)
