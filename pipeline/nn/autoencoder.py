@@ -103,7 +103,7 @@ class AdversarialAutoencoder(nn.Module):
 def figures_by(
     modalities: Sequence[str], coders: Sequence[AdversarialAutoencoder], codes: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """`figures` of each modality's codes, [row, code], with the name of the modality behind."""
+    """`figures` of each modality's codes, [row, code], each name followed by its modality."""
     return {
         f"{figure}_{modality}": value
         for modality, coder, rows in zip(modalities, coders, codes, strict=True)

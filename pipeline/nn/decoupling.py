@@ -43,7 +43,7 @@ class Decoupling(nn.Module):
     """Vectors of modalities go in and out, [modality, row, width]."""
 
     def players(self, model: nn.Module) -> dict[str, Player]:
-        """Who learns in the model that it is a part of; none: it has no game."""
+        """Who learns in the model that it is a part of; empty without discriminators."""
         return {}
 
     def forward(self, features: Tensor, available: Tensor) -> tuple[Tensor, Any]:
