@@ -272,7 +272,7 @@ def test_doctor_tells_the_release_without_videos_and_advises_nothing(repository:
 
 def of_ones_own(repository: Path, protocol: dict[str, object], *lines: str) -> str:
     """What the doctor says of a corpus `mine` of such a table, its block copied of meld_text."""
-    params = YAML(typ="safe", pure=True).load((repository / "params.yaml").read_text())
+    params = YAML(typ="safe").load((repository / "params.yaml").read_text())
     block = params["meld_text"] | {"corpus": {"reader": "clips", "full": False, "max_seconds": 60}}
     block["protocol"] = block["protocol"] | protocol
     (repository / "params.yaml").write_text(

@@ -33,7 +33,7 @@ PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
 
 
 def load(name: str) -> Any:
-    return YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))
+    return YAML(typ="safe").load((ROOT / name).read_text(encoding="utf-8"))
 
 
 def stage(name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.base.aliases import check_aliases
+from pipeline.base.aliases import check_aliases, check_depth
 
 PINS = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -37,13 +37,15 @@ def pin(words: Sequence[str], params: Path = Path("params.yaml")) -> None:
     for name, value in SAME_EACH_TIME.items():
         os.environ.setdefault(name, value)
     try:
-        loader = yaml.CSafeLoader(params.read_bytes())
+        content = params.read_bytes()
+        check_depth(yaml.parse(content, yaml.CSafeLoader))
+        loader = yaml.CSafeLoader(content)
         root = loader.get_single_node()
         check_aliases(root)
         portable = _portable(loader.construct_document(root), words)
     except (OSError, yaml.YAMLError, AttributeError, TypeError, LookupError, ValueError):
         return
-    except RecursionError:  # nested too deeply
+    except RecursionError:  # nested too deeply, by aliases
         return
     if portable:
         os.environ.update(PINS | {PINNED: "portable"})

@@ -140,7 +140,7 @@ def read_params(path: Path = PARAMS) -> Params:
     try:
         return Params(**json.loads(verdict.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        params = _checked(path, content)
+        params = checked(path, _parsed(path, content))
     with suppress(OSError, TypeError):  # a cache that cannot be written costs a second
         write_text(verdict, json.dumps(vars(params)))
     return params
@@ -167,8 +167,12 @@ def _digest(content: bytes) -> str:
     return state.hexdigest()
 
 
-def _checked(path: Path, content: bytes) -> Params:
-    raw = _parsed(path, content)
+def checked(path: Path, raw: Mapping[str, Any]) -> Params:
+    """Check what a file like params.yaml holds.
+
+    Raises:
+        PipelineError: One message that names every problem.
+    """
     problems: list[str] = []
     blocks = {str(k): v for k, v in raw.items() if k not in (*LISTS, REFERENCE, ANCHORS, COMPUTE)}
     lists = {key: _names(raw.get(key), key, blocks, problems) for key in LISTS}

@@ -1,14 +1,14 @@
 """Try what can be tried before anything runs: mistakes show now, not in the ninth experiment."""
 
-import shutil
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.base import paths
+from pipeline.base.aliases import load_yaml
 from pipeline.base.errors import PipelineError
 from pipeline.base.files import scratch_folder
 from pipeline.base.lockfile import LOCK, digest, stages_here
-from pipeline.base.params import PARAMS, Params, read_params
+from pipeline.base.params import PARAMS, Params, checked
 from pipeline.experiments.plan import Experiment
 
 # What is read of an experiment that ends at a stage, by corpus and system.
@@ -62,25 +62,46 @@ def _cached(md5: str) -> bool:
 
 
 def with_settings(settings: Sequence[str]) -> tuple[Params | None, list[str]]:
-    """params.yaml with values of -S, as DVC writes it; or None, and a line for each problem."""
+    """params.yaml with values of -S, as DVC sets them; or None, and a line for each problem."""
     # The functions that DVC calls, so that nothing passes here and fails there.
     from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
+    from ruamel.yaml import YAML
 
     unfit = [f"{setting}: {reason}" for setting in settings if (reason := _unfit(setting))]
     if unfit:
         return None, unfit
+    raw = load_yaml(PARAMS.read_text(encoding="utf-8"))
+    part = _named(raw, settings)
     with scratch_folder("erc-params") as folder:
-        copy = Path(shutil.copy(PARAMS, folder))
+        copy = folder / PARAMS.name
+        YAML(typ="safe").dump(part, copy)
         try:
             apply_overrides(copy, list(settings))
-            return read_params(copy), []
+            for block, value in load_yaml(copy.read_text(encoding="utf-8")).items():
+                raw[block] = {**raw[block], **value} if isinstance(value, dict) else value
+            return checked(PARAMS, raw), []
         except DvcException as error:
             # Hydra's second line advises to add the key, which no stage would read.
             line = f"{str(error.__cause__ or error).splitlines()[0]} No such key in {PARAMS}."
             return None, [line]
         except PipelineError as error:
             return None, [line.strip() for line in str(error).splitlines()[1:]]
+
+
+def _named(raw: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The sections that are set: over the whole file DVC would take seconds."""
+    from dvc.utils.hydra import to_hydra_overrides
+
+    part: dict[str, Any] = {}
+    for override in to_hydra_overrides(list(settings)):
+        block, *sections = override.key_or_group.split(".")[:2]
+        own = raw.get(block)
+        if sections and isinstance(own, dict):
+            part[block] = part.get(block, {}) | {key: own[key] for key in sections if key in own}
+        elif block in raw:
+            part[block] = own
+    return part
 
 
 def _unfit(setting: str) -> str | None:

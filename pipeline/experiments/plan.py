@@ -124,4 +124,4 @@ def _yaml(path: Path) -> Any:
 # A plan is made anew for each experiment that starts; the texts are nearly always the same.
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
+    return YAML(typ="safe").load(text)

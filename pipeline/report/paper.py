@@ -103,7 +103,7 @@ class Paper(Strict):
 
 def read_paper() -> Paper:
     """Read the paper's tables."""
-    return Paper.model_validate(YAML(typ="safe", pure=True).load(PAPER.read_text("utf-8")))
+    return Paper.model_validate(YAML(typ="safe").load(PAPER.read_text("utf-8")))
 
 
 def fitting_tables(paper: Paper, results: Results) -> list[PaperTable]:

@@ -141,7 +141,7 @@ def test_stages_count_nothing_as_missing_that_never_was(
     )
     for number, name in enumerate(("train", "dev")):
         write_wav(root / f"{name}.wav", tone(0.6, 16000, 300.0 + 50 * number))
-    text = YAML(typ="safe", pure=True).load(PARAMS.read_text())
+    text = YAML(typ="safe").load(PARAMS.read_text())
     block = text["meld_text"] | {"corpus": {"reader": "clips", "full": False, "max_seconds": 60}}
     block["extract"] = {"modalities": ["text", "audio", "visual"]}
     block["audio"] = block["audio"] | {"feature_set": "eGeMAPSv02"}

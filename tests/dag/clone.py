@@ -47,7 +47,7 @@ def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld")
 
     A setting is `section.key`, or `key` for the first section that has it.
     """
-    params = YAML(typ="safe", pure=True).load(text)
+    params = YAML(typ="safe").load(text)
     params.pop("defaults", None)
     block = params[corpus]
     for name, value in values.items():
@@ -59,7 +59,7 @@ def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld")
 
 def with_corpora(text: str, *corpora: str) -> str:
     """params.yaml with these corpora selected and generated, and few systems."""
-    params = YAML(typ="safe", pure=True).load(text)
+    params = YAML(typ="safe").load(text)
     params.pop("defaults", None)
     demos = [corpus.removeprefix("demo_") for corpus in corpora]
     chosen = {"corpora": [*corpora], "demos": demos, "systems": SYSTEMS}
