@@ -23,7 +23,7 @@ from tests.conftest import PARAMS
 from tests.corpora.iemocap_tree import conversation
 from tests.corpora.iemocap_tree import lay_out as lay_out_iemocap
 from tests.corpora.meld_tree import LINE, tree
-from tests.dag.clone import with_values
+from tests.dag.clone import dumped, with_values
 from tests.media.make_media import tone, write_media
 
 AS = ("-c", "user.name=A", "-c", "user.email=a@b")
@@ -275,9 +275,7 @@ def of_ones_own(repository: Path, protocol: dict[str, object], *lines: str) -> s
     params = YAML(typ="safe").load((repository / "params.yaml").read_text())
     block = params["meld_text"] | {"corpus": {"reader": "clips", "full": False, "max_seconds": 60}}
     block["protocol"] = block["protocol"] | protocol
-    (repository / "params.yaml").write_text(
-        yaml.safe_dump(params | {"corpora": ["mine"], "mine": block}, sort_keys=False)
-    )
+    (repository / "params.yaml").write_text(dumped(params | {"corpora": ["mine"], "mine": block}))
     folder = repository / "data/raw/mine"
     folder.mkdir(parents=True)
     (folder / "utterances.csv").write_text("\n".join(lines), encoding="utf-8")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from pipeline.base import paths
 from pipeline.base.aliases import load_yaml
@@ -16,6 +15,7 @@ from pipeline.corpora.settings import ProtocolSettings
 from pipeline.doctor.inspect import inspect
 from pipeline.features.common.settings import ExtractSettings
 from tests.conftest import PARAMS
+from tests.dag.clone import dumped
 from tests.feature_files.test_import import FILE, cosmic, mmgcn
 from tests.media.make_media import channels, tone, write_media
 
@@ -30,8 +30,8 @@ def folder(workspace: Path) -> Path:
 def resolved() -> None:
     """params.yaml as `dvc exp run -S` leaves it: without anchors, one setting a line."""
     raw = load_yaml(Path("params.yaml").read_text("utf-8"))
-    plain = yaml.safe_load(json.dumps(raw))  # nothing is shared
-    Path("params.yaml").write_text(yaml.safe_dump(plain, sort_keys=False), "utf-8")
+    plain = json.loads(json.dumps(raw))  # nothing is shared
+    Path("params.yaml").write_text(dumped(plain), "utf-8")
 
 
 def test_a_modality_comes_from_the_file_with_the_fewest_others(

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.base.files import replacing
 
+DOTS = 110  # an inch
 KEPT_COLOURS = 64  # of a PNG: a quarter of its bytes, and no eye sees it
 INK, FAINT, HEAT = "#1c2024", "#d5d9dc", "#9ccbe8"
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -69,11 +70,19 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG of few colours, for git keeps it; the same numbers give the same bytes."""
     drawn = io.BytesIO()
     with any_letter():
-        figure.savefig(drawn, format="png", dpi=110)
+        lay_out(figure)
+        figure.savefig(drawn, format="png", dpi=DOTS)
     few = Image.open(drawn).convert("RGB").quantize(KEPT_COLOURS, dither=Image.Dither.NONE)
     with replacing(path) as part:
         few.save(part, format="PNG", optimize=True)
-    figure.set_layout_engine("none")  # it is laid out now, also for `svg`
+
+
+def lay_out(figure: Figure) -> None:
+    """Give the parts their places once: a figure with a layout engine is drawn twice each time."""
+    figure.set_dpi(DOTS)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    figure.set_layout_engine(None)
 
 
 def svg(figure: Figure, name: str, title: str) -> str:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from ruamel.yaml import YAML
 
 from pipeline.base.arithmetic import pin
 from pipeline.base.errors import PipelineError
 from pipeline.base.params import read_params, settings_classes
 from tests.conftest import PARAMS
+from tests.dag.clone import dumped
 
 TEXT = PARAMS.read_text(encoding="utf-8")
 
@@ -262,7 +262,7 @@ def test_names_that_are_no_corpora_are_refused_with_and_without_a_block(
 ) -> None:
     content = YAML(typ="safe").load(PARAMS.read_text())
     for blocks in ({}, {name: content["demo_meld"]}):
-        text = yaml.safe_dump({**content, "corpora": [name], "demos": [name], **blocks})
+        text = dumped({**content, "corpora": [name], "demos": [name], **blocks})
         (tmp_path / "params.yaml").write_text(text)
         with pytest.raises(PipelineError, match=r"not a name of a corpus|has no block here"):
             read_params(tmp_path / "params.yaml")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from ruamel.yaml import YAML
 
 import stages.audio
@@ -20,6 +19,7 @@ from pipeline.records.features import read_features
 from pipeline.records.ledger import read_ledger
 from pipeline.records.manifest import Segment, Utterance, check
 from tests.conftest import PARAMS
+from tests.dag.clone import dumped
 from tests.media.make_media import tone, write_wav
 
 OPTIONS = ClipsOptions(reader="clips", full=False, max_seconds=60)
@@ -147,7 +147,7 @@ def test_stages_count_nothing_as_missing_that_never_was(
     block["audio"] = block["audio"] | {"feature_set": "eGeMAPSv02"}
     block["protocol"] = block["protocol"] | {"label_set": {"good": ["joy"], "bad": ["sad"]}}
     params_file = workspace / "params.yaml"
-    params_file.write_text(yaml.safe_dump(text | {"corpora": ["mine"], "mine": block}))
+    params_file.write_text(dumped(text | {"corpora": ["mine"], "mine": block}))
     params = read_params(params_file)
     stages.manifest.work(params, "mine")
     assert "0 problems in the ledger" in capsys.readouterr().out

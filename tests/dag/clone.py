@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -42,6 +43,11 @@ SYSTEMS = ["tfidf", "mcn_cl"]
 SMALLER = {"count": 2, "mcn_cl.epochs": 2, "feature_set": "eGeMAPSv02"}
 
 
+def dumped(params: Mapping[str, object]) -> str:
+    """params.yaml that holds this, resolved; by the parser in C, which is ten times as fast."""
+    return yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False)
+
+
 def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld") -> str:
     """params.yaml, resolved, with settings of a corpus set to other values.
 
@@ -54,7 +60,7 @@ def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld")
         section, _, key = name.rpartition(".")
         section = section or next(s for s in block if key in block[s])
         block[section] = {**block[section], key: value}
-    return yaml.safe_dump(params, sort_keys=False)
+    return dumped(params)
 
 
 def with_corpora(text: str, *corpora: str) -> str:
@@ -63,7 +69,7 @@ def with_corpora(text: str, *corpora: str) -> str:
     params.pop("defaults", None)
     demos = [corpus.removeprefix("demo_") for corpus in corpora]
     chosen = {"corpora": [*corpora], "demos": demos, "systems": SYSTEMS}
-    return yaml.safe_dump(params | chosen, sort_keys=False)
+    return dumped(params | chosen)
 
 
 def copy_repository(folder: Path, *corpora: str) -> None:

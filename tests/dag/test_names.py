@@ -6,7 +6,7 @@ from subprocess import CompletedProcess
 import pytest
 import yaml
 
-from tests.dag.clone import copy_repository, python
+from tests.dag.clone import copy_repository, dumped, python
 
 pytestmark = pytest.mark.slow
 
@@ -30,11 +30,11 @@ def repro(repository: Path, name: str, *words: str, block: bool) -> CompletedPro
     """Run `dvc repro` with a name in params.yaml, perhaps of a block that is there."""
     params = repository / "params.yaml"
     before = params.read_text()
-    content = yaml.safe_load(before)
+    content = yaml.load(before, yaml.CSafeLoader)
     content |= {"corpora": [name if name in COMMANDS else "demo_meld"], "demos": [name]}
     try:
         blocks = {whole: content["demo_meld"] for whole in (name, f"demo_{name}") if block}
-        params.write_text(yaml.safe_dump(content | blocks))
+        params.write_text(dumped(content | blocks))
         return python(repository, "dvc", "repro", *words)
     finally:
         params.write_text(before)

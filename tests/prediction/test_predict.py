@@ -23,6 +23,7 @@ from pipeline.base.tables import read_provenance
 from pipeline.cli import main
 from pipeline.prediction import predict as command
 from tests.conftest import ROOT
+from tests.dag.clone import dumped
 from tests.prediction.small_model import (
     CORPUS,
     SYSTEM,
@@ -112,8 +113,8 @@ def test_a_system_that_learned_from_generated_people_says_so(
     card = (ROOT / "pipeline/training/card.md.j2").read_text(encoding="utf-8")
     assert command.GENERATED in " ".join(card.replace("**", "").split())
     assert f"WARNING: {command.GENERATED}" in " ".join(capsys.readouterr().out.split())
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    Path("params.yaml").write_text(yaml.safe_dump({**params, "mine": params[CORPUS]}))
+    params = yaml.load(Path("params.yaml").read_text(), yaml.CSafeLoader)
+    Path("params.yaml").write_text(dumped({**params, "mine": params[CORPUS]}))
     for folder_of in ("models/pretrained", "models/encoders"):
         shutil.copytree(Path(folder_of, CORPUS), Path(folder_of, "mine"))
     write_checkpoint(1, corpus="mine")

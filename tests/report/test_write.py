@@ -170,13 +170,17 @@ def test_names_are_data(workspace: Path) -> None:
 
 @pytest.mark.parametrize("name", ["=1+1\r", "Q\rb\nc", "'=x", "\x1b[31m"])
 def test_a_name_with_line_ends_or_a_formula_is_one_row(workspace: Path, name: str) -> None:
-    page, sheet = pages(Corpus(speaker=name))
+    page = markdown(Corpus(speaker=name))
     shown = {"=": "=1+1", "Q": "Q", "'": "'=x", "\x1b": r"\x1b"}[name[0]]
     lines = [x for x in page.splitlines() if x.replace("\\\\", "\\").startswith(f"| {shown}")]
     assert len(lines) == 2, "one of each system"
     for line in lines:
         assert len(re.findall(r"(?<!\\)\|", line)) == 7, "six cells"
-    assert not set("\x1b\r") & {*page, *sheet}
+    assert not set("\x1b\r") & {*page}
+
+
+def test_an_html_page_has_no_control_character(workspace: Path) -> None:
+    assert not set("\x1b\r") & {*pages(Corpus(speaker="\x1b[31m\rQ"))[1]}
 
 
 @pytest.mark.parametrize("name", ["NA", "007", "1.0", "'=x", "null"])
