@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -193,7 +193,12 @@ class _Runs:
         self._running[experiment.name] = process
         while process.poll() is None and STARTED.encode() not in Path(log.name).read_bytes():
             time.sleep(0.1)
-        self._refuse_changes(experiment)
+        try:
+            self._refuse_changes(experiment)
+        except PipelineError:
+            _end({experiment.name: process})
+            _forget(experiment.name)
+            raise
         return process
 
     def _refuse_changes(self, experiment: Experiment) -> None:
@@ -207,16 +212,7 @@ class _Runs:
         self._stopped.set()
         started = self._starting.acquire(timeout=SECONDS_TO_START)
         try:
-            running = dict(self._running)
-            for process in running.values():
-                _signal(process, signal.SIGINT)
-            until = time.monotonic() + SECONDS_TO_STOP
-            for name, process in running.items():
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.0, until - time.monotonic()))
-                _signal(process, signal.SIGKILL)  # what has outlived it, or all
-                process.wait()
-                _clear(name)
+            _end(dict(self._running))
         finally:
             if started:
                 self._starting.release()
@@ -247,6 +243,28 @@ def _locked(log: IO[bytes]) -> bool:
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
+
+
+def _end(running: Mapping[str, "subprocess.Popen[bytes]"]) -> None:
+    """End experiments and delete the folders in which they ran."""
+    for process in running.values():
+        _signal(process, signal.SIGINT)
+    until = time.monotonic() + SECONDS_TO_STOP
+    for name, process in running.items():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, until - time.monotonic()))
+        _signal(process, signal.SIGKILL)  # what has outlived it, or all
+        process.wait()
+        _clear(name)
+
+
+def _forget(name: str) -> None:
+    """Take back an experiment that ended before it could be ended."""
+    from dvc.repo import Repo
+
+    if name in finished():
+        with Repo() as repo:
+            repo.experiments.remove(exp_names=[name])
 
 
 def _clear(name: str) -> None:

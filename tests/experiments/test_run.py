@@ -19,6 +19,7 @@ from pipeline.experiments import run as running
 from pipeline.experiments.plan import Experiment
 from pipeline.experiments.run import arguments, finished, run
 
+LONG = 600  # seconds that nothing here lasts, on a busy machine too
 DAG = "stages: {go: {cmd: python go.py, deps: [go.py], params: [x, seconds], outs: [out.txt]}}\n"
 GO = """\
 import os, pathlib, sys, time, yaml
@@ -104,7 +105,7 @@ def stop_when(begun: Callable[[], bool], number: int = signal.SIGINT) -> None:
     """Sends this process a signal as soon as something is the case."""
 
     def wait() -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + LONG
         while not begun() and time.monotonic() < until:
             time.sleep(0.05)
         os.kill(os.getpid(), number)
@@ -157,7 +158,7 @@ def test_a_stopped_recipe_goes_on_with_the_rest(unharmed: Path, number: int) -> 
     handler = signal.getsignal(number)
     stop_when(lambda: len(noted("begun")) == 3, number)
     with pytest.raises(PipelineError, match=r"^Stopped; what is done is kept. `python -m pipeline"):
-        went([*toys("ref"), *toys("a", "b", "c", seconds=60)])
+        went([*toys("ref"), *toys("a", "b", "c", seconds=LONG)])
     assert signal.getsignal(number) is handler
     assert finished() == {"r-ref"} and noted("ended") == ["ref"]
     went(toys("ref", "a"))
@@ -168,7 +169,7 @@ def test_a_start_is_not_cut_short(unharmed: Path) -> None:
     """The workspace's changes lie in a stash while DVC starts."""
     stop_when(lambda: bool(git("stash", "list") or git("for-each-ref", "refs/exps")))
     with pytest.raises(PipelineError, match="Stopped"):
-        went(toys("ref", seconds=60))
+        went(toys("ref", seconds=LONG))
     assert not finished() and not noted("ended")
 
 
@@ -184,6 +185,18 @@ def test_what_changes_while_dvc_copies_the_files_is_noticed(unharmed: Path) -> N
     with pytest.raises(PipelineError, match="changed before r-ref had started"):
         run("r", "again", lambda: plans.pop(0), 2)
     assert not finished()
+
+
+def test_what_had_ended_before_the_change_was_noticed_is_taken_back(unharmed: Path) -> None:
+    def changed() -> list[Experiment]:
+        while "r-ref" not in finished():
+            time.sleep(0.1)
+        return toys("other")
+
+    plans = [toys("ref"), toys("ref")]
+    with pytest.raises(PipelineError, match="changed before r-ref had started"):
+        run("r", "again", lambda: plans.pop(0) if plans else changed(), 2)
+    assert noted("ended") == ["ref"] and not finished()
 
 
 def test_what_a_killed_recipe_left_running_is_waited_for(
@@ -202,7 +215,7 @@ def test_what_a_killed_recipe_left_running_is_waited_for(
 
 
 def test_the_folder_of_an_experiment_that_was_killed_is_deleted(unharmed: Path) -> None:
-    words = [sys.executable, "-m", "dvc", *arguments(toys("ref", seconds=60)[0])]
+    words = [sys.executable, "-m", "dvc", *arguments(toys("ref", seconds=LONG)[0])]
     shared = os.environ | {"ERC_CACHE": str(Path("cache").absolute())}
     with subprocess.Popen(words, env=shared, start_new_session=True) as process:
         while not noted("begun"):
