@@ -70,14 +70,14 @@ def save(figure: Figure, path: Path) -> None:
     """Write a PNG of few colours, for git keeps it; the same numbers give the same bytes."""
     drawn = io.BytesIO()
     with any_letter():
-        lay_out(figure)
+        _lay_out(figure)
         figure.savefig(drawn, format="png", dpi=DOTS)
     few = Image.open(drawn).convert("RGB").quantize(KEPT_COLOURS, dither=Image.Dither.NONE)
     with replacing(path) as part:
         few.save(part, format="PNG", optimize=True)
 
 
-def lay_out(figure: Figure) -> None:
+def _lay_out(figure: Figure) -> None:
     """Give the parts their places once: a figure with a layout engine is drawn twice each time."""
     figure.set_dpi(DOTS)
     if engine := figure.get_layout_engine():

@@ -196,7 +196,7 @@ class _Runs:
         try:
             self._refuse_changes(experiment)
         except PipelineError:
-            _end({experiment.name: process})
+            _end({experiment.name: self._running.pop(experiment.name)})
             _forget(experiment.name)
             raise
         return process

@@ -44,7 +44,7 @@ SMALLER = {"count": 2, "mcn_cl.epochs": 2, "feature_set": "eGeMAPSv02"}
 
 
 def dumped(params: Mapping[str, object]) -> str:
-    """params.yaml that holds this, resolved; by the parser in C, which is ten times as fast."""
+    """params.yaml that holds this, resolved; written in C, for it is long."""
     return yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 
