@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from pipeline.base.errors import PipelineError
-from pipeline.experiments.checking import check
+from pipeline.base.params import read_params
+from pipeline.experiments.checking import check, with_settings
 from pipeline.experiments.plan import Experiment, experiments
 from pipeline.experiments.recipe import Variants
 from tests.conftest import ROOT
@@ -133,6 +135,19 @@ def test_settings_that_do_not_fit_are_told_before_anything_runs(
         check([full, replace(text, settings=(*text.settings, setting))])
     assert f"  text: {said}" in str(error.value)
     assert Path("params.yaml").read_bytes() == before
+
+
+def test_the_sections_that_are_set_are_checked_as_dvc_would_write_the_whole_file(
+    repository: Path,
+) -> None:
+    settings = [
+        *("corpora=[demo_meld]", "demos=[meld]", "compute.device=cpu"),
+        *("demo_meld.mcn_cl.modalities=[text]", "demo_meld.mcn_cl.learning_rate=1e-4"),
+        "demo_meld.protocol.control=within_dialogues",
+    ]
+    found = with_settings(settings)
+    apply_overrides(Path("params.yaml"), settings)
+    assert found == (read_params(), [])
 
 
 def test_a_problem_of_all_variants_is_told_once(repository: Path) -> None:
