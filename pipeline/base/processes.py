@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, util
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -63,6 +64,19 @@ def place_sockets() -> None:
         util.get_temp_dir()  # which makes it, and keeps it for this process
     finally:
         tempfile.tempdir = before
+
+
+def forked(preload: Iterable[str]) -> ForkServerContext | SpawnContext:
+    """A context whose processes are copies of one that did nothing but import `preload`.
+
+    So that is imported once for all of them. Where processes cannot be copied, each imports.
+    """
+    if os.name != "posix":
+        return multiprocessing.get_context("spawn")
+    place_sockets()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*preload, "__main__"])
+    return context
 
 
 @dataclass
@@ -129,12 +143,9 @@ class Processes(Generic[T, R]):
     """The processes of a `workers.Isolation`."""
 
     def __init__(self, work: Callable[[T], R], preload: tuple[str, ...]) -> None:
-        place_sockets()
-        context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-        context.set_forkserver_preload([*preload, "__main__"])
         self._count = workers()
         self._pool = ProcessPool(
-            max_workers=self._count, context=context, initializer=_adopt, initargs=(work,)
+            max_workers=self._count, context=forked(preload), initializer=_adopt, initargs=(work,)
         )
 
     def results(

@@ -1,6 +1,5 @@
 """Write media files whose bytes hold no date and depend on no machine, in several processes."""
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 from scipy.io import wavfile
 
-from pipeline.base.processes import deaf_to_interrupts, end_with_parent
+from pipeline.base.processes import deaf_to_interrupts, end_with_parent, forked
 from pipeline.base.progress import track
 from pipeline.demo.voice import RATE
 
@@ -27,14 +26,14 @@ Job = TypeVar("Job")
 def render_all(
     render: Callable[[Job], None], jobs: Sequence[Job], workers: int, label: str
 ) -> None:
-    """Call `render` on every job, in spawned processes if there are several workers, with progress.
+    """Call `render` on every job, in other processes if there are several workers, with progress.
 
     So it must be picklable, and the calling script needs its `if __name__ == "__main__"` guard.
     """
     with ExitStack() as stack:
         done: Iterator[None] = map(render, jobs)
         if workers > 1:
-            context = multiprocessing.get_context("spawn")
+            context = forked([__name__])
             pool = stack.enter_context(ProcessPoolExecutor(workers, context, _begin))
             # Few large jobs go out one by one, so that no process is left with two at the end.
             chunk = min(4, max(1, len(jobs) // (8 * workers)))

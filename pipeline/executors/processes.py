@@ -1,14 +1,14 @@
 """Work in processes of this machine, each of which takes item after item."""
 
-import multiprocessing
+import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pipeline.base.errors import PipelineError
-from pipeline.base.processes import deaf_to_interrupts, end_with_parent
+from pipeline.base.processes import deaf_to_interrupts, end_with_parent, forked
 from pipeline.base.stage import in_words, lower
 from pipeline.executors.spread import Needs, Work
 
@@ -22,14 +22,14 @@ def in_processes(work: Work[T, R], items: Sequence[T], needs: Needs) -> Generato
     A pipe to each, not a pool: results are passed on as they come, the death of a process is seen
     at once, and none outlives this one.
     """
-    context = multiprocessing.get_context("spawn")
-    processes: dict[Connection, SpawnProcess] = {}
+    context = forked((work.__module__, *needs.preload))
+    processes: dict[Connection, BaseProcess] = {}
     try:
         with deaf_to_interrupts():
             for _ in range(min(needs.workers, len(items))):
                 here, there = context.Pipe()
-                told = (there, work, needs.stage)
-                process = context.Process(target=_serve, args=told, daemon=True)
+                told = (there, work, needs.stage, dict(os.environ))
+                process: BaseProcess = context.Process(target=_begin, args=told, daemon=True)
                 process.start()
                 processes[here] = process
                 there.close()  # the process holds the other copy: when it ends, `here` sees it
@@ -41,7 +41,7 @@ def in_processes(work: Work[T, R], items: Sequence[T], needs: Needs) -> Generato
 
 
 def _results(
-    processes: dict[Connection, SpawnProcess], waiting: deque[Any], stage: str
+    processes: dict[Connection, BaseProcess], waiting: deque[Any], stage: str
 ) -> Iterator[Any]:
     """Deal out items and yield results until all processes have ended."""
     while processes:
@@ -60,7 +60,7 @@ def _results(
                 yield value
 
 
-def _check_end(process: SpawnProcess, stage: str) -> None:
+def _check_end(process: BaseProcess, stage: str) -> None:
     process.join()
     if process.exitcode:
         raise PipelineError(
@@ -76,9 +76,17 @@ class _ParentGoneError(Exception):
     """The process that deals out items was killed."""
 
 
-def _serve(parent: Connection, work: Work[Any, Any], stage: str) -> None:
-    """Work in a process: ask for an item, send each of its results, or an error as its text."""
+def _begin(
+    parent: Connection, work: Work[Any, Any], stage: str, environment: dict[str, str]
+) -> None:
+    """Work in a process; the environment of the one it was copied from may be older."""
+    os.environ.update(environment)
     end_with_parent()
+    _serve(parent, work, stage)
+
+
+def _serve(parent: Connection, work: Work[Any, Any], stage: str) -> None:
+    """Ask for an item, send each of its results, or an error as its text."""
     try:
         while items := _asked(parent):
             for result in work(items[0]):

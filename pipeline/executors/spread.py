@@ -30,6 +30,7 @@ class Needs:
         workers: Processes on this machine; a cluster has as many as it has room for.
         cpus: Cores that it computes on.
         gpu: Whether it needs a GPU, of which it gets one for itself.
+        preload: Modules that this machine imports once for all processes, beside the work's.
         reads: A folder that may be a link to outside of the project, and that nodes must see.
     """
 
@@ -37,6 +38,7 @@ class Needs:
     workers: int = 1
     cpus: int = 1
     gpu: bool = False
+    preload: tuple[str, ...] = ()
     reads: Path | None = None
 
 

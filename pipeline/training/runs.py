@@ -60,7 +60,8 @@ class _Read:
 def needs_of(training: Training, workers: int) -> Needs:
     """What a run takes, where `workers` of them may train at a time on this machine."""
     needs = device.needs_of("train", training.compute)
-    return replace(needs, workers=workers, cpus=threads_of(training))
+    preload = ("torch._dynamo",)  # a second and a half, which any optimizer takes to import it
+    return replace(needs, workers=workers, cpus=threads_of(training), preload=preload)
 
 
 def in_turn(data: TrainingData, runs: Iterable[KeptRun]) -> Generator[Epoch, None, None]:

@@ -1,11 +1,15 @@
 """Where work runs, and in which pieces."""
 
+import os
+import sys
+from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from pipeline.base.errors import PipelineError
-from pipeline.executors.spread import on_cluster, pieces_of_item
+from pipeline.executors.spread import Needs, on_cluster, pieces_of_item, spread
 
 
 @pytest.mark.parametrize(("value", "ray"), [("", False), ("processes", False), ("ray", True)])
@@ -33,3 +37,22 @@ def test_no_stage_depends_on_the_choice() -> None:
     """Changing it runs nothing again: it is the environment's, and in no settings."""
     root = Path(__file__).parents[2]
     assert "executor" not in (root / "params.yaml").read_text(encoding="utf-8").lower()
+
+
+def seen(name: str) -> Iterator[tuple[str | None, int, bool]]:
+    """A variable of the environment, this process' parent, and whether a module is imported."""
+    yield os.environ.get(name), os.getppid(), "this" in sys.modules
+
+
+def test_processes_are_copies_of_one_and_have_the_environment_of_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forkserver._forkserver._stop()  # which another test may have started
+    needs = Needs("train", workers=2, preload=("this",))
+    monkeypatch.setenv("ERC_ONE", "before")
+    first = list(spread(seen, ["ERC_ONE", "ERC_ONE"], needs))
+    monkeypatch.setenv("ERC_ONE", "now")
+    second = list(spread(seen, ["ERC_ONE"], needs))
+    assert [value for value, *_ in first + second] == ["before", "before", "now"]
+    assert {(parent, loaded) for _, parent, loaded in first + second} == {(first[0][1], True)}
+    assert first[0][1] != os.getpid()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -151,6 +152,7 @@ def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
 def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
     training: Training, runs: list[KeptRun], capfd: pytest.CaptureFixture[str]
 ) -> None:
+    forkserver._forkserver._stop()  # the next one writes to this test's standard error
     lay_out("toy")
     unfit = changed(training, width="wide")
     with pytest.raises(PipelineError, match="ended with code 1; its error stands above"):
