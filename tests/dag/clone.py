@@ -64,9 +64,16 @@ def with_values(text: str, values: dict[str, object], corpus: str = "demo_meld")
 
 
 def with_corpora(text: str, *corpora: str) -> str:
-    """params.yaml with these corpora selected and generated, and few systems."""
+    """params.yaml with these corpora selected and generated, and few systems.
+
+    Blocks of corpora that are neither these nor a demo are left out: DVC reads all several times
+    for each stage.
+    """
     params = YAML(typ="safe").load(text)
     params.pop("defaults", None)
+    kept = (*corpora, "demo_meld", "demo_iemocap")
+    for name in [name for name, block in params.items() if "corpus" in block and name not in kept]:
+        del params[name]
     demos = [corpus.removeprefix("demo_") for corpus in corpora]
     chosen = {"corpora": [*corpora], "demos": demos, "systems": SYSTEMS}
     return dumped(params | chosen)
