@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ for _shipped in (
     _chosen = re.sub(rf"^{_key}: .*$", _shipped, _chosen, flags=re.M)
 PARAMS.write_text(_chosen, "utf-8")
 atexit.register(shutil.rmtree, PARAMS.parent)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_forkserver() -> None:
+    """Let a file's processes be copied from one that imported what they need, not other files'."""
+    forkserver._forkserver._stop()
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def test_cache_shows_and_prunes(project: Path) -> None:
     assert "audio" not in CliRunner().invoke(app, ["cache"]).output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

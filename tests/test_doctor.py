@@ -116,6 +116,7 @@ def with_encoder(repository: Path, role: str, encoder: str) -> None:
     with_value(repository, f"{role}.encoder", encoder)
 
 
+@pytest.mark.slow
 def test_doctor_says_where_encoders_will_come_from(repository: Path) -> None:
     lay_out_meld(repository / "data/raw/meld", "train_splits/dia0_utt0.mp4")
     with_encoder(repository, "visual", "ResNet50_Weights.IMAGENET1K_V2")
@@ -129,6 +130,7 @@ def test_doctor_says_where_encoders_will_come_from(repository: Path) -> None:
     assert "audio encoder" not in found
 
 
+@pytest.mark.slow
 def test_doctor_sees_that_a_folder_has_changed(repository: Path) -> None:
     lay_out_meld(repository / "data/raw/meld", "train_splits/dia0_utt0.mp4")
     with_encoder(repository, "text", "./mine")
@@ -209,6 +211,7 @@ def test_doctor_names_the_codes_that_a_label_set_leaves_out(repository: Path) ->
     assert line in doctor_on_meld()
 
 
+@pytest.mark.slow
 def test_doctor_stops_where_the_gpu_is_absent(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +246,7 @@ def test_doctor_says_that_experiments_need_a_name(
     assert "note  git has no user.name, which `dvc exp run` needs" in doctor_on_meld()
 
 
+@pytest.mark.slow
 def test_doctor_advises_nothing_about_a_modality_that_was_taken_out(repository: Path) -> None:
     root = repository / "data/raw/meld"
     lay_out_meld(root, "train_splits/dia0_utt0.mp4")
@@ -255,6 +259,7 @@ def test_doctor_advises_nothing_about_a_modality_that_was_taken_out(repository: 
         assert advice not in found, advice
 
 
+@pytest.mark.slow
 def test_doctor_tells_the_release_without_videos_and_advises_nothing(repository: Path) -> None:
     root = repository / "data/raw/iemocap"
     lay_out_iemocap(root, [conversation(name) for name in COSMIC])
@@ -282,6 +287,7 @@ def of_ones_own(repository: Path, protocol: dict[str, object], *lines: str) -> s
     return CliRunner().invoke(app, ["doctor", "mine"]).output
 
 
+@pytest.mark.slow
 def test_doctor_proposes_a_label_set_and_splits_for_a_corpus_of_ones_own(
     repository: Path,
 ) -> None:
@@ -418,6 +424,7 @@ def test_doctor_tells_what_dvc_lock_has_lost(
         assert said in told[0] and "`git checkout dvc.lock`" in told[0]
 
 
+@pytest.mark.slow
 def test_doctor_names_the_systems_that_are_run_left_out_and_trained(repository: Path) -> None:
     lay_out_meld(repository / "data/raw/meld")
     found = doctor_on_meld()

@@ -45,6 +45,7 @@ def test_a_modality_comes_from_the_file_with_the_fewest_others(
     assert "text is taken from cosmic.pkl" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_block_can_be_added_after_s_has_rewritten_the_file(folder: Path) -> None:
     inspect([folder / FILE], add="one")
     resolved()

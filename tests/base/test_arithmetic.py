@@ -84,6 +84,7 @@ CAPPED = {
 }
 
 
+@pytest.mark.slow
 def test_a_pinned_process_computes_the_same_whatever_the_environment_said_before() -> None:
     """In a fresh process, where the machine's own variables are replaced by ours."""
 
@@ -115,6 +116,7 @@ for inputs in (5, 16, 40):
 """
 
 
+@pytest.mark.slow
 def test_a_product_does_not_depend_on_where_in_memory_its_factors_lie() -> None:
     """On AMD CPUs it does if MKL is not told otherwise."""
     environment = {**os.environ, **SAME_EACH_TIME}

@@ -42,6 +42,7 @@ def test_help_says_what_is_read_and_written(capsys: pytest.CaptureFixture[str]) 
     assert "data/features/CORPUS/audio.parquet" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

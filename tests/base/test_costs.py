@@ -52,6 +52,7 @@ def run(stage: str, megabytes: int) -> Cost:
     return read_costs("toy")[stage]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["alone", "beside"])
 def test_the_memory_of_its_largest_process_counts(workspace: Path, stage: str) -> None:
     small, large = run(stage, 0), run(stage, MEGABYTES)
@@ -59,6 +60,7 @@ def test_the_memory_of_its_largest_process_counts(workspace: Path, stage: str) -
     assert list(read_costs("toy")) == [stage] and read_costs("other") == {}
 
 
+@pytest.mark.slow
 def test_time_counts_and_the_memory_of_what_started_it_does_not(workspace: Path) -> None:
     held = bytearray(4 * MEGABYTES * 2**20)
     held[::4096] = held[1::4096]

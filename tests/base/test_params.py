@@ -256,6 +256,7 @@ def test_aliases_that_stand_for_gigabytes_are_refused(tmp_path: Path, text: str)
     pin(["-m", "demo_meld"], path)  # reads it first, and leaves the message to the check
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x; touch f;", "../../../victim", ".", "-x", "a b", "a" * 65, ""])
 def test_names_that_are_no_corpora_are_refused_with_and_without_a_block(
     tmp_path: Path, name: str

@@ -104,6 +104,7 @@ def test_processes_keep_order_and_take_few_items_ahead() -> None:
     assert list(found) == list(range(1, 300))
 
 
+@pytest.mark.slow
 def test_a_crash_and_a_hang_take_nobody_along(tmp_path: Path) -> None:
     items = [("same", n) for n in range(20)]
     items[3], items[7] = ("crash", 3), ("hang", 7)
@@ -117,11 +118,13 @@ def test_a_crash_and_a_hang_take_nobody_along(tmp_path: Path) -> None:
     assert isinstance(found[7], MediaError) and found[7].kind == "hung"
 
 
+@pytest.mark.slow
 def test_the_second_try_has_the_machine_for_itself(tmp_path: Path) -> None:
     found = list(results([("alone", str(tmp_path))] * 5))
     assert found == [str(tmp_path)] * 5
 
 
+@pytest.mark.slow
 def test_the_second_try_has_twice_the_time() -> None:
     (found,) = results([("slow", 1.5)], patience=1.0)
     assert found == 1.5
@@ -137,6 +140,7 @@ def test_too_little_memory_is_a_problem_of_the_item_and_tried_again() -> None:
     assert (found[0], found[2]) == (1, 3)
 
 
+@pytest.mark.slow
 def test_the_others_go_on_while_one_hangs_and_is_tried_again(tmp_path: Path) -> None:
     """It waits for its first try and its second; nobody else does."""
     others = [("touch", str(tmp_path / str(n))) for n in range(40)]
@@ -148,6 +152,7 @@ def test_the_others_go_on_while_one_hangs_and_is_tried_again(tmp_path: Path) -> 
     assert [result for _, result in found] == [value for _, value in others]
 
 
+@pytest.mark.slow
 def test_several_that_hang_are_tried_again_side_by_side(tmp_path: Path) -> None:
     both = ((None, ("interval", str(tmp_path))) for _ in range(2))
     found = [result for _, result in isolated(work, both, lambda _: 1.2, ahead=100)]
@@ -158,6 +163,7 @@ def test_several_that_hang_are_tried_again_side_by_side(tmp_path: Path) -> None:
     assert second[0] < first[1] or workers() == 1
 
 
+@pytest.mark.slow
 def test_processes_stay_for_the_next_items_and_end_with_close() -> None:
     isolation = Isolation(pid_of)
     before = {pid for _, pid in isolation.results([(None, n) for n in range(20)])}
@@ -171,6 +177,7 @@ def test_processes_stay_for_the_next_items_and_end_with_close() -> None:
     isolation.close()
 
 
+@pytest.mark.slow
 def test_processes_that_died_while_idle_are_replaced() -> None:
     isolation = Isolation(pid_of)
     try:
@@ -219,6 +226,7 @@ def test_a_containers_quota_counts(
     assert workers() == (count or own)
 
 
+@pytest.mark.slow
 def test_what_is_raised_is_raised_here() -> None:
     with pytest.raises(MediaError) as caught:
         list(results([("media", "no moov atom")]))
@@ -238,6 +246,7 @@ def test_nothing_is_started_where_there_is_nothing_to_do() -> None:
     assert {child.pid for child in psutil.Process().children(recursive=True)} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_parent_that_ends_leaves_no_process_behind_and_no_traceback(
     tmp_path: Path, how: signal.Signals

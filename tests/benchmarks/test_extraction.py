@@ -81,6 +81,7 @@ def test_ffmpeg_takes_frames_as_evenly_spaced(clip):
     assert np.abs(np.diff(got) - len(every) / COUNT).max() <= 1
 
 
+@pytest.mark.slow
 def test_frames_of_turns_are_the_same_within_one(dialogue):
     every = all_frames(dialogue)
     turns = [Window(s, e, e - s) for s, e in ((0.2, 2.0), (1.5, 4.4), (7.1, 9.3), (9.0, 12.0))]
@@ -123,6 +124,7 @@ def test_text_vectors_are_the_same(tmp_path):
     assert np.abs(expected[0] - expected[1]).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_picture_vectors_are_the_same(tmp_path):
     torch.manual_seed(0)
     state = get_model("mobilenet_v2", weights=None).state_dict()
@@ -157,6 +159,7 @@ def test_turns_and_texts():
     assert len(set(make_texts(25_000))) == 25_000
 
 
+@pytest.mark.slow
 def test_a_workspace_is_a_corpus_the_reader_reads(tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"no matter")

@@ -65,6 +65,7 @@ def test_the_costs_of_systems_are_measured_games_and_stages_too(name):
     assert min(costs.step.wall, costs.growth, costs.prediction.wall, costs.epoch.wall) > 0
 
 
+@pytest.mark.slow
 def test_a_system_that_fails_has_a_row_and_leaves_the_others_theirs(monkeypatch, capsys):
     done = systems.Costs(
         *(2_000_000, 1_500_000, Cost(0.25, 0.5), 1.75, Cost(0.1, 0.2), 1234.5, Cost(60.0, 70.0))

@@ -130,6 +130,7 @@ def test_there_are_no_label_sets_by_name(tmp_path: Path) -> None:
         make_protocol(found, chosen("emotion"), READER)
 
 
+@pytest.mark.slow
 def test_stages_count_nothing_as_missing_that_never_was(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

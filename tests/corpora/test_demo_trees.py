@@ -48,6 +48,7 @@ def raw(root: Path) -> RawCorpus:
     return iemocap.read(root, OPTIONS)
 
 
+@pytest.mark.slow
 def test_what_was_planned_is_read(settings: DemoSettings, raw: RawCorpus) -> None:
     planned = {t.utterance: t for s in iemocap_plan.plan(settings) for t in s.annotation.turns}
     assert {u.utterance for u in raw.utterances} == set(planned)
@@ -121,6 +122,7 @@ def motion(root: Path, u: Utterance, *, own: bool) -> float:
     return float(np.abs(np.diff(lower, axis=0)).max(axis=3).mean())
 
 
+@pytest.mark.slow
 def test_meld_comes_back_too(workspace: Path) -> None:
     dialogues = {"train": 2, "dev": 1, "test": 1}
     settings = DemoSettings(layout="meld", dialogues=dialogues, fps=10, **SMALL)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ def iemocap(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Utte
     return read(root, OPTIONS).utterances
 
 
+@pytest.mark.slow
 def test_every_published_count_comes_out(iemocap: list[Utterance]) -> None:
     assert len(iemocap) == 10_039 and len({u.dialogue for u in iemocap}) == 151
     assert differences(iemocap, PUBLISHED) == []

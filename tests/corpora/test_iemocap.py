@@ -127,6 +127,7 @@ def recorded(draw: st.DrawFn, name: str) -> Annotation:
 NAMES = ("Ses01F_impro01", "Ses01M_script02_2", "Ses05M_script01_1", "Ses05M_script01_1b")
 
 
+@pytest.mark.slow
 @given(st.tuples(*map(recorded, NAMES)))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_a_tree_read_back_gives_what_was_written(

@@ -204,6 +204,7 @@ def test_what_a_corpus_lacks_is_told() -> None:
         make_protocol(corpus(sessions="123"), chosen, IEMOCAP)
 
 
+@pytest.mark.slow
 def test_nothing_depends_on_the_order_of_hashes() -> None:
     code = """
 from tests.corpora.test_splits import *

@@ -96,6 +96,7 @@ def made(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extractor", ["opensmile", "speech"])
 def test_sounds(utterances: list[Utterance], workspace: Path, extractor: str) -> None:
     torch.manual_seed(0)

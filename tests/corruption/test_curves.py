@@ -68,6 +68,7 @@ def texts() -> dict[str, str]:
     return {u.utterance: u.text for u in read_manifest(paths.manifest("toy"))}
 
 
+@pytest.mark.slow
 def test_the_clean_point_is_what_evaluate_says(entries: list[Entry]) -> None:
     found = measured(trained(), trained("majority"))
     assert seeds(found) == {"mcn_cl": (1, 2), "majority": (0,)}
@@ -94,6 +95,7 @@ def without(store: Features, gone: Callable[[str], bool]) -> Features:
     return replace(store, present=np.array(keeps))
 
 
+@pytest.mark.slow
 def test_a_dropped_modality_is_masked_and_nothing_else_changes(entries: list[Entry]) -> None:
     models = trained()
     found = measured(models)
@@ -121,6 +123,7 @@ def test_a_dropped_modality_is_masked_and_nothing_else_changes(entries: list[Ent
         assert np.isclose(less.value, f1(row) - f1(clean)) and less.low <= less.value <= less.high
 
 
+@pytest.mark.slow
 def test_extractors_are_asked_once_for_test_utterances_that_have_the_modality(
     entries: list[Entry],
 ) -> None:
@@ -140,6 +143,7 @@ def test_extractors_are_asked_once_for_test_utterances_that_have_the_modality(
         assert f1(rows[-1]) != f1(rows[0]), "the features did change"
 
 
+@pytest.mark.slow
 def test_quick_takes_one_seed_and_few_steps(entries: list[Entry]) -> None:
     found = measured(trained(quick=True))
     assert seeds(found) == {"mcn_cl": (1,)} and found.clean["mcn_cl"].std() is None
@@ -147,6 +151,7 @@ def test_quick_takes_one_seed_and_few_steps(entries: list[Entry]) -> None:
     assert [len(rows) for rows in found.rows.values()] == [4] * 8, "the clean one too"
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_each_with_its_own_model(workspace: Path) -> None:
     """Also a turn without a label, which is context: predicted, but not scored."""
     laid = [replace(e, label=None) if n % 3 == 1 else e for n, e in enumerate(lay_out("toy"))]
@@ -159,6 +164,7 @@ def test_folds_are_pooled_each_with_its_own_model(workspace: Path) -> None:
     assert len(found.test_set.utterances) == len(tested)
 
 
+@pytest.mark.slow
 def test_a_system_of_one_modality_can_lose_it_and_no_other(entries: list[Entry]) -> None:
     train(seeds=(1,), epochs=2, modalities=("audio",))
     found = measured(read(), trained("linear_svm"))
@@ -198,6 +204,7 @@ def told(act: Callable[[], Any]) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_told(entries: list[Entry]) -> None:
     models = trained()
     folder, epochs = paths.checkpoints("toy", "mcn_cl"), paths.epochs("toy", "mcn_cl")
@@ -226,6 +233,7 @@ def test_what_does_not_fit_is_told(entries: list[Entry]) -> None:
     assert "dvc repro train@toy-mcn_cl" in told(read)
 
 
+@pytest.mark.slow
 def test_the_same_systems_give_the_same_curves(entries: list[Entry]) -> None:
     models = trained(seeds=(1,), epochs=2)
     one, other = measured(models), measured(read())

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 # A distribution with a program, as pip installs it.
@@ -13,6 +15,7 @@ PROGRAM = "import sys\ndef main(): print('dvc of', sys.prefix)\n"
 TRY = "include Makefile\ntry: $(PLACE)\n\tdvc\n\t. $(VENV)/bin/activate && dvc\n"
 
 
+@pytest.mark.slow
 def test_its_programs_start_from_the_new_place(tmp_path: Path) -> None:
     first, moved = tmp_path / "first", tmp_path / "new place"
     first.mkdir()

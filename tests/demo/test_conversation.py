@@ -107,6 +107,7 @@ def test_parts_and_seeds_differ_and_repeat():
     assert converse(settings, 0, 2) != converse(meld(min_per_class=0, seed=1), 0, 2)
 
 
+@pytest.mark.slow
 def test_too_few_dialogues_for_the_classes_is_an_error():
     with pytest.raises(PipelineError, match=r"min_per_class"):
         converse(meld(min_per_class=5), 0, 2)

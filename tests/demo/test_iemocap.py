@@ -48,6 +48,7 @@ def plain(folder):
     return sorted(p.name for p in folder.iterdir() if p.is_file() and p.name[:2] != "._")
 
 
+@pytest.mark.slow
 def test_bytes_repeat_whatever_the_workers(tiny_iemocap, root, tmp_path):
     write_tree(tiny_iemocap.model_copy(update={"workers": 2}), tmp_path / "again")
     assert digests(tmp_path / "again") == digests(root)

@@ -30,6 +30,7 @@ def is_happy_by_report(turn):
     return turn.code == "xxx" and own == [("Happiness",)] and unique
 
 
+@pytest.mark.slow
 def test_plan_repeats_and_follows_the_seed(full_iemocap, dialogues):
     assert plan(full_iemocap) == dialogues
     assert plan(full_iemocap.model_copy(update={"seed": 5})) != dialogues

@@ -41,6 +41,7 @@ def streams(path):
         return video, audio, dict(box.metadata)
 
 
+@pytest.mark.slow
 def test_bytes_repeat_whatever_the_workers(tiny, root, tmp_path):
     write_tree(tiny.model_copy(update={"workers": 2}), tmp_path / "again")
     assert digests(tmp_path / "again") == digests(root)

@@ -44,6 +44,7 @@ def all_figures(names: tuple[str, ...]) -> dict[str, Figure]:
     }
 
 
+@pytest.mark.slow
 def test_no_name_is_mathematics_or_breaks_a_figure() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,6 @@ def seen(name: str) -> Iterator[tuple[str | None, int, bool]]:
 def test_processes_are_copies_of_one_and_have_the_environment_of_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    forkserver._forkserver._stop()  # which another test may have started
     needs = Needs("train", workers=2, preload=("this",))
     monkeypatch.setenv("ERC_ONE", "before")
     first = list(spread(seen, ["ERC_ONE", "ERC_ONE"], needs))

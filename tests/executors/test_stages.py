@@ -77,6 +77,7 @@ def test_a_few_files_are_opened_here(workspace: Path, cluster: Handed) -> None:
     assert len(problems) == 5 < FEWEST and not cluster
 
 
+@pytest.mark.slow
 def test_runs_are_trained_elsewhere_in_the_same_bytes(
     workspace: Path, cluster: Handed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +92,7 @@ def test_runs_are_trained_elsewhere_in_the_same_bytes(
     assert outputs() == there
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_not_handed_out_again(workspace: Path, cluster: Handed) -> None:
     lay_out("toy")
     train_system(toy())
@@ -98,6 +100,7 @@ def test_what_was_trained_is_not_handed_out_again(workspace: Path, cluster: Hand
     assert [count for _, count in cluster] == [2]
 
 
+@pytest.mark.slow
 def test_an_encoder_is_fine_tuned_elsewhere_in_the_same_bytes(
     workspace: Path, cluster: Handed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_without_a_repository_or_a_commit_one_message_says_so(tmp_path: Path) -> None:
     outside = experiment(tmp_path, "demo-ablation")
     assert outside.returncode == 1 and "Traceback" not in outside.stderr

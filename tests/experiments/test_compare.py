@@ -75,6 +75,7 @@ def test_a_planted_difference_is_found() -> None:
     assert "above weak" in words and "is clear of 0" in words and "60 dialogues" in words
 
 
+@pytest.mark.slow
 def test_none_is_not() -> None:
     """Of 40 pairs that are alike, 2 are expected to be told apart, more than 6 are not."""
     clear = []
@@ -211,6 +212,7 @@ def revisions(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return workspace
 
 
+@pytest.mark.slow
 def test_the_command_reads_any_two_revisions(revisions: Path) -> None:
     found = CliRunner().invoke(app, ["compare", "weak", "HEAD", "--corpus", CORPUS])
     assert found.exit_code == 0, found.output
@@ -230,18 +232,21 @@ def test_long_names_of_experiments_are_not_cut_off() -> None:
     assert [head.startswith(name) for head, name in zip(heads, names, strict=True)] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["nowhere", "HEAD~9"])
 def test_an_unknown_revision_is_told(revisions: Path, wrong: str) -> None:
     found = CliRunner().invoke(app, ["compare", wrong, "HEAD", "--corpus", CORPUS])
     assert isinstance(found.exception, PipelineError) and wrong in str(found.exception)
 
 
+@pytest.mark.slow
 def test_a_corpus_without_predictions_is_told(revisions: Path) -> None:
     found = CliRunner().invoke(app, ["compare", "weak", "HEAD", "--corpus", "meld"])
     assert isinstance(found.exception, PipelineError)
     assert "data/predictions/meld/mcn_cl.parquet" in str(found.exception)
 
 
+@pytest.mark.slow
 def test_a_mistyped_corpus_is_told(revisions: Path) -> None:
     found = CliRunner().invoke(app, ["compare", "weak", "HEAD", "--corpus", "demo_mled"])
     assert isinstance(found.exception, PipelineError) and "'demo_meld'" in str(found.exception)

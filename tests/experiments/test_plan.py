@@ -137,6 +137,7 @@ def test_settings_that_do_not_fit_are_told_before_anything_runs(
     assert Path("params.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_sections_that_are_set_are_checked_as_dvc_would_write_the_whole_file(
     repository: Path,
 ) -> None:

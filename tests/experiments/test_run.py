@@ -120,6 +120,7 @@ def test_the_words_for_dvc() -> None:
     assert arguments(experiment) == [*common, "--allow-missing", *settings, "evaluate@x-s"]
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_with_its_log_and_the_others_go_on(
     unharmed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,12 +147,14 @@ def test_a_failure_is_told_with_its_log_and_the_others_go_on(
     assert capsys.readouterr().out == "r: 4 experiments, 4 of them done\n"
 
 
+@pytest.mark.slow
 def test_without_the_reference_the_others_do_not_run(unharmed: Path) -> None:
     with pytest.raises(PipelineError, match="1 of 2 experiments failed:\nr-bad failed"):
         went(toys("bad", "a"))
     assert noted("begun") == ["bad"] and not finished()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_recipe_goes_on_with_the_rest(unharmed: Path, number: int) -> None:
     """Ctrl-C, or `kill`; two run, one waits, when it comes."""
@@ -173,6 +176,7 @@ def test_a_start_is_not_cut_short(unharmed: Path) -> None:
     assert not finished() and not noted("ended")
 
 
+@pytest.mark.slow
 def test_files_that_change_are_not_run_under_the_old_name(unharmed: Path) -> None:
     plans = [toys("ref", "a"), toys("ref", "a"), toys("ref", "a"), toys("ref", "other")]
     with pytest.raises(PipelineError, match=r"changed before r-a had started; nothing is running"):
@@ -187,6 +191,7 @@ def test_what_changes_while_dvc_copies_the_files_is_noticed(unharmed: Path) -> N
     assert not finished()
 
 
+@pytest.mark.slow
 def test_what_had_ended_before_the_change_was_noticed_is_taken_back(unharmed: Path) -> None:
     def changed() -> list[Experiment]:
         while "r-ref" not in finished():
@@ -199,6 +204,7 @@ def test_what_had_ended_before_the_change_was_noticed_is_taken_back(unharmed: Pa
     assert noted("ended") == ["ref"] and not finished()
 
 
+@pytest.mark.slow
 def test_what_a_killed_recipe_left_running_is_waited_for(
     unharmed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +220,7 @@ def test_what_a_killed_recipe_left_running_is_waited_for(
     assert sorted(noted("begun")) == ["a", "b", "ref"], "nothing is computed twice"
 
 
+@pytest.mark.slow
 def test_the_folder_of_an_experiment_that_was_killed_is_deleted(unharmed: Path) -> None:
     words = [sys.executable, "-m", "dvc", *arguments(toys("ref", seconds=LONG)[0])]
     shared = os.environ | {"ERC_CACHE": str(Path("cache").absolute())}

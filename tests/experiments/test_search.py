@@ -183,6 +183,7 @@ def test_only_the_choice_is_tested(
     assert rows["test_difference"]["p2"] < 0 and plot.is_file()
 
 
+@pytest.mark.slow
 def test_again_the_bytes_are_the_same(
     ran: list[Experiment], planned: list[str], files: Files
 ) -> None:

@@ -63,6 +63,7 @@ def training_of(params: Params, **changes: Any) -> Training:
     return Training("toy", "mcn_cl", settings, params.of(ComputeSettings))
 
 
+@pytest.mark.slow
 def test_every_system_with_the_setting_is_trained_at_every_point(
     params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +81,7 @@ def test_every_system_with_the_setting_is_trained_at_every_point(
     assert "MCN-CL" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_stage_finds_what_was_tuned(
     params: Params, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_the_stage_finds_what_was_tuned(
     assert outputs() == found
 
 
+@pytest.mark.slow
 def test_values_may_be_lists(params: Params) -> None:
     request = Request("toy", ("bc_lstm",), ("modalities=[text],[text, audio]",))
     carry_out(request)
@@ -119,6 +122,7 @@ def test_where_all_points_diverge_none_is_chosen(workspace: Path) -> None:
     assert "toy.mcn_cl" not in page and "toy.bc_lstm.learning_rate=0.1" in page
 
 
+@pytest.mark.slow
 def test_a_point_that_diverges_is_said_to_and_the_others_count(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +140,7 @@ def test_a_point_that_diverges_is_said_to_and_the_others_count(
     assert "| diverged |" in page and "toy.bc_lstm.learning_rate=0.001" in page
 
 
+@pytest.mark.slow
 def test_a_stop_says_how_to_go_on_and_what_is_done_is_kept(
     params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:

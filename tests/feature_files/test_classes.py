@@ -44,6 +44,7 @@ def test_the_documented_order_is_recognised_without_a_word(key: object) -> None:
         assert (contents.label_policy, contents.label_sets) == (table.policy, table.label_sets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", TABLES, ids=str)
 def test_any_other_order_is_recognised_by_its_counts(key: object) -> None:
     table = TABLES[key]  # type: ignore[index]

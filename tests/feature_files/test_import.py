@@ -234,6 +234,7 @@ def test_what_is_known_of_a_file_cannot_be_denied(folder: Path) -> None:
         text.work(params, "mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "file"),
     [

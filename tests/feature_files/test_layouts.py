@@ -612,6 +612,7 @@ def test_lists_of_a_corpus_that_nobody_knows_are_its_splits(tmp_path: Path) -> N
 # --- full size ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["meld_10", "cfn_esa_14", "cosmic_11"])
 def test_all_of_meld_is_read_with_its_published_counts(
     tmp_path: Path, shared: Path, name: str

@@ -80,6 +80,7 @@ def test_the_table_gives_turns_in_dialogue_order(tmp_path: Path) -> None:
     assert contents.turns[0].emotion is None and contents.turns[2].split == "dev"
 
 
+@pytest.mark.slow
 def test_about_names_corpus_classes_and_what_encoders_have_seen(tmp_path: Path) -> None:
     lay_out(tmp_path, emotion=["0", "1", "", "0"])
     as_npz(tmp_path)

@@ -45,6 +45,7 @@ def found(folder: Path, file: str, utterances: Sequence[Utterance], reader: str)
     return find_features(settings, READERS[reader], utterances, folder, "audio")
 
 
+@pytest.mark.slow
 def test_acoustic_values_of_all_of_iemocap_are_imported_by_their_ids(
     shared: Path, iemocap: list[Utterance]
 ) -> None:
@@ -72,6 +73,7 @@ def number(u: Utterance) -> float:
     return float("".join(filter(str.isdigit, u.utterance))[-6:])
 
 
+@pytest.mark.slow
 def test_a_tuple_without_ids_finds_the_7433_turns_of_six_classes(
     tmp_path: Path, iemocap: list[Utterance]
 ) -> None:
@@ -135,6 +137,7 @@ def by_key(meld: Sequence[Utterance]) -> dict[int, list[Utterance]]:
     }
 
 
+@pytest.mark.slow
 def test_all_of_meld_is_found_by_its_keys(tmp_path: Path, meld: list[Utterance]) -> None:
     write_multiemo(tmp_path, by_key(meld))
     result = found(tmp_path, "multiemo", meld, "meld")

@@ -112,6 +112,7 @@ def test_a_damaged_entry_is_made_again(make: Maker) -> None:
     assert made(make) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_piece_that_crashes_costs_its_neighbours_nothing(make: Maker) -> None:
     file = [piece(0, "a"), piece(1, "crash"), piece(2, "c"), piece(3, "bad")]
     assert run(make, file, [piece(4, "e", "e.mp4")]) == {
@@ -126,6 +127,7 @@ def test_a_piece_that_crashes_costs_its_neighbours_nothing(make: Maker) -> None:
     assert begun.count("e") == begun.count("c") == 1
 
 
+@pytest.mark.slow
 def test_a_piece_that_hangs_is_given_up(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.base.workers.PATIENCE_PER_SECOND", 0.0)
     monkeypatch.setenv("ERC_PATIENCE", "1")

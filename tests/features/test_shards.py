@@ -40,6 +40,7 @@ def write(path: Path, lengths: Sequence[int]) -> list[Utterance]:
     return rows
 
 
+@pytest.mark.slow
 @given(lengths=st.lists(st.integers(1, 60), max_size=40))
 def test_shards_are_all_rows_in_order_and_begin_with_a_dialogue(
     lengths: list[int], tmp_path_factory: pytest.TempPathFactory
@@ -52,6 +53,7 @@ def test_shards_are_all_rows_in_order_and_begin_with_a_dialogue(
     assert all(len(one) >= FEWEST for one in cut[:-1])
 
 
+@pytest.mark.slow
 @given(
     lengths=st.lists(st.integers(1, 400), min_size=1, max_size=5),
     ends=st.tuples(st.integers(0, 900), st.integers(0, 900)),

@@ -100,6 +100,7 @@ def test_a_network_that_cannot_be_checkpointed_is_refused() -> None:
         enable_checkpointing(network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_it_learns_in_low_precision(precision: torch.dtype) -> None:
     """As on a GPU: autocast, weights in float32, and in float16 a scaled loss."""

@@ -62,6 +62,7 @@ def encode(encoder: Path, utterances: list[Utterance]) -> np.ndarray:
     return np.stack([vectors[index] for index in range(len(turns))])
 
 
+@pytest.mark.slow
 def test_it_learns_and_the_head_reaches_the_same_accuracy_from_features() -> None:
     finetune(epochs=8, patience=8)
     validation = figures()["validation"]
@@ -100,6 +101,7 @@ def test_two_runs_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert finetune(epochs=2, seed=2) != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [3, 9])  # in the first and second epoch of 7 steps
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, killed_at: int
@@ -132,6 +134,7 @@ def test_what_is_done_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None
     assert finetune(epochs=2) == first
 
 
+@pytest.mark.slow
 def test_poisoned_test_texts_and_labels_change_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -151,6 +154,7 @@ def test_poisoned_test_texts_and_labels_change_nothing(
     assert finetune(text, epochs=2) != clean, "train texts do reach it"
 
 
+@pytest.mark.slow
 def test_poisoned_validation_labels_change_no_epochs_weights() -> None:
     def by_epoch() -> tuple[list[dict[str, torch.Tensor]], int]:
         learner, weights = TextLearner(tiny.task(epochs=4)), []

@@ -43,6 +43,7 @@ def predictions():
     return {u: p for e in test for u, p in zip(e.utterances, e.probabilities, strict=True)}, about
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_fine_tuned_encoder_and_its_head_predicts_from_them():
     chosen = params(epochs=6, patience=6)
     finetune.work(chosen, CORPUS)

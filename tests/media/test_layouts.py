@@ -50,6 +50,7 @@ def in_channel(channels: int, number: int) -> np.ndarray:
     return filled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 4, 6, 8, 9, 32, 60, 65, 255])
 def test_channels_without_a_layout_are_averaged(tmp_path: Path, channels: int) -> None:
     """No channel is guessed to be a subwoofer's and dropped, and none is louder than others."""
@@ -123,6 +124,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_channels_in_an_order_of_their_own_end_no_process(tmp_path: Path) -> None:
     """PyAV frees such a layout twice, so that another process looks at them."""
     paths = []

@@ -108,6 +108,7 @@ def test_without_usable_keys_attention_is_exactly_zero():
     assert torch.equal(partner.grad[0, 1], torch.zeros(8))  # a masked key has no influence
 
 
+@pytest.mark.slow
 def test_gradients():
     mcn = randomise(MCN(3, width=4, heads=2, layers=2, dropout=0.0).double())
     turn_mask = torch.tensor([[True, True, True], [True, True, False]])

@@ -181,6 +181,7 @@ print(hashlib.sha256(arccos(cosine).numpy().tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_angles_have_the_same_bytes_on_any_cpu_with_avx2() -> None:
     """Those of an AMD EPYC, where torch's own arccos has others than on Intel."""
     done = subprocess.run(

@@ -57,6 +57,7 @@ def ledger(folder: Path) -> list[tuple[str, str, str]]:
     return list(rows[["utterance", "modality", "kind"]].itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 def test_a_folder_of_checkpoints_is_their_mean(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_folder_of_checkpoints_is_their_mean(
     assert [p.name for p in (folder / "predictions/timelines").iterdir()] == ["1-talk.png"]
 
 
+@pytest.mark.slow
 def test_a_system_is_named_in_the_folder_of_a_corpus(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +106,7 @@ def test_a_system_is_named_in_the_folder_of_a_corpus(
         asked(None)
 
 
+@pytest.mark.slow
 def test_a_system_that_learned_from_generated_people_says_so(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +141,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL])
 def test_no_words_stay_in_a_temporary_folder(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: signal.Signals
@@ -160,6 +164,7 @@ def test_no_words_stay_in_a_temporary_folder(
     assert list(scratch.iterdir()) == [mine]
 
 
+@pytest.mark.slow
 def test_what_an_utterance_lacks_is_masked_and_told(
     network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +205,7 @@ def test_one_utterance_alone_and_a_modality_that_nobody_has(network: Network) ->
     assert not Path("nothing/predictions").exists()
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_text_alone_says_nothing_of_clips(network: Network) -> None:
     write_checkpoint(1, modalities=["text"])
     folder = conversation(Path("words"), ",Ann,Hello", ",Bob,")
@@ -210,6 +216,7 @@ def test_a_model_that_reads_text_alone_says_nothing_of_clips(network: Network) -
         run(paths.checkpoints(CORPUS, SYSTEM), folder)
 
 
+@pytest.mark.slow
 def test_a_prediction_depends_on_its_own_dialogue_alone(network: Network) -> None:
     folder = conversation(Path("talk"), *TALK, clips=2)
     alone = shares(run(checkpoint(1), folder))
@@ -220,6 +227,7 @@ def test_a_prediction_depends_on_its_own_dialogue_alone(network: Network) -> Non
     assert len(list((folder / "predictions/timelines").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_segments_of_one_clip_are_told_apart(network: Network) -> None:
     folder = conversation(Path("talk"), clips=1)
     rows = ["0.mp4,A,Hi,0,0.2", "0.mp4,A,Hi,0.2,", "0.mp4,A,Hi,0.2,9", "0.mp4,A,Hi,7,9"]
@@ -232,6 +240,7 @@ def test_segments_of_one_clip_are_told_apart(network: Network) -> None:
     }
 
 
+@pytest.mark.slow
 def test_nothing_is_computed_twice(network: Network) -> None:
     folder = conversation(Path("talk"), *TALK, clips=2)
     first = run(checkpoint(1), folder)
@@ -254,6 +263,7 @@ def test_a_killed_run_leaves_no_results_and_goes_on(network: Network) -> None:
     assert network.texts == 2, "the texts were in the cache"
 
 
+@pytest.mark.slow
 def test_other_settings_than_the_trainings_are_refused_before_any_work(network: Network) -> None:
     folder = conversation(Path("talk"), *TALK, clips=2)
     params = Path("params.yaml")
@@ -285,6 +295,7 @@ def test_what_is_not_there_is_told(network: Network) -> None:
     assert f"dvc repro finetune@{CORPUS} weights@{CORPUS}-visual" in str(lacking.value)
 
 
+@pytest.mark.slow
 def test_names_and_texts_may_hold_anything_on_any_terminal(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def page(
     context.close()
 
 
+@pytest.mark.slow
 def test_it_opens_without_a_network_or_a_complaint(
     page: tuple[Page, list[str]], report: Path
 ) -> None:

@@ -124,6 +124,7 @@ def test_both_pages_hold_the_same_figures(demo: tuple[str, str]) -> None:
             assert text_of_cell in text, line
 
 
+@pytest.mark.slow
 def test_every_picture_of_the_page_is_a_file_beside_it(workspace: Path) -> None:
     page, sheet = pages(DEMO)
     named = set(re.findall(r"\]\(figures/([^)]+)\)", page))
@@ -143,6 +144,7 @@ def test_confusions_are_described_in_words(demo: tuple[str, str]) -> None:
         assert "fear: 50 % right, 50 % as neutral; " in page
 
 
+@pytest.mark.slow
 def test_folds_have_a_table_only_where_there_are_several(
     workspace: Path, demo: tuple[str, str]
 ) -> None:
@@ -154,6 +156,7 @@ def test_folds_have_a_table_only_where_there_are_several(
     assert "the test splits of 2 folds pooled" in page and ">fold 1</th>" in sheet
 
 
+@pytest.mark.slow
 def test_names_are_data(workspace: Path) -> None:
     page, sheet = pages(Corpus(speaker=HOSTILE, why=HOSTILE, adapted=HOSTILE))
     assert "<script" not in page and "<script" not in sheet.lower()
@@ -179,6 +182,7 @@ def test_a_name_with_line_ends_or_a_formula_is_one_row(workspace: Path, name: st
     assert not set("\x1b\r") & {*page}
 
 
+@pytest.mark.slow
 def test_an_html_page_has_no_control_character(workspace: Path) -> None:
     assert not set("\x1b\r") & {*pages(Corpus(speaker="\x1b[31m\rQ"))[1]}
 
@@ -198,6 +202,7 @@ def test_an_html_page_alone_holds_what_differs_from_run_to_run(demo: tuple[str, 
     assert "but in `report.html` beside it" in page
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(workspace: Path, demo: tuple[str, str]) -> None:
     page, sheet = demo
     again, sheet_again = pages(DEMO)
@@ -251,6 +256,7 @@ def test_missing_or_unreadable_results_are_refused(workspace: Path, name: str) -
         write_report(read_params(), "demo_meld")
 
 
+@pytest.mark.slow
 def test_predictions_of_others_stand_on_the_html_page_alone(workspace: Path) -> None:
     """A file with any name, of whom nothing else is known."""
     page, _ = pages(DEMO)
@@ -281,6 +287,7 @@ def test_predictions_of_others_stand_on_the_html_page_alone(workspace: Path) -> 
     assert "cannot be used as predictions of this corpus" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_corpora_that_are_named(workspace: Path) -> None:
     lay_out(DEMO)
     lay_out(Corpus("meld_text"))

@@ -188,6 +188,7 @@ def test_a_term_without_weight_is_left_out_and_the_rest_stays(weights, without):
     assert gone == ({"projections"} if len(weights) > 1 else parts[weights[0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("game", ["simultaneous", "alternate"])
 def test_a_game_that_is_killed_goes_on_to_the_same_bytes(game, tmp_path, monkeypatch):
     monkeypatch.setattr(state, "SECONDS_BETWEEN_SAVES", 0.0)

@@ -130,6 +130,7 @@ def test_a_classifier_learns_from_turns_that_have_its_modality_or_none():
     assert term.item() == 0, "no turn to learn from"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modalities", [1, 2, 3])
 def test_the_weights_are_those_that_a_search_with_scikit_learn_finds(modalities):
     """A loop over turns with each of the weights; among the best, the nearest to equal."""

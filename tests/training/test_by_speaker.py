@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -88,6 +89,7 @@ def test_frames_count_one_by_one() -> None:
     np.testing.assert_allclose(read.features["visual"][mask].numpy(), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_and_a_checkpoint_read_the_same(workspace: Path) -> None:
     lay_out("toy", Size(train=9, valid=5, test=4))
     training = toy(seeds=(1,), epochs=2, standardise="speaker")

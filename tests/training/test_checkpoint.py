@@ -40,6 +40,7 @@ def stores_about() -> dict[str, dict[str, Any]]:
     return {m: store.provenance for m, store in stores().items()}
 
 
+@pytest.mark.slow
 def test_the_checkpoint_gives_the_recorded_probabilities(workspace: Path) -> None:
     entries = lay_out("toy")
     train_system(toy())
@@ -56,6 +57,7 @@ def test_the_checkpoint_gives_the_recorded_probabilities(workspace: Path) -> Non
     assert np.abs(alone.numpy() - row.probabilities).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_says_what_it_was_made_from(workspace: Path) -> None:
     lay_out("toy")
     training = toy()
@@ -66,6 +68,7 @@ def test_says_what_it_was_made_from(workspace: Path) -> None:
     assert facts["settings"] == json.loads(json.dumps(given)) and facts["system"] == "mcn_cl"
 
 
+@pytest.mark.slow
 def test_other_features_are_refused_and_each_difference_is_named(workspace: Path) -> None:
     lay_out("toy")
     train_system(toy())
@@ -86,6 +89,7 @@ def test_other_features_are_refused_and_each_difference_is_named(workspace: Path
     assert len(message.splitlines()) == 6, "nothing else is complained about"
 
 
+@pytest.mark.slow
 def test_what_moves_last_bits_alone_is_no_difference(workspace: Path) -> None:
     lay_out("toy")
     train_system(toy())

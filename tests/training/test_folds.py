@@ -39,6 +39,7 @@ def on_test(protocol: Protocol) -> list[Entry]:
     return [e for e in protocol.entries if e.split == "test" and e.label is not None]
 
 
+@pytest.mark.slow
 def test_folds_are_pooled_and_context_is_never_scored(protocol: Protocol) -> None:
     train((1, 2))
     history = pd.read_csv(paths.metrics("toy", "mcn_cl", "history.csv"))

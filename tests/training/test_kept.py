@@ -47,6 +47,7 @@ def train(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lis
     return run
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_where_nothing_has_changed(train: Callable[..., list[int]]) -> None:
     first = outputs()
     shutil.rmtree("metrics")
@@ -54,12 +55,14 @@ def test_nothing_is_trained_where_nothing_has_changed(train: Callable[..., list[
     assert train() == [] and outputs() == first
 
 
+@pytest.mark.slow
 def test_another_seed_trains_one_run_and_one_less_none(train: Callable[..., list[int]]) -> None:
     assert train(seeds=(1, 5, 2)) == [5]
     assert sorted(outputs())[:2] == ["fold0-seed1.md", "fold0-seed1.safetensors"]
     assert train(seeds=(5,)) == []
 
 
+@pytest.mark.slow
 def test_another_fold_trains_the_runs_of_that_fold(train: Callable[..., list[int]]) -> None:
     protocol = read_protocol(paths.protocol("toy"))
     turned = [replace(e, fold=1, split=TURNED[e.split]) for e in protocol.entries]
@@ -69,12 +72,14 @@ def test_another_fold_trains_the_runs_of_that_fold(train: Callable[..., list[int
     assert train(seeds=(1,)) == []
 
 
+@pytest.mark.slow
 def test_another_corpus_leaves_the_first_one_alone(train: Callable[..., list[int]]) -> None:
     lay_out("other", seed=1)
     assert train("other") == [1, 2]
     assert train() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_labels_of_train_and_valid_decide_a_run_and_those_of_test_do_not(
     train: Callable[..., list[int]], split: str
@@ -88,6 +93,7 @@ def test_labels_of_train_and_valid_decide_a_run_and_those_of_test_do_not(
     assert train() == ([] if split == "test" else [1, 2])
 
 
+@pytest.mark.slow
 def test_settings_decide_a_run_and_the_number_of_processes_does_not(
     train: Callable[..., list[int]],
 ) -> None:
@@ -97,6 +103,7 @@ def test_settings_decide_a_run_and_the_number_of_processes_does_not(
     assert train() == [], "those of before are still there"
 
 
+@pytest.mark.slow
 def test_a_comment_trains_nothing_and_code_does(
     train: Callable[..., list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +125,7 @@ def test_a_comment_trains_nothing_and_code_does(
         code_digest.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_damaged_run_is_trained_again(train: Callable[..., list[int]], workspace: Path) -> None:
     first = outputs()
     for file in sorted((workspace / "cache/train").rglob("run.pt"))[:1]:
@@ -143,6 +151,7 @@ train_system(toy(epochs=30, patience=30))
 """
 
 
+@pytest.mark.slow
 def test_two_trainings_at_once_on_one_cache_train_each_run_once(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +178,7 @@ def fill(disk: Path, leaving: int) -> None:
     (disk / "filling").write_bytes(bytes(shutil.disk_usage(disk).free - leaving))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", ["models", "cache"])
 def test_a_full_disk_is_named_whoever_writes(
     train: Callable[..., list[int]],
@@ -192,6 +202,7 @@ def test_a_full_disk_is_named_whoever_writes(
     assert outputs() == first
 
 
+@pytest.mark.slow
 def test_runs_are_listed_and_pruned_with_the_cache(
     train: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def trained(jobs: Sequence[Job], workers: int) -> Generator[Epoch, None, None]:
     return in_processes(train, jobs, Needs("train", workers))
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_number_of_processes(
     workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_lack_of_room_is_reported_by_the_process_that_met_it(
     assert kind == "error" and text.startswith(begin) and advice in text
 
 
+@pytest.mark.slow
 def test_an_error_that_nobody_foresaw_is_not_called_too_little_memory(
     training: Training, runs: list[KeptRun], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +174,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_processes_end_at_once_when_their_parent_is_killed(workspace: Path) -> None:
     """In the middle of anything: here they wait for a file without end."""
     os.mkfifo("endless")

@@ -39,6 +39,7 @@ def training() -> Training:
     return toy()
 
 
+@pytest.mark.slow
 def test_writes_a_checkpoint_for_each_seed_and_every_epochs_predictions(
     workspace: Path, training: Training
 ) -> None:
@@ -72,6 +73,7 @@ def test_only_epochs_of_the_last_stage_can_be_chosen(workspace: Path) -> None:
     assert {row.epoch for row in rows if row.selected} < last
 
 
+@pytest.mark.slow
 def test_learns_what_can_be_learned(workspace: Path, training: Training) -> None:
     lay_out("toy")
     train_system(changed(training, epochs=30, patience=30))
@@ -81,6 +83,7 @@ def test_learns_what_can_be_learned(workspace: Path, training: Training) -> None
     assert last < first / 2
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes(
     workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +95,7 @@ def test_two_runs_give_the_same_bytes(
     assert outputs() == first
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_in_the_same_bytes(
     workspace: Path,
     training: Training,
@@ -133,6 +137,7 @@ def test_a_killed_run_resumes_and_ends_in_the_same_bytes(
     assert one.endswith("from the cache") and not two.endswith("from the cache")
 
 
+@pytest.mark.slow
 def test_the_history_grows_with_each_epoch(
     workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +158,7 @@ def test_the_history_grows_with_each_epoch(
     assert final.count(b"\n") == 9
 
 
+@pytest.mark.slow
 def test_poisoned_test_labels_change_nothing(
     workspace: Path, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:

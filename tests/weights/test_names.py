@@ -45,6 +45,7 @@ def test_torchvisions_own_names(name: str, model: str, file: str | None, digest:
     assert file is None or list(found.files) == [file]
 
 
+@pytest.mark.slow
 def test_every_classification_model_of_torchvision_tells_its_digest() -> None:
     from torchvision import models
 

@@ -54,6 +54,7 @@ def corpus(workspace: Path) -> Path:
     return workspace
 
 
+@pytest.mark.slow
 def test_extractors_are_changed_and_changed_back(corpus: Path) -> None:
     set_to(feature_set="eGeMAPSv02")
     functionals, values = run()
@@ -80,6 +81,7 @@ def test_extractors_are_changed_and_changed_back(corpus: Path) -> None:
     assert run()[0] == functionals
 
 
+@pytest.mark.slow
 def test_each_extractors_entries_depend_on_its_own_code(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_copies_and_history_do_not_matter(egemaps: Smile) -> None:
     assert again[::-1] == alone
 
 
+@pytest.mark.slow
 def test_another_process_computes_the_same(egemaps: Smile) -> None:
     sounds = [noise(0.3, seed) for seed in range(3)]
     found = isolated(Extract(egemaps), enumerate(sounds))

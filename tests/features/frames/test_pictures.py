@@ -174,6 +174,7 @@ def people(shared: Path) -> list[list[np.ndarray]]:
     return [pictures_of_clip(clip, 0.75) for clip in clips]
 
 
+@pytest.mark.slow
 def test_a_phones_video_gives_the_same_face_as_an_upright_one(
     detector: FaceDetector, people: list[list[np.ndarray]], tmp_path: Path
 ) -> None:

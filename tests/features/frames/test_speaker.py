@@ -55,6 +55,7 @@ def chosen(
     return None if track is None else ("left", "right")[tracks.index(track)]
 
 
+@pytest.mark.slow
 def test_the_one_who_speaks_beside_one_who_is_silent(
     detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_of_all_pairs_nearly_none_is_wrong_and_most_are_decided(
     assert least or found.count(None) >= 9
 
 
+@pytest.mark.slow
 def test_sound_that_begins_after_the_pictures_is_heard_in_time(
     detector: FaceDetector, people: dict[Path, Pictures], tmp_path: Path
 ) -> None:

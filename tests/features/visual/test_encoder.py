@@ -128,6 +128,7 @@ def test_vectors_agree_with_torchvision(
         assert_close(vectors_of(tested, images), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture",
     ["mobilenet_v2", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
@@ -138,6 +139,7 @@ def test_onnx_runtime_agrees_with_eager_float32(saved: Folder, architecture: str
     assert_close(vectors_of(tested, images), plainly(architecture, weights, images))
 
 
+@pytest.mark.slow
 def test_an_export_that_was_kept_gives_the_same_bytes_without_the_weights(
     saved: Folder, tmp_path: Path
 ) -> None:
@@ -226,6 +228,7 @@ def rubbish(whole: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_corrupt_weights_are_told(saved: Folder, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     for name, data in rubbish(saved("mobilenet_v2").read_bytes()).items():

@@ -216,6 +216,7 @@ def photographs(count: int) -> list[bytes]:
     return [encode_image(image.repeat(8, 0).repeat(8, 1), "jpeg", 90) for image in noise]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_bytes_depend_on_nothing_but_the_picture(
     tmp_path: Path, encoders: dict[str, ImageEncoder], backend: str
