@@ -80,6 +80,7 @@ def _begin(
     parent: Connection, work: Work[Any, Any], stage: str, environment: dict[str, str]
 ) -> None:
     """Work in a process; the environment of the one it was copied from may be older."""
+    os.environ.clear()
     os.environ.update(environment)
     end_with_parent()
     _serve(parent, work, stage)

@@ -60,7 +60,7 @@ class _Read:
 def needs_of(training: Training, workers: int) -> Needs:
     """What a run takes, where `workers` of them may train at a time on this machine."""
     needs = device.needs_of("train", training.compute)
-    preload = ("torch._dynamo",)  # a second and a half, which any optimizer takes to import it
+    preload = ("torch._dynamo",)  # any optimizer imports it, which takes a second and a half
     return replace(needs, workers=workers, cpus=threads_of(training), preload=preload)
 
 
